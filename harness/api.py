@@ -1,0 +1,33 @@
+"""The only import a plugin needs, and the only one supported. `API` is raised when it breaks."""
+
+from harness.contract import BudgetExhausted, LockstepEnv, Policy, RecurrentPolicy, Step, Trial
+from harness.hookspecs import hookimpl
+from harness.specs import (
+    AlgorithmSpec,
+    EnvironmentSpec,
+    ExecutorSpec,
+    FigureSpec,
+    Score,
+    SpecError,
+    SuiteSpec,
+)
+
+API = 1
+
+__all__ = [
+    "API",
+    "AlgorithmSpec",
+    "BudgetExhausted",
+    "EnvironmentSpec",
+    "ExecutorSpec",
+    "FigureSpec",
+    "LockstepEnv",
+    "Policy",
+    "RecurrentPolicy",
+    "Score",
+    "SpecError",
+    "Step",
+    "SuiteSpec",
+    "Trial",
+    "hookimpl",
+]

@@ -1,0 +1,131 @@
+"""What an algorithm is given: the types of `harness.api` that concern training."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import gymnasium
+    import numpy as np
+    import torch
+    from harness.metered_vector import MeteredVectorEnv
+
+
+class BudgetExhausted(Exception):  # noqa: N818, because it is no error but the normal end of training
+    """Raised by ``env.step`` instead of taking a step that the budget does not hold.
+
+    Let it pass: the harness takes it as the normal end of training. It is an ``Exception``, since Gymnasium's
+    worker processes forward nothing else.
+    """
+
+
+class Step(NamedTuple):
+    """What one lockstep step gave; tensors with leading axes [S, N] (seeds, copies).
+
+    Attributes:
+        next_obs: the true successor, before any reset.
+        reward: float32 [S, N], the environment's own.
+        discount: float32 [S, N]; 0 only where the MDP terminated, so a time limit keeps 1.
+        ended: bool [S, N]; an episode ended here, by either kind of end.
+        obs: what to act on next; equals ``next_obs`` except where ``ended``.
+    """
+
+    next_obs: "torch.Tensor"
+    reward: "torch.Tensor"
+    discount: "torch.Tensor"
+    ended: "torch.Tensor"
+    obs: "torch.Tensor"
+
+
+class LockstepEnv(Protocol):
+    """S seeds x N copies of the environment, stepped together as tensors on the trial's device."""
+
+    num_seeds: int
+    copies: int
+    single_observation_space: "gymnasium.Space[Any]"
+    single_action_space: "gymnasium.Space[Any]"
+
+    def reset(self) -> "torch.Tensor":
+        """Start the first episode of every copy; returns obs [S, N, ...]. Called once."""
+
+    def step(self, action: "torch.Tensor") -> Step:
+        """Take one step in every copy with action [S, N, ...]."""
+
+
+class RecurrentPolicy(Protocol):
+    """A policy with memory. Plain policies are functions ``act(obs) -> action``."""
+
+    def reset(self, mask: Any) -> None:
+        """Forget the past of the copies where mask, bool [B] ([S, B] in lockstep), is true."""
+
+    def act(self, obs: Any) -> Any:
+        """Action [B, ...] for obs [B, ...]."""
+
+
+Policy = Callable[[Any], Any] | RecurrentPolicy
+
+
+class Trial(Protocol):
+    """One call of ``train``: the only door between an algorithm and the harness.
+
+    The harness owns steps, clock, budget, seeds, evaluation and recording. An algorithm makes its
+    environments here, sets ``policy``, and learns until the budget is spent.
+    """
+
+    policy: Policy
+    """What the harness evaluates, whenever it chooses. ``act(obs[B, ...]) -> action[B, ...]``, NumPy arrays; in
+    lockstep ``act(obs[S, B, ...]) -> action[S, B, ...]``, tensors. It must change nothing that training reads."""
+
+    @property
+    def num_seeds(self) -> int:
+        """S, the number of runs trained together; 1 unless the algorithm declares ``lockstep``."""
+
+    @property
+    def budget(self) -> int:
+        """Steps each run may take."""
+
+    @property
+    def steps(self) -> int:
+        """Steps taken by each run so far, summed over its environment copies."""
+
+    @property
+    def progress(self) -> float:
+        """``steps / budget``, in [0, 1]."""
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether another step may be taken."""
+
+    @property
+    def device(self) -> "torch.device":
+        """Where to train."""
+
+    @property
+    def rng(self) -> "np.random.Generator":
+        """The NumPy stream "policy" of this run (of the first seed in lockstep)."""
+
+    def generators(self, tag: str = "policy") -> "list[torch.Generator]":
+        """One torch generator per seed, on the trial's device, for the stream named ``tag``."""
+
+    def seed(self, tag: str) -> int:
+        """An integer below 2**31 for the stream named ``tag``: what a library's ``seed=`` wants."""
+
+    def make_env(self) -> "gymnasium.Env[Any, Any]":
+        """A metered environment, already seeded: what any library expects."""
+
+    def make_vector_env(
+        self, copies: int, vectorization: Literal["sync", "native"] = "sync"
+    ) -> "MeteredVectorEnv":
+        """A metered `gymnasium.vector.VectorEnv`, already seeded."""
+
+    def make_lockstep_env(self, copies: int = 1) -> LockstepEnv:
+        """S seeds x ``copies`` environments stepped together as tensors."""
+
+    def env_factory(self, index: int = 0) -> "Callable[[], gymnasium.Env[Any, Any]]":
+        """A picklable factory of metered environment copy ``index``, for use in another process too."""
+
+    def log(self, **scalars: Any) -> None:
+        """Record diagnostics at the current step: numbers or tensors, scalar or [S].
+
+        They land in their own table and are never ranked. Tensors are converted when flushed, so logging
+        does not wait for a device.
+        """

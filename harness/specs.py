@@ -1,0 +1,281 @@
+"""The small frozen descriptions that plugins hand over.
+
+A description names code by its module path and imports nothing, so listing every installed algorithm
+costs milliseconds. Whatever is wrong with a description is an error at the moment it is made.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+FUNCTION = re.compile(MODULE.pattern + r":[A-Za-z_]\w*")
+SPACES = frozenset({"Box", "Discrete", "MultiBinary", "MultiDiscrete", "Dict", "Tuple", "Text"})
+DEVICES = frozenset({"cpu", "cuda"})
+
+
+class SpecError(ValueError):
+    """A description that cannot be right; the message names the description, the field and the fix."""
+
+
+def _check(condition: bool, spec: object, name: object, message: str) -> None:
+    if not condition:
+        raise SpecError(f"{type(spec).__name__} {name!r}: {message}")
+
+
+def _check_name(spec: object, name: object) -> None:
+    _check(
+        isinstance(name, str) and NAME.fullmatch(name) is not None,
+        spec,
+        name,
+        "name must be 1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit",
+    )
+
+
+def _check_version(spec: object, name: str, version: object) -> None:
+    _check(isinstance(version, str) and bool(version), spec, name, 'version must be a string, "1"')
+
+
+def _freeze(spec: object, name: str, *fields: str) -> None:
+    """Replace lists by tuples and mappings by read-only copies in a frozen description."""
+    for attribute in fields:
+        value = getattr(spec, attribute)
+        if isinstance(value, Mapping):
+            object.__setattr__(spec, attribute, MappingProxyType(dict(value)))
+        elif isinstance(value, list | tuple | set | frozenset):
+            object.__setattr__(spec, attribute, tuple(value))
+        else:
+            _check(False, spec, name, f"{attribute} must be a list or a table, not {value!r}")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A frozen reference number: a mean episode return and where it comes from.
+
+    Attributes:
+        value: mean undiscounted episode return.
+        standard_error: of the mean, in the same unit; None where the source does not say.
+        episodes: how many episodes the mean is over; None where the source does not say.
+        source: who measured it and how, or the publication.
+    """
+
+    value: float
+    standard_error: float | None = None
+    episodes: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class AlgorithmSpec:
+    """What an algorithm is and what it needs, decided before anything runs.
+
+    Attributes:
+        name: short name, unique within the plugin; its id is ``<plugin>/<name>``.
+        target: module that holds ``Config`` (a frozen dataclass with defaults) and
+            ``train(trial, config)``. Imported only where a run needs it.
+        version: raised whenever learning behaviour changes; runs of different versions are not comparable.
+        summary: one line.
+        reference: the publication.
+        observation_spaces: names of the Gymnasium spaces it can observe.
+        action_spaces: names of the Gymnasium spaces it can act in.
+        lockstep: whether one ``train`` call may train several seeds on a leading array axis.
+        devices: device types it can train on.
+        processes: "one", or "many" if environments step in other processes.
+        cpus: cores one trial keeps busy.
+        deterministic: whether one seed always gives one result, bit for bit, on one machine.
+        presets: named overrides of ``Config``; ``dqn:paper`` selects preset "paper".
+        requires: distributions it needs beyond its plugin's own dependencies, as in ``"sb3-contrib>=2.4"``.
+    """
+
+    name: str
+    target: str
+    version: str
+    summary: str = ""
+    reference: str = ""
+    observation_spaces: tuple[str, ...] = ("Box",)
+    action_spaces: tuple[str, ...] = ("Discrete",)
+    lockstep: bool = False
+    devices: tuple[str, ...] = ("cpu",)
+    processes: Literal["one", "many"] = "one"
+    cpus: int = 1
+    deterministic: bool = True
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_name(self, self.name)
+        _check_version(self, self.name, self.version)
+        _check(
+            isinstance(self.target, str) and MODULE.fullmatch(self.target) is not None,
+            self,
+            self.name,
+            f'target must be a module path such as "package.module", not {self.target!r}',
+        )
+        _freeze(self, self.name, "observation_spaces", "action_spaces", "devices", "requires")
+        for kind in ("observation_spaces", "action_spaces"):
+            spaces = getattr(self, kind)
+            unknown = [space for space in spaces if space not in SPACES]
+            _check(bool(spaces) and not unknown, self, self.name, f"{kind}: unknown {unknown}")
+        unknown = [device for device in self.devices if device not in DEVICES]
+        _check(bool(self.devices) and not unknown, self, self.name, f"devices: unknown {unknown}")
+        _check(self.processes in ("one", "many"), self, self.name, 'processes: "one" or "many"')
+        _check(isinstance(self.cpus, int) and self.cpus >= 1, self, self.name, "cpus must be 1 or more")
+        _freeze(self, self.name, "presets")
+        for preset, values in self.presets.items():
+            _check(
+                isinstance(preset, str) and NAME.fullmatch(preset) is not None,
+                self,
+                self.name,
+                f"presets: bad name {preset!r}",
+            )
+            _check(isinstance(values, Mapping), self, self.name, f"presets.{preset} must be a table")
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """An exact, versioned Gymnasium environment and the numbers needed to read its scores.
+
+    Attributes:
+        name: short name, unique within the plugin; its id is ``<plugin>/<name>``.
+        id: exact Gymnasium id with version, such as "CartPole-v1".
+        imports: modules to import, in every process, so that the id is registered.
+        kwargs: arguments of the environment, as JSON values.
+        wrappers: ``"package.module:Wrapper"`` or ``("package.module:Wrapper", {arguments})``, innermost first.
+            They sit inside the meter: what they do to reward is part of the environment.
+        max_episode_steps: time limit in steps, replacing the registered one; None keeps that.
+        random_score: mean return of the uniformly random policy.
+        reference_score: the return that counts as 1 after normalisation.
+        threshold: the return that counts as solved, for steps to threshold.
+        requires: distributions it needs beyond its plugin's own dependencies.
+        version: raised whenever behaviour changes; runs of different versions are not comparable.
+        summary: one line.
+    """
+
+    name: str
+    id: str
+    imports: tuple[str, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wrappers: tuple[Any, ...] = ()
+    max_episode_steps: int | None = None
+    random_score: Score | None = None
+    reference_score: Score | None = None
+    threshold: float | None = None
+    requires: tuple[str, ...] = ()
+    version: str = "1"
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self, self.name)
+        _check_version(self, self.name, self.version)
+        _check(
+            isinstance(self.id, str) and re.search(r"-v\d+$", self.id) is not None,
+            self,
+            self.name,
+            f'id must carry its version, as in "CartPole-v1", not {self.id!r}',
+        )
+        _freeze(self, self.name, "imports", "kwargs", "wrappers", "requires")
+        for module in self.imports:
+            _check(MODULE.fullmatch(module) is not None, self, self.name, f"imports: bad {module!r}")
+        normal = []
+        for wrapper in self.wrappers:
+            target, kwargs = (wrapper, {}) if isinstance(wrapper, str) else wrapper
+            _check(
+                FUNCTION.fullmatch(target) is not None,
+                self,
+                self.name,
+                f'wrappers: "package.module:Wrapper" expected, not {target!r}',
+            )
+            normal.append((target, MappingProxyType(dict(kwargs))))
+        object.__setattr__(self, "wrappers", tuple(normal))
+        limit = self.max_episode_steps
+        _check(
+            limit is None or (isinstance(limit, int) and limit >= 1),
+            self,
+            self.name,
+            "max_episode_steps must be 1 or more",
+        )
+
+
+@dataclass(frozen=True)
+class SuiteSpec:
+    """A suite file that travels inside a package.
+
+    Attributes:
+        name: short name, unique within the plugin; the same as in the file.
+        resource: ``"package:path/inside/it.toml"``.
+        summary: one line.
+    """
+
+    name: str
+    resource: str
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self, self.name)
+        package, _, path = self.resource.partition(":")
+        _check(
+            MODULE.fullmatch(package) is not None and path.endswith(".toml") and ".." not in path,
+            self,
+            self.name,
+            f'resource must be "package:file.toml", not {self.resource!r}',
+        )
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure of the report.
+
+    Attributes:
+        name: short name, unique within the plugin; names the file the figure is exported to.
+        title: heading above the figure.
+        target: ``"package.module:function"``; ``function(results)`` returns a matplotlib figure, or None where
+            the results hold nothing it could show.
+        caption: one or two sentences under the figure: what is plotted, with units, and what bands mean.
+    """
+
+    name: str
+    title: str
+    target: str
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self, self.name)
+        _check(
+            FUNCTION.fullmatch(self.target) is not None,
+            self,
+            self.name,
+            f'target must be "package.module:function", not {self.target!r}',
+        )
+
+
+@dataclass(frozen=True)
+class ExecutorSpec:
+    """A place where trials can run.
+
+    Attributes:
+        name: what ``--executor`` selects.
+        target: ``"package.module:function"``; ``function(options)`` returns a `harness.executor.Executor`.
+        summary: one line.
+        requires: distributions it needs beyond its plugin's own dependencies.
+    """
+
+    name: str
+    target: str
+    summary: str = ""
+    requires: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_name(self, self.name)
+        _check(
+            FUNCTION.fullmatch(self.target) is not None,
+            self,
+            self.name,
+            f'target must be "package.module:function", not {self.target!r}',
+        )
+        _freeze(self, self.name, "requires")
+
+
+Spec = AlgorithmSpec | EnvironmentSpec | SuiteSpec | FigureSpec | ExecutorSpec

@@ -1,0 +1,1 @@
+"""The standard suites, shipped as package data of `harness.suites`."""
