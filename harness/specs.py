@@ -6,9 +6,9 @@ costs milliseconds. Whatever is wrong with a description is an error at the mome
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -279,3 +279,30 @@ class ExecutorSpec:
 
 
 Spec = AlgorithmSpec | EnvironmentSpec | SuiteSpec | FigureSpec | ExecutorSpec
+
+
+def as_json(spec: Spec) -> dict[str, Any]:
+    """A description as plain JSON values; `environment_from_json` and `algorithm_from_json` take them back."""
+
+    def plain(value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        if isinstance(value, Mapping):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return cast(dict[str, Any], plain(spec))
+
+
+def environment_from_json(values: Mapping[str, Any]) -> EnvironmentSpec:
+    """The environment description that `as_json` wrote."""
+    scores = {
+        name: None if values.get(name) is None else Score(**values[name])
+        for name in ("random_score", "reference_score")
+    }
+    return EnvironmentSpec(**{**values, **scores})
+
+
+def algorithm_from_json(values: Mapping[str, Any]) -> AlgorithmSpec:
+    """The algorithm description that `as_json` wrote."""
+    return AlgorithmSpec(**values)

@@ -1,0 +1,64 @@
+"""From an environment's description to a Gymnasium environment."""
+
+import importlib
+from typing import Any
+
+import gymnasium
+
+from harness.specs import EnvironmentSpec
+
+Env = gymnasium.Env[Any, Any]
+
+
+class EnvironmentError_(ValueError):  # noqa: N801, N818, because the builtin has the name
+    """An environment that cannot be made as described; the message names it, the field and the fix."""
+
+
+def attribute(target: str) -> Any:
+    """The object that ``"package.module:name"`` points to."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def make(spec: EnvironmentSpec) -> Env:
+    """A fresh environment: registered id, time limit, then the wrappers, innermost first.
+
+    Gymnasium's checker is left out: it looks at the first step only and costs a call on every later one.
+
+    Raises:
+        EnvironmentError_: the id is unknown, or no time limit is set, so that an episode might never end.
+    """
+    for module in spec.imports:
+        importlib.import_module(module)
+    arguments = dict(spec.kwargs)
+    if spec.max_episode_steps is not None:
+        arguments["max_episode_steps"] = spec.max_episode_steps
+    env: Env = gymnasium.make(spec.id, disable_env_checker=True, **arguments)
+    if env.spec is None or env.spec.max_episode_steps is None:
+        raise EnvironmentError_(
+            f"environment {spec.name!r}: {spec.id} has no time limit, so an episode might never end; "
+            "set max_episode_steps"
+        )
+    for target, kwargs in spec.wrappers:
+        env = attribute(target)(env, **kwargs)
+    return env
+
+
+def make_native_vector(spec: EnvironmentSpec, copies: int, autoreset: str) -> "gymnasium.vector.VectorEnv[Any, Any, Any]":
+    """The environment's own vectorised implementation, with autoreset "next_step", "same_step" or "disabled".
+
+    Raises:
+        EnvironmentError_: it has none with that autoreset, or wrappers are declared, which it could not carry.
+    """
+    for module in spec.imports:
+        importlib.import_module(module)
+    if spec.wrappers:
+        raise EnvironmentError_(f"environment {spec.name!r}: a native vector environment cannot carry wrappers")
+    arguments = dict(spec.kwargs)
+    if spec.max_episode_steps is not None:
+        arguments["max_episode_steps"] = spec.max_episode_steps
+    env = gymnasium.make_vec(spec.id, copies, vectorization_mode="vector_entry_point", **arguments)
+    mode = env.metadata.get("autoreset_mode")
+    if getattr(mode, "name", "").lower() != autoreset:
+        raise EnvironmentError_(f"environment {spec.name!r}: its native vector environment has autoreset {mode}")
+    return env

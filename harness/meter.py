@@ -1,0 +1,93 @@
+"""The meter of one run: steps, the exact budget, episodes, and when the next evaluation is due."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from harness.clock import Clock
+from harness.contract import BudgetExhausted
+
+
+class Diverged(Exception):  # noqa: N818, because it is an outcome, which the harness reports as a status
+    """A return that is not finite: the run ends here, with status ``diverged``."""
+
+
+class Episode(NamedTuple):
+    """One finished training episode; fields as in the table ``episodes``."""
+
+    copy: int
+    step: int
+    train_seconds: float
+    value: float
+    length: int
+    terminated: bool
+    truncated: bool
+
+
+class EvaluationEpisode(NamedTuple):
+    """One evaluation episode; fields as in the table ``evaluations``."""
+
+    evaluation: int
+    step: int
+    train_seconds: float
+    episode: int
+    seed: int
+    value: float
+    length: int
+    terminated: bool
+    truncated: bool
+
+
+def evaluation_marks(budget: int, points: int) -> tuple[int, ...]:
+    """The steps at which evaluations fall due inside training: evenly spread, without 0 and the budget.
+
+    Those two are evaluated when the policy is first set and when training has ended.
+    """
+    return tuple(sorted({round(budget * k / points) for k in range(1, points)} - {0, budget}))
+
+
+class Meter:
+    """Counts what one run does. Environment copies of the run share one meter.
+
+    ``steps``, ``budget`` and ``next_mark`` are plain attributes, read and written on every step.
+
+    Args:
+        budget: steps the run may take.
+        marks: steps at which ``on_mark`` is called, from inside ``env.step``.
+        on_mark: evaluates; the meter has moved on to the next mark before it is called.
+        clock: of the trial.
+    """
+
+    def __init__(self, budget: int, marks: tuple[int, ...], on_mark: Callable[[], None], clock: Clock) -> None:
+        self.budget = budget
+        self.steps = 0
+        self.exhausted = False
+        self.clock = clock
+        self.episodes: list[Episode] = []
+        self._on_mark = on_mark
+        self._marks = [*marks, math.inf]
+        self._mark = 0
+        self.next_mark: float = self._marks[0]
+
+    def stop(self) -> BudgetExhausted:
+        """The exception to raise instead of a step that the budget does not hold."""
+        self.exhausted = True
+        return BudgetExhausted(f"the budget of {self.budget} steps is spent")
+
+    def reached_mark(self) -> None:
+        """Call ``on_mark`` once for all marks that ``steps`` has reached."""
+        while self._marks[self._mark] <= self.steps:
+            self._mark += 1
+        self.next_mark = self._marks[self._mark]
+        self._on_mark()
+
+    def ended(self, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
+        """Record a finished episode.
+
+        Raises:
+            Diverged: its return is not finite.
+        """
+        episode = Episode(copy, self.steps, self.clock.training, value, length, bool(terminated), bool(truncated))
+        self.episodes.append(episode)
+        if not math.isfinite(value):
+            raise Diverged(f"the return of a training episode is {value} at step {self.steps}")
