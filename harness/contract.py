@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     import gymnasium
     import numpy as np
     import torch
-    from harness.metered_vector import MeteredVectorEnv
 
 
 class BudgetExhausted(Exception):  # noqa: N818, because it is no error but the normal end of training
@@ -16,6 +15,10 @@ class BudgetExhausted(Exception):  # noqa: N818, because it is no error but the 
     Let it pass: the harness takes it as the normal end of training. It is an ``Exception``, since Gymnasium's
     worker processes forward nothing else.
     """
+
+
+class ContractBroken(RuntimeError):  # noqa: N818, because it names what happened
+    """The algorithm did not do what every algorithm must; the message says what and how to mend it."""
 
 
 class Step(NamedTuple):
@@ -72,8 +75,11 @@ class Trial(Protocol):
     """
 
     policy: Policy
-    """What the harness evaluates, whenever it chooses. ``act(obs[B, ...]) -> action[B, ...]``, NumPy arrays; in
-    lockstep ``act(obs[S, B, ...]) -> action[S, B, ...]``, tensors. It must change nothing that training reads."""
+    """What the harness evaluates, whenever it chooses.
+
+    ``act(obs[B, ...]) -> action[B, ...]``, NumPy arrays; in lockstep ``act(obs[S, B, ...]) -> action[S, B, ...]``,
+    tensors. It must change nothing that training reads.
+    """
 
     @property
     def num_seeds(self) -> int:
@@ -113,9 +119,16 @@ class Trial(Protocol):
         """A metered environment, already seeded: what any library expects."""
 
     def make_vector_env(
-        self, copies: int, vectorization: Literal["sync", "native"] = "sync"
-    ) -> "MeteredVectorEnv":
-        """A metered `gymnasium.vector.VectorEnv`, already seeded."""
+        self,
+        copies: int,
+        vectorization: Literal["sync", "native"] = "sync",
+        autoreset: Literal["next_step", "same_step", "disabled"] = "next_step",
+    ) -> "gymnasium.vector.VectorEnv[Any, Any, Any]":
+        """A metered vector environment, already seeded.
+
+        "sync" steps single metered copies one after the other; "native" is the environment's own implementation,
+        where it has one with that autoreset.
+        """
 
     def make_lockstep_env(self, copies: int = 1) -> LockstepEnv:
         """S seeds x ``copies`` environments stepped together as tensors."""

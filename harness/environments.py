@@ -44,21 +44,27 @@ def make(spec: EnvironmentSpec) -> Env:
     return env
 
 
-def make_native_vector(spec: EnvironmentSpec, copies: int, autoreset: str) -> "gymnasium.vector.VectorEnv[Any, Any, Any]":
+def make_native_vector(
+    spec: EnvironmentSpec, copies: int, autoreset: str
+) -> "gymnasium.vector.VectorEnv[Any, Any, Any]":
     """The environment's own vectorised implementation, with autoreset "next_step", "same_step" or "disabled".
 
     Raises:
-        EnvironmentError_: it has none with that autoreset, or wrappers are declared, which it could not carry.
+        EnvironmentError_: it has none with that autoreset, or declares wrappers, which it cannot carry.
     """
     for module in spec.imports:
         importlib.import_module(module)
     if spec.wrappers:
-        raise EnvironmentError_(f"environment {spec.name!r}: a native vector environment cannot carry wrappers")
+        raise EnvironmentError_(
+            f"environment {spec.name!r}: a native vector environment cannot carry wrappers"
+        )
     arguments = dict(spec.kwargs)
     if spec.max_episode_steps is not None:
         arguments["max_episode_steps"] = spec.max_episode_steps
     env = gymnasium.make_vec(spec.id, copies, vectorization_mode="vector_entry_point", **arguments)
     mode = env.metadata.get("autoreset_mode")
     if getattr(mode, "name", "").lower() != autoreset:
-        raise EnvironmentError_(f"environment {spec.name!r}: its native vector environment has autoreset {mode}")
+        raise EnvironmentError_(
+            f"environment {spec.name!r}: its native vector environment has autoreset {mode}"
+        )
     return env

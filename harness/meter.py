@@ -58,9 +58,14 @@ class Meter:
         clock: of the trial.
     """
 
-    def __init__(self, budget: int, marks: tuple[int, ...], on_mark: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, budget: int, marks: tuple[int, ...], on_mark: Callable[[], None], clock: Clock
+    ) -> None:
         self.budget = budget
         self.steps = 0
+        self.slack = (
+            0  # steps that may stay unused, since a native vector environment steps all copies or none
+        )
         self.exhausted = False
         self.clock = clock
         self.episodes: list[Episode] = []
@@ -87,7 +92,9 @@ class Meter:
         Raises:
             Diverged: its return is not finite.
         """
-        episode = Episode(copy, self.steps, self.clock.training, value, length, bool(terminated), bool(truncated))
+        episode = Episode(
+            copy, self.steps, self.clock.training, value, length, bool(terminated), bool(truncated)
+        )
         self.episodes.append(episode)
         if not math.isfinite(value):
             raise Diverged(f"the return of a training episode is {value} at step {self.steps}")

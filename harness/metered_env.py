@@ -36,7 +36,9 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.action_space.seed(seeding.integer(seed, "action_space", copy))
         self.observation_space.seed(seeding.integer(seed, "observation_space", copy))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Start an episode. ``seed`` is ignored: seeds belong to the harness."""
         began = perf_counter()
         result = self.env.reset(seed=self._seed, options=options)

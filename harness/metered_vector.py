@@ -19,13 +19,14 @@ VectorEnv = gymnasium.vector.VectorEnv[Any, Any, Any]
 class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
     """Counts the real steps of an environment that steps all its copies in one call.
 
-    With autoreset in the next step, the call after an episode's end only resets that copy: it is no step. A call
-    that the budget does not hold whole is not made, so such a run may end up to ``num_envs - 1`` steps short.
+    With autoreset in the next step, the call after an episode's end only resets that copy: it is no step.
+    A call that the budget does not hold whole is not made, so such a run may end up to ``num_envs - 1`` steps short.
     """
 
     def __init__(self, env: VectorEnv, meter: Meter, seed: int) -> None:
         super().__init__(env)
         self._meter = meter
+        meter.slack = env.num_envs - 1
         self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, 0)
         self._resets_alone = env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
         self._ended = np.zeros(env.num_envs, bool)  # [N], whose last step ended an episode

@@ -143,7 +143,7 @@ class EnvironmentSpec:
         id: exact Gymnasium id with version, such as "CartPole-v1".
         imports: modules to import, in every process, so that the id is registered.
         kwargs: arguments of the environment, as JSON values.
-        wrappers: ``"package.module:Wrapper"`` or ``("package.module:Wrapper", {arguments})``, innermost first.
+        wrappers: ``"package.module:Wrapper"`` or ``("package.module:Wrapper", {...})``, innermost first.
             They sit inside the meter: what they do to reward is part of the environment.
         max_episode_steps: time limit in steps, replacing the registered one; None keeps that.
         random_score: mean return of the uniformly random policy.
@@ -231,8 +231,8 @@ class FigureSpec:
     Attributes:
         name: short name, unique within the plugin; names the file the figure is exported to.
         title: heading above the figure.
-        target: ``"package.module:function"``; ``function(results)`` returns a matplotlib figure, or None where
-            the results hold nothing it could show.
+        target: ``"package.module:function"``; ``function(results)`` returns a matplotlib figure, or None
+            where the results hold nothing it could show.
         caption: one or two sentences under the figure: what is plotted, with units, and what bands mean.
     """
 
@@ -282,7 +282,7 @@ Spec = AlgorithmSpec | EnvironmentSpec | SuiteSpec | FigureSpec | ExecutorSpec
 
 
 def as_json(spec: Spec) -> dict[str, Any]:
-    """A description as plain JSON values; `environment_from_json` and `algorithm_from_json` take them back."""
+    """A description as plain JSON values, for `environment_from_json` and `algorithm_from_json`."""
 
     def plain(value: Any) -> Any:
         if is_dataclass(value) and not isinstance(value, type):

@@ -1,0 +1,285 @@
+"""A trial in this process: what an algorithm is given, and what it leaves behind."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import gymnasium
+import numpy as np
+import torch
+
+from harness import environments, seeding
+from harness.clock import Clock
+from harness.contract import BudgetExhausted, ContractBroken, LockstepEnv, Policy, Trial
+from harness.environments import Env
+from harness.evaluation import evaluate
+from harness.lockstep import EnvLockstep
+from harness.meter import Diverged, Episode, EvaluationEpisode, Meter, evaluation_marks
+from harness.metered_env import MeteredEnv
+from harness.metered_vector import MeteredVectorEnv, VectorEnv
+from harness.specs import EnvironmentSpec
+
+LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 of the budget is not kept
+
+
+@dataclass
+class RunRecord:
+    """What one run leaves behind. Rows are as in the tables of the same names."""
+
+    seed: int
+    meter: Meter
+    evaluations: list[EvaluationEpisode] = field(default_factory=list)
+    diagnostics: list[tuple[int, str, float]] = field(default_factory=list)
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """Finished training episodes."""
+        return self.meter.episodes
+
+
+class LocalTrial:
+    """Implements `harness.contract.Trial` in this process.
+
+    Args:
+        environment: what to train on.
+        seeds: of the runs trained here; several only in lockstep.
+        budget: steps per run.
+        points: evaluations spread evenly over the budget, the last one at its end; one more at 0.
+        episodes: per evaluation.
+        device: "cpu" or "cuda", with an index or not.
+        lockstep: whether the policy takes a leading seed axis. Follows from ``seeds`` unless said.
+    """
+
+    def __init__(
+        self,
+        environment: EnvironmentSpec,
+        seeds: Sequence[int] = (0,),
+        budget: int = 1_000,
+        points: int = 1,
+        episodes: int = 1,
+        device: str = "cpu",
+        lockstep: bool | None = None,
+    ) -> None:
+        self.environment = environment
+        self.seeds = tuple(seeds)
+        self.lockstep = len(self.seeds) > 1 if lockstep is None else lockstep
+        self.clock = Clock(torch.cuda.synchronize if device.startswith("cuda") else lambda: None)
+        self._device = torch.device(device)
+        self._points = points
+        self._evaluation_episodes = episodes
+        marks = evaluation_marks(budget, points)
+        self.runs = [RunRecord(s, Meter(budget, marks, self._evaluate, self.clock)) for s in self.seeds]
+        self._policy: Policy | None = None
+        self._evaluations = 0
+        self._copies = 0
+        self._closers: list[Callable[[], None]] = []
+        self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
+        self._generators: dict[str, list[torch.Generator]] = {}
+        self._logged: list[tuple[int, str, Any]] = []
+        self._log_due: dict[str, float] = {}
+
+    # What is measured
+
+    @property
+    def policy(self) -> Policy:
+        """What the harness evaluates; setting it for the first time evaluates it."""
+        if self._policy is None:
+            raise ContractBroken("trial.policy was not set: set it before the first step")
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        first = self._policy is None
+        self._policy = policy
+        if first:
+            self._evaluate()
+
+    @property
+    def num_seeds(self) -> int:
+        """S."""
+        return len(self.seeds)
+
+    @property
+    def budget(self) -> int:
+        """Steps each run may take."""
+        return self.runs[0].meter.budget
+
+    @property
+    def steps(self) -> int:
+        """Steps taken by each run so far."""
+        return self.runs[0].meter.steps
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget used."""
+        return self.steps / self.budget
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether another step may be taken."""
+        return self.steps < self.budget and not self.exhausted
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a step was refused because the budget is spent."""
+        return self.runs[0].meter.exhausted
+
+    # Randomness and device
+
+    @property
+    def device(self) -> torch.device:
+        """Where to train."""
+        return self._device
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The NumPy stream "policy"."""
+        return self._rng
+
+    def generators(self, tag: str = "policy") -> list[torch.Generator]:
+        """One torch generator per seed for the stream ``tag``; the same objects on every call."""
+        if tag not in self._generators:
+            self._generators[tag] = [
+                torch.Generator(self._device).manual_seed(seeding.integer(s, tag)) for s in self.seeds
+            ]
+        return self._generators[tag]
+
+    def seed(self, tag: str) -> int:
+        """An integer for the stream ``tag`` of the first seed."""
+        return seeding.integer(self.seeds[0], tag)
+
+    # Environments
+
+    def make_env(self) -> Env:
+        """A metered environment; every call makes the run's next copy."""
+        self._copies += 1
+        return self.metered(self._copies - 1)
+
+    def metered(self, copy: int) -> Env:
+        """The metered environment copy of that index."""
+        self._single_run("make_env")
+        env = MeteredEnv(self._fresh(), self.runs[0].meter, self.seeds[0], copy)
+        self._closers.append(env.close)
+        return env
+
+    def make_vector_env(
+        self,
+        copies: int,
+        vectorization: Literal["sync", "native"] = "sync",
+        autoreset: Literal["next_step", "same_step", "disabled"] = "next_step",
+    ) -> VectorEnv:
+        """A metered vector environment of ``copies`` copies."""
+        self._single_run("make_vector_env")
+        if vectorization == "native":
+            native = environments.make_native_vector(self.environment, copies, autoreset)
+            env: VectorEnv = MeteredVectorEnv(native, self.runs[0].meter, self.seeds[0])
+        else:
+            mode = gymnasium.vector.AutoresetMode[autoreset.upper()]
+            env = gymnasium.vector.SyncVectorEnv([self.make_env] * copies, autoreset_mode=mode)
+            env.action_space.seed(self.seed("action_space"))
+        self._closers.append(env.close)
+        return env
+
+    def make_lockstep_env(self, copies: int = 1) -> LockstepEnv:
+        """All seeds x ``copies`` environments as tensors."""
+        meters = [run.meter for run in self.runs]
+        env = EnvLockstep(self._fresh, meters, self.seeds, copies, self._device)
+        self._closers.append(env.close)
+        return env
+
+    def _fresh(self) -> Env:
+        return environments.make(self.environment)
+
+    def _single_run(self, method: str) -> None:
+        if self.num_seeds > 1:
+            raise ContractBroken(f"trial.{method} serves one run; in lockstep use trial.make_lockstep_env")
+
+    # Diagnostics
+
+    def log(self, **scalars: Any) -> None:
+        """Keep numbers or tensors, scalar or [S], at the current step."""
+        step = self.steps
+        for name, value in scalars.items():
+            if step >= self._log_due.get(name, 0):
+                self._log_due[name] = step + self.budget / LOGGED_POINTS
+                kept = value.detach().clone() if isinstance(value, torch.Tensor) else value
+                self._logged.append((step, name, kept))
+
+    def _flush_log(self) -> None:
+        for step, name, value in self._logged:
+            array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value, np.float64)
+            for run, scalar in zip(self.runs, np.broadcast_to(array, (self.num_seeds,)), strict=True):
+                run.diagnostics.append((step, name, float(scalar)))
+        self._logged.clear()
+
+    # Evaluation and the end
+
+    def _evaluate(self) -> None:
+        """Evaluate the policy now, with the training clock stopped."""
+        policy = self.policy
+        index, self._evaluations = self._evaluations, self._evaluations + 1
+        with self.clock.paused():
+            outcomes = evaluate(
+                self._fresh, policy, self.seeds, index, self._evaluation_episodes, self._device, self.lockstep
+            )
+        seconds = self.clock.training
+        for run, episodes in zip(self.runs, outcomes, strict=True):
+            run.evaluations += [
+                EvaluationEpisode(index, run.meter.steps, seconds, k, *episode)
+                for k, episode in enumerate(episodes)
+            ]
+        if not all(math.isfinite(episode.value) for episodes in outcomes for episode in episodes):
+            raise Diverged(f"the return of an evaluation episode is not finite at step {self.steps}")
+
+    def finish(self) -> None:
+        """End training: the last evaluation, unless the algorithm broke the contract.
+
+        Raises:
+            ContractBroken: it never set a policy, or returned before its budget was spent.
+        """
+        self.clock.stop()
+        meter = self.runs[0].meter
+        if self._policy is None:
+            raise ContractBroken("train ended without setting trial.policy")
+        if meter.steps + meter.slack < meter.budget:
+            raise ContractBroken(
+                f"train returned after {meter.steps} of {meter.budget} steps; loop while trial.within_budget"
+            )
+        self._evaluate()
+
+    def close(self) -> None:
+        """Close every environment made and flush diagnostics."""
+        self._flush_log()
+        for close in reversed(self._closers):
+            close()
+        self._closers.clear()
+
+
+def run_training(trial: LocalTrial, train: Callable[[Trial, Any], None], config: Any) -> None:
+    """Train until the budget is spent, then evaluate the final policy.
+
+    Raises:
+        ContractBroken: see `LocalTrial.finish`.
+        Diverged: a return was not finite.
+        Exception: whatever ``train`` raised, unless the budget's end caused it.
+    """
+    trial.clock.start()
+    try:
+        try:
+            train(cast(Trial, trial), config)
+        except Exception as error:
+            if not (trial.exhausted and _caused_by_budget(error)):
+                raise
+        trial.finish()
+    finally:
+        trial.clock.stop()
+        trial.close()
+
+
+def _caused_by_budget(error: BaseException) -> bool:
+    """Whether the refusal of a step is in the error's history."""
+    chain: BaseException | None = error
+    while chain is not None and not isinstance(chain, BudgetExhausted):
+        chain = chain.__cause__ or chain.__context__
+    return chain is not None
