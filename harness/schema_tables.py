@@ -1,0 +1,102 @@
+"""The stored tables: columns, types, units and which file holds them.
+
+Writer and reader share these schemas, so a file either fits them or is reported as foreign. One run is a folder
+with a ``run.json`` and three Parquet files; a compacted suite has one Parquet file per table for many runs.
+"""
+
+import pyarrow as pa
+
+RUN_FILE = "run.json"
+RUN_FORMAT = 1  # of run.json: {"schema": RUN_FORMAT, "run": {column: value of RUNS}, "manifest": {...}}
+COMPACT_FOLDER = "compact"
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    """A schema whose columns may not be null."""
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+def _nullable(schema: pa.Schema, *names: str) -> pa.Schema:
+    """The schema with null allowed in the named columns."""
+    return pa.schema([field.with_nullable(field.nullable or field.name in names) for field in schema])
+
+
+RUNS = _nullable(
+    _schema(
+        key=pa.string(),
+        suite=pa.string(),
+        algorithm=pa.string(),  # label: full id, preset and overrides
+        algorithm_id=pa.string(),
+        algorithm_version=pa.string(),
+        config=pa.string(),  # JSON
+        environment=pa.string(),
+        environment_id=pa.string(),
+        environment_version=pa.string(),
+        seed=pa.int64(),
+        device=pa.string(),
+        status=pa.string(),  # one of STATUSES
+        error=pa.string(),  # "" if none
+        steps=pa.int64(),  # taken
+        budget=pa.int64(),  # steps allowed
+        train_seconds=pa.float64(),  # of the whole trial, evaluation excluded
+        environment_seconds=pa.float64(),
+        learning_seconds=pa.float64(),
+        evaluation_seconds=pa.float64(),
+        setup_seconds=pa.float64(),
+        total_seconds=pa.float64(),
+        cpu_seconds=pa.float64(),
+        peak_memory_mib=pa.float64(),
+        peak_gpu_memory_mib=pa.float64(),
+        threads=pa.int32(),
+        jobs=pa.int32(),  # trials that ran at the same time, this one included
+        runs_in_trial=pa.int32(),  # that share the seconds above
+        fingerprint=pa.string(),
+        task_hash=pa.string(),
+        started_at=pa.string(),  # ISO 8601, UTC
+        finished_at=pa.string(),
+        machine=pa.string(),
+        commit=pa.string(),
+        random_score=pa.float64(),
+        reference_score=pa.float64(),
+        threshold=pa.float64(),
+    ),
+    *("train_seconds", "environment_seconds", "learning_seconds", "evaluation_seconds", "setup_seconds"),
+    *("total_seconds", "cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib"),
+    *("random_score", "reference_score", "threshold"),
+)
+
+# A compacted run keeps the rest of its run.json as one JSON text.
+COMPACT_RUNS = RUNS.append(pa.field("manifest", pa.string(), nullable=False))
+
+EVALUATIONS = _schema(
+    key=pa.string(),
+    evaluation=pa.int32(),  # 0 is before training
+    step=pa.int64(),  # of training, when evaluated
+    train_seconds=pa.float64(),
+    episode=pa.int32(),  # index in this evaluation
+    seed=pa.int64(),  # of the episode
+    **{"return": pa.float64()},
+    length=pa.int32(),
+    terminated=pa.bool_(),
+    truncated=pa.bool_(),
+)
+
+EPISODES = _schema(
+    key=pa.string(),
+    episode=pa.int32(),
+    copy=pa.int32(),  # of the environment
+    step=pa.int64(),  # of the run, summed over copies, when the episode ended
+    train_seconds=pa.float64(),
+    **{"return": pa.float64()},
+    length=pa.int32(),
+    terminated=pa.bool_(),
+    truncated=pa.bool_(),
+)
+
+DIAGNOSTICS = _nullable(
+    _schema(key=pa.string(), step=pa.int64(), name=pa.string(), value=pa.float64()), "value"
+)
+
+TABLES = {"evaluations": EVALUATIONS, "episodes": EPISODES, "diagnostics": DIAGNOSTICS}
+
+STATUSES = ("done", "failed", "crashed", "timeout", "diverged", "interrupted", "skipped")
