@@ -1,0 +1,28 @@
+"""Values that change with training progress."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From ``start`` to ``end`` in a straight line over the first part of training, then ``end``.
+
+    Attributes:
+        start: value at progress 0.
+        end: value from progress ``until`` on.
+        until: share of the budget, in [0, 1]; 0 means ``end`` throughout.
+    """
+
+    start: float
+    end: float
+    until: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.until <= 1:
+            raise ValueError(f"until is a share of the budget, in [0, 1], not {self.until!r}")
+
+    def __call__(self, progress: float) -> float:
+        """The value at ``progress`` in [0, 1]; exactly ``start`` at 0 and exactly ``end`` from ``until`` on."""
+        if progress >= self.until:
+            return self.end
+        return self.start + (self.end - self.start) * (progress / self.until)
