@@ -179,7 +179,8 @@ def _complaint(details: ErrorDetails) -> str:
         return f"{given} is not allowed"
     if details["type"] == "model_type":
         return f"must be a table, not {given}"
-    message = re.sub(r"^(Input|Tuple|String|Dictionary) should ", "must ", details["msg"])
+    message = re.sub(r"^(Input|Tuple|String) should ", "must ", details["msg"])
+    message = message.partition(" after validation")[0]
     return f"{message.replace('a valid tuple', 'a list')}, not {given}"
 
 
