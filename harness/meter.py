@@ -9,7 +9,7 @@ from harness.contract import BudgetExhausted
 
 
 class Diverged(Exception):  # noqa: N818, because it is an outcome, which the harness reports as a status
-    """A return that is not finite: the run ends here, with status ``diverged``."""
+    """Every run of the trial had a return that is not finite: training ends, with status ``diverged``."""
 
 
 class Episode(NamedTuple):
@@ -55,11 +55,20 @@ class Meter:
         budget: steps the run may take.
         marks: steps at which ``on_mark`` is called, from inside ``env.step``.
         on_mark: evaluates; the meter has moved on to the next mark before it is called.
+        on_diverged: called when this run has diverged; raises `Diverged` when no run of the trial is left.
         clock: of the trial.
+
+    Attributes:
+        diverged: why the run diverged; empty if it did not.
     """
 
     def __init__(
-        self, budget: int, marks: tuple[int, ...], on_mark: Callable[[], None], clock: Clock
+        self,
+        budget: int,
+        marks: tuple[int, ...],
+        on_mark: Callable[[], None],
+        on_diverged: Callable[[], None],
+        clock: Clock,
     ) -> None:
         self.budget = budget
         self.steps = 0
@@ -69,7 +78,9 @@ class Meter:
         self.exhausted = False
         self.clock = clock
         self.episodes: list[Episode] = []
+        self.diverged = ""
         self._on_mark = on_mark
+        self._on_diverged = on_diverged
         self._marks = [*marks, math.inf]
         self._mark = 0
         self.next_mark: float = self._marks[0]
@@ -87,14 +98,17 @@ class Meter:
         self._on_mark()
 
     def ended(self, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
-        """Record a finished episode.
-
-        Raises:
-            Diverged: its return is not finite.
-        """
+        """Record a finished episode."""
         episode = Episode(
             copy, self.steps, self.clock.training, value, length, bool(terminated), bool(truncated)
         )
         self.episodes.append(episode)
+        self.check(value, "training")
+
+    def check(self, value: float, phase: str) -> None:
+        """Mark the run as diverged if an episode's return is not finite."""
         if not math.isfinite(value):
-            raise Diverged(f"the return of a training episode is {value} at step {self.steps}")
+            self.diverged = (
+                self.diverged or f"the return of an episode in {phase} is {value} at step {self.steps}"
+            )
+            self._on_diverged()

@@ -1,6 +1,6 @@
 """A trial in this process: what an algorithm is given, and what it leaves behind."""
 
-import math
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -69,7 +69,10 @@ class LocalTrial:
         self._points = points
         self._evaluation_episodes = episodes
         marks = evaluation_marks(budget, points)
-        self.runs = [RunRecord(s, Meter(budget, marks, self._evaluate, self.clock)) for s in self.seeds]
+        self.runs = [
+            RunRecord(s, Meter(budget, marks, self._evaluate, self._stop_if_all_diverged, self.clock))
+            for s in self.seeds
+        ]
         self._policy: Policy | None = None
         self._evaluations = 0
         self._copies = 0
@@ -188,6 +191,10 @@ class LocalTrial:
         self._closers.append(env.close)
         return env
 
+    def env_factory(self, index: int = 0) -> Callable[[], Env]:
+        """A factory of the metered environment copy ``index``."""
+        return functools.partial(self.metered, index)
+
     def _fresh(self) -> Env:
         return environments.make(self.environment)
 
@@ -229,8 +236,12 @@ class LocalTrial:
                 EvaluationEpisode(index, run.meter.steps, seconds, k, *episode)
                 for k, episode in enumerate(episodes)
             ]
-        if not all(math.isfinite(episode.value) for episodes in outcomes for episode in episodes):
-            raise Diverged(f"the return of an evaluation episode is not finite at step {self.steps}")
+            for episode in episodes:
+                run.meter.check(episode.value, "evaluation")
+
+    def _stop_if_all_diverged(self) -> None:
+        if all(run.meter.diverged for run in self.runs):
+            raise Diverged(self.runs[0].meter.diverged)
 
     def finish(self) -> None:
         """End training: the last evaluation, unless the algorithm broke the contract.
