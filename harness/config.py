@@ -78,7 +78,9 @@ def check_config_class(config_class: Any, owner: str) -> None:
 
 def _adapter(config_class: type[C], owner: str) -> TypeAdapter[C]:
     try:
-        return TypeAdapter(config_class)
+        adapter = TypeAdapter(config_class)
+        adapter.rebuild()  # because undefined names in annotations would else surface at the first use
+        return adapter
     except (PydanticUserError, NameError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{owner}: the types of Config's fields cannot be used: {reason}") from None
