@@ -44,24 +44,19 @@ def _readable_selection(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
-_LIST = Field(strict=False)  # TOML has lists where we keep tuples; the items stay strict
+_LIST = Field(strict=False, json_schema_extra={"uniqueItems": True})  # TOML has lists where we keep tuples
 _UNIQUE = AfterValidator(_distinct)
 
 Steps = Annotated[int, Field(ge=1, le=10**12)]
 Points = Annotated[int, Field(ge=1, le=10_000)]
 Episodes = Annotated[int, Field(ge=1, le=100_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+SeedCount = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
+SeedList = Annotated[tuple[Seed, ...], _LIST, Field(min_length=1, max_length=MOST_SEEDS), _UNIQUE]
 Identifier = Annotated[str, Field(pattern=rf"^{ID.pattern}$")]
 Contestant = Annotated[str, AfterValidator(_readable_selection)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 Device = Literal["cpu", "cuda"]
-SeedCount = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
-SeedList = Annotated[
-    tuple[Seed, ...],
-    _LIST,
-    _UNIQUE,
-    BeforeValidator(_seed_list, json_schema_input_type=SeedCount | tuple[Seed, ...]),
-]
 
 
 class _Table(BaseModel):
@@ -96,11 +91,11 @@ class Header(_Table):
         description='Contestants unless the command line names others: "id", "id:preset", "id:preset[key=value]".',
         examples=[["algorithms/dqn", "sb3/dqn[learning_rate=1e-3]"]],
     )
-    seeds: SeedList = Field(
-        min_length=1,
-        max_length=MOST_SEEDS,
-        description="Seeds of the runs: a list, or a number n for 0 to n-1.",
-        examples=[5],
+    seeds: Annotated[SeedList, BeforeValidator(_seed_list, json_schema_input_type=SeedCount | SeedList)] = (
+        Field(
+            description="Seeds of the runs: a list, or a number n for 0 to n-1.",
+            examples=[5],
+        )
     )
     devices: Annotated[tuple[Device, ...], _LIST, _UNIQUE] = Field(
         default=("cpu",),
@@ -197,7 +192,7 @@ class _Tables(_Table):
         description="What differs for one environment: [environment.NAME], NAME as in suite.environments.",
         examples=[{"cartpole": {"steps": 50_000}}],
     )
-    claims: Annotated[tuple[Claim, ...], _LIST] = Field(
+    claims: Annotated[tuple[Claim, ...], Field(strict=False)] = Field(
         default=(),
         max_length=1_000,
         description="Falsifiable statements about the results.",

@@ -1,0 +1,20 @@
+"""``harness schema``: the JSON Schema of suite files, for editors and other programs."""
+
+import json
+
+import click
+
+
+@click.command()
+def command() -> None:
+    """Print the JSON Schema of suite files.
+
+    An editor that knows TOML checks and completes a suite with it: put "#:schema FILE" on its first line.
+    """
+    from harness.suite_schema import SuiteFile
+
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **SuiteFile.model_json_schema(mode="validation"),
+    }
+    click.echo(json.dumps(schema, indent=2))
