@@ -68,4 +68,109 @@ GYMNASIUM_TASKS = (
     ),
 )
 
-SPECS = GYMNASIUM_TASKS
+TEACHING_WORLDS = (
+    EnvironmentSpec(
+        "treasure",
+        "harness_environments/Treasure-v0",
+        imports=("harness_environments.treasure",),
+        reference_score=Score(1.0, source="exact: the treasure, in 5 steps"),
+        threshold=1.0,
+        summary="Six cells in a row, `-o---T`; reward 1 at the right end",
+    ),
+    EnvironmentSpec(
+        "maze",
+        "harness_environments/Maze-v0",
+        imports=("harness_environments.mazes",),
+        reference_score=Score(1.0, source="exact: the goal, in 6 steps"),
+        threshold=1.0,
+        summary="4x4 maze with two hells (−1) around the goal (1); observes the cell",
+    ),
+    EnvironmentSpec(
+        "maze-features",
+        "harness_environments/FeatureMaze-v0",
+        imports=("harness_environments.mazes",),
+        reference_score=Score(1.0, source="exact: the goal, in 4 steps"),
+        threshold=1.0,
+        summary="4x4 maze with one hell (−1) and a goal (1); observes the offset from the goal",
+    ),
+    EnvironmentSpec(
+        "dyna-maze",
+        "harness_environments/DynaMaze-v0",
+        imports=("harness_environments.mazes",),
+        reference_score=Score(1.0, source="exact: the goal, in 14 steps"),
+        threshold=1.0,
+        summary="6x9 maze with walls (Sutton & Barto, figure 8.2); reward 1 at the goal",
+    ),
+    EnvironmentSpec(
+        "mountaincar-plus10",
+        "harness_environments/MountainCarPlus10-v0",
+        imports=("harness_environments.mountain_car",),
+        reference_score=Score(
+            -99.0, source=f"MountainCar-v0's {REWARD_THRESHOLD}, and 10 for −1 at the flag"
+        ),
+        threshold=-99.0,
+        summary="Mountain car with reward 10 at the flag, −1 elsewhere, at most 10,000 steps",
+    ),
+    EnvironmentSpec(
+        "pendulum-11",
+        "harness_environments/DiscretePendulum-v0",
+        imports=("harness_environments.pendulum",),
+        kwargs={"torques": 11},
+        threshold=-200.0,
+        summary="Pendulum with 11 discrete torques",
+    ),
+    EnvironmentSpec(
+        "pendulum-25",
+        "harness_environments/DiscretePendulum-v0",
+        imports=("harness_environments.pendulum",),
+        kwargs={"torques": 25},
+        threshold=-200.0,
+        summary="Pendulum with 25 discrete torques",
+    ),
+)
+
+# Where no action matters, random is optimal: such a probe has no reference to be normalised by.
+PROBES = (
+    EnvironmentSpec(
+        "probe-1-constant",
+        "harness_environments/ProbeConstant-v0",
+        imports=("harness_environments.probes",),
+        summary="One step, reward 1: value 1",
+    ),
+    EnvironmentSpec(
+        "probe-2-observation",
+        "harness_environments/ProbeObservationDependent-v0",
+        imports=("harness_environments.probes",),
+        summary="One step, the reward is the observation, −1 or 1: so is the value",
+    ),
+    EnvironmentSpec(
+        "probe-3-discounting",
+        "harness_environments/ProbeDiscounting-v0",
+        imports=("harness_environments.probes",),
+        summary="Two steps, reward 1 at the end: values γ and 1",
+    ),
+    EnvironmentSpec(
+        "probe-4-action",
+        "harness_environments/ProbeActionDependent-v0",
+        imports=("harness_environments.probes",),
+        reference_score=Score(1.0, source="exact"),
+        threshold=1.0,
+        summary="One step, action 1 gives 1 and action 0 gives −1",
+    ),
+    EnvironmentSpec(
+        "probe-5-both",
+        "harness_environments/ProbeObservationAndActionDependent-v0",
+        imports=("harness_environments.probes",),
+        reference_score=Score(1.0, source="exact"),
+        threshold=1.0,
+        summary="One step, reward 1 where action and observation agree, −1 where not",
+    ),
+    EnvironmentSpec(
+        "probe-truncation",
+        "harness_environments/ProbeTruncation-v0",
+        imports=("harness_environments.probes",),
+        summary="Reward 1 for ever, truncated after 10 steps: value 1 / (1 − γ)",
+    ),
+)
+
+SPECS = GYMNASIUM_TASKS + TEACHING_WORLDS + PROBES

@@ -1,0 +1,31 @@
+"""Pendulum with discrete torques (M. Zhou's tutorial, 5.1 double DQN with 11, 5.3 dueling DQN with 25)."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
+
+
+class DiscretePendulum(PendulumEnv):
+    """Gymnasium's Pendulum, driven by one of several torques, spread evenly over [−2, 2] N m.
+
+    Args:
+        torques: how many; action k is the torque −2 + 4 k / (torques − 1).
+        render_mode: as in Gymnasium.
+    """
+
+    def __init__(self, torques: int, render_mode: str | None = None) -> None:
+        super().__init__(render_mode=render_mode)
+        self._torques = np.linspace(-self.max_torque, self.max_torque, torques, dtype=np.float32)
+        self.action_space = spaces.Discrete(torques)
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Apply the torque for one step of 0.05 s."""
+        return super().step(self._torques[[action]])
+
+
+gymnasium.register(
+    "harness_environments/DiscretePendulum-v0", f"{__name__}:DiscretePendulum", max_episode_steps=200
+)

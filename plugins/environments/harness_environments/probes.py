@@ -1,0 +1,130 @@
+"""Probe environments with known values (A. Jones, "Debugging reinforcement learning systems", 2021).
+
+Each probe needs one more thing to work than the probe before it, so the first that an agent fails tells
+what is broken. All observe one number, float32 [1] in [−1, 1], and offer two actions.
+
+The observation at a terminated end is one that is acted on too, so an agent that bootstraps from it sees its
+own value there and learns one about 1/(1−γ) times too large.
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+Observation = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Probe(gymnasium.Env[Observation, int]):
+    """What all probes share: the spaces, and a number to observe."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space = spaces.Discrete(2)
+        self._number = 0.0
+
+    def _first(self) -> float:
+        """The number observed at the start of an episode."""
+        return 0.0
+
+    def _observe(self) -> Observation:
+        return np.asarray([self._number], np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode."""
+        super().reset(seed=seed)
+        self._number = self._first()
+        return self._observe(), {}
+
+
+class OneStepProbe(Probe):
+    """A probe whose episodes are one step long."""
+
+    def _reward(self, action: int) -> float:
+        """The reward of the only step."""
+        raise NotImplementedError
+
+    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Give the reward and terminate."""
+        return self._observe(), self._reward(action), True, False, {}
+
+    def _random_sign(self) -> float:
+        return 2.0 * float(self.np_random.integers(2)) - 1.0
+
+
+class Constant(OneStepProbe):
+    """Probe 1: reward 1 in one step. Known: Q = 1 for both actions. Fails where the value's regression fails."""
+
+    def _reward(self, action: int) -> float:
+        return 1.0
+
+
+class ObservationDependent(OneStepProbe):
+    """Probe 2: the number is −1 or 1, and so is the reward. Known: Q(x, ·) = x. Tests the way from input to value."""
+
+    def _first(self) -> float:
+        return self._random_sign()
+
+    def _reward(self, action: int) -> float:
+        return self._number
+
+
+class Discounting(Probe):
+    """Probe 3: 0, then 1, then reward 1. Known: Q(1, ·) = 1, Q(0, ·) = γ. Tests bootstrapping and discounting."""
+
+    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Move from 0 to 1, or give the reward and terminate."""
+        terminated = self._number == 1.0
+        self._number = 1.0
+        return self._observe(), float(terminated), terminated, False, {}
+
+
+class ActionDependent(OneStepProbe):
+    """Probe 4: action 1 gives 1, action 0 gives −1. Known: Q = (−1, 1), so V* = 1. Tests the choice of actions."""
+
+    def _reward(self, action: int) -> float:
+        return 1.0 if action == 1 else -1.0
+
+
+class ObservationAndActionDependent(OneStepProbe):
+    """Probe 5: action 1 gives the number, −1 or 1, action 0 its negative.
+
+    Known: Q(x, 1) = x, Q(x, 0) = −x, so V* = 1 and the best action is 1 where x = 1. Tests that observations
+    and actions stay in pairs.
+    """
+
+    def _first(self) -> float:
+        return self._random_sign()
+
+    def _reward(self, action: int) -> float:
+        return self._number if action == 1 else -self._number
+
+
+class Truncation(Probe):
+    """Truncation probe: reward 1 for ever, cut by the time limit of 10 steps. Known: Q = 1 / (1 − γ).
+
+    One-step learning from uniformly sampled steps that takes the time limit for a terminal state finds
+    1 / (1 − 0.9 γ) instead.
+    """
+
+    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Give the reward; never terminate."""
+        return self._observe(), 1.0, False, False, {}
+
+
+for _probe in (
+    Constant,
+    ObservationDependent,
+    Discounting,
+    ActionDependent,
+    ObservationAndActionDependent,
+    Truncation,
+):
+    gymnasium.register(
+        f"harness_environments/Probe{_probe.__name__}-v0",
+        f"{__name__}:{_probe.__name__}",
+        max_episode_steps=10,
+    )
