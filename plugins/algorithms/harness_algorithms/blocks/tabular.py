@@ -6,13 +6,31 @@ several times faster than an array.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Discrete
 
 Table = list[list[float]]
+
+
+class Transition(NamedTuple):
+    """What one step showed.
+
+    Attributes:
+        obs: s.
+        action: a.
+        reward: r.
+        discount: d, 0 where the MDP terminated, else 1; so a time limit keeps 1.
+        next_obs: s′.
+    """
+
+    obs: int
+    action: int
+    reward: float
+    discount: float
+    next_obs: int
 
 
 def zero_table(env: gymnasium.Env[Any, Any]) -> Table:
@@ -48,16 +66,36 @@ def epsilon_greedy(row: Sequence[float], epsilon: float, rng: np.random.Generato
     return ties[int(rng.random() * len(ties))]
 
 
-def td_error(value: float, reward: float, discount: float, next_value: float) -> float:
-    """δ = r + γ v′ − v.
+def td_target(step: Transition, next_value: float, discount: float) -> float:
+    """R + γ d v′.
 
     Args:
-        value: v, of the pair that was visited.
-        reward: r.
-        discount: γ, or 0 where the MDP terminated; a time limit keeps γ.
+        step: the transition, with r and d.
         next_value: v′, of the successor: how it is chosen is what tells the algorithms apart.
+        discount: γ.
     """
-    return reward + discount * next_value - value
+    return step.reward + discount * step.discount * next_value
+
+
+def returns(steps: Sequence[Transition], tail: float, discount: float) -> list[float]:
+    """Gₜ = rₜ + γ dₜ Gₜ₊₁ of T consecutive steps, with G_T = ``tail``; `td_target` is the case T = 1.
+
+    Args:
+        steps: in order of time, [T].
+        tail: value of what follows the last step; without effect where the MDP terminated there.
+        discount: γ.
+    """
+    backward = []
+    for step in reversed(steps):
+        tail = td_target(step, tail, discount)
+        backward.append(tail)
+    return backward[::-1]
+
+
+def move_(q: Table, step: Transition, target: float, learning_rate: float) -> None:
+    """Q(s, a) ← Q(s, a) + α [target − Q(s, a)], in place."""
+    row = q[step.obs]
+    row[step.action] += learning_rate * (target - row[step.action])
 
 
 @dataclass(frozen=True)
