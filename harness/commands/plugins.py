@@ -1,0 +1,86 @@
+"""``harness plugins``: every plugin found, what became of it, and why."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from harness.cli import Session
+from harness.errors import MissingPlugin
+from harness.listing import one_line, print_json, print_table
+from harness.plugins import Plugin
+
+HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROBLEM")
+
+
+@click.command(name="plugins")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def command(session: Session, name: str | None, as_json: bool) -> None:
+    """Show every plugin, or one plugin or distribution in full."""
+    plugins = session.load_registry().plugins
+    chosen = [plugin for plugin in plugins if name is None or plugin.answers_to({name})]
+    if not chosen:
+        near = get_close_matches(str(name), [plugin.name for plugin in plugins], n=1)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        raise MissingPlugin(f"no plugin or distribution named {name!r} is installed{advice}")
+    if as_json:
+        print_json([_record(plugin) for plugin in chosen])
+    elif name is None:
+        print_table(HEADER, [_row(plugin) for plugin in chosen])
+    else:
+        for plugin in chosen:
+            _describe(plugin)
+
+
+def _record(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "target": plugin.target,
+        "status": plugin.status,
+        "error": plugin.error,
+        "traceback": plugin.traceback,
+        "warnings": plugin.warnings,
+        "import_ms": round(plugin.import_ms, 1),
+        "provides": _provided(plugin),
+    }
+
+
+def _provided(plugin: Plugin) -> dict[str, list[str]]:
+    """Ids by kind."""
+    return {kind: [f"{plugin.name}/{spec.name}" for spec in specs] for kind, specs in plugin.provides.items()}
+
+
+def _row(plugin: Plugin) -> tuple[object, ...]:
+    provides = ", ".join(
+        f"{len(specs)} {kind}{'s' * (len(specs) > 1)}" for kind, specs in plugin.provides.items()
+    )
+    problem = "; ".join([*([plugin.error] if plugin.error else []), *plugin.warnings])
+    if plugin.status == "unavailable":
+        status, problem = f"unavailable: {plugin.error}", "; ".join(plugin.warnings)
+    else:
+        status = plugin.status
+    return (
+        plugin.name,
+        plugin.distribution,
+        plugin.version,
+        status,
+        f"{plugin.import_ms:.1f}",
+        provides or "-",
+        problem or "-",
+    )
+
+
+def _describe(plugin: Plugin) -> None:
+    """Print everything known about one plugin, its traceback as it was."""
+    click.echo(f"{one_line(plugin.name)}: {plugin.status}")
+    click.echo(f"from {one_line(plugin.source)}, module {one_line(plugin.target)}, {plugin.import_ms:.1f} ms")
+    for kind, ids in _provided(plugin).items():
+        click.echo(f"{kind}: {', '.join(ids)}")
+    for problem in (*([plugin.error] if plugin.error else []), *plugin.warnings):
+        click.echo(f"problem: {one_line(problem)}")
+    if plugin.traceback:
+        click.echo(f"\n{plugin.traceback.rstrip()}")
