@@ -3,7 +3,7 @@
 It describes itself through the same hooks as any plugin, and has no privilege but its name.
 """
 
-from harness.api import SuiteSpec, hookimpl
+from harness.api import ExecutorSpec, SuiteSpec, hookimpl
 
 API = 1
 
@@ -28,3 +28,9 @@ def harness_suites() -> list[SuiteSpec]:
             summary="Gymnasium's classic control tasks",
         ),
     ]
+
+
+@hookimpl
+def harness_executors() -> list[ExecutorSpec]:
+    """This machine."""
+    return [ExecutorSpec("local", "harness.executor_local:create", summary="Processes on this machine")]

@@ -1,0 +1,117 @@
+"""``harness plan``: show what `run` would do, and do nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import Session
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.plan import Plan
+    from harness.store import Store
+
+
+def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is asked for, shared by ``run`` and ``plan``."""
+    for option in reversed(
+        (
+            click.argument("suite"),
+            click.option(
+                "-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."
+            ),
+            click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
+            click.option("--seeds", default="", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
+            click.option(
+                "--device",
+                "devices",
+                multiple=True,
+                type=click.Choice(["cpu", "cuda"]),
+                help="Device, replacing the suite's.",
+            ),
+            click.option("--out", default="results", show_default=True, help="Folder of results."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@click.command(help=__doc__)
+@plan_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def command(session: Session, as_json: bool, **options: Any) -> ExitCode:
+    """Show the plan of a suite."""
+    from harness.listing import print_json, print_table
+    from harness.store import Store
+
+    plan = planned(session, **options)
+    folder = Path(options["out"]) / plan.suite.name
+    store = Store(folder) if folder.exists() else None
+    rows = [
+        {
+            "algorithm": cell.contestant.label,
+            "environment": cell.environment.id,
+            "device": cell.device,
+            "steps": cell.task.steps,
+            "runs": 0 if cell.reason else len(cell.keys),
+            "complete": 0 if store is None else sum(store.is_done(key) for key in cell.keys.values()),
+            "skipped": cell.reason,
+        }
+        for cell in plan.cells
+    ]
+    if as_json:
+        print_json({"schema": 1, "suite": plan.suite.name, "cells": rows})
+    else:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+    return ExitCode.YES if plan.runs else ExitCode.NOTHING_RAN
+
+
+def planned(
+    session: Session,
+    suite: str,
+    algorithms: tuple[str, ...],
+    environments: tuple[str, ...],
+    seeds: str,
+    devices: tuple[str, ...],
+    out: str,
+) -> "Plan":
+    """The plan that the options ask for."""
+    from harness.plan import make_plan
+    from harness.suite import find_suite
+
+    found = find_suite(suite, session.registry)
+    return make_plan(found, session.registry, algorithms, environments, parse_seeds(seeds), devices)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``0-9``, ``3`` or ``1,5,7-9`` as seeds; empty for none.
+
+    Raises:
+        UsageError: it is written otherwise, or asks for more than 10,000.
+    """
+    seeds: dict[int, None] = {}
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        try:
+            low, high = int(first), int(last or first)
+        except ValueError:
+            raise UsageError(f"--seeds {text}: write 0-9, or 1,5,7") from None
+        if not 0 <= low <= high < 2**32 or high - low >= 10_000:
+            raise UsageError(f"--seeds {text}: seeds are at most 10,000 numbers from 0 to 2**32 - 1")
+        seeds |= dict.fromkeys(range(low, high + 1))
+    return tuple(seeds)
+
+
+def summarised(plan: "Plan", store: "Store", force: bool) -> str:
+    """What will run, in one or a few lines."""
+    complete = (
+        0 if force else sum(store.is_done(k) for c in plan.cells if not c.reason for k in c.keys.values())
+    )
+    lines = [f"{plan.suite.name}: {plan.suite.question}"]
+    lines.append(f"{plan.runs} runs, {complete} complete, {plan.runs - complete} to run, into {store.folder}")
+    reasons = dict.fromkeys(f"{c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
+    lines += [f"skipped: {reason}" for reason in reasons]
+    return "\n".join(lines)

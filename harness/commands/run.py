@@ -1,0 +1,86 @@
+"""``harness run``: train what a suite asks for, then report."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli import Session, note
+from harness.commands.plan import plan_options, planned, summarised
+from harness.errors import ExitCode
+from harness.executor import Executor, ExecutorOptions
+
+
+@click.command(help=__doc__)
+@plan_options
+@click.option(
+    "-j", "--jobs", default=0, type=click.IntRange(min=0), help="Trials at a time; default: the cores."
+)
+@click.option("--executor", default="local", show_default=True, help="Where trials run.")
+@click.option(
+    "--gpu-share",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.01, 1.0),
+    help="Part of a GPU that a trial takes.",
+)
+@click.option(
+    "--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds per trial."
+)
+@click.option(
+    "--memory-limit", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Memory per trial."
+)
+@click.option("--force", is_flag=True, help="Run complete runs again, too.")
+@click.pass_obj
+def command(
+    session: Session,
+    jobs: int,
+    executor: str,
+    gpu_share: float,
+    time_limit: float | None,
+    memory_limit: float | None,
+    force: bool,
+    **options: Any,
+) -> ExitCode:
+    """Run a suite."""
+    from harness.manifest import Session as RunSession
+    from harness.progress import shown
+    from harness.runner import Runner
+    from harness.store import Store
+
+    plan = planned(session, **options)
+    folder = Path(options["out"]) / plan.suite.name
+    store = Store(folder)
+    store.clear_abandoned()
+    note(summarised(plan, store, force))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    where = _executor(session, executor, ExecutorOptions(jobs, gpu_share))
+    limits = plan.suite.limits
+    with shown(plan.runs) as progress:
+        runner = Runner(
+            store,
+            where,
+            session.registry,
+            RunSession(plan.suite.name, where.jobs),
+            progress,
+            time_limit or limits.seconds,
+            memory_limit or limits.memory_gib,
+        )
+        tally = runner.run(plan, force)
+    for problem in tally.problems:
+        note(problem)
+    if plan.runs == 0:
+        return ExitCode.NOTHING_RAN
+    return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES
+
+
+def _executor(session: Session, name: str, options: ExecutorOptions) -> Executor:
+    """The executor of that name."""
+    from harness.environments import attribute
+
+    entry = session.registry.resolve("executor", name)
+    session.registry.check_requirements(entry)
+    create: Any = attribute(entry.spec.target)
+    made: Executor = create(options)
+    return made

@@ -1,0 +1,81 @@
+"""Where trials run: the interface between the runner and an executor plugin."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Ending = Literal["ended", "crashed", "timeout"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to run.
+
+    Attributes:
+        id: unique in the session.
+        folder: where ``job.json`` lies on this machine, and where everything the worker writes must lie when the
+            job's end is reported. `harness.worker.main` runs a job.
+        device: "cpu" or "cuda".
+        cpus: cores it keeps busy.
+        seconds: wall-clock limit, or None.
+        memory_gib: limit of the memory of all its processes together.
+    """
+
+    id: str
+    folder: Path
+    device: str
+    cpus: int
+    seconds: float | None
+    memory_gib: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job's process came to its end.
+
+    Attributes:
+        id: of the job.
+        ending: "ended" if the worker ended by itself (its outcome file says how training went), "crashed" if its
+            process died or was stopped for memory, "timeout" if it was stopped for time.
+        error: what happened, unless "ended".
+        total_seconds: wall-clock time from start to end.
+    """
+
+    id: str
+    ending: Ending
+    error: str
+    total_seconds: float
+
+
+@dataclass(frozen=True)
+class ExecutorOptions:
+    """What the command line says about executing.
+
+    Attributes:
+        jobs: trials at the same time; 0 lets the executor choose.
+        gpu_share: part of a GPU that one trial takes.
+    """
+
+    jobs: int = 0
+    gpu_share: float = 1.0
+
+
+class Executor(Protocol):
+    """Runs jobs. Used from one thread."""
+
+    @property
+    def jobs(self) -> int:
+        """How many one-core jobs can run at the same time."""
+
+    def start(self, job: Job) -> bool:
+        """Start a job; False if there is no room for it now."""
+
+    def wait(self, seconds: float) -> Sequence[Ended]:
+        """Jobs that have ended; returns early when one does."""
+
+    def progress(self) -> Mapping[str, int]:
+        """Steps taken, by id of running job, as far as known."""
+
+    def close(self) -> None:
+        """Stop every running job and whatever it started; also called after an interruption."""

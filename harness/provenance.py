@@ -1,0 +1,75 @@
+"""Where and with what a result was made: versions, hardware, commit. Collected once per session."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("rl-harness", "torch", "numpy", "gymnasium", "pandas", "pyarrow")
+
+
+def versions(distributions: tuple[str, ...] = ()) -> dict[str, str]:
+    """Versions of Python, of the libraries that compute, and of the plugins' distributions."""
+    found = {"python": platform.python_version()}
+    for name in dict.fromkeys((*LIBRARIES, *distributions)):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def hardware() -> dict[str, Any]:
+    """The machine: processor, cores this process may use, memory, system."""
+    import psutil
+
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def machine() -> str:
+    """The hardware in one line; timings of different machines are not comparable."""
+    facts = hardware()
+    return f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    model = names.get("model name", platform.processor() or "unknown processor")
+    family = f" family {names['cpu family']} model {names['model']}" if "cpu family" in names else ""
+    return model + family
+
+
+def git() -> dict[str, Any]:
+    """Commit of the working folder's repository, and a hash of what differs from it; empty outside one."""
+
+    def ask(*arguments: str) -> str:
+        command = ["git", "--no-optional-locks", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+
+    try:
+        commit = ask("rev-parse", "HEAD").strip()
+        difference = ask("diff", "HEAD", "--no-ext-diff", "--binary")
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return {}
+    changed = hashlib.sha256(difference.encode()).hexdigest()[:20] if difference else ""
+    return {"commit": commit, "dirty_diff": changed}
+
+
+def command_line() -> list[str]:
+    """The command that started this session."""
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
