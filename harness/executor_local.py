@@ -15,6 +15,9 @@ import psutil
 from harness.executor import Ended, Ending, ExecutorOptions, Job
 
 PROGRESS = "progress"
+# Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
+# for torch._dynamo, pydantic's adapters for its schema generator.
+PRELOADED = ("harness.worker", "pandas", "torch._dynamo", "pydantic._internal._generate_schema")
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -46,7 +49,7 @@ class LocalExecutor:
         self._gpu_share = options.gpu_share
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["harness.worker"])
+        self._context.set_forkserver_preload(list(PRELOADED))
         self._start_server()
 
     def _start_server(self) -> None:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -146,8 +147,8 @@ def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
         row[name] = value
     if row["status"] not in STATUSES:
         raise ValueError(f"run.status: {row['status']!r:.80} is none of {', '.join(STATUSES)}")
-    for name in ("seed", "steps", "budget", "threads", "jobs", "runs_in_trial"):
-        if not 0 <= row[name] < 2 ** (31 if name in ("threads", "jobs", "runs_in_trial") else 63):
+    for name, largest in _LARGEST.items():
+        if not 0 <= row[name] <= largest:
             raise ValueError(f"run.{name}: {row[name]} is out of range")
     return row
 
@@ -159,6 +160,9 @@ def _kinds(column: pa.Field) -> tuple[type, ...]:
 
 
 _COLUMNS = {column.name: (_kinds(column), column.nullable) for column in RUNS}
+_LARGEST = {
+    column.name: np.iinfo(column.type.to_pandas_dtype()).max for column in RUNS if pa.types.is_integer(column.type)
+}
 _REPEATED = ("key", "name")  # columns of repeated text
 
 
@@ -259,3 +263,10 @@ def _read_compact(folder: Path, stored: Stored) -> None:
 def _compact_table(folder: Path, name: str) -> pa.Table:
     path = folder / f"{name}.parquet"
     return _table(path, path, TABLES[name])
+
+
+def read_compact_keys(folder: Path) -> frozenset[str]:
+    """Keys of the usable runs in a ``compact`` folder; none where it is broken."""
+    stored = Stored()
+    _read_compact(folder, stored)
+    return frozenset(stored.runs)

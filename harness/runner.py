@@ -187,7 +187,7 @@ class Runner:
     def _finish(self, job: str, ended: Ended | None) -> None:
         """Commit the runs of a trial; ``ended`` is None if it was interrupted."""
         flight = self._in_flight.pop(job)
-        outcome = _outcome(flight.folder)
+        outcome = outcome_in(flight.folder)
         statuses: dict[int, str] = {}
         errors: dict[int, str] = {}
         facts = manifest(self._session, flight.trial, outcome)
@@ -227,7 +227,7 @@ class Runner:
         self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
 
 
-def _outcome(folder: Path) -> Mapping[str, Any]:
+def outcome_in(folder: Path) -> Mapping[str, Any]:
     """What the worker left behind; empty if it left nothing that can be read."""
     try:
         outcome = json.loads((folder / OUTCOME).read_text(encoding="utf-8"))

@@ -54,6 +54,8 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._compacted_keys: frozenset[str] = frozenset()
+        self._compacted_at = 0
         try:
             for part in (folder, folder / STAGING, folder / LOCKS):
                 part.mkdir(parents=True, exist_ok=True)
@@ -84,14 +86,17 @@ class Store:
         return all(_checksum(self.folder / key / name) == expected for name, expected in files.items())
 
     def _compacted(self) -> frozenset[str]:
-        """Keys of done runs in the compacted tables."""
+        """Keys of the runs in the compacted tables, read again only when their file has changed."""
         path = self.folder / COMPACT_FOLDER / "runs.parquet"
-        if not path.exists():
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
             return frozenset()
-        import pyarrow.parquet as pq
+        if self._compacted_at != changed:
+            from harness.results_files import read_compact_keys
 
-        columns = pq.read_table(path, columns=["key", "status"]).to_pydict()
-        return frozenset(k for k, s in zip(columns["key"], columns["status"], strict=True) if s == "done")
+            self._compacted_keys, self._compacted_at = read_compact_keys(path.parent), changed
+        return self._compacted_keys
 
     def claim(self, key: str) -> Claim | None:
         """The right to run a key, or None while another process holds it."""
@@ -141,13 +146,13 @@ class Store:
         if KEY.fullmatch(key) is None:
             raise ValueError(f"not a run key: {key!r}")
         try:
-            files = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
+            files = {path.name: _checksum(path) for path in sorted(folder.iterdir()) if path.name != RUN_FILE}
             content = {"schema": RUN_FORMAT, "run": dict(run), "manifest": {**manifest, "files": files}}
             (folder / RUN_FILE).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
             for path in (*folder.iterdir(), folder):
-                _flush(path)
+                flush(path)
             self._swap(folder, self.folder / key)
-            _flush(self.folder)
+            flush(self.folder)
         except OSError as error:
             raise StoreError(f"{self.folder / key}: the run could not be stored: {error}") from error
 
@@ -194,7 +199,8 @@ def _checksum(path: Path) -> str:
         return ""
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -42,7 +42,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, as_json: bool, **options: Any) -> ExitCode:
+def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
     """Show the plan of a suite."""
     from harness.listing import print_json, print_table
     from harness.store import Store

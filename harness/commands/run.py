@@ -35,6 +35,7 @@ from harness.executor import Executor, ExecutorOptions
 @click.pass_obj
 def command(
     session: Session,
+    /,
     jobs: int,
     executor: str,
     gpu_share: float,
@@ -49,13 +50,14 @@ def command(
     from harness.runner import Runner
     from harness.store import Store
 
+    # Before planning, since its server loads modules while the plan is made.
+    where = _executor(session, executor, ExecutorOptions(jobs, gpu_share))
     plan = planned(session, **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder)
     store.clear_abandoned()
     note(summarised(plan, store, force))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    where = _executor(session, executor, ExecutorOptions(jobs, gpu_share))
     limits = plan.suite.limits
     with shown(plan.runs) as progress:
         runner = Runner(
