@@ -1,0 +1,64 @@
+"""Measure the uniformly random policy with the harness's own meter, and write ``random_scores.json``.
+
+    python plugins/environments/measure_random_scores.py            # every environment
+    python plugins/environments/measure_random_scores.py maze taxi  # these only; the others keep their scores
+
+Takes about ten minutes on one core. The same Gymnasium gives the same numbers.
+"""
+
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import gymnasium
+
+import harness_environments
+from harness.api import EnvironmentSpec, Score
+from harness.environments import make
+from harness.trial import LocalTrial
+
+EPISODES = 10_000
+FEWER_EPISODES = {"mountaincar-plus10": 1_000}  # because most of its episodes have 10,000 steps
+
+
+def random_returns(spec: EnvironmentSpec, episodes: int) -> list[float]:
+    """Undiscounted returns of the uniformly random policy in ``episodes`` successive episodes of run seed 0."""
+    limit = make(spec).spec.max_episode_steps
+    trial = LocalTrial(spec, budget=episodes * limit)
+    env = trial.make_env()
+    recorded = trial.runs[0].episodes
+    while len(recorded) < episodes:
+        env.reset()
+        ended = False
+        while not ended:
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            ended = terminated or truncated
+    trial.close()
+    return [episode.value for episode in recorded]
+
+
+def score(returns: Sequence[float]) -> Score:
+    """Mean and its standard error."""
+    error = statistics.stdev(returns) / math.sqrt(len(returns))
+    source = f"uniformly random policy, measure_random_scores.py, Gymnasium {gymnasium.__version__}"
+    return Score(statistics.fmean(returns), error, len(returns), source)
+
+
+def main(names: Sequence[str]) -> None:
+    """Measure the environments named, or all; the file is complete after each of them."""
+    path = Path(harness_environments.__file__).with_name("random_scores.json")
+    scores = {name: asdict(kept) for name, kept in harness_environments.random_scores().items()}
+    for spec in harness_environments.SPECS:
+        if not names or spec.name in names:
+            returns = random_returns(spec, FEWER_EPISODES.get(spec.name, EPISODES))
+            scores[spec.name] = asdict(score(returns))
+            path.write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            print(spec.name, scores[spec.name], file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
