@@ -123,23 +123,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; None takes them from the process. A command returns None
             or an `ExitCode`.
     """
-    try:
-        code = cli.main(args=arguments, prog_name="harness", standalone_mode=False)
+    try:  # not cli.main(), which ends with 1 when the reader of a pipe is gone, and 1 is an answer
+        with cli.make_context("harness", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
+            code = cli.invoke(ctx)
         sys.stdout.flush()
         return int(code or ExitCode.YES)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except (click.Abort, KeyboardInterrupt):
         note("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
         return ExitCode.BROKEN_PIPE
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if os.environ.get("HARNESS_DEBUG") == "1":
             traceback.print_exc()
         return _explained(error)
 
 
-def _explained(error: Exception) -> ExitCode:
+def _explained(error: BaseException) -> int:
     """Say on stderr what went wrong; returns the exit code it stands for."""
     if isinstance(error, click.ClickException):
         error.show()

@@ -177,7 +177,7 @@ class Registry:
         near = same or get_close_matches(name, spellings, n=3)
         advice = f"; did you mean {' or '.join(near)}?" if near else ""
         if plugin is not None and plugin.status == "ok":
-            return UnknownNameError(f"plugin {owner!r} ({plugin.source}) has no {what}{advice}")
+            return UnknownNameError(f"plugin {owner!r} ({plugin.source}) provides no {what}{advice}")
         if near and not owner:
             return UnknownNameError(f"there is no {what}{advice}")
         reason = f"; {owner!r} is not installed" if owner else ""

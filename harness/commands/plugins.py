@@ -15,9 +15,9 @@ HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROB
 
 @click.command(name="plugins")
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, name: str | None, as_json: bool) -> None:
+def command(session: Session, name: str | None, json_wanted: bool) -> None:
     """Show every plugin, or one plugin or distribution in full."""
     plugins = session.load_registry().plugins
     chosen = [plugin for plugin in plugins if name is None or plugin.answers_to({name})]
@@ -25,7 +25,7 @@ def command(session: Session, name: str | None, as_json: bool) -> None:
         near = get_close_matches(str(name), [plugin.name for plugin in plugins], n=1)
         advice = f"; did you mean {near[0]}?" if near else ""
         raise MissingPlugin(f"no plugin or distribution named {name!r} is installed{advice}")
-    if as_json:
+    if json_wanted:
         print_json([_record(plugin) for plugin in chosen])
     elif name is None:
         print_table(HEADER, [_row(plugin) for plugin in chosen])
@@ -55,22 +55,18 @@ def _provided(plugin: Plugin) -> dict[str, list[str]]:
 
 
 def _row(plugin: Plugin) -> tuple[object, ...]:
-    provides = ", ".join(
-        f"{len(specs)} {kind}{'s' * (len(specs) > 1)}" for kind, specs in plugin.provides.items()
-    )
-    problem = "; ".join([*([plugin.error] if plugin.error else []), *plugin.warnings])
+    provides = [f"{len(specs)} {kind}{'s' * (len(specs) > 1)}" for kind, specs in plugin.provides.items()]
+    status, problems = str(plugin.status), [plugin.error, *plugin.warnings]
     if plugin.status == "unavailable":
-        status, problem = f"unavailable: {plugin.error}", "; ".join(plugin.warnings)
-    else:
-        status = plugin.status
+        status, problems = f"unavailable: {plugin.error}", plugin.warnings
     return (
         plugin.name,
         plugin.distribution,
         plugin.version,
         status,
         f"{plugin.import_ms:.1f}",
-        provides or "-",
-        problem or "-",
+        ", ".join(provides) or "-",
+        "; ".join(filter(None, problems)) or "-",
     )
 
 

@@ -6,16 +6,16 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import click
 
 from harness.cli import Session, note
-from harness.listing import one_line, plain, print_json, print_table
+from harness.listing import one_line, print_json, print_table
 from harness.plugins import Kind
 from harness.registry import Entry, Registry
-from harness.specs import AlgorithmSpec, SuiteSpec
+from harness.specs import AlgorithmSpec, SuiteSpec, as_json
 from harness.suite import suite_text
 
 KINDS: tuple[Kind, ...] = ("algorithm", "environment", "suite")
@@ -24,29 +24,28 @@ COMMENT = re.compile(r"^\s+(\w+)\s*:.*?#\s*(.+)$", re.MULTILINE)
 
 @click.command(name="show")
 @click.argument("name", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, name: str, as_json: bool) -> None:
+def command(session: Session, name: str, json_wanted: bool) -> None:
     """Show everything about what has this id or short name."""
     registry = session.registry
     records = {kind: _record(registry, entry) for kind, entry in registry.find(name, KINDS).items()}
-    if as_json:
+    if json_wanted:
         print_json(records)
         return
     for kind, record in records.items():
-        click.echo(f"{kind} {record.pop('id')}")
-        _print_record(record)
+        _print_record(kind, record)
 
 
 def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
     """The description, and what only its file or its code says."""
     spec = entry.spec
-    record = {
+    missing = registry.missing_requirements(entry)
+    record: dict[str, Any] = {
         "id": entry.id,
-        "plugin": entry.plugin.name,
         "distribution": entry.plugin.source,
-        "missing": registry.missing_requirements(entry),
-        **plain(spec),
+        "missing": missing,
+        "spec": as_json(spec),
     }
     if isinstance(spec, SuiteSpec):
         record["text"] = suite_text(spec)
@@ -59,44 +58,43 @@ def _config(spec: AlgorithmSpec) -> list[dict[str, str]] | None:
     """The fields of an algorithm's `Config`, which only its code knows; None where that cannot be imported."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            config = importlib.import_module(spec.target).Config
+            config = importlib.import_module(spec.target).Config()
         return list(_settings(config, ""))
     except (Exception, SystemExit) as error:
         note(f"the Config of {spec.name!r} cannot be read: {type(error).__name__}: {error}")
         return None
 
 
-def _settings(config: type, prefix: str) -> Iterator[dict[str, str]]:
-    """Every field with the key that overrides it, its default and its comment; nested ones follow."""
+def _settings(config: Any, prefix: str) -> Iterator[dict[str, str]]:
+    """Every field with the key that overrides it, its default and its comment; nested ones by dotted keys."""
     try:
-        meanings = dict(COMMENT.findall(inspect.getsource(config)))
+        meanings = dict(COMMENT.findall(inspect.getsource(type(config))))
     except (OSError, TypeError):  # a class made without source
         meanings = {}
     for field in fields(config):
-        default, key = _default(field), prefix + field.name
+        default, key = getattr(config, field.name), prefix + field.name
         if is_dataclass(default):
-            yield from _settings(type(default), f"{key}.")
+            yield from _settings(default, f"{key}.")
         else:
             type_ = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
             meaning = meanings.get(field.name, "")
             yield {"key": key, "type": type_, "default": repr(default), "meaning": meaning}
 
 
-def _default(field: Field[Any]) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def _print_record(record: dict[str, Any]) -> None:
-    """Print what is set, then the parts that are tables or files."""
-    text, config = record.pop("text", None), record.pop("config", None)
-    for key, value in record.items():
+def _print_record(kind: str, record: dict[str, Any]) -> None:
+    """Print what is set, then the configuration or the file."""
+    click.echo(f"{kind} {record['id']}")
+    spec = {"gymnasium id" if key == "id" else key: value for key, value in record["spec"].items()}
+    del spec["name"]
+    for key, value in {"distribution": record["distribution"], "missing": record["missing"], **spec}.items():
         if value not in (None, "", [], {}):
             click.echo(f"  {key}: {one_line(_inline(value))}")
-    if config:
+    if record.get("config"):
         click.echo()
-        print_table(("CONFIG", "TYPE", "DEFAULT", "MEANING"), [tuple(setting.values()) for setting in config])
-    if text is not None:
-        click.echo(f"\n{text.rstrip()}")
+        settings = [tuple(setting.values()) for setting in record["config"]]
+        print_table(("CONFIG", "TYPE", "DEFAULT", "MEANING"), settings)
+    if "text" in record:
+        click.echo(f"\n{record['text'].rstrip()}")
 
 
 def _inline(value: Any) -> str:

@@ -1,0 +1,21 @@
+"""Fixtures that several test modules use."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_distributions import Install, write_distribution
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Make distributions importable for one test; what they import is forgotten after it."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    yield lambda name, code="", **metadata: write_distribution(folder, name, code, **metadata)
+    for module in set(sys.modules) - before:
+        if module.startswith("fake_"):
+            del sys.modules[module]
