@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -29,6 +29,9 @@ from harness.suite_schema import (
     SuiteFile,
     TaskSettings,
 )
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
 
 __all__ = ["Problem", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
 
@@ -68,13 +71,6 @@ class SuiteError(UsageError):
         self.problems = tuple(problems)
         lines = [f"  {key}: {message}" if key else f"  {message}" for key, message in problems]
         super().__init__("\n".join([f"{origin}: this suite cannot be used", *lines]))
-
-
-class SuiteRegistry(Protocol):
-    """The part of the plugin registry that finds suites."""
-
-    def resolve(self, kind: str, name: str) -> Any:
-        """The entry of a registered name."""
 
 
 def load_suite(source: Path | str, origin: str | None = None) -> Suite:
@@ -117,7 +113,7 @@ def suite_text(spec: SuiteSpec) -> str:
         raise SuiteError(spec.resource, [Problem("", message)]) from error
 
 
-def find_suite(argument: str, registry: SuiteRegistry) -> Suite:
+def find_suite(argument: str, registry: "Registry") -> Suite:
     """The suite in a ``.toml`` file, or the registered suite of that name.
 
     Raises:
