@@ -1,0 +1,80 @@
+"""Write a new plugin: a distribution that installs and keeps the contract as it stands."""
+
+import importlib.metadata
+import importlib.resources
+import importlib.util
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from harness.errors import UsageError
+
+Kind = Literal["algorithm", "environment"]
+NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")  # also the name of a distribution, hence its end
+
+FILES: Mapping[str, str] = {  # path in the distribution: template of it, after "new_<kind>_"
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "readme.md",
+    "$module/__init__.py": "init.py",
+    "$module/$kind.py": "$kind.py",
+    "tests/test_$module.py": "test.py",
+}
+
+
+def render_plugin(kind: Kind, name: str) -> dict[str, str]:
+    """The files of a new plugin: content by path, relative to the distribution's folder.
+
+    Raises:
+        UsageError: the name cannot be one of a plugin.
+    """
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} cannot name a plugin: 1 to 40 of a-z, 0-9, '_' and '-', a letter or digit at both ends"
+        )
+    words = {
+        "kind": kind,
+        "name": name,
+        "distribution": f"harness-{name}",
+        "module": f"harness_{name.replace('-', '_')}",
+    }
+    templates = importlib.resources.files("harness.templates")
+    files = {}
+    for path, template in FILES.items():
+        source = templates / f"new_{kind}_{Template(template).substitute(words)}.template"
+        content = Template(source.read_text(encoding="utf-8")).substitute(words)
+        files[Template(path).substitute(words)] = content
+    return files
+
+
+def write_plugin(kind: Kind, name: str, parent: Path) -> Path:
+    """Write a new plugin into a new folder of ``parent``, and return that folder.
+
+    Raises:
+        UsageError: the name is malformed or taken, the folder exists, or it cannot be written.
+    """
+    files = render_plugin(kind, name)
+    _refuse_taken(name)
+    folder = parent / f"harness-{name}"
+    try:
+        folder.mkdir()
+        for path, content in files.items():
+            target = folder / path
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(content, encoding="utf-8")
+    except FileExistsError:
+        raise UsageError(f"{folder} exists already; choose another name or folder") from None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
+    return folder
+
+
+def _refuse_taken(name: str) -> None:
+    """Refuse a name whose plugin or module would collide with an installed one."""
+    plugins = {point.name for point in importlib.metadata.entry_points(group="harness")} | {"harness"}
+    module = f"harness_{name.replace('-', '_')}"
+    if name in plugins:
+        raise UsageError(f"a plugin named {name!r} is installed already; choose another name")
+    if importlib.util.find_spec(module) is not None:
+        raise UsageError(f"a module named {module!r} is installed already; choose another name")
