@@ -139,7 +139,7 @@ def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: a column is missing or of the wrong type.
     """
-    row = {}
+    row: dict[str, Any] = {}
     for name, (kinds, nullable) in _COLUMNS.items():
         value = run.get(name)
         if not (type(value) in kinds or (value is None and nullable)):
@@ -161,7 +161,9 @@ def _kinds(column: pa.Field) -> tuple[type, ...]:
 
 _COLUMNS = {column.name: (_kinds(column), column.nullable) for column in RUNS}
 _LARGEST = {
-    column.name: np.iinfo(column.type.to_pandas_dtype()).max for column in RUNS if pa.types.is_integer(column.type)
+    column.name: np.iinfo(column.type.to_pandas_dtype()).max
+    for column in RUNS
+    if pa.types.is_integer(column.type)
 }
 _REPEATED = ("key", "name")  # columns of repeated text
 
@@ -212,10 +214,15 @@ def _table(path: Path, source: Any, schema: pa.Schema) -> pa.Table:
         raise _UnusableError(path, f"not this table: it has no column {error}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _UnusableError(path, f"not a readable Parquet file: {error}") from None
+    if any(column.null_count for column in table.columns):
+        _check_nulls(path, table, schema)
+    return table
+
+
+def _check_nulls(path: Path, table: pa.Table, schema: pa.Schema) -> None:
     for column in schema:
         if not column.nullable and table[column.name].null_count:
             raise _UnusableError(path, f"column {column.name!r} has missing values")
-    return table
 
 
 @cache

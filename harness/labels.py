@@ -1,0 +1,53 @@
+"""Names as readers see them: as short as the runs at hand allow, and one name for one thing only.
+
+Runs that are not comparable (another version, another budget, another configuration) never share a label, so
+nothing downstream can average them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+import pandas as pd
+
+
+def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
+    """Labels of the runs' algorithms; the plugin is named only where two plugins share a short name."""
+    short = runs["algorithm_id"].str.rpartition("/")[2]
+    shared = runs["algorithm_id"].groupby(short).transform("nunique") > 1
+    variant = [text[len(id_) :] for text, id_ in zip(runs["algorithm"], runs["algorithm_id"], strict=True)]
+    names = runs["algorithm_id"].where(shared, short) + pd.Series(variant, runs.index, dtype=object)
+    return _distinct(
+        names,
+        {
+            "version": "version " + runs["algorithm_version"],
+            "config": "config " + runs["config"].map(_mark),
+        },
+    )
+
+
+def environment_labels(runs: pd.DataFrame) -> pd.Series:
+    """Labels of the runs' environments; what differs is added where one name stands for several tasks."""
+    return _distinct(
+        runs["environment"],
+        {
+            "id": runs["environment_id"],
+            "version": "version " + runs["environment_version"],
+            "budget": runs["budget"].map("{:,} steps".format),
+            "task": "task " + runs["task_hash"].str[:6],
+        },
+    )
+
+
+def _distinct(names: pd.Series, facts: Mapping[str, pd.Series]) -> pd.Series:
+    """The names, followed by those facts that differ between runs of one name."""
+    labels = names.copy()
+    for name, group in names.groupby(names):
+        told = pd.DataFrame({fact: values[group.index] for fact, values in facts.items()})
+        differing = told.loc[:, told.nunique() > 1]
+        if differing.shape[1]:
+            labels[group.index] = f"{name} (" + differing.agg(", ".join, axis=1) + ")"
+    return labels
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
