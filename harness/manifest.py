@@ -49,6 +49,7 @@ def job_description(trial: TrialPlan) -> dict[str, Any]:
         "seeds": list(trial.seeds),
         "keys": list(trial.keys),
         "lockstep": spec.lockstep,
+        "processes": spec.processes,
         "budget": task.steps,
         "points": task.points,
         "episodes": task.episodes,
@@ -118,7 +119,9 @@ def run_row(
         outcome: what the worker left behind; empty if nothing.
     """
     cell = trial.cell
-    part: Mapping[str, Any] = next((run for run in outcome.get("runs", ()) if run.get("key") == cell.keys[seed]), {})
+    part: Mapping[str, Any] = next(
+        (run for run in outcome.get("runs", ()) if run.get("key") == cell.keys[seed]), {}
+    )
     status, error = _status(ended, outcome, part)
     return {
         **identity_row(session, cell, seed),

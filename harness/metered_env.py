@@ -30,7 +30,7 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._meter = meter
         self._copy = copy
         self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, copy)
-        self._take: Callable[[Any], StepResult] = _reset_first
+        self._take: Callable[[Any], StepResult] = reset_first
         self._return = 0.0
         self._length = 0
         self.action_space.seed(seeding.integer(seed, "action_space", copy))
@@ -65,12 +65,13 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._return += float(result[1])
         self._length += 1
         if result[2] or result[3]:
-            self._take = _reset_first
+            self._take = reset_first
             meter.ended(self._copy, self._return, self._length, result[2], result[3])
         if meter.steps >= meter.next_mark:
             meter.reached_mark()
         return result
 
 
-def _reset_first(action: Any) -> StepResult:
+def reset_first(action: Any) -> StepResult:
+    """What stepping does while no episode is running."""
     raise gymnasium.error.ResetNeeded("call reset() before step(): no episode is running")

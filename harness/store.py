@@ -114,7 +114,7 @@ class Store:
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
         """A private folder inside the store, removed at the end."""
-        path = self.folder / STAGING / uuid.uuid4().hex
+        path = (self.folder / STAGING / uuid.uuid4().hex).absolute()
         lock = _lock(path.with_suffix(".lock"))
         path.mkdir()
         try:

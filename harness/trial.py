@@ -1,8 +1,10 @@
 """A trial in this process: what an algorithm is given, and what it leaves behind."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import gymnasium
@@ -18,7 +20,8 @@ from harness.lockstep import EnvLockstep
 from harness.meter import Diverged, Episode, EvaluationEpisode, Meter, evaluation_marks
 from harness.metered_env import MeteredEnv
 from harness.metered_vector import MeteredVectorEnv, VectorEnv
-from harness.specs import EnvironmentSpec
+from harness.shared_meter import Control, SharedEnvFactory, Watcher, recorded_episodes
+from harness.specs import EnvironmentSpec, as_json
 
 LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 of the budget is not kept
 
@@ -49,6 +52,7 @@ class LocalTrial:
         episodes: per evaluation.
         device: "cpu" or "cuda", with an index or not.
         lockstep: whether the policy takes a leading seed axis. Follows from ``seeds`` unless said.
+        shared: folder in which environments of other processes meter; None if all step in this process.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class LocalTrial:
         episodes: int = 1,
         device: str = "cpu",
         lockstep: bool | None = None,
+        shared: Path | None = None,
     ) -> None:
         self.environment = environment
         self.seeds = tuple(seeds)
@@ -73,6 +78,10 @@ class LocalTrial:
             RunRecord(s, Meter(budget, marks, self._evaluate, self._stop_if_all_diverged, self.clock))
             for s in self.seeds
         ]
+        self.shared = shared
+        self._control = (
+            None if shared is None else Control.create(shared, budget, self.runs[0].meter.next_mark)
+        )
         self._policy: Policy | None = None
         self._evaluations = 0
         self._copies = 0
@@ -111,7 +120,7 @@ class LocalTrial:
     @property
     def steps(self) -> int:
         """Steps taken by each run so far."""
-        return self.runs[0].meter.steps
+        return self.runs[0].meter.steps if self._control is None else self._control.steps
 
     @property
     def progress(self) -> float:
@@ -126,7 +135,7 @@ class LocalTrial:
     @property
     def exhausted(self) -> bool:
         """Whether a step was refused because the budget is spent."""
-        return self.runs[0].meter.exhausted
+        return self.runs[0].meter.exhausted if self._control is None else self._control.spent
 
     # Randomness and device
 
@@ -162,6 +171,8 @@ class LocalTrial:
     def metered(self, copy: int) -> Env:
         """The metered environment copy of that index."""
         self._single_run("make_env")
+        if self.shared is not None:
+            return self.env_factory(copy)()
         env = MeteredEnv(self._fresh(), self.runs[0].meter, self.seeds[0], copy)
         self._closers.append(env.close)
         return env
@@ -192,8 +203,10 @@ class LocalTrial:
         return env
 
     def env_factory(self, index: int = 0) -> Callable[[], Env]:
-        """A factory of the metered environment copy ``index``."""
-        return functools.partial(self.metered, index)
+        """A factory of the metered environment copy ``index``; picklable if processes are shared."""
+        if self.shared is None:
+            return functools.partial(self.metered, index)
+        return SharedEnvFactory(str(self.shared), as_json(self.environment), self.seeds[0], index)
 
     def _fresh(self) -> Env:
         return environments.make(self.environment)
@@ -243,6 +256,32 @@ class LocalTrial:
         if all(run.meter.diverged for run in self.runs):
             raise Diverged(self.runs[0].meter.diverged)
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Evaluate from a thread while environments step in other processes; afterwards, collect their counts."""
+        if self._control is None or self.shared is None:
+            yield
+            return
+        self._control.set_clock(self.clock.training)
+        watcher = Watcher(self._control, self.runs[0].meter)
+        watcher.start()
+        try:
+            yield
+        finally:
+            meter = self.runs[0].meter
+            watcher.stop()
+            meter.steps = self._control.steps
+            meter.episodes += recorded_episodes(self.shared)
+            for episode in meter.episodes:
+                meter.check(episode.value, "training")
+
+    def ends_by(self, error: Exception) -> bool:
+        """Whether an exception is how the spent budget ended training.
+
+        A library's worker process may die of the refused step, and its parent then sees a closed pipe.
+        """
+        return self.shared is not None or _caused_by_budget(error)
+
     def finish(self) -> None:
         """End training: the last evaluation, unless the algorithm broke the contract.
 
@@ -277,11 +316,12 @@ def run_training(trial: LocalTrial, train: Callable[[Trial, Any], None], config:
     """
     trial.clock.start()
     try:
-        try:
-            train(cast(Trial, trial), config)
-        except Exception as error:
-            if not (trial.exhausted and _caused_by_budget(error)):
-                raise
+        with trial.watched():
+            try:
+                train(cast(Trial, trial), config)
+            except Exception as error:
+                if not (trial.exhausted and trial.ends_by(error)):
+                    raise
         trial.finish()
     finally:
         trial.clock.stop()

@@ -85,6 +85,7 @@ def _run(folder: Path, job: dict[str, Any], device: str) -> dict[str, Any]:
     """Train and write the tables; returns the outcome."""
     trial: LocalTrial | None = None
     status, error = "done", ""
+    shared = folder if job["processes"] == "many" else None
     try:
         trial = LocalTrial(
             environment_from_json(job["environment"]),
@@ -94,6 +95,7 @@ def _run(folder: Path, job: dict[str, Any], device: str) -> dict[str, Any]:
             job["episodes"],
             device,
             job["lockstep"],
+            shared,
         )
         with _Heartbeat(folder / PROGRESS, trial):
             module = importlib.import_module(job["target"])
@@ -156,8 +158,9 @@ def _measurements(trial: LocalTrial | None, device: str) -> dict[str, Any]:
         clock = trial.clock
         measured |= {
             "train_seconds": clock.training,
-            "environment_seconds": clock.environment,
-            "learning_seconds": clock.learning,
+            # No such split exists where environments step beside learning, in other processes.
+            "environment_seconds": clock.environment if trial.shared is None else None,
+            "learning_seconds": clock.learning if trial.shared is None else None,
             "evaluation_seconds": clock.evaluation,
             "setup_seconds": clock.setup,
         }
