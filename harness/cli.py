@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.errors import ExitCode, HarnessError, UsageError
+from harness.requirements import install_command
 
 if TYPE_CHECKING:
     from harness.registry import Registry
@@ -150,6 +151,9 @@ def _explained(error: BaseException) -> int:
     if isinstance(error, HarnessError):
         note(str(error))
         return error.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("harness"):
+        note(f"the module {error.name!r} is missing; try: {install_command(['rl-harness'])}")
+        return ExitCode.MISSING
     note(
         f"a defect of the harness or of a plugin: {type(error).__name__}: {error}. HARNESS_DEBUG=1 shows where; "
         "--no-plugins leaves plugins out"

@@ -1,8 +1,9 @@
 """Selecting an algorithm in one string: ``algorithms/dqn:paper[learning_rate=1e-3, epsilon.until=0.3]``."""
 
+import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ from harness.specs import NAME
 
 ID = re.compile(rf"({NAME.pattern}/)?{NAME.pattern}")
 SELECTION = re.compile(rf"(?P<id>{ID.pattern})(:(?P<preset>{NAME.pattern}))?(\[(?P<overrides>.*)\])?")
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 LONGEST = 1_000
 _END = "]"  # a key that no field can have
 
@@ -28,35 +30,47 @@ class Selection:
         id: ``plugin/name``, or a short name.
         preset: named overrides of the algorithm, or None.
         overrides: configuration values on top, nested tables for dotted keys.
-        text: what was written, without space around it.
     """
 
     id: str
     preset: str | None
     overrides: Mapping[str, Any]
-    text: str
 
     @property
     def variant(self) -> str:
-        """Preset and overrides as written, "" where there are none: what follows the id in a label."""
-        return self.text[len(self.id) :]
+        """What follows the id in a label: one spelling of preset and overrides, however they were written."""
+        preset = "" if self.preset is None else f":{self.preset}"
+        settings = [f"{key}={_written(value)}" for key, value in sorted(_dotted(self.overrides, ""))]
+        return preset + (f"[{', '.join(settings)}]" if settings else "")
+
+    @property
+    def text(self) -> str:
+        """The selection in one spelling; reading it gives the selection again."""
+        return self.id + self.variant
 
 
 def parse_selection(text: str) -> Selection:
     """Read ``id``, ``id:preset``, ``id[key=value, ...]`` or ``id:preset[key=value, ...]``; values are TOML.
 
     Raises:
-        SelectionError: the form is wrong, or a value is not TOML.
+        SelectionError: the form is wrong, or a value is not TOML or has no form in JSON.
     """
     text = text.strip()
-    match = SELECTION.fullmatch(text) if len(text) <= LONGEST and text.isprintable() else None
+    match = SELECTION.fullmatch(text) if _is_legible(text) else None
     if match is None:
         raise SelectionError(
             f'{text[:80]!r} selects no algorithm; the form is "id", "id:preset" or '
             '"id:preset[key=value, other.key=value]", ids of a-z, 0-9, "_", "-" and at most one "/"'
         )
     overrides = {} if match["overrides"] is None else _overrides(match["overrides"], text)
-    return Selection(match["id"], match["preset"], MappingProxyType(overrides), text)
+    selection = Selection(match["id"], match["preset"], MappingProxyType(overrides))
+    if not _is_legible(selection.text):
+        raise SelectionError(f"{text!r}: values must be short and printable")
+    return selection
+
+
+def _is_legible(text: str) -> bool:
+    return len(text) <= LONGEST and text.isprintable()
 
 
 def _overrides(values: str, text: str) -> dict[str, Any]:
@@ -71,4 +85,33 @@ def _overrides(values: str, text: str) -> dict[str, Any]:
     overrides = table.pop("table")
     if table or overrides.pop(_END, None) != 0:
         raise SelectionError(f"{text!r}: '#' and unbalanced braces are not allowed in overrides")
+    _refuse_dates(overrides)
     return dict(overrides)
+
+
+def _dotted(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Nested tables as dotted keys."""
+    for name, value in table.items():
+        key = prefix + (name if BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False))
+        if isinstance(value, dict) and value:
+            yield from _dotted(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def _written(value: Any) -> str:
+    """A value as TOML, in its shortest spelling."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={_written(item)}" for key, item in sorted(_dotted(value, ""))) + "}"
+    return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def _refuse_dates(value: Any) -> None:
+    """Dates and times, which no configuration holds."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _refuse_dates(item)
+    elif not isinstance(value, str | int | float):
+        raise SelectionError(f"{value} is a date or a time; text needs quotes")

@@ -129,6 +129,14 @@ def test_an_error_ends_with_its_own_exit_code(
     assert capsys.readouterr() == ("", "harness: what and how\n")
 
 
+def test_a_package_that_is_not_installed_ends_with_the_code_for_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+):
+    assert fails_with(ModuleNotFoundError(name="pyarrow"), monkeypatch) == ExitCode.MISSING
+    assert f"'pyarrow' is missing; try: {sys.executable} -m pip install" in capsys.readouterr().err
+    assert fails_with(ModuleNotFoundError(name="harness.nowhere"), monkeypatch) == ExitCode.DEFECT
+
+
 def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: Capture):
     assert fails_with(KeyboardInterrupt(), monkeypatch) == 130
     assert capsys.readouterr().err.strip() == "harness: interrupted"

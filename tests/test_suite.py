@@ -222,7 +222,7 @@ def test_selections_are_read():
     )
     assert (selection.id, selection.preset) == ("algorithms/dqn", "paper")
     assert selection.overrides == {"learning_rate": 1e-3, "epsilon": {"until": 0.3}, "hidden": [64, 64]}
-    assert selection.variant == ":paper[learning_rate=1e-3, epsilon.until=0.3, hidden=[64, 64]]"
+    assert selection.variant == ":paper[epsilon.until=0.3, hidden=[64, 64], learning_rate=0.001]"
     assert parse_selection("dqn").variant == ""
 
 
