@@ -68,8 +68,8 @@ def evaluate(
         For every run, its episodes' outcomes.
     """
     reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
-    envs = [make() for _ in reserved]
     with global_random_state_kept(device):
+        envs = [make() for _ in reserved]
         try:
             outcomes = _play(envs, _actor(policy, envs[0], len(seeds), device, lockstep), reserved)
         finally:
@@ -99,12 +99,13 @@ def _actor(
         if isinstance(chosen, torch.Tensor):
             chosen = chosen.detach().cpu().numpy()
         chosen = np.asarray(chosen)
-        chosen = chosen.reshape(-1, *chosen.shape[2:]) if lockstep else chosen
-        if len(chosen) != len(observations):
+        batch = (num_seeds, len(observations) // num_seeds) if lockstep else (len(observations),)
+        if chosen.shape[: len(batch)] != batch:
             raise ContractBroken(
-                f"the policy gave {len(chosen)} actions for {len(observations)} observations; act on whole batches"
+                f"the policy gave actions of shape {chosen.shape} for a batch of {batch} observations; "
+                "act on whole batches"
             )
-        return chosen
+        return chosen.reshape(-1, *chosen.shape[2:]) if lockstep else chosen
 
     return actions
 

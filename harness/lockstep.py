@@ -46,7 +46,9 @@ class EnvLockstep:
         self._meters = meters
         self._device = device
         self._envs = [make() for _ in range(self.num_seeds * copies)]  # seed-major
-        self._seeds = [seeding.integer(s, seeding.ENVIRONMENT, n) for s in seeds for n in range(copies)]
+        self._seeds: list[int | None] = [
+            seeding.integer(s, seeding.ENVIRONMENT, n) for s in seeds for n in range(copies)
+        ]
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
         self._obs_dtype = array_dtype(self.single_observation_space)
@@ -57,6 +59,8 @@ class EnvLockstep:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
         began = perf_counter()
         obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
+        self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
+        self._returns, self._lengths = [0.0] * len(self._envs), [0] * len(self._envs)
         self._bill(began)
         return self._tensor(np.asarray(obs, self._obs_dtype))
 
@@ -101,7 +105,7 @@ class EnvLockstep:
             reward.append(float(gain))
             discount.append(0.0 if terminated else 1.0)
             ended.append(over)
-            next_obs.append(successor)
+            next_obs.append(np.array(successor) if over else successor)  # because reset may reuse the array
             if over:
                 finished.append((i, terminated, truncated))
                 successor, _ = env.reset()

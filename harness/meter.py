@@ -39,11 +39,8 @@ class EvaluationEpisode(NamedTuple):
 
 
 def evaluation_marks(budget: int, points: int) -> tuple[int, ...]:
-    """The steps at which evaluations fall due inside training: evenly spread, without 0 and the budget.
-
-    Those two are evaluated when the policy is first set and when training has ended.
-    """
-    return tuple(sorted({round(budget * k / points) for k in range(1, points)} - {0, budget}))
+    """The steps at which evaluations fall due before training has ended: evenly spread from 0 on."""
+    return tuple(sorted({round(budget * k / points) for k in range(points)} - {budget}))
 
 
 class Meter:
@@ -53,7 +50,7 @@ class Meter:
 
     Args:
         budget: steps the run may take.
-        marks: steps at which ``on_mark`` is called, from inside ``env.step``.
+        marks: steps at which ``on_mark`` is called, from inside ``env.step``; at 0, when the policy is first set.
         on_mark: evaluates; the meter has moved on to the next mark before it is called.
         on_diverged: called when this run has diverged; raises `Diverged` when no run of the trial is left.
         clock: of the trial.

@@ -28,7 +28,7 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         self._meter = meter
         meter.slack = env.num_envs - 1
         self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, 0)
-        self._resets_alone = env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
+        self._mode = env.metadata["autoreset_mode"]
         self._ended = np.zeros(env.num_envs, bool)  # [N], whose last step ended an episode
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
@@ -52,9 +52,14 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
 
         Raises:
             BudgetExhausted: the budget does not hold this step of all copies; nothing was done.
+            ResetNeeded: without autoreset, a copy's episode ended and it was not reset.
         """
         meter = self._meter
-        live = ~self._ended if self._resets_alone else np.ones_like(self._ended)
+        if self._mode == AutoresetMode.DISABLED and self._ended.any():
+            raise gymnasium.error.ResetNeeded(
+                "reset the copies whose episode ended: options={'reset_mask': ...}"
+            )
+        live = ~self._ended if self._mode == AutoresetMode.NEXT_STEP else np.ones_like(self._ended)
         count = int(live.sum())
         if meter.steps + count > meter.budget:
             raise meter.stop()

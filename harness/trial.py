@@ -69,8 +69,8 @@ class LocalTrial:
         self.environment = environment
         self.seeds = tuple(seeds)
         self.lockstep = len(self.seeds) > 1 if lockstep is None else lockstep
-        self.clock = Clock(torch.cuda.synchronize if device.startswith("cuda") else lambda: None)
         self._device = torch.device(device)
+        self.clock = Clock(self._synchronize)
         self._points = points
         self._evaluation_episodes = episodes
         marks = evaluation_marks(budget, points)
@@ -105,7 +105,11 @@ class LocalTrial:
         first = self._policy is None
         self._policy = policy
         if first:
-            self._evaluate()
+            meter = self.runs[0].meter
+            meter.reached_mark()  # the mark at 0: a step before this would have met it without a policy
+            if self._control is not None:
+                self._control.set_clock(self.clock.training)
+                self._control.proceed(meter.next_mark)
 
     @property
     def num_seeds(self) -> int:
@@ -148,6 +152,10 @@ class LocalTrial:
     def rng(self) -> np.random.Generator:
         """The NumPy stream "policy"."""
         return self._rng
+
+    def _synchronize(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
 
     def generators(self, tag: str = "policy") -> list[torch.Generator]:
         """One torch generator per seed for the stream ``tag``; the same objects on every call."""
@@ -218,12 +226,20 @@ class LocalTrial:
     # Diagnostics
 
     def log(self, **scalars: Any) -> None:
-        """Keep numbers or tensors, scalar or [S], at the current step."""
+        """Keep numbers or tensors, scalar or [S], at the current step.
+
+        Raises:
+            ContractBroken: a value has another shape.
+        """
         step = self.steps
         for name, value in scalars.items():
             if step >= self._log_due.get(name, 0):
                 self._log_due[name] = step + self.budget / LOGGED_POINTS
-                kept = value.detach().clone() if isinstance(value, torch.Tensor) else value
+                kept = value.detach().clone() if isinstance(value, torch.Tensor) else np.array(value, float)
+                if tuple(kept.shape) not in ((), (self.num_seeds,)):
+                    raise ContractBroken(
+                        f"trial.log({name}=...) wants a scalar or [S], not {tuple(kept.shape)}"
+                    )
                 self._logged.append((step, name, kept))
 
     def _flush_log(self) -> None:
@@ -280,7 +296,7 @@ class LocalTrial:
 
         A library's worker process may die of the refused step, and its parent then sees a closed pipe.
         """
-        return self.shared is not None or _caused_by_budget(error)
+        return self.shared is not None or _first(BudgetExhausted, error) is not None
 
     def finish(self) -> None:
         """End training: the last evaluation, unless the algorithm broke the contract.
@@ -320,6 +336,9 @@ def run_training(trial: LocalTrial, train: Callable[[Trial, Any], None], config:
             try:
                 train(cast(Trial, trial), config)
             except Exception as error:
+                diverged = _first(Diverged, error)
+                if diverged is not None:
+                    raise diverged from None
                 if not (trial.exhausted and trial.ends_by(error)):
                     raise
         trial.finish()
@@ -328,9 +347,9 @@ def run_training(trial: LocalTrial, train: Callable[[Trial, Any], None], config:
         trial.close()
 
 
-def _caused_by_budget(error: BaseException) -> bool:
-    """Whether the refusal of a step is in the error's history."""
-    chain: BaseException | None = error
-    while chain is not None and not isinstance(chain, BudgetExhausted):
-        chain = chain.__cause__ or chain.__context__
-    return chain is not None
+def _first(kind: type[Exception], error: BaseException) -> BaseException | None:
+    """The error of a kind that an error is, wraps or followed: libraries raise their own in place of ours."""
+    if isinstance(error, kind):
+        return error
+    earlier = [cause for cause in dict.fromkeys((error.__cause__, error.__context__)) if cause is not None]
+    return next((found for cause in earlier if (found := _first(kind, cause))), None)
