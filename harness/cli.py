@@ -49,10 +49,10 @@ class Session:
 
     @cached_property
     def registry(self) -> "Registry":
-        """The plugins, loaded on first use; those with a problem are named on stderr."""
+        """The plugins, loaded on first use; those that did not load are named on stderr."""
         registry = self.load_registry()
         for plugin in registry.plugins:
-            if plugin.status not in ("ok", "disabled"):
+            if plugin.error:
                 note(f"plugin {plugin.name!r} is {plugin.status}: {plugin.error}; see `harness plugins`")
         return registry
 

@@ -59,7 +59,7 @@ class Plugin:
         distribution: the package that brought it.
         version: of that package.
         target: module the entry point names.
-        requires: requirements of the distribution, without its extras.
+        requires: what the distribution requires, as its metadata says.
         status: what became of it.
         error: why it is not "ok", in one line.
         traceback: where it failed; "" unless it raised.
@@ -84,6 +84,11 @@ class Plugin:
     def source(self) -> str:
         """Distribution and version, for messages."""
         return f"{self.distribution} {self.version}"
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong with it."""
+        return [problem for problem in (self.error, *self.warnings) if problem]
 
     def answers_to(self, names: AbstractSet[str]) -> bool:
         """Whether its name, or its distribution however spelled, is among ``names``."""
@@ -129,6 +134,11 @@ def implementations(manager: pluggy.PluginManager, hook: str, plugin: Plugin) ->
         wraps = implementation.wrapper or implementation.hookwrapper
         if implementation.plugin_name == plugin.name and not wraps:
             yield implementation
+
+
+def described(error: BaseException) -> str:
+    """Type and message of a stranger's exception on one line, even where its own ``__str__`` raises."""
+    return " ".join(traceback.format_exception_only(error)[-1].split())
 
 
 def _canonical(distribution: str) -> str:
@@ -177,8 +187,10 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
     start = time.perf_counter()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for data
+            if NAME.fullmatch(plugin.name) is None:
+                raise PluginError("the name of its entry point must be 1 to 64 of a-z, 0-9, '_' and '-'")
             module = entry_point.load()
-            _check_contract(plugin, module)
+            _check_api(plugin, module)
             manager.register(module, name=plugin.name)
             plugin.warnings += _hook_warnings(module, manager)
             plugin.provides = _declared(plugin, manager)
@@ -195,9 +207,7 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
     ]
 
 
-def _check_contract(plugin: Plugin, module: Any) -> None:
-    if NAME.fullmatch(plugin.name) is None:
-        raise PluginError("the name of its entry point must be 1 to 64 of a-z, 0-9, '_' and '-'")
+def _check_api(plugin: Plugin, module: Any) -> None:
     api = getattr(module, "API", None)
     if api is None:
         raise IncompatiblePluginError(
@@ -268,4 +278,4 @@ def _diagnosis(plugin: Plugin, error: BaseException) -> tuple[Status, str]:
             return "unavailable", f"needs {package}"
     if isinstance(error, SystemExit):
         return "failed", f"it called sys.exit({error.code!r}) while it was loaded"
-    return "failed", " ".join(traceback.format_exception_only(error)[-1].split())
+    return "failed", described(error)

@@ -1,5 +1,6 @@
 """What the installed plugins provide, by id, and how a name finds its entry."""
 
+import functools
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,12 +11,11 @@ from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
 import pluggy
 
 from harness.errors import MissingPlugin, UsageError
-from harness.plugins import DECLARATIVE, Kind, Plugin, implementations, load_plugins, new_manager
-from harness.requirements import install_command, missing
+from harness.plugins import DECLARATIVE, Kind, Plugin, described, implementations, load_plugins, new_manager
+from harness.requirements import install_command, is_met
 from harness.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
 
 S = TypeVar("S", bound=Spec, covariant=True)
-BROKEN = ("failed", "collision", "incompatible", "unavailable")
 
 
 class UnknownNameError(UsageError):
@@ -52,6 +52,7 @@ class Registry:
     def __init__(self, plugins: Iterable[Plugin], manager: pluggy.PluginManager) -> None:
         self.plugins = tuple(plugins)
         self._manager = manager
+        self._is_met = functools.cache(is_met)
         self._entries = {kind: _entries(self.plugins, kind) for kind in DECLARATIVE}
         self.algorithms = cast(Mapping[str, Entry[AlgorithmSpec]], self._entries["algorithm"])
         self.environments = cast(Mapping[str, Entry[EnvironmentSpec]], self._entries["environment"])
@@ -81,7 +82,7 @@ class Registry:
         problems = [
             f"  {plugin.name} ({plugin.source}): {problem}"
             for plugin in registry.plugins
-            for problem in (*([plugin.error] if plugin.status in BROKEN else []), *plugin.warnings)
+            for problem in plugin.problems
         ]
         if strict and problems:
             raise MissingPlugin(
@@ -126,7 +127,8 @@ class Registry:
 
     def missing_requirements(self, entry: Entry[Spec]) -> list[str]:
         """What must be installed before the entry can be used: its own and its plugin's unmet requirements."""
-        return missing((*entry.plugin.requires, *getattr(entry.spec, "requires", ())))
+        requirements = dict.fromkeys((*entry.plugin.requires, *getattr(entry.spec, "requires", ())))
+        return [requirement for requirement in requirements if not self._is_met(requirement)]
 
     def check_requirements(self, entry: Entry[Spec]) -> None:
         """Refuse an entry that lacks something.
@@ -153,7 +155,7 @@ class Registry:
                 try:
                     observer.function(*(arguments[name] for name in observer.argnames))
                 except (Exception, SystemExit) as error:
-                    problems.append(f"plugin {plugin.name!r}: harness_run_finished: {error!r}")
+                    problems.append(f"plugin {plugin.name!r}: harness_run_finished: {described(error)}")
         return problems
 
     def _of_kind(self, kind: Kind, name: str) -> Entry[Any] | None:

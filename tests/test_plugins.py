@@ -238,6 +238,6 @@ def test_each_observer_is_called_and_its_failure_is_its_own(install: Install):
     problems = registry.run_finished({"key": "abc"})
     assert sys.modules["fake_dist_two"].seen == ["abc"]
     assert problems == [
-        "plugin 'one': harness_run_finished: OSError('disk')",
-        "plugin 'zero': harness_run_finished: SystemExit(1)",
+        "plugin 'one': harness_run_finished: OSError: disk",
+        "plugin 'zero': harness_run_finished: SystemExit: 1",
     ]

@@ -56,7 +56,7 @@ def _provided(plugin: Plugin) -> dict[str, list[str]]:
 
 def _row(plugin: Plugin) -> tuple[object, ...]:
     provides = [f"{len(specs)} {kind}{'s' * (len(specs) > 1)}" for kind, specs in plugin.provides.items()]
-    status, problems = str(plugin.status), [plugin.error, *plugin.warnings]
+    status, problems = str(plugin.status), plugin.problems
     if plugin.status == "unavailable":
         status, problems = f"unavailable: {plugin.error}", plugin.warnings
     return (
@@ -66,7 +66,7 @@ def _row(plugin: Plugin) -> tuple[object, ...]:
         status,
         f"{plugin.import_ms:.1f}",
         ", ".join(provides) or "-",
-        "; ".join(filter(None, problems)) or "-",
+        "; ".join(problems) or "-",
     )
 
 
@@ -76,7 +76,7 @@ def _describe(plugin: Plugin) -> None:
     click.echo(f"from {one_line(plugin.source)}, module {one_line(plugin.target)}, {plugin.import_ms:.1f} ms")
     for kind, ids in _provided(plugin).items():
         click.echo(f"{kind}: {', '.join(ids)}")
-    for problem in (*([plugin.error] if plugin.error else []), *plugin.warnings):
+    for problem in plugin.problems:
         click.echo(f"problem: {one_line(problem)}")
     if plugin.traceback:
         click.echo(f"\n{plugin.traceback.rstrip()}")
