@@ -19,6 +19,7 @@ PROGRESS = "progress"
 # for torch._dynamo, pydantic's adapters for its schema generator.
 PRELOADED = ("harness.worker", "pandas", "torch._dynamo", "pydantic._internal._generate_schema")
 WATCH_SECONDS = 0.1  # between two looks at memory and time
+DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -33,10 +34,12 @@ class _Running:
 
     job: Job
     process: Any
+    own: psutil.Process
     device: str
     started: float
     ending: Ending = "ended"
     error: str = ""
+    look_again: float = 0.0
     seen: dict[int, psutil.Process] = field(default_factory=dict)  # every descendant, by process id
 
 
@@ -82,7 +85,7 @@ class LocalExecutor:
             return False
         process = self._context.Process(target=_work, args=(str(job.folder), device), daemon=False)
         process.start()
-        self._running[job.id] = _Running(job, process, device, time.monotonic())
+        self._running[job.id] = _Running(job, process, psutil.Process(process.pid), device, time.monotonic())
         return True
 
     def _place(self, job: Job) -> str | None:
@@ -114,13 +117,14 @@ class LocalExecutor:
     def _watch(self, running: _Running) -> None:
         """Note a job's descendants; stop it if it is over time or memory."""
         memory = 0
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            own = psutil.Process(running.process.pid)
-            descendants = own.children(recursive=True)
-            running.seen |= {process.pid: process for process in descendants}
-            for process in (own, *descendants):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    memory += process.memory_info().rss
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
+                running.look_again = time.monotonic() + DESCENDANTS_SECONDS
+                running.seen |= {process.pid: process for process in running.own.children(recursive=True)}
+            memory = running.own.memory_info().rss
+        for process in running.seen.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                memory += process.memory_info().rss
         limit = running.job.seconds
         if limit is not None and time.monotonic() - running.started > limit:
             self._stop(running, "timeout", f"stopped after its time limit of {limit:g} s")
