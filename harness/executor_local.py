@@ -34,7 +34,7 @@ class _Running:
 
     job: Job
     process: Any
-    own: psutil.Process
+    own: psutil.Process | None  # None if it had ended before it could be looked at
     device: str
     started: float
     ending: Ending = "ended"
@@ -85,7 +85,7 @@ class LocalExecutor:
             return False
         process = self._context.Process(target=_work, args=(str(job.folder), device), daemon=False)
         process.start()
-        self._running[job.id] = _Running(job, process, psutil.Process(process.pid), device, time.monotonic())
+        self._running[job.id] = _Running(job, process, _process(process.pid or 0), device, time.monotonic())
         return True
 
     def _place(self, job: Job) -> str | None:
@@ -117,6 +117,8 @@ class LocalExecutor:
     def _watch(self, running: _Running) -> None:
         """Note a job's descendants; stop it if it is over time or memory."""
         memory = 0
+        if running.own is None:
+            return
         with contextlib.suppress(psutil.NoSuchProcess):
             if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
                 running.look_again = time.monotonic() + DESCENDANTS_SECONDS
@@ -192,6 +194,13 @@ def _work(folder: str, device: str) -> None:
     from harness.worker import main
 
     main(folder, device)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _signal_name(number: int) -> str:
