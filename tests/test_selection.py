@@ -44,7 +44,10 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(max_size=4), VALUES, min_size=1, max_size=3))
+KEYS = st.text(max_size=4).filter(lambda key: key != "]")  # which the reader keeps for itself
+
+
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
 @example({"a": {"b": {}}, "text": "zero\u200bwidth"})
 @example({"a": "\x7f"})
 def test_any_legible_overrides_survive_being_written_and_read(overrides: dict[str, object]):
