@@ -1,7 +1,7 @@
 """One contestant, one spelling: labels must not depend on how somebody typed a selection."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.selection import Selection, SelectionError, parse_selection
@@ -47,6 +47,7 @@ VALUES = st.recursive(
 KEYS = st.text(max_size=4).filter(lambda key: key != "]")  # which the reader keeps for itself
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
 @example({"a": {"b": {}}, "text": "zero\u200bwidth"})
 @example({"a": "\x7f"})
