@@ -1,0 +1,91 @@
+"""The example plugin: its tutorial shows the files as they are, and what it publishes learns."""
+
+import re
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+
+import harness_example
+import harness_example_hill_climbing as hill_climbing
+from harness.api import EnvironmentSpec
+from harness.registry import Registry
+from harness.trial import LocalTrial, run_training
+
+FOLDER = Path(__file__).parents[1] / "plugins" / "example"
+CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
+BUDGET = 3_000
+
+
+def trained(seed: int) -> LocalTrial:
+    trial = LocalTrial(CARTPOLE, (seed,), budget=BUDGET, points=2, episodes=10)
+    run_training(trial, hill_climbing.train, hill_climbing.Config())
+    return trial
+
+
+def test_the_tutorial_shows_every_file_as_it_is() -> None:
+    shown = re.findall(
+        r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", (FOLDER / "README.md").read_text("utf-8"), re.M | re.S
+    )
+
+    assert [name for name, _ in shown] == [
+        "pyproject.toml",
+        "harness_example.py",
+        "harness_example_hill_climbing.py",
+    ]
+    for name, content in shown:
+        assert content == (FOLDER / name).read_text("utf-8"), name
+
+
+def test_the_algorithm_fits_on_a_page() -> None:
+    assert len((FOLDER / "harness_example_hill_climbing.py").read_text("utf-8").splitlines()) <= 45
+
+
+def test_its_description_stands() -> None:
+    (spec,) = harness_example.harness_algorithms()
+
+    assert (spec.name, spec.target) == ("hill-climbing", hill_climbing.__name__)
+
+
+def test_the_harness_finds_it_without_a_complaint() -> None:
+    registry = Registry.load(only={"example"})
+    entry = registry.resolve("algorithm", "hill-climbing")
+
+    assert entry.id == "example/hill-climbing"
+    assert entry.plugin.status == "ok"
+    assert entry.plugin.warnings == []
+    assert registry.missing_requirements(entry) == []
+
+
+def test_it_takes_exactly_the_budget_and_beats_random_on_cartpole() -> None:
+    trials = [trained(seed) for seed in range(3)]
+    final = [np.mean([e.value for e in t.runs[0].evaluations if e.step == BUDGET]) for t in trials]
+
+    assert [t.runs[0].meter.steps for t in trials] == [BUDGET] * 3
+    assert np.mean(final) > 3 * random_return()
+
+
+def test_one_seed_gives_one_result() -> None:
+    first, second = ([e[3:] for e in trained(0).runs[0].episodes] for _ in range(2))
+
+    assert first == second
+
+
+def test_actions_count_from_where_their_space_does() -> None:
+    policy = hill_climbing.linear(np.array([[1.0, -1.0]]), gymnasium.spaces.Discrete(2, start=5))
+
+    np.testing.assert_array_equal(policy(np.array([[2.0], [-2.0]])), [5, 6])
+
+
+def random_return() -> float:
+    """Mean return of the random policy on CartPole, over 100 episodes."""
+    env = gymnasium.make("CartPole-v1")
+    env.action_space.seed(0)
+    total = 0
+    for episode in range(100):
+        env.reset(seed=episode)
+        ended = False
+        while not ended:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            total, ended = total + 1, terminated or truncated
+    return total / 100
