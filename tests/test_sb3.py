@@ -238,6 +238,7 @@ OBSERVATIONS = {
 ACTIONS = {
     "Box": SPACES.Box(-2, 2, (2,)),
     "Discrete": SPACES.Discrete(3),
+    "Discrete from 1": SPACES.Discrete(3, start=1),
     "MultiBinary": SPACES.MultiBinary(2),
     "MultiDiscrete": SPACES.MultiDiscrete([3, 2]),
 }
@@ -267,6 +268,11 @@ def test_acts_in_every_action_space_it_declares(name: str, action: str) -> None:
 @pytest.mark.parametrize(("name", "action"), [("dqn", "Discrete"), ("ppo", "Discrete"), ("sac", "Box")])
 def test_observes_every_space_it_declares(name: str, action: str, observation: str) -> None:
     learns_in(name, observation, action)
+
+
+def test_spaces_that_do_not_count_from_0_are_refused_rather_than_misread() -> None:
+    with pytest.raises(ValueError, match=r"count from 0, not Discrete\(3, start=1\)"):
+        learns_in("dqn", "Box", "Discrete from 1")
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -32,7 +32,7 @@ def learn(trial: Trial, algorithm: type[BaseAlgorithm], config: Any) -> None:
         config: of the module that adapts it.
     """
     values = {field.name: getattr(config, field.name) for field in fields(config)}
-    env: VecEnv = DummyVecEnv([trial.make_env] * values.pop("copies"))
+    env = vector_env(trial, values.pop("copies"))
     if values.pop("normalize", False):
         env = VecNormalize(env, gamma=config.gamma)
     if "noise_type" in values:
@@ -53,6 +53,19 @@ def learn(trial: Trial, algorithm: type[BaseAlgorithm], config: Any) -> None:
     model.set_logger(Logger(None, [Diagnostics(trial)]))
     trial.policy = greedy(model)
     model.learn(trial.budget)
+
+
+def vector_env(trial: Trial, copies: int) -> VecEnv:
+    """Metered copies of the environment, as the library wants them.
+
+    Raises:
+        ValueError: a space counts from another number than 0, which the library would misread.
+    """
+    env = DummyVecEnv([trial.make_env] * copies)
+    for space in (env.observation_space, env.action_space):
+        if np.any(getattr(space, "start", 0)):
+            raise ValueError(f"Stable-Baselines3 takes spaces that count from 0, not {space}")
+    return env
 
 
 def scheduled(values: dict[str, Any]) -> dict[str, Any]:
