@@ -176,6 +176,16 @@ def test_beside_the_cliff_sarsa_is_safer_while_learning_and_q_learning_better_af
         assert off_policy.runs[0].evaluations[-1].value == -13.0
 
 
+def test_traces_cut_the_first_twenty_trips_through_the_dyna_maze_to_less_than_six_tenths_of_the_steps():
+    def steps_of_first_trips(lambda_):
+        config = {"discount": 0.95, "lambda_": lambda_}
+        runs = [trained("sarsa_lambda", "dyna-maze", config, seed, budget=8_000).runs[0] for seed in range(3)]
+        assert all(len(run.episodes) >= 20 for run in runs)
+        return sum(episode.length for run in runs for episode in run.episodes[:20])
+
+    assert steps_of_first_trips(0.9) < 0.6 * steps_of_first_trips(0.0)
+
+
 def test_planning_finds_the_dyna_maze_s_goal_oftener():
     found = {
         steps: len(trained("dyna_q", "dyna-maze", {"planning_steps": steps}, budget=3_000).runs[0].episodes)
