@@ -160,11 +160,11 @@ class Claim(_Table):
         description="The measure that is compared.",
         examples=["online_return"],
     )
-    better: str = Field(
+    better: Contestant = Field(
         description="The algorithm said to be better, as listed in suite.algorithms.",
         examples=["algorithms/sarsa"],
     )
-    than: str = Field(
+    than: Contestant = Field(
         description="The algorithm it is compared with, as listed in suite.algorithms.",
         examples=["algorithms/q_learning"],
     )

@@ -211,6 +211,13 @@ def test_claims_may_only_name_what_the_suite_lists():
     assert set(found) == {"claims[0].better", "claims[0].than", "claims[0].environment"}
 
 
+def test_a_claim_may_spell_a_selection_differently():
+    header = 'algorithms = ["dqn[gamma=0.9, tau=1.0]", "ppo"]'
+    claim = CLAIM.format(better="dqn[tau=1.0,gamma=0.90]", than="ppo", environment="cartpole")
+    suite = load_suite(text(header, claim))
+    assert suite.claims[0].better == suite.algorithms[0]
+
+
 def test_a_claim_compares_two_algorithms():
     claim = CLAIM.format(better="dqn", than="dqn", environment="cartpole")
     assert "itself" in problems(text('algorithms = ["dqn"]', claim))["claims[0]"]
