@@ -5,17 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Linear:
-    """From ``start`` to ``end`` in a straight line over the first part of training, then ``end``.
+    """From ``start`` to ``end`` in a straight line over the first part of training, then ``end``."""
 
-    Attributes:
-        start: value at progress 0.
-        end: value from progress ``until`` on.
-        until: share of the budget, in [0, 1]; 0 means ``end`` throughout.
-    """
-
-    start: float
-    end: float
-    until: float = 1.0
+    start: float  # value at progress 0
+    end: float  # value from progress `until` on
+    until: float = 1.0  # share of the budget, in [0, 1]; 0 means `end` throughout
 
     def __post_init__(self) -> None:
         if not 0 <= self.until <= 1:
