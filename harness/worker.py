@@ -6,9 +6,11 @@ Everything arrives and leaves as files in the job's folder, as JSON and Parquet.
 import faulthandler
 import importlib
 import json
+import multiprocessing.connection
 import os
 import random
 import resource
+import signal
 import sys
 import threading
 import traceback
@@ -62,15 +64,15 @@ def _isolate(folder: Path) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the process that started it ends, for whatever reason."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
+    """End this process and its group when the harness ends, for whatever reason."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
 
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="harness-parent", daemon=True).start()
 
 
 def _seed_libraries(seed: int, threads: int) -> None:

@@ -83,9 +83,9 @@ def test_killing_the_harness_at_twenty_moments_loses_and_repeats_nothing(tmp_pat
 def test_workers_end_with_the_harness_that_was_killed(tmp_path: Path):
     suite = write_suite(tmp_path, ["loops"], ["short"], 2)
     session = start("run", suite, cwd=tmp_path)
-    await_first_trial(session)
-    await_first_trial(session)
-    at_work = workers(session)
+    while len(at_work := workers(session)) < 2:
+        assert session.poll() is None
+        time.sleep(0.05)
     session.kill()
     session.wait()
     _, alive = psutil.wait_procs(at_work, timeout=10)
@@ -136,9 +136,8 @@ def test_two_sessions_on_one_folder_share_the_work_and_repeat_none_of_it(tmp_pat
 def test_an_interrupted_session_records_its_trials_and_ends_with_130(tmp_path: Path, number: int):
     suite = write_suite(tmp_path, ["loops", "steady"], ["short"], 1)
     session = start("run", suite, "-j", "2", cwd=tmp_path)
-    await_first_trial(session)
-    await_first_trial(session)
-    while not stored_runs(tmp_path):
+    while not (stored_runs(tmp_path) and workers(session)):
+        assert session.poll() is None
         time.sleep(0.05)
     session.send_signal(number)
     _, errors = session.communicate(timeout=60)
