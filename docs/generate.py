@@ -1,0 +1,194 @@
+"""Writes what README.md must not say from memory: the catalogue, and the result of the quickstart suite.
+
+python docs/generate.py                      # both, from the installed plugins and results/reference/quickstart
+python docs/generate.py results/quickstart   # the same, after making these runs the reference
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.registry import Registry
+from harness.specs import SPACES, AlgorithmSpec, SuiteSpec
+from harness.suite import load_suite, suite_text
+
+if TYPE_CHECKING:
+    from harness.results import Results
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+REFERENCE = ROOT / "results" / "reference" / "quickstart"
+FIGURE = ROOT / "docs" / "quickstart.svg"
+BUNDLED = frozenset({"algorithms", "environments", "sb3", "example"})  # plugins of this repository
+TABLES = ("scores", "sample_efficiency", "wall_clock")
+DIGITS = "%.6g"  # of numbers in the reference
+
+
+def catalogue() -> str:
+    """Everything that the plugins of this repository provide, as Markdown tables."""
+    registry = Registry.load(only=BUNDLED)
+    algorithms = [
+        (f"`{id_}`", entry.spec.summary, _spaces(entry.spec.observation_spaces), _actions(entry.spec))
+        for id_, entry in registry.algorithms.items()
+    ]
+    environments = [
+        (f"`{id_}`", f"`{entry.spec.id}`", entry.spec.summary) for id_, entry in registry.environments.items()
+    ]
+    suites = [(f"`{id_}`", _question(entry.spec)) for id_, entry in registry.suites.items()]
+    return "\n\n".join(
+        [
+            f"### Algorithms ({len(algorithms)})",
+            markdown(("id", "what it is", "observes", "acts in"), algorithms),
+            f"### Environments ({len(environments)})",
+            markdown(("id", "Gymnasium id", "task"), environments),
+            f"### Suites ({len(suites)})",
+            markdown(("id", "question"), suites),
+        ]
+    )
+
+
+def _spaces(names: Sequence[str]) -> str:
+    return "any" if set(names) >= SPACES else ", ".join(names)
+
+
+def _actions(spec: AlgorithmSpec) -> str:
+    return _spaces(spec.action_spaces)
+
+
+def _question(spec: SuiteSpec) -> str:
+    return load_suite(suite_text(spec), spec.name).question
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> str:
+    """A Markdown table whose last ``right`` columns are aligned to the right."""
+    rule = ["---"] * (len(header) - right) + ["--:"] * right
+    lines = [header, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def publish(folder: Path) -> None:
+    """Make the runs in a folder the reference: their tables as CSV, where they ran, and the figure."""
+    import harness
+
+    results = harness.load(folder)
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name in TABLES:
+        table: pd.DataFrame = getattr(results, name)()
+        table.to_csv(REFERENCE / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
+    text = json.dumps(_provenance(results), indent=1) + "\n"
+    (REFERENCE / "provenance.json").write_text(text, encoding="utf-8")
+    _draw(results)
+
+
+def _provenance(results: "Results") -> dict[str, object]:
+    """What all these runs have in common; a fact in which they differ has several values."""
+    done = results.runs[results.runs["status"] == "done"]
+    manifests = [results.manifest(key) for key in done["key"]]
+    versions = {name: version for manifest in manifests for name, version in manifest["versions"].items()}
+    evaluations = results.evaluations
+    return {
+        "suite": sorted(done["suite"].unique()),
+        "machine": sorted(done["machine"].unique()),
+        "commit": sorted(done["commit"].unique()),
+        "dirty": any(manifest["git"].get("dirty_diff") for manifest in manifests),
+        "finished": str(done["finished_at"].max().date()),
+        "seeds": sorted(int(seed) for seed in done["seed"].unique()),
+        "steps": sorted(int(steps) for steps in done["budget"].unique()),
+        "episodes": sorted(int(count) + 1 for count in evaluations.groupby("key")["episode"].max().unique()),
+        "jobs": sorted(int(jobs) for jobs in done["jobs"].unique()),
+        "versions": dict(sorted(versions.items())),
+    }
+
+
+def _draw(results: "Results") -> None:
+    """The learning curves, as a picture that any page can show: own background, letters as outlines."""
+    import matplotlib
+
+    from harness.figure_style import style
+    from harness.figures import curves_over_steps
+
+    with style(), matplotlib.rc_context({"svg.fonttype": "path", "savefig.transparent": False}):
+        figure = curves_over_steps(results)
+        if figure is None:
+            raise SystemExit(f"{results.path}: no run there is done")
+        figure.savefig(FIGURE, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+
+
+def quickstart() -> str:
+    """The reference result of the quickstart suite: a table, and where it comes from."""
+    scores, efficiency, clock = (pd.read_csv(REFERENCE / f"{name}.csv") for name in TABLES)
+    cell = ["environment", "algorithm", "device"]
+    table = scores.merge(efficiency, on=[*cell, "done", "failed", "other"]).merge(
+        clock, on=[*cell, "done", "failed", "other"]
+    )
+    rows = [
+        (
+            row["environment"],
+            f"`{row['algorithm']}`",
+            f"{row['done']}/{row['done'] + row['failed']}",
+            _number(row["mean"]),
+            f"{_number(row['low'])} to {_number(row['high'])}",
+            f"{row['normalised']:.2f}",
+            f"{int(row['reached'])}/{int(row['of'])}",
+            _number(row["train_seconds"]),
+        )
+        for _, row in table[table["done"] > 0].iterrows()
+    ]
+    header = (
+        "environment",
+        "algorithm",
+        "runs",
+        "final score",
+        "95 % interval",
+        "normalised",
+        "solved",
+        "s/run",
+    )
+    return markdown(header, rows, right=6) + "\n\n" + _origin()
+
+
+def _origin() -> str:
+    """How the reference was made, in a paragraph."""
+    facts = json.loads((REFERENCE / "provenance.json").read_text(encoding="utf-8"))
+    steps, episodes, jobs = (
+        " or ".join(map("{:,}".format, facts[name])) for name in ("steps", "episodes", "jobs")
+    )
+    versions = facts["versions"]
+    libraries = ", ".join(
+        f"{name} {versions[name]}" for name in ("python", "torch", "gymnasium", "stable-baselines3")
+    )
+    return (
+        f"Seeds {', '.join(map(str, facts['seeds']))}; {steps} steps per run; the final score is the mean of "
+        f"{episodes} episodes of the policy at the budget. {'; '.join(facts['machine'])}; {jobs} trials at a time; "
+        f"{libraries}; {facts['finished']}, commit {', '.join(c[:7] for c in facts['commit'])}."
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−") if abs(value) < 100 else f"{value:,.0f}".replace("-", "−")
+
+
+def generated(text: str) -> str:
+    """The text of README.md with both parts between their markers made anew."""
+    for name, content in (("catalogue", catalogue()), ("quickstart", quickstart())):
+        pattern = rf"(<!-- {name}: python docs/generate\.py -->\n).*?(\n<!-- end of {name} -->)"
+        text, count = re.subn(pattern, lambda match: match[1] + content + match[2], text, flags=re.DOTALL)  # noqa: B023
+        if count != 1:
+            raise SystemExit(f"README.md: {count} places for the {name}, not one")
+    return text
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Publish the folder that is named, if one is, and write README.md."""
+    for folder in arguments:
+        publish(Path(folder))
+    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
