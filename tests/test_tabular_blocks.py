@@ -5,7 +5,7 @@ from collections import Counter
 import gymnasium
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness_algorithms import dyna_q, expected_sarsa, nstep_sarsa, q_learning, sarsa, sarsa_lambda
@@ -33,6 +33,7 @@ def transitions(draw, discount=CONTINUES):
     return Transition(0, draw(st.integers(0, 1)), draw(VALUES), draw(discount), 1)
 
 
+@settings(deadline=None)
 @given(start=VALUES, end=VALUES, until=SHARES)
 def test_a_linear_schedule_is_exact_at_both_ends(start, end, until):
     schedule = Linear(start, end, until)
@@ -46,6 +47,7 @@ def test_a_linear_schedule_is_half_way_at_half_time():
     assert Linear(1.0, 0.0, until=0.5)(0.25) == 0.5
 
 
+@settings(deadline=None)
 @given(value=VALUES, progress=SHARES)
 def test_a_linear_schedule_with_equal_ends_is_constant(value, progress):
     assert Linear(value, value)(progress) == value
@@ -57,6 +59,7 @@ def test_a_schedule_that_ends_outside_training_is_refused(until):
         Linear(1.0, 0.0, until)
 
 
+@settings(deadline=None)
 @given(row=ROWS, seed=st.integers(0, 2**32 - 1))
 def test_without_exploration_the_action_is_a_best_one(row, seed):
     action = epsilon_greedy(row, 0.0, np.random.default_rng(seed))
@@ -64,6 +67,7 @@ def test_without_exploration_the_action_is_a_best_one(row, seed):
     assert row[action] == max(row)
 
 
+@settings(deadline=None)
 @given(row=ROWS, epsilon=SHARES, seed=st.integers(0, 2**32 - 1))
 def test_actions_exist(row, epsilon, seed):
     assert epsilon_greedy(row, epsilon, np.random.default_rng(seed)) in range(len(row))
@@ -84,16 +88,19 @@ def test_epsilon_is_the_probability_of_a_uniform_action():
     assert abs(best - 7_000) < 5 * np.sqrt(10_000 * 0.7 * 0.3)  # 0.6 + 0.4 / 4
 
 
+@settings(deadline=None)
 @given(step=transitions(st.just(0.0)), next_value=VALUES, discount=SHARES)
 def test_nothing_follows_termination(step, next_value, discount):
     assert td_target(step, next_value, discount) == step.reward
 
 
+@settings(deadline=None)
 @given(step=transitions(), tail=VALUES, discount=SHARES)
 def test_a_return_over_one_step_is_the_td_target(step, tail, discount):
     assert returns([step], tail, discount) == [td_target(step, tail, discount)]
 
 
+@settings(deadline=None)
 @given(rewards=st.lists(VALUES, max_size=8), tail=VALUES, discount=SHARES)
 def test_returns_are_discounted_sums(rewards, tail, discount):
     steps = [Transition(0, 0, reward, 1.0, 0) for reward in rewards]
@@ -109,6 +116,7 @@ def test_returns_of_integer_rewards_are_not_truncated():
     assert returns(steps, 0.0, 0.5) == [1.5, 1.0]
 
 
+@settings(deadline=None)
 @given(step=transitions(), value=VALUES, target=VALUES, learning_rate=SHARES)
 def test_a_move_goes_the_learning_rate_s_share_of_the_way_and_touches_one_pair(
     step, value, target, learning_rate
@@ -120,6 +128,7 @@ def test_a_move_goes_the_learning_rate_s_share_of_the_way_and_touches_one_pair(
     assert [q[0][1 - step.action], *q[1]] == [value] * 3
 
 
+@settings(deadline=None)
 @given(q=st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=1, max_size=5), data=st.data())
 def test_the_greedy_policy_takes_the_lowest_best_action_of_every_row(q, data):
     obs = data.draw(st.lists(st.integers(0, len(q) - 1), max_size=6))
@@ -156,6 +165,7 @@ def test_a_table_is_refused_for_spaces_it_cannot_hold(env):
         zero_table(env)
 
 
+@settings(deadline=None)
 @given(row=ROWS, epsilon=SHARES)
 def test_the_expected_value_is_the_mean_under_the_epsilon_greedy_policy(row, epsilon):
     policy = np.full(len(row), epsilon / len(row))
@@ -164,6 +174,7 @@ def test_the_expected_value_is_the_mean_under_the_epsilon_greedy_policy(row, eps
     assert expected_sarsa.expected_value(row, epsilon) == pytest.approx(policy @ row, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(row=st.lists(VALUES, min_size=2, max_size=2), step=transitions(), discount=SHARES)
 def test_targets_differ_only_in_the_value_of_the_successor(row, step, discount):
     q = [[0.0, 0.0], row]
