@@ -18,7 +18,7 @@ def separate_networks(network: StackedMLP, num_seeds=SEEDS) -> list[torch.nn.Seq
     networks = []
     for seed in range(num_seeds):
         layers = []
-        for weight, bias in zip(network.parameters[::2], network.parameters[1::2], strict=True):
+        for weight, bias in zip(network.weights, network.biases, strict=True):
             linear = torch.nn.Linear(weight.shape[2], weight.shape[1])
             with torch.no_grad():
                 linear.weight.copy_(weight[seed])
@@ -35,15 +35,43 @@ def test_a_stack_equals_separate_torch_networks():
     torch.testing.assert_close(network(x), expected, atol=1e-6, rtol=0)
 
 
-def test_its_gradients_equal_those_of_separate_torch_networks():
+def test_its_autograd_gradients_equal_those_of_separate_torch_networks():
     network, x = stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3)
     network(x).square().mean((1, 2)).sum().backward()
 
     for seed, net in enumerate(separate_networks(network)):
         net(x[seed]).square().mean().backward()
-        for ours, theirs in zip(network.parameters, net.parameters(), strict=True):
-            expected = theirs.grad.reshape(ours.shape[1:])
-            torch.testing.assert_close(ours.grad[seed], expected, atol=1e-6, rtol=0)
+        for layer, linear in enumerate(net[::2]):
+            for ours, theirs in [(network.weights, linear.weight), (network.biases, linear.bias)]:
+                expected = theirs.grad.reshape(ours[layer].shape[1:])
+                torch.testing.assert_close(ours[layer].grad[seed], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("sizes", [SIZES, (3, 2), (3, 9, 8, 7, 2)])
+def test_gradients_by_hand_equal_those_of_autograd(sizes):
+    network, x = stacked_mlp(sizes, generators()), torch.randn(SEEDS, BATCH, 3)
+    network.biases[0].data[:] = -0.1  # some units are off
+    slope = torch.randn(SEEDS, BATCH, 2)
+    (network(x) * slope).sum().backward()
+    expected = [parameter.grad for parameter in network.parameters]
+    with torch.no_grad():
+        activations = network.activations(x)
+    network.backward_(activations, slope)
+
+    for parameter, gradient in zip(network.parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=0)
+        assert parameter.grad.shape == parameter.shape
+
+
+def test_gradients_by_hand_replace_earlier_ones():
+    network, x = stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3)
+    gradients = []
+    for _ in range(2):
+        with torch.no_grad():
+            network.backward_(network.activations(x), torch.ones(SEEDS, BATCH, 2))
+        gradients.append([parameter.grad for parameter in network.parameters])
+
+    assert all(map(torch.equal, *gradients))
 
 
 def test_a_seeds_initial_network_depends_on_its_own_generator_alone():
@@ -59,9 +87,7 @@ def test_every_seed_has_its_own_initial_network():
 
 
 def test_initial_parameters_fill_the_range_of_torch_linear():
-    weight, bias = stacked_mlp((400, 1_000), generators([0])).parameters
-
-    for parameter in (weight, bias):
+    for parameter in stacked_mlp((400, 1_000), generators([0])).parameters:
         assert parameter.abs().max() <= 1 / 20
         assert parameter.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.1)  # of U(−1/20, 1/20)
 
@@ -75,9 +101,8 @@ def test_observations_of_any_shape_are_flattened(dtype):
 
 def test_a_network_without_hidden_layers_is_affine():
     network, x = stacked_mlp((3, 2), generators()), torch.randn(SEEDS, BATCH, 3)
-    weight, bias = network.parameters
 
-    torch.testing.assert_close(network(x), x @ weight.mT + bias.mT)
+    torch.testing.assert_close(network(x), x @ network.weights[0].mT + network.biases[0].mT)
 
 
 def test_a_frozen_copy_keeps_still_until_it_is_copied_to():

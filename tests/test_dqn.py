@@ -76,9 +76,9 @@ def row(reward, discount, action, obs=1.0, next_obs=2.0):
     return dqn.Transition(states[0], torch.tensor([[action]]), *numbers, states[1])
 
 
-def linear(*slopes):
-    """Q(x, a) = slope of a · x."""
-    return lambda obs: obs * torch.tensor(slopes)
+def values_of(obs, *slopes):
+    """Q(x, a) = slope of a · x, [S, B, A]."""
+    return obs * torch.tensor(slopes)
 
 
 @pytest.mark.parametrize(
@@ -91,18 +91,26 @@ def linear(*slopes):
     ],
 )
 def test_the_td_error_is_as_computed_by_hand(batch, expected):
-    error = dqn.td_error(linear(3.0, 4.0), linear(5.0, 7.0), batch, discount=0.9)
+    values, next_values = values_of(batch.obs, 3.0, 4.0), values_of(batch.next_obs, 5.0, 7.0)
+    error = dqn.td_error(values, next_values, batch, discount=0.9)
 
     assert error.shape == (1, 1)
     assert error.item() == pytest.approx(expected)
 
 
-def test_the_target_has_no_gradient():
-    slope = torch.ones(2, requires_grad=True)
-    network = lambda obs: obs * slope  # noqa: E731
-    dqn.td_error(network, network, row(reward=1.0, discount=1.0, action=0), discount=0.9).sum().backward()
+def test_the_loss_gradient_is_the_derivative_of_the_loss_averaged_over_the_batch():
+    num_seeds, size, num_actions = 2, 5, 3
+    q = torch.randn(num_seeds, size, num_actions, requires_grad=True)
+    next_q, next_obs = torch.randn(num_seeds, size, num_actions), torch.empty(num_seeds, size, 1)
+    action = torch.randint(num_actions, (num_seeds, size))
+    batch = dqn.Transition(
+        next_obs, action, 3 * torch.randn(num_seeds, size), torch.ones(num_seeds, size), next_obs
+    )
+    error = dqn.td_error(q, next_q, batch, discount=0.9)
+    dqn.loss(error).sum().backward()
 
-    assert slope.grad.tolist() == [-1.0, 0.0]  # of −Q(s, a) alone
+    assert (error.abs() > 1).any() and (error.abs() < 1).any()
+    torch.testing.assert_close(dqn.loss_gradient(error.detach(), action, num_actions), q.grad)
 
 
 def test_epsilon_is_the_probability_of_a_uniform_action():

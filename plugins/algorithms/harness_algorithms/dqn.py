@@ -13,7 +13,6 @@ in lockstep: a leading axis S throughout, the loss averaged over the batch and s
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,14 +20,12 @@ import torch
 from torch import Tensor
 
 from harness.api import Trial
-from harness_algorithms.blocks.losses import huber
-from harness_algorithms.blocks.networks import copy_, frozen_copy, stacked_mlp
-from harness_algorithms.blocks.optim import adam, descend
+from harness_algorithms.blocks.losses import huber, huber_gradient
+from harness_algorithms.blocks.networks import StackedMLP, copy_, frozen_copy, stacked_mlp
+from harness_algorithms.blocks.optim import adam, clip_gradients_
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
-
-ActionValues = Callable[[Tensor], Tensor]  # obs [S, B, ...] -> [S, B, A]
 
 
 @dataclass(frozen=True)
@@ -67,19 +64,34 @@ class Transition(NamedTuple):
     next_obs: Tensor
 
 
-def td_error(q: ActionValues, frozen_q: ActionValues, batch: Transition, discount: float) -> Tensor:
+def td_error(values: Tensor, next_values: Tensor, batch: Transition, discount: float) -> Tensor:
     """R + γ d maxₐ′ Q⁻(s′, a′) − Q(s, a), [S, B].
 
     Args:
-        q: Q, which learns.
-        frozen_q: Q⁻.
-        batch: transitions, fields [S, B, ...].
+        values: Q(s, ·), [S, B, A].
+        next_values: Q⁻(s′, ·), [S, B, A].
+        batch: the transitions, fields [S, B, ...].
         discount: γ.
     """
-    chosen = q(batch.obs).gather(2, batch.action.unsqueeze(2)).squeeze(2)  # [S, B]
-    with torch.no_grad():
-        best_next = frozen_q(batch.next_obs).amax(2)  # [S, B]
-    return batch.reward + discount * batch.discount * best_next - chosen
+    chosen = values.gather(2, batch.action.unsqueeze(2)).squeeze(2)
+    return batch.reward + discount * batch.discount * next_values.amax(2) - chosen
+
+
+def loss(error: Tensor) -> Tensor:
+    """The Huber loss of TD errors [S, B], averaged over the batch; [S]."""
+    return huber(error).mean(1)
+
+
+def loss_gradient(error: Tensor, action: Tensor, num_actions: int) -> Tensor:
+    """∂ loss / ∂ Q(s, ·), [S, B, A]: only the value of the action taken has one.
+
+    Args:
+        error: TD errors, [S, B].
+        action: a, [S, B].
+        num_actions: A.
+    """
+    slope = -huber_gradient(error) / error.shape[1]
+    return error.new_zeros(*error.shape, num_actions).scatter_(2, action.unsqueeze(2), slope.unsqueeze(2))
 
 
 def epsilon_greedy(greedy: Tensor, num_actions: int, epsilon: float, uniforms: Tensor) -> Tensor:
@@ -93,6 +105,21 @@ def epsilon_greedy(greedy: Tensor, num_actions: int, epsilon: float, uniforms: T
     """
     whether, which = uniforms.unbind(2)
     return torch.where(whether < epsilon, (which * num_actions).long(), greedy)
+
+
+@torch.no_grad()
+def descend(
+    q: StackedMLP, frozen_q: StackedMLP, optimizer: torch.optim.Optimizer, batch: Transition, config: Config
+) -> Tensor:
+    """One step of Q down the gradient of the loss; returns the TD errors before, [S, B]."""
+    activations = q.activations(batch.obs)
+    values = activations[-1].mT  # [S, B, A]
+    error = td_error(values, frozen_q(batch.next_obs), batch, config.discount)
+    q.backward_(activations, loss_gradient(error, batch.action, values.shape[2]))
+    if config.max_gradient_norm is not None:
+        clip_gradients_(q.parameters, config.max_gradient_norm)
+    optimizer.step()
+    return error
 
 
 def train(trial: Trial, config: Config) -> None:
@@ -121,9 +148,7 @@ def train(trial: Trial, config: Config) -> None:
         obs = step.obs
         if learning and trial.steps % config.train_every == 0:
             for _ in range(config.updates):
-                error = td_error(q, frozen_q, replay.sample(), config.discount)
-                loss = huber(error).mean(1)  # [S]
-                descend(optimizer, loss, config.max_gradient_norm)
-            trial.log(loss=loss)
+                error = descend(q, frozen_q, optimizer, replay.sample(), config)
+            trial.log(loss=loss(error))
         if trial.steps % config.target_every == 0:
             copy_(frozen_q, q)

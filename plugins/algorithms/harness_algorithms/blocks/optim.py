@@ -1,7 +1,7 @@
-"""Gradient descent on parameters with a leading seed axis.
+"""Optimisation of parameters with a leading seed axis.
 
-The loss is a sum over seeds of losses that share no parameter, so each seed's gradient is what it would be
-alone; and Adam works element by element, so its update is too.
+Seeds share no parameter, so the gradient of their losses' sum holds each seed's own; and Adam works element by
+element. So every seed learns as if it were alone.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,6 @@ from torch import Tensor
 def adam(parameters: Sequence[Tensor], learning_rate: float) -> torch.optim.Adam:
     """Adam (Kingma & Ba, 2015) with its published β and ε, all parameters in one kernel."""
     return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, max_norm: float | None = None) -> None:
-    """One step down the gradient.
-
-    Args:
-        optimizer: of parameters [S, ...].
-        loss: [S], one per seed.
-        max_norm: limit of each seed's gradient norm; None for no limit.
-    """
-    optimizer.zero_grad()
-    loss.sum().backward()
-    if max_norm is not None:
-        clip_gradients_([p for group in optimizer.param_groups for p in group["params"]], max_norm)
-    optimizer.step()
 
 
 def clip_gradients_(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
