@@ -11,7 +11,7 @@ from harness.metrics import held
 from harness.stats import mean_band
 
 CELL = ["environment", "algorithm", "device"]
-SECONDS_POINTS = 101  # of the common grid; runs are never evaluated at the same second
+SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same second
 
 
 class Curve(NamedTuple):

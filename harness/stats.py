@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-RESAMPLES = 4_000
+RESAMPLES = 2_000
 LEVEL = 0.95
 FEWEST_RUNS = 3  # below this no interval is shown
 STUDENT_BELOW = 10  # runs; Student's t covers the mean of few runs better than any bootstrap

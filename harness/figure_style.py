@@ -1,0 +1,125 @@
+"""How figures look: colours that survive colour blindness, a light and a dark page, print, and any name.
+
+Figures are drawn in the light colours on nothing. In the report each of these colours becomes a CSS variable, so
+the page chooses; a figure of a plugin that is drawn in the same colours follows it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from typing import Any, NamedTuple, cast
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import EngFormatter, FuncFormatter
+
+INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#fefefe"
+SERIES = ("#0072b2", "#d55e00", "#008f6b", "#b0478f", "#9a7200", "#3d9bd6", "#7c4a2d", "#6e7781")
+
+# CSS variable, colour on a light page, colour on a dark one.
+THEME = (
+    ("ink", INK, "#e6edf3"),
+    ("muted", MUTED, "#9da7b3"),
+    ("grid", GRID, "#343b43"),
+    ("paper", PAPER, "#0f141a"),
+    *zip(
+        (f"series-{index}" for index in range(len(SERIES))),
+        SERIES,
+        ("#4aa8e8", "#ff8f45", "#35c99f", "#e793ce", "#d9b23c", "#9bd0f5", "#cf9c7b", "#9aa5b1"),
+        strict=True,
+    ),
+)
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+
+WIDTH = 9.6  # inches
+STEPS = EngFormatter(sep="")  # 20k
+SPEED = EngFormatter(unit="/s", places=1)  # 2.4 k/s
+RETURNS = FuncFormatter(lambda value, _: f"{value:,g}".replace("-", "−"))
+
+_RC: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "none",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "lines.solid_capstyle": "round",
+    "pdf.fonttype": 42,  # text stays text
+    "savefig.transparent": True,
+    "svg.fonttype": "none",  # likewise
+    "svg.hashsalt": "harness",
+    "text.color": INK,
+    "text.parse_math": False,  # a name may hold "$"
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8,
+}
+
+
+class Look(NamedTuple):
+    """How one contestant is drawn in every figure."""
+
+    color: str
+    marker: str
+    dash: Any
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib's settings while a figure is made and written; the caller's are restored."""
+    with matplotlib.rc_context(cast(Any, _RC)):
+        yield
+
+
+def looks(contestants: Sequence[str]) -> dict[str, Look]:
+    """A look for each contestant: colours first, then dashes, never the same twice up to 32 of them."""
+    choices = list(product(DASHES, zip(SERIES, MARKERS, strict=True)))
+    return {
+        name: Look(color, marker, dash)
+        for index, name in enumerate(contestants)
+        for dash, (color, marker) in [choices[index % len(choices)]]
+    }
+
+
+def facets(names: Sequence[str], columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with one titled plot per name, ``height`` inches each.
+
+    The figure belongs to nobody: it is not registered with pyplot, so it needs no closing.
+    """
+    rows = -(-len(names) // columns)
+    spacing = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.02, hspace=0.04)
+    figure = Figure(figsize=(WIDTH, rows * height + 0.4), layout=spacing)
+    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for unused in axes[len(names) :]:
+        unused.remove()
+    for name, axis in zip(names, axes, strict=False):
+        axis.set_title(name)
+    return figure, axes[: len(names)]
+
+
+def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend above the plots, as many columns as fit."""
+    longest = max(map(len, labels))
+    columns = max(1, min(len(labels), int(WIDTH / (0.075 * longest + 0.55))))
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=2.2)
