@@ -51,7 +51,7 @@ class StackedMLP:
         """Set ``grad`` of all parameters by the chain rule.
 
         Args:
-            activations: what `activations` gave for the parameters as they are.
+            activations: what `activations` gave for the parameters as they are; overwritten.
             gradient: ∂ loss / ∂ output, [S, B, out].
         """
         gradient = gradient.mT.contiguous()  # [S, out, B]
@@ -60,7 +60,7 @@ class StackedMLP:
             self.weights[i].grad = torch.bmm(gradient, entering.mT)
             self.biases[i].grad = gradient.sum(2, keepdim=True)
             if i > 0:
-                relu_slope = entering.sign()  # what left a ReLU is never negative
+                relu_slope = entering.sign_()  # since what left a ReLU is never negative
                 gradient = torch.bmm(self.weights[i].mT, gradient).mul_(relu_slope)
 
 
