@@ -1,0 +1,149 @@
+"""Environments in several processes: one budget, exact, and evaluation that stops the world."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.contract import BudgetExhausted, ContractBroken
+from harness.specs import EnvironmentSpec
+from harness.trial import LocalTrial, run_training
+
+CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
+CONTEXT = multiprocessing.get_context("fork")
+
+
+def zeros(obs):
+    return np.zeros(len(obs), np.int64)
+
+
+def act_until_spent(factory, taken):
+    """A worker: step until the budget is spent, and say how often."""
+    env = factory()
+    env.reset()
+    steps = 0
+    try:
+        while True:
+            _, _, terminated, truncated, _ = env.step(steps % 2)
+            steps += 1
+            if terminated or truncated:
+                env.reset()
+    except BudgetExhausted:
+        taken.put(steps)
+
+
+def train_with(workers: int, counts: list[int], policy=zeros):
+    def train(trial, config):
+        trial.policy = policy
+        taken = CONTEXT.Queue()
+        processes = [
+            CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(i), taken))
+            for i in range(workers)
+        ]
+        for process in processes:
+            process.start()
+        counts.extend(taken.get(timeout=60) for _ in processes)
+        for process in processes:
+            process.join()
+
+    return train
+
+
+def shared_trial(folder: Path, budget: int, points: int = 1) -> LocalTrial:
+    return LocalTrial(CARTPOLE, budget=budget, points=points, episodes=2, shared=folder)
+
+
+def test_processes_together_take_exactly_the_budget(tmp_path: Path):
+    counts: list[int] = []
+    trial = shared_trial(tmp_path, 1_003)
+    run_training(trial, train_with(3, counts), None)
+
+    assert sum(counts) == 1_003
+    assert trial.steps == 1_003
+
+
+def test_evaluation_takes_place_exactly_at_the_marks(tmp_path: Path):
+    trial = shared_trial(tmp_path, 1_000, points=4)
+    run_training(trial, train_with(2, []), None)
+    assert [row.step for row in trial.runs[0].evaluations[::2]] == [0, 250, 500, 750, 1_000]
+
+
+def test_no_step_is_taken_while_the_trial_evaluates(tmp_path: Path):
+    trial = shared_trial(tmp_path, 600, points=3)
+    seen = []
+
+    def watching(obs):
+        seen.append(trial.steps)
+        return zeros(obs)
+
+    run_training(trial, train_with(2, [], watching), None)
+
+    assert set(seen) == {0, 200, 400, 600}
+
+
+def test_episodes_of_all_copies_are_recorded_in_the_order_they_ended(tmp_path: Path):
+    trial = shared_trial(tmp_path, 2_000)
+    run_training(trial, train_with(2, []), None)
+    episodes = trial.runs[0].episodes
+
+    assert {episode.copy for episode in episodes} == {0, 1}
+    assert [episode.step for episode in episodes] == sorted(episode.step for episode in episodes)
+    assert all(episode.value == episode.length for episode in episodes)
+    assert 1_800 < sum(episode.length for episode in episodes) <= 2_000
+
+
+def test_a_copy_has_the_same_first_episode_in_any_process(tmp_path: Path):
+    trial = shared_trial(tmp_path, 100)
+    other = LocalTrial(CARTPOLE, budget=100)
+    here = trial.env_factory(1)().reset()[0]
+    there = pickle.loads(pickle.dumps(trial.env_factory(1)))().reset()[0]
+    alone = other.metered(1).reset()[0]
+
+    assert np.array_equal(here, there)
+    assert np.array_equal(here, alone)
+
+
+def test_a_worker_killed_while_it_steps_blocks_nobody(tmp_path: Path):
+    counts: list[int] = []
+
+    def train(trial, config):
+        trial.policy = zeros
+        victim = CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(9), CONTEXT.Queue()))
+        victim.start()
+        while trial.steps < 200:
+            pass
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.join()
+        train_with(2, counts)(trial, config)
+
+    trial = shared_trial(tmp_path, 20_000)
+    run_training(trial, train, None)
+
+    assert trial.steps == 20_000
+    assert 0 < sum(counts) < 20_000
+
+
+def test_an_error_of_the_policy_stops_every_worker_and_is_raised(tmp_path: Path):
+    def broken(obs):
+        if trial.steps:
+            raise ValueError("torn")
+        return zeros(obs)
+
+    trial = shared_trial(tmp_path, 1_000, points=2)
+    with pytest.raises(ValueError, match="torn"):
+        run_training(trial, train_with(2, [], broken), None)
+
+
+def test_returning_early_is_told_here_too(tmp_path: Path):
+    def train(trial, config):
+        trial.policy = zeros
+        env = trial.env_factory(0)()
+        env.reset()
+        env.step(0)
+
+    with pytest.raises(ContractBroken, match="returned after 1 of 100 steps"):
+        run_training(shared_trial(tmp_path, 100), train, None)
