@@ -2,8 +2,9 @@
 
     python plugins/environments/measure_pendulum_reference.py
 
-Pendulum has no published optimum. With 301 x 301 states and as many torques as a world has, value iteration
-comes close enough that more states change the mean by less than its standard error. Takes about three minutes.
+Pendulum has no published optimum. What a plan earns is a lower bound of it: grids of 200, 301 and 400 points
+per axis gave −138.2, −137.7 and −137.5 on the same 10,000 episodes, whose standard error is 0.74. Takes about
+ten minutes on one core.
 """
 
 import math
@@ -15,11 +16,12 @@ import torch
 from harness.trial import LocalTrial
 from harness_environments import harness_environments
 
-SIDE = 301  # grid points per axis: angle (periodic) and angular velocity
+ANGLES = 400  # grid points; even, so that upright is one of them
+SPEEDS = 401  # grid points; odd, so that rest is one of them
 HORIZON = 200  # steps of an episode
 MAX_SPEED = 8.0  # rad/s
 EPISODES = 10_000
-TORQUES = {"pendulum": 41, "pendulum-11": 11, "pendulum-25": 25}  # a grid for the continuous torque
+TORQUES = {"pendulum": 21, "pendulum-11": 11, "pendulum-25": 25}  # a grid for the continuous torque
 
 
 def successor(
@@ -32,23 +34,23 @@ def successor(
 
 
 def interpolated(values: torch.Tensor, angle: torch.Tensor, speed: torch.Tensor) -> torch.Tensor:
-    """Bilinear interpolation of values [SIDE, SIDE] on the grid, periodic in the angle."""
-    x = (angle + math.pi) / (2 * math.pi) * SIDE
-    y = (speed + MAX_SPEED) / (2 * MAX_SPEED) * (SIDE - 1)
-    left, low = x.floor(), y.floor().clamp(max=SIDE - 2)
-    i, j = left.long() % SIDE, low.long()
-    k = (i + 1) % SIDE
+    """Bilinear interpolation of values [ANGLES, SPEEDS] on the grid, periodic in the angle."""
+    x = (angle + math.pi) / (2 * math.pi) * ANGLES
+    y = (speed + MAX_SPEED) / (2 * MAX_SPEED) * (SPEEDS - 1)
+    left, low = x.floor(), y.floor().clamp(max=SPEEDS - 2)
+    i, j = left.long() % ANGLES, low.long()
+    k = (i + 1) % ANGLES
     below = torch.lerp(values[i, j], values[k, j], x - left)
     above = torch.lerp(values[i, j + 1], values[k, j + 1], x - left)
     return torch.lerp(below, above, y - low)
 
 
 def costs_to_go(torques: torch.Tensor) -> list[torch.Tensor]:
-    """Least cost of the remaining steps at the grid points, [SIDE, SIDE] for 0 to HORIZON − 1 steps left."""
-    angle = torch.linspace(-math.pi, math.pi, SIDE + 1, dtype=torch.float64)[:-1]
-    speed = torch.linspace(-MAX_SPEED, MAX_SPEED, SIDE, dtype=torch.float64)
+    """Least cost of the remaining steps at the grid points, [ANGLES, SPEEDS] for 0 to HORIZON − 1 steps left."""
+    angle = torch.linspace(-math.pi, math.pi, ANGLES + 1, dtype=torch.float64)[:-1]
+    speed = torch.linspace(-MAX_SPEED, MAX_SPEED, SPEEDS, dtype=torch.float64)
     next_angle, next_speed, cost = successor(angle[:, None, None], speed[:, None], torques)
-    tables = [torch.zeros(SIDE, SIDE, dtype=torch.float64)]
+    tables = [torch.zeros(ANGLES, SPEEDS, dtype=torch.float64)]
     for _ in range(HORIZON - 1):
         tables.append((cost + interpolated(tables[-1], next_angle, next_speed)).amin(-1))
     return tables

@@ -1,6 +1,7 @@
 """The descriptions, without random scores: those are measured, and kept in ``random_scores.json``.
 
-A reference score is the exact optimum, or a planner's return near it, where that is known, else the return at which Gymnasium calls the task solved.
+A reference score is the optimum, exact or planned, where that is known, else the return at which Gymnasium calls
+the task solved.
 """
 
 from harness.api import EnvironmentSpec, Score
