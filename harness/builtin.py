@@ -3,7 +3,7 @@
 It describes itself through the same hooks as any plugin, and has no privilege but its name.
 """
 
-from harness.api import ExecutorSpec, SuiteSpec, hookimpl
+from harness.api import ExecutorSpec, FigureSpec, SuiteSpec, hookimpl
 
 API = 1
 
@@ -34,3 +34,43 @@ def harness_suites() -> list[SuiteSpec]:
 def harness_executors() -> list[ExecutorSpec]:
     """This machine."""
     return [ExecutorSpec("local", "harness.executor_local:create", summary="Processes on this machine")]
+
+
+@hookimpl
+def harness_figures() -> list[FigureSpec]:
+    """The figures of every report."""
+    return [
+        FigureSpec(
+            "final-scores",
+            "Final score of every run",
+            "harness.figures:final_scores",
+            "Each mark is one run: the mean return of its last evaluation. At the right: runs done of all runs.",
+        ),
+        FigureSpec(
+            "curves-over-steps",
+            "Learning curves against environment steps",
+            "harness.figures:curves_over_steps",
+            "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its pointwise 95 % "
+            "bootstrap interval over whole runs; n is the number of runs. Dashed: the threshold.",
+        ),
+        FigureSpec(
+            "curves-over-seconds",
+            "Learning curves against training time",
+            "harness.figures:curves_over_seconds",
+            "The same against seconds of training, evaluation excluded. Seconds of a trial that trained several runs "
+            "are shared out equally. The mean ends where the fastest run ends.",
+        ),
+        FigureSpec(
+            "steps-to-threshold",
+            "Environment steps to the threshold",
+            "harness.figures:steps_to_threshold",
+            "Each mark is one run, at the first of two consecutive evaluations that reach the threshold. Hollow "
+            "marks did not reach it, failed runs included. At the right: runs that reached it of those that count.",
+        ),
+        FigureSpec(
+            "wall-clock",
+            "Where the time went",
+            "harness.figures:wall_clock",
+            "Mean seconds per run. At the right: environment steps per second of training, and the number of runs.",
+        ),
+    ]

@@ -1,0 +1,38 @@
+"""``harness report``: tables and figures of stored runs."""
+
+from pathlib import Path
+
+import click
+
+from harness.cli import Session, note
+
+
+@click.command(name="report")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default: PATH/report.")
+@click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
+@click.pass_obj
+def command(session: Session, path: Path, out: Path | None, as_json: bool) -> None:
+    """Write a report of results/SUITE, or of a folder of several suites: a page, tables and figures."""
+    import json
+
+    import harness
+    from harness.listing import print_json
+    from harness.report import terminal_table, write_report
+
+    results = harness.load(path)
+    for problem in results.problems:
+        note(f"{problem.path}: {problem.message}")
+    page = write_report(results, session.registry, out or path / "report")
+    if as_json:
+        tables = ("scores", "sample_efficiency", "wall_clock", "failures")
+        print_json(
+            {
+                "report": str(page),
+                "problems": [problem._asdict() for problem in results.problems],
+                **{name: json.loads(getattr(results, name)().to_json(orient="records")) for name in tables},
+            }
+        )
+    else:
+        click.echo(terminal_table(results))
+    note(f"wrote {page}")
