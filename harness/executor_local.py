@@ -16,11 +16,13 @@ from harness.executor import Ended, Ending, ExecutorOptions, Job
 
 PROGRESS = "progress"
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
-# for torch._dynamo, pydantic's adapters for its schema generator.
-PRELOADED = ("harness.worker", "pandas", "torch._dynamo", "pydantic._internal._generate_schema")
+# for torch._dynamo, pydantic's adapters for its dataclasses.
+PRELOADED = ("harness.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# pydantic's own plugins would be looked for in every trial.
+ENVIRONMENT = {**dict.fromkeys(THREADS, "1"), "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 
 
 def create(options: ExecutorOptions) -> "LocalExecutor":
@@ -56,11 +58,11 @@ class LocalExecutor:
         self._start_server()
 
     def _start_server(self) -> None:
-        """Start the fork server with one thread per library, and with no script of ours to import again."""
+        """Start the fork server with one thread per library."""
         from multiprocessing import forkserver
 
-        before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+        before = {name: os.environ.get(name) for name in ENVIRONMENT}
+        os.environ.update(ENVIRONMENT)
         try:
             forkserver.ensure_running()
         finally:

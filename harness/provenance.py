@@ -13,6 +13,7 @@ from typing import Any
 LIBRARIES = ("rl-harness", "torch", "numpy", "gymnasium", "pandas", "pyarrow")
 
 
+@cache
 def versions(distributions: tuple[str, ...] = ()) -> dict[str, str]:
     """Versions of Python, of the libraries that compute, and of the plugins' distributions."""
     found = {"python": platform.python_version()}
