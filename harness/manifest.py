@@ -26,11 +26,15 @@ class Session:
 
     Attributes:
         suite: its name.
+        version: of the suite.
+        question: that the suite asks.
         jobs: trials at the same time.
         started_at: when the session began.
     """
 
     suite: str
+    version: str
+    question: str
     jobs: int
     started_at: str = field(default_factory=now)
     machine: str = field(default_factory=provenance.machine)
@@ -168,6 +172,7 @@ def manifest(session: Session, trial: TrialPlan, outcome: Mapping[str, Any]) -> 
     algorithm, environment = trial.cell.contestant.entry, trial.cell.environment
     distributions = (algorithm.plugin.distribution, environment.plugin.distribution)
     return {
+        "suite": {"name": session.suite, "version": session.version, "question": session.question},
         "job": job_description(trial),
         "algorithm_spec": as_json(algorithm.spec),
         "versions": provenance.versions((*distributions, *_names(algorithm.plugin.requires))),

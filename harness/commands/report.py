@@ -14,6 +14,11 @@ from harness.cli import Session, note
 @click.pass_obj
 def command(session: Session, path: Path, out: Path | None, as_json: bool) -> None:
     """Write a report of results/SUITE, or of a folder of several suites: a page, tables and figures."""
+    report(session, path, out or path / "report", as_json)
+
+
+def report(session: Session, path: Path, out: Path, as_json: bool = False) -> None:
+    """Write the report of the runs stored at ``path`` and print its tables."""
     import json
 
     import harness
@@ -23,7 +28,7 @@ def command(session: Session, path: Path, out: Path | None, as_json: bool) -> No
     results = harness.load(path)
     for problem in results.problems:
         note(f"{problem.path}: {problem.message}")
-    page = write_report(results, session.registry, out or path / "report")
+    page = write_report(results, session.registry, out)
     if as_json:
         tables = ("scores", "sample_efficiency", "wall_clock", "failures")
         print_json(

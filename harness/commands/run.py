@@ -8,6 +8,7 @@ import click
 
 from harness.cli import Session, note
 from harness.commands.plan import plan_options, planned, summarised
+from harness.commands.report import report
 from harness.errors import ExitCode
 from harness.executor import Executor, ExecutorOptions
 
@@ -64,7 +65,7 @@ def command(
             store,
             where,
             session.registry,
-            RunSession(plan.suite.name, where.jobs),
+            RunSession(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs),
             progress,
             time_limit or limits.seconds,
             memory_limit or limits.memory_gib,
@@ -72,6 +73,7 @@ def command(
         tally = runner.run(plan, force)
     for problem in tally.problems:
         note(problem)
+    report(session, folder, folder / "report")
     if plan.runs == 0:
         return ExitCode.NOTHING_RAN
     return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES

@@ -47,7 +47,7 @@ def run(plan: Plan, folder: Path, executor: LocalExecutor) -> list[dict]:
     rows: list[dict] = []
     registry = Registry.load()
     registry.run_finished = lambda row: rows.append(dict(row)) or []
-    session = Session("bench", executor.jobs)
+    session = Session("bench", "1", "What does running cost?", executor.jobs)
     with Path(os.devnull).open("w") as nowhere:
         runner = Runner(Store(folder), executor, registry, session, Plain(plan.runs, nowhere), None, 4.0)
         assert not runner.run(plan).unfinished
