@@ -1,11 +1,10 @@
-"""Writes what README.md must not say from memory: the catalogue, and the result of the quickstart suite.
+"""Writes what the documents must not say from memory: the catalogue, the result of quickstart, the list of checks.
 
-python docs/generate.py                      # both, from the installed plugins and results/reference/quickstart
+python docs/generate.py                      # all, from the installed plugins and results/reference/quickstart
 python docs/generate.py results/quickstart   # the same, after making these runs the reference
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.registry import Registry
-from harness.specs import SPACES, AlgorithmSpec, SuiteSpec
+from harness.specs import SPACES, SuiteSpec
 from harness.suite import load_suite, suite_text
 
 if TYPE_CHECKING:
@@ -22,10 +21,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "plugin-author-guide.md"
 REFERENCE = ROOT / "results" / "reference" / "quickstart"
 FIGURE = ROOT / "docs" / "quickstart.svg"
 BUNDLED = frozenset({"algorithms", "environments", "sb3", "example"})  # plugins of this repository
 TABLES = ("scores", "sample_efficiency", "wall_clock")
+LIBRARIES = ("python", "gymnasium", "numpy", "stable-baselines3", "torch")  # whose versions the README names
 DIGITS = "%.6g"  # of numbers in the reference
 
 
@@ -33,7 +34,12 @@ def catalogue() -> str:
     """Everything that the plugins of this repository provide, as Markdown tables."""
     registry = Registry.load(only=BUNDLED)
     algorithms = [
-        (f"`{id_}`", entry.spec.summary, _spaces(entry.spec.observation_spaces), _actions(entry.spec))
+        (
+            f"`{id_}`",
+            entry.spec.summary,
+            _spaces(entry.spec.observation_spaces),
+            _spaces(entry.spec.action_spaces),
+        )
         for id_, entry in registry.algorithms.items()
     ]
     environments = [
@@ -54,10 +60,6 @@ def catalogue() -> str:
 
 def _spaces(names: Sequence[str]) -> str:
     return "any" if set(names) >= SPACES else ", ".join(names)
-
-
-def _actions(spec: AlgorithmSpec) -> str:
-    return _spaces(spec.action_spaces)
 
 
 def _question(spec: SuiteSpec) -> str:
@@ -158,9 +160,8 @@ def _origin() -> str:
     steps, episodes, jobs = (
         " or ".join(map("{:,}".format, facts[name])) for name in ("steps", "episodes", "jobs")
     )
-    versions = facts["versions"]
     libraries = ", ".join(
-        f"{name} {versions[name]}" for name in ("python", "torch", "gymnasium", "stable-baselines3")
+        f"{name} {version}" for name, version in facts["versions"].items() if name in LIBRARIES
     )
     return (
         f"Seeds {', '.join(map(str, facts['seeds']))}; {steps} steps per run; the final score is the mean of "
@@ -173,21 +174,45 @@ def _number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if abs(value) < 100 else f"{value:,.0f}".replace("-", "−")
 
 
-def generated(text: str) -> str:
-    """The text of README.md with both parts between their markers made anew."""
-    for name, content in (("catalogue", catalogue()), ("quickstart", quickstart())):
-        pattern = rf"(<!-- {name}: python docs/generate\.py -->\n).*?(\n<!-- end of {name} -->)"
-        text, count = re.subn(pattern, lambda match: match[1] + content + match[2], text, flags=re.DOTALL)  # noqa: B023
-        if count != 1:
-            raise SystemExit(f"README.md: {count} places for the {name}, not one")
+def checks() -> str:
+    """Every conformance check, by what it is asked of."""
+    from harness import testing
+
+    subjects = {
+        "every plugin": [check for check in testing.plugin_checks("example") if check.subject == "example"],
+        "every algorithm": testing.algorithm_checks("algorithms/dqn"),
+        "every environment": testing.environment_checks("environments/cartpole"),
+        "every suite of a plugin": testing.suite_checks("harness/quickstart"),
+    }
+    rows = [
+        (subject, f"`{check.name}`", check.question.replace("``", "`"))
+        for subject, asked in subjects.items()
+        for check in asked
+    ]
+    return markdown(("of", "check", "question"), rows)
+
+
+PARTS = {README: {"catalogue": catalogue, "quickstart": quickstart}, GUIDE: {"checks": checks}}
+
+
+def generated(path: Path) -> str:
+    """The text of a document with what lies between its markers made anew."""
+    text = path.read_text(encoding="utf-8")
+    for name, content in PARTS[path].items():
+        begin, end = f"<!-- {name}: python docs/generate.py -->\n", f"\n<!-- end of {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise SystemExit(f"{path.name}: there must be one place for the {name}")
+        before, _, rest = text.partition(begin)
+        text = before + begin + content() + end + rest.partition(end)[2]
     return text
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Publish the folder that is named, if one is, and write README.md."""
+    """Publish the folder that is named, if one is, and write the documents."""
     for folder in arguments:
         publish(Path(folder))
-    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in PARTS:
+        path.write_text(generated(path), encoding="utf-8")
 
 
 if __name__ == "__main__":

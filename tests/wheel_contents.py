@@ -1,0 +1,53 @@
+"""Refuses wheels that lack something, or that install anything beside their own package. Called by wheels.sh."""
+
+import sys
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TOP_LEVEL = {  # what a distribution may install into site-packages, beside its metadata
+    "rl_harness": {"harness"},
+    "harness_algorithms": {"harness_algorithms"},
+    "harness_environments": {"harness_environments"},
+    "harness_stable_baselines3": {"harness_stable_baselines3"},
+    "harness_example": {"harness_example.py", "harness_example_hill_climbing.py"},
+}
+
+
+def expected_files(distribution: str) -> set[str]:
+    """Files of the core that are no modules, and are easily left out."""
+    if distribution != "rl_harness":
+        return set()
+    templates = {f"harness/templates/{path.name}" for path in (ROOT / "harness" / "templates").iterdir()}
+    suites = {f"harness/suites/{path.name}" for path in (ROOT / "suites").glob("*.toml")}
+    return {path for path in templates | suites if "__pycache__" not in path} | {"harness/py.typed"}
+
+
+def problems(wheel: Path) -> Iterable[str]:
+    """What is wrong with one wheel."""
+    distribution = wheel.name.partition("-")[0]
+    names = zipfile.ZipFile(wheel).namelist()
+    top = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+    if top != TOP_LEVEL[distribution]:
+        yield f"installs {', '.join(sorted(top))}, not {', '.join(sorted(TOP_LEVEL[distribution]))}"
+    for missing in sorted(expected_files(distribution) - set(names)):
+        yield f"lacks {missing}"
+    modules = (
+        {path.name for path in (ROOT / "harness").glob("*.py")} if distribution == "rl_harness" else set()
+    )
+    for missing in sorted(modules - {name.removeprefix("harness/") for name in names}):
+        yield f"lacks harness/{missing}"
+
+
+def main(paths: Iterable[str]) -> None:
+    """Check all five wheels."""
+    wheels = [Path(path) for path in paths]
+    found = [f"{wheel.name} {problem}" for wheel in wheels for problem in problems(wheel)]
+    absent = TOP_LEVEL.keys() - {wheel.name.partition("-")[0] for wheel in wheels}
+    if absent or found:
+        raise SystemExit("\n".join([*found, *(f"no wheel of {name}" for name in sorted(absent))]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
