@@ -33,7 +33,7 @@ THEME = (
 )
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+DASHES = ((1, 0), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))  # ink and gaps, in line widths
 
 WIDTH = 9.6  # inches
 STEPS = EngFormatter(sep="")  # 20k
@@ -62,9 +62,8 @@ _RC: dict[str, Any] = {
     "legend.frameon": False,
     "legend.labelcolor": INK,
     "lines.solid_capstyle": "round",
-    "pdf.fonttype": 42,  # text stays text
     "savefig.transparent": True,
-    "svg.fonttype": "none",  # likewise
+    "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "harness",
     "text.color": INK,
     "text.parse_math": False,  # a name may hold "$"
@@ -82,7 +81,7 @@ class Look(NamedTuple):
 
     color: str
     marker: str
-    dash: Any
+    dash: tuple[float, ...]
 
 
 @contextmanager

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 
 from harness.curves import run_curves
 from harness.figure_style import (
@@ -34,6 +36,8 @@ from harness.summaries import FAILED, SECONDS, threshold_times
 if TYPE_CHECKING:
     from harness.results import Results
 
+LOG_FROM = 8  # times between the slowest and the fastest contestant
+
 
 def curves_over_steps(results: "Results") -> Figure | None:
     """Learning curves against environment steps."""
@@ -54,42 +58,45 @@ def _learning_curves(results: "Results", against: str, label: str) -> Figure | N
     environments = sorted(means["environment"].unique())
     figure, axes = facets(environments, columns=min(3, len(environments)), height=2.3)
     for environment, axis in zip(environments, axes, strict=True):
-        here = points["environment"] == environment
-        sns.lineplot(
-            points[here],
-            x=against,
-            y="score",
-            hue="contestant",
-            palette={name: look[name].color for name in points.loc[here, "contestant"].unique()},
-            units="key",
-            estimator=None,
-            sort=False,
-            linewidth=0.5,
-            alpha=0.3,
-            legend=False,
-            ax=axis,
-        )
-        for name, mean in means[means["environment"] == environment].groupby("contestant"):
-            _draw_mean(axis, mean, against, look[str(name)])
+        _draw_runs(axis, points[points["environment"] == environment], against, look)
+        _draw_means(axis, means[means["environment"] == environment], against, look)
         _label_curves(axis, results, environment, label)
+        if against == "seconds":
+            _spread_out(axis, means[means["environment"] == environment])
     _label_outer(axes, "mean return")
     _contestant_legend(figure, results, look)
     return figure
 
 
-def _draw_mean(axis: Axes, mean: pd.DataFrame, against: str, look: Look) -> None:
-    axis.fill_between(mean[against], mean["low"], mean["high"], color=look.color, alpha=0.18, linewidth=0)
-    axis.plot(
-        mean[against],
-        mean["mean"],
-        color=look.color,
-        linestyle=look.dash,
+def _draw_runs(axis: Axes, points: pd.DataFrame, against: str, look: dict[str, Look]) -> None:
+    """A thin line per run."""
+    for name, group in points.groupby("contestant"):
+        lines = [run[[against, "score"]].to_numpy() for _, run in group.groupby("key", sort=False)]
+        axis.add_collection(LineCollection(lines, colors=look[str(name)].color, linewidths=0.5, alpha=0.3))
+
+
+def _draw_means(axis: Axes, means: pd.DataFrame, against: str, look: dict[str, Look]) -> None:
+    """A thick line and a band per contestant."""
+    here = {name: look[name] for name in means["contestant"].unique()}
+    for name, mean in means.groupby("contestant"):
+        color = look[str(name)].color
+        axis.fill_between(mean[against], mean["low"], mean["high"], color=color, alpha=0.18, linewidth=0)
+    sns.lineplot(
+        means,
+        x=against,
+        y="mean",
+        hue="contestant",
+        style="contestant",
+        palette={name: this.color for name, this in here.items()},
+        markers={name: this.marker for name, this in here.items()},
+        dashes={name: this.dash for name, this in here.items()},
+        estimator=None,
         linewidth=1.6,
-        marker=look.marker,
-        markersize=4,
+        markersize=5,
+        markevery=max(1, len(means) // len(here) // 5),
         markeredgecolor=PAPER,
-        markeredgewidth=0.5,
-        markevery=max(1, len(mean) // 5),
+        legend=False,
+        ax=axis,
     )
 
 
@@ -102,6 +109,16 @@ def _label_curves(axis: Axes, results: "Results", environment: str, label: str) 
     axis.yaxis.set_major_formatter(RETURNS)
     axis.locator_params(axis="x", nbins=5)
     axis.margins(x=0.02)
+
+
+def _spread_out(axis: Axes, means: pd.DataFrame) -> None:
+    """A logarithmic axis of seconds where contestants differ much in speed, or the fast ones would be a stroke."""
+    ends = means.groupby("contestant")["seconds"].max()
+    if ends.min() > 0 and ends.max() > LOG_FROM * ends.min():
+        axis.set_xscale("log")
+        axis.set(xlim=(ends.min() / LOG_FROM, ends.max() * 1.2), xlabel=f"{axis.get_xlabel()}, logarithmic")
+        axis.xaxis.set_major_formatter(RETURNS)
+        axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def final_scores(results: "Results") -> Figure | None:
@@ -270,7 +287,13 @@ def _contestant_legend(figure: Figure, results: "Results", look: dict[str, Look]
         this = look[str(name)]
         handles.append(
             Line2D(
-                [], [], color=this.color, linestyle=this.dash, marker=this.marker, markersize=5, linewidth=1.6
+                [],
+                [],
+                color=this.color,
+                linestyle=(0, this.dash),
+                marker=this.marker,
+                markersize=5,
+                linewidth=1.6,
             )
         )
         few, many = count["min"], count["max"]

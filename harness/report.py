@@ -19,7 +19,7 @@ from harness.errors import HarnessError
 from harness.figure_style import THEME, style
 from harness.sheets import Sheet
 from harness.specs import FigureSpec
-from harness.svg import inline_svg
+from harness.svg import inline_svg, standalone_svg
 
 if TYPE_CHECKING:
     from harness.registry import Registry
@@ -46,20 +46,28 @@ class Drawing:
     Attributes:
         id: of the figure, ``<plugin>/<name>``.
         spec: its description.
-        svg: the picture; empty if there is nothing to show or it could not be drawn.
+        svg: the picture as a file; empty if there is nothing to show or it could not be drawn.
         error: why it could not be drawn.
-        pdf: the picture as a file.
     """
 
     id: str
     spec: FigureSpec
     svg: str = ""
     error: str = ""
-    pdf: bytes = b""
+
+    @property
+    def name(self) -> str:
+        """Of its file, and before the ids in the picture; a figure of the harness needs no prefix."""
+        return self.id.removeprefix("harness/").replace("/", "-")
+
+    @property
+    def inline(self) -> Markup:
+        """The picture as an element of the page."""
+        return Markup(inline_svg(self.svg, self.name, self.spec.title))
 
 
 def write_report(results: "Results", registry: "Registry", folder: Path) -> Path:
-    """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.pdf``.
+    """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.svg``.
 
     Args:
         results: stored runs.
@@ -114,18 +122,9 @@ def _drawing(id_: str, spec: FigureSpec, results: "Results") -> Drawing:
             figure = pkgutil.resolve_name(spec.target)(results)
             if figure is None:
                 return Drawing(id_, spec)
-            svg = inline_svg(figure, id_.replace("/", "-"), spec.title)
-            return Drawing(id_, spec, Markup(svg), pdf=_pdf(figure))
+            return Drawing(id_, spec, standalone_svg(figure))
     except Exception as error:
         return Drawing(id_, spec, error=f"{type(error).__name__}: {error}")
-
-
-def _pdf(figure: Any) -> bytes:
-    import io
-
-    file = io.BytesIO()
-    figure.savefig(file, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    return file.getvalue()
 
 
 def _write_tables(tables: Iterable[Sheet], folder: Path) -> None:
@@ -139,8 +138,8 @@ def _write_tables(tables: Iterable[Sheet], folder: Path) -> None:
 def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for drawing in drawings:
-        if drawing.pdf:
-            (folder / f"{drawing.id.replace('/', '-').removeprefix('harness-')}.pdf").write_bytes(drawing.pdf)
+        if drawing.svg:
+            (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
 
 
 def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing]) -> str:

@@ -6,7 +6,7 @@ results.scores()      # a row per environment, algorithm and device
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,23 +90,33 @@ class Results:
 
     def scores(self) -> pd.DataFrame:
         """Final scores per environment, algorithm and device; see `summaries.scores`."""
-        return summaries.scores(self.runs, self.points)
+        return self._once("scores", lambda: summaries.scores(self.runs, self.points))
 
     def curves(self, against: str = "step") -> pd.DataFrame:
         """Mean learning curves with bands, against "step" or "seconds"; see `curves.mean_curves`."""
-        return curves.mean_curves(self.points, against)
+        return self._once(f"curves/{against}", lambda: curves.mean_curves(self.points, against))
 
     def sample_efficiency(self) -> pd.DataFrame:
         """Area under the curve and steps to the threshold; see `summaries.sample_efficiency`."""
-        return summaries.sample_efficiency(self.runs, self.points)
+        return self._once("efficiency", lambda: summaries.sample_efficiency(self.runs, self.points))
 
     def wall_clock(self) -> pd.DataFrame:
         """Seconds, speed and memory; see `summaries.wall_clock`."""
-        return summaries.wall_clock(self.runs)
+        return self._once("wall-clock", lambda: summaries.wall_clock(self.runs))
 
     def failures(self) -> pd.DataFrame:
         """A row per run that is not done, with the reason; see `summaries.failures`."""
-        return summaries.failures(self.runs)
+        return self._once("failures", lambda: summaries.failures(self.runs))
+
+    @cached_property
+    def _made(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    def _once(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A copy of a summary that is computed once: a report asks for each several times."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name].copy()
 
 
 def _runs(stored: Stored) -> pd.DataFrame:

@@ -15,17 +15,22 @@ _VARIABLES = {light: f"var(--{name}, {light})" for name, light, _ in THEME}
 _FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', sans-serif"  # the widest first: what fits it fits the others
 
 
-def inline_svg(figure: Figure, name: str, title: str) -> str:
-    """The figure as an ``<svg>`` element.
+def standalone_svg(figure: Figure) -> str:
+    """The figure as a file of its own, in the colours of a light page; drawn within `harness.figure_style.style`."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return file.getvalue()
+
+
+def inline_svg(standalone: str, name: str, title: str) -> str:
+    """The figure as an ``<svg>`` element of a page.
 
     Args:
-        figure: drawn within `harness.figure_style.style`.
+        standalone: what `standalone_svg` returned.
         name: put before every id, so that several figures can stand in one page.
         title: what the figure shows, for those who cannot see it.
     """
-    file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    root = ElementTree.fromstring(file.getvalue())
+    root = ElementTree.fromstring(standalone)
     for element in root.iter():
         for attribute, value in element.attrib.items():
             element.set(attribute, _adapted(attribute, value, name))
