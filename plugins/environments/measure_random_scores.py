@@ -3,7 +3,7 @@
     python plugins/environments/measure_random_scores.py            # every environment
     python plugins/environments/measure_random_scores.py maze taxi  # these only; the others keep their scores
 
-Takes about a quarter of an hour on one core. The same Gymnasium gives the same numbers.
+Takes about ten minutes on one core. The same Gymnasium gives the same numbers.
 """
 
 import json
