@@ -191,7 +191,8 @@ def wall_clock(results: "Results") -> Figure | None:
         return f"{SPEED(row['steps_per_second'])} · n = {row['done']}"
 
     figure = _rows(results, table, "seconds per run", draw)
-    legend(figure, [Patch(color=color) for color in colors.values()], list(colors))
+    names = ["set-up" if part == "setup" else part for part in colors]
+    legend(figure, [Patch(color=color) for color in colors.values()], names)
     return figure
 
 

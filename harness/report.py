@@ -188,9 +188,10 @@ def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 def _facts(runs: pd.DataFrame) -> list[str]:
     """The size of it, in a few words each."""
     statuses = Counter(runs["status"])
-    kinds = ("environment", "algorithm", "seed", "device")
+    kinds = ("environment", "algorithm", "seed")
     sizes = [f"{n} {kind}{'s' * (n > 1)}" for kind in kinds for n in [runs[kind].nunique()]]
-    return [f"{len(runs)} runs", *(f"{n} {status}" for status, n in statuses.most_common()), *sizes]
+    counts = [f"{n} {status}" for status, n in statuses.most_common()]
+    return [f"{len(runs)} runs", *counts, *sizes, " and ".join(sorted(runs["device"].unique()))]
 
 
 def _questions(results: "Results") -> list[str]:
@@ -230,7 +231,7 @@ def _tasks(runs: pd.DataFrame) -> list[tuple[str, ...]]:
             row["environment_id"],
             row["environment_version"],
             sheets.steps(row["budget"]),
-            *(sheets.number(row[name]) for name in ("random_score", "reference_score", "threshold")),
+            *(sheets.number(row[name], ".6g") for name in ("random_score", "reference_score", "threshold")),
         )
         for row in rows.to_dict("records")
     ]

@@ -75,7 +75,7 @@ def sample_efficiency(results: "Results") -> Sheet:
     columns = [
         Column("area", lambda row: number(row["area"])),
         Column("95 % interval", lambda row: interval(row, "area_low", "area_high")),
-        Column("threshold", lambda row: number(row["threshold"])),
+        Column("threshold", lambda row: number(row["threshold"], ".6g")),
         Column(
             "reached", lambda row: f"{count(row['reached'])}/{count(row['of'])}" if _has(row["of"]) else NONE
         ),
