@@ -1,5 +1,8 @@
 import ast
 import importlib
+import os
+import subprocess
+import sys
 import tomllib
 
 import numpy as np
@@ -48,7 +51,21 @@ def test_the_metadata_name_an_entry_point_that_loads(kind, installed, tmp_path):
     assert importlib.import_module(installed).API == 1
 
 
-def test_the_algorithm_keeps_the_contract_and_learns(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_new_plugin_passes_its_own_tests_the_contract_among_them(kind, tmp_path):
+    plugin = write_plugin(kind, "untouched", tmp_path)
+    info = plugin / "harness_untouched-0.1.0.dist-info"  # as an editable installation would leave it
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: harness-untouched\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[harness]\nuntouched = harness_untouched\n")
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    environment = {**os.environ, "PYTHONPATH": str(plugin)}
+    result = subprocess.run(line, cwd=plugin, env=environment, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stdout
+    assert "warning" not in result.stdout
+
+
+def test_the_algorithm_learns(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(write_plugin("algorithm", "climber", tmp_path))
     (spec,) = importlib.import_module("harness_climber").harness_algorithms()
     assert isinstance(spec, AlgorithmSpec)
