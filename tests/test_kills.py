@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hostile import harness, start, stored_runs, write_suite
+from support_hostile import harness, start, stored_runs, write_suite
 
 import harness as package
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hostile import harness, stored_runs, write_suite
+from support_hostile import harness, stored_runs, write_suite
 
 ENDINGS = {
     "steady": ("done", ""),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile import harness, stored_runs, write_suite
+from support_hostile import harness, stored_runs, write_suite
 
 from harness.compaction import compact
 from harness.schema_tables import RUN_FILE

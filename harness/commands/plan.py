@@ -1,5 +1,6 @@
 """``harness plan``: show what `run` would do, and do nothing."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,12 +94,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         UsageError: it is written otherwise, or asks for more than 10,000.
     """
     seeds: dict[int, None] = {}
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        try:
-            low, high = int(first), int(last or first)
-        except ValueError:
-            raise UsageError(f"--seeds {text}: write 0-9, or 1,5,7") from None
+    for part in text.split(",") if text else ():
+        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part.strip())
+        if match is None:
+            raise UsageError(f"--seeds {text}: write 0-9, or 1,5,7")
+        low, high = int(match[1]), int(match[2] or match[1])
         if not 0 <= low <= high < 2**32 or high - low >= 10_000:
             raise UsageError(f"--seeds {text}: seeds are at most 10,000 numbers from 0 to 2**32 - 1")
         seeds |= dict.fromkeys(range(low, high + 1))
