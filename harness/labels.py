@@ -12,7 +12,7 @@ import pandas as pd
 
 def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
     """Labels of the runs' algorithms; the plugin is named only where two plugins share a short name."""
-    short = runs["algorithm_id"].str.rpartition("/")[2]
+    short = runs["algorithm_id"].map(lambda id_: id_.rpartition("/")[2])
     shared = runs["algorithm_id"].groupby(short).transform("nunique") > 1
     variant = [text[len(id_) :] for text, id_ in zip(runs["algorithm"], runs["algorithm_id"], strict=True)]
     names = runs["algorithm_id"].where(shared, short) + pd.Series(variant, runs.index, dtype=object)

@@ -139,7 +139,8 @@ def _table(
     whole = pa.concat_tables(pieces or [schema.empty_table()]).unify_dictionaries()
     frame: pd.DataFrame = whole.to_pandas().rename(columns={"seed": "episode_seed"})
     keys = frame["key"].astype("category")
-    row = position[keys.cat.categories].to_numpy()[keys.cat.codes]
+    # A filtered table keeps the names of rows it lost.
+    row = position.reindex(keys.cat.categories, fill_value=-1).to_numpy()[keys.cat.codes]
     if np.any(np.diff(row) < 0):
         order = np.argsort(row, kind="stable")
         frame, row = frame.take(order).reset_index(drop=True), row[order]

@@ -47,7 +47,7 @@ def resampled_means(values: ArrayLike, indices: NDArray[np.int64]) -> Floats:
     resamples, runs = indices.shape
     flat = indices + runs * np.arange(resamples)[:, None]
     counts = np.bincount(flat.ravel(), minlength=resamples * runs).reshape(resamples, runs)
-    return np.tensordot(counts / runs, values, axes=1)
+    return np.asarray(np.tensordot(counts.astype(float), values, axes=1) / runs)
 
 
 def percentile_ends(

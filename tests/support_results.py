@@ -142,7 +142,7 @@ class Run:
     def tables(self) -> dict[str, pa.Table]:
         key, random = self.key, np.random.default_rng([self.seed, 7])
         points, last = len(self.scores), max(1, len(self.scores) - 1)
-        if not points:
+        if not points or self.status == "skipped":
             return {}
         steps = [round(self.environment.budget * i / last) for i in range(points)]
         k, rows = EPISODES_PER_EVALUATION, points * EPISODES_PER_EVALUATION
