@@ -29,7 +29,7 @@ ELSEWHERE = {
     ],
     r"pip install tox && tox": [("is what runs this test", ".ci/run", r"pip install .*tox && tox")],
     r"pip install -r requirements\.txt pytest .*": [
-        ("installs from a package index", "tox.ini", r"-r requirements\.txt\n.*pytest==")
+        ("installs from a package index", "tox.ini", r"-r requirements\.txt\n[\s\S]*pytest==")
     ],
     r"tox( -e (lint|types|tests|plugins))?( -- -k meter)?": [
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
@@ -37,6 +37,9 @@ ELSEWHERE = {
     r"tox -e bench": [("measures; neither passes nor fails", "tox.ini", r"\[testenv:bench\]")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
+    ],
+    r"harness check climber": [
+        ("takes as long as the example's", "tests/wheels.sh", r"harness check climber")
     ],
     r"python -m build harness-climber": [("builds a wheel", "tests/wheels.sh", r"python -m build --wheel")],
     r"twine upload .*": [("publishes", "tests/test_docs.py", "twine")],
