@@ -53,11 +53,12 @@ class AlgorithmSubject:
         return found
 
     def imported(self) -> dict[str, list[str]]:
-        """What importing the target changes; from then on it is imported."""
+        """What importing the target changes; where that is nothing, trainings need not import it again."""
         effects: dict[str, list[str]] = self.laboratory.perform(
             "harness.experiments:import_modules", modules=[self.spec.target]
         )
-        self.laboratory.preload(self.spec.target)
+        if not (effects["changed"] or effects["left"]):
+            self.laboratory.preload(self.spec.target)
         return effects
 
     def train(

@@ -6,6 +6,7 @@ Most run whole in a fork of the `harness.laboratory`.
 import itertools
 import math
 import random
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ SAMPLED = 200  # steps whose observations, rewards and flags are looked at
 FEWEST, MOST = 20, 300  # episodes of a measured random score, as its steps allow
 MEASURED = 20_000  # steps of it, unless the fewest episodes take more
 STANDARD_ERRORS = 5.0
+TERMINAL_COLOUR = re.compile(r"\x1b\[\d+m")
 UNWRAPPED_REMARK = (
     "is different from the unwrapped version"  # not a fault: environments come with a time limit
 )
@@ -105,8 +107,8 @@ def passes_check_env(spec: EnvironmentSpec) -> str | None:
             check_env(environments.make(spec), skip_render_check=True)
         except Exception as error:
             raise CheckFailed(f"{type(error).__name__}: {error}") from None
-    remarks = [str(warning.message) for warning in caught if UNWRAPPED_REMARK not in str(warning.message)]
-    return "; ".join(remarks) or None
+    remarks = [TERMINAL_COLOUR.sub("", str(warning.message)).removeprefix("WARN: ") for warning in caught]
+    return "; ".join(remark for remark in remarks if UNWRAPPED_REMARK not in remark) or None
 
 
 def same_seed_same_trajectory(spec: EnvironmentSpec) -> None:

@@ -30,13 +30,14 @@ from harness.trial import LocalTrial, run_training
 from harness.worker import _seed_libraries
 
 EPISODES = 2  # per evaluation
+ENVIRONMENT = "environment variables"
 
 
 def process_state() -> dict[str, Any]:
     """Everything global that a plugin must leave as it was."""
     return {
         "the working directory": os.getcwd(),
-        "environment variables": dict(os.environ),
+        ENVIRONMENT: dict(os.environ),
         "sys.path": list(sys.path),
         "warning filters": list(map(repr, warnings.filters)),
         "signal handlers": {
@@ -87,9 +88,18 @@ def left_over(before: Mapping[str, list[str]]) -> list[str]:
 def import_modules(modules: Sequence[str]) -> dict[str, list[str]]:
     """Import modules and say what that changed in the process or left running."""
     state, before = process_state() | random_state(), running()
+    assigned: list[str] = []
+    sys.addaudithook(
+        lambda event, _: assigned.append(event) if event in ("os.putenv", "os.unsetenv") else None
+    )
     for module in modules:
         importlib.import_module(module)
-    return {"changed": changes(state, process_state() | random_state()), "left": left_over(before)}
+    changed = changes(state, process_state() | random_state())
+    if (
+        assigned and ENVIRONMENT not in changed
+    ):  # because the harness, importing it before, has passed them on
+        changed.append(ENVIRONMENT)
+    return {"changed": changed, "left": left_over(before)}
 
 
 def resolve_configs(target: str, variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:

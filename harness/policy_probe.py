@@ -38,12 +38,13 @@ def probe(
     obs = rows.reshape(*shape, *rows.shape[1:])
     given = obs.copy()
     actions = ask(given)
+    writes = not np.array_equal(given, obs)
     answer: dict[str, Any] = {"random": False, "actions": actions.tolist(), "problems": []}
-    if any(not np.array_equal(actions, ask(obs)) for _ in range(ASKED_AGAIN)):
+    if any(not np.array_equal(actions, ask(obs.copy())) for _ in range(ASKED_AGAIN)):
         return answer | {"random": True}
     axis = 1 if lockstep else 0
     alone = np.concatenate([ask(obs.take([i], axis)) for i in range(BATCH)], axis)
-    if not np.array_equal(given, obs):
+    if writes:
         answer["problems"].append("it writes into the observations it is given")
     if not _agree(actions, alone):
         answer["problems"].append(
