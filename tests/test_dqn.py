@@ -7,7 +7,9 @@ from typing import NamedTuple
 import pytest
 import torch
 
+import harness_algorithms
 import harness_environments
+from harness.config import resolve_config
 from harness.trial import LocalTrial, run_training
 from harness_algorithms import dqn
 from harness_algorithms.blocks.networks import StackedMLP
@@ -210,6 +212,14 @@ def test_gradient_norms_are_limited_where_the_configuration_says():
 
     assert all((new - old).abs().max().item() > 1e-3 for new, old in zip(free, initial, strict=True))
     assert all((new - old).abs().max().item() < 1e-3 for new, old in zip(limited, initial, strict=True))
+
+
+@pytest.mark.parametrize("preset", ["paper", "tutorial", "zoo-cartpole", "zoo-mountaincar", "zoo-acrobot"])
+def test_presets_are_configurations(preset):
+    (spec,) = [spec for spec in harness_algorithms.harness_algorithms() if spec.name == "dqn"]
+    config = resolve_config(dqn.Config, spec.presets[preset])
+
+    assert config != dqn.Config()
 
 
 def test_the_loss_of_every_seed_is_recorded():

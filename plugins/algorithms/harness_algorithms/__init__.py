@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from harness.api import AlgorithmSpec, hookimpl
+from harness_algorithms import dqn_presets
 
 API = 1
 
@@ -89,4 +90,5 @@ def harness_algorithms() -> Iterable[AlgorithmSpec]:
         action_spaces=("Discrete",),
         lockstep=True,
         devices=("cpu", "cuda"),
+        presets=dqn_presets.PRESETS,
     )
