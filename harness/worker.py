@@ -27,7 +27,7 @@ from harness import keys, seeding
 from harness.config import resolve_config
 from harness.contract import ContractBroken
 from harness.meter import Diverged
-from harness.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS
+from harness.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_TABLE_FORMAT
 from harness.specs import environment_from_json
 from harness.trial import LocalTrial, RunRecord, run_training
 
@@ -143,7 +143,7 @@ def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:
     columns = list(zip(*rows, strict=True)) if rows else [()] * (len(schema) - 1)
     arrays = [pa.array([key] * len(rows), pa.string())]
     arrays += [pa.array(column, f.type) for column, f in zip(columns, list(schema)[1:], strict=True)]
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, **RUN_TABLE_FORMAT)
 
 
 def _measurements(trial: LocalTrial | None, device: str) -> dict[str, Any]:

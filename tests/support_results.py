@@ -12,7 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.schema_tables import COMPACT_RUNS, DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_FORMAT, TABLES
+from harness.schema_tables import (
+    COMPACT_RUNS,
+    DIAGNOSTICS,
+    EPISODES,
+    EVALUATIONS,
+    RUN_FORMAT,
+    RUN_TABLE_FORMAT,
+    TABLES,
+)
 
 EPISODES_PER_EVALUATION = 5
 
@@ -187,7 +195,7 @@ def write_run(folder: Path, run: Run) -> Path:
     place = folder / run.key
     place.mkdir(parents=True)
     for name, table in run.tables().items():
-        pq.write_table(table, place / f"{name}.parquet")
+        pq.write_table(table, place / f"{name}.parquet", **RUN_TABLE_FORMAT)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(place.iterdir())}
     content = {"schema": RUN_FORMAT, "run": run.row, "manifest": {**run.manifest, "files": files}}
     (place / "run.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
@@ -206,10 +214,13 @@ def write_compact(folder: Path, runs: Iterable[Run]) -> Path:
     runs, place = list(runs), folder / "compact"
     place.mkdir(parents=True)
     rows = [{**run.row, "manifest": json.dumps(run.manifest)} for run in runs]
-    pq.write_table(pa.Table.from_pylist(rows, schema=COMPACT_RUNS), place / "runs.parquet")
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=COMPACT_RUNS), place / "runs.parquet", compression="zstd"
+    )
     for name, schema in TABLES.items():
         tables = [tables[name] for run in runs if (tables := run.tables())]
-        pq.write_table(pa.concat_tables(tables or [schema.empty_table()]), place / f"{name}.parquet")
+        whole = pa.concat_tables(tables or [schema.empty_table()])
+        pq.write_table(whole, place / f"{name}.parquet", compression="zstd")
     return folder
 
 
