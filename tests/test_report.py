@@ -1,0 +1,310 @@
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support_browser import CHROMIUM, chromium
+from support_results import Run, realistic_suite, write_compact, write_run, write_runs
+
+import harness
+from harness.cli import cli, main
+from harness.errors import ExitCode
+from harness.registry import Registry
+from harness.report import NothingToReportError, terminal_table, write_report
+
+HOSTILE = 'a/x[note="</td><script>alert(1)</script><img src=http://example.invalid/x onerror=alert(2)>"]'
+FIGURES = {"final-scores", "curves-over-steps", "curves-over-seconds", "steps-to-threshold", "wall-clock"}
+TABLES = {"scores", "sample_efficiency", "wall_clock", "failures"}
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return Registry.load(only=frozenset())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_runs(tmp_path_factory.mktemp("results") / "synthetic", realistic_suite(seeds=4))
+
+
+@pytest.fixture(scope="module")
+def page(folder, registry, tmp_path_factory):
+    return write_report(harness.load(folder), registry, tmp_path_factory.mktemp("report"))
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and all text outside of styles."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._style = False
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._style = tag == "style"
+
+    def handle_data(self, data):
+        if not self._style:
+            self.text += data
+
+
+def report_of(tmp_path, registry, *runs):
+    return write_report(harness.load(write_runs(tmp_path / "suite", runs)), registry, tmp_path / "report")
+
+
+def test_every_table_and_figure_is_also_a_file(page):
+    folder = page.parent
+    assert {path.name for path in (folder / "tables").iterdir()} == {
+        f"{name}.{ending}" for name in TABLES for ending in ("csv", "md", "tex")
+    }
+    assert {path.name for path in (folder / "figures").iterdir()} == {f"{name}.svg" for name in FIGURES}
+
+
+def test_the_page_asks_for_nothing_from_outside(page):
+    for tag, attributes in Elements(page).elements:
+        assert tag not in ("script", "iframe", "object", "embed", "img")
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "action", "data") and value is not None:
+                assert value.startswith("#") or value == "data:,", (tag, name, value)
+            assert not name.startswith("on")
+    text = page.read_text(encoding="utf-8")
+    assert "@import" not in text
+    assert not re.search(r"url\(\s*['\"]?(?!#)", text)
+
+
+def test_no_id_is_used_twice(page):
+    ids = [attributes["id"] for _, attributes in Elements(page).elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_tells_the_question_the_failures_and_the_provenance(page):
+    text = Elements(page).text
+    for told in (
+        "Which algorithm learns with the fewest steps",
+        "ValueError: NaN in <loss>",
+        "q_learning acts in Discrete, not Box",
+        "0123456789abcdef0123456789abcdef01234567",
+        "torch 2.13.0",
+        "AMD EPYC 9B14, 2 cores",
+        "CartPole-v1",
+        '{"learning_rate": 0.1}',
+    ):
+        assert told in text
+
+
+def test_names_of_plugins_are_text_in_the_page(tmp_path, registry):
+    hostile = Run(HOSTILE, changes={"algorithm_id": "a/x", "machine": "<b onclick=x>", "suite": "<i>"})
+    failed = replace(hostile, seed=1, status="failed", error="<img src=x onerror=alert(3)>", scores=())
+    found = Elements(report_of(tmp_path, registry, hostile, failed))
+    assert not {"script", "img", "b", "i"} & {tag for tag, _ in found.elements}
+    assert HOSTILE.removeprefix("a/") in found.text
+    assert "<img src=x onerror=alert(3)>" in found.text
+
+
+def test_the_same_runs_give_the_same_page(tmp_path, registry):
+    runs = [Run(seed=seed) for seed in range(3)]
+    first = report_of(tmp_path / "a", registry, *runs)
+    second = report_of(tmp_path / "b", registry, *runs[::-1])
+    assert first.read_bytes() == second.read_bytes()
+    assert "failures" not in first.read_text(encoding="utf-8")
+
+
+def test_compacted_runs_give_the_same_page(tmp_path, registry):
+    runs = [Run(seed=seed) for seed in range(3)]
+    folders = report_of(tmp_path, registry, *runs)
+    compacted = write_compact(tmp_path / "other" / "suite", runs)
+    again = write_report(harness.load(compacted), registry, tmp_path / "again")
+    assert folders.read_bytes() == again.read_bytes()
+
+
+def test_a_file_that_cannot_be_used_is_named_on_the_page(tmp_path, registry):
+    folder = write_runs(tmp_path / "suite", [Run(seed=0), Run(seed=1)])
+    broken = folder / Run(seed=1).key / "run.json"
+    broken.write_text("{")
+    text = Elements(write_report(harness.load(folder), registry, tmp_path / "report")).text
+    assert "1 stored files cannot be used" in text
+    assert str(broken) in text
+
+
+def test_without_a_readable_run_there_is_no_report_but_a_reason(tmp_path, registry):
+    folder = write_runs(tmp_path / "suite", [Run()])
+    (folder / Run().key / "run.json").write_text("{")
+    with pytest.raises(
+        NothingToReportError, match=r"holds no readable run\n.*run\.json: not a readable JSON"
+    ):
+        write_report(harness.load(folder), registry, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_runs_without_any_result_still_make_a_report(tmp_path, registry):
+    text = Elements(report_of(tmp_path, registry, Run(status="skipped", error="no device", scores=()))).text
+    assert "no device" in text
+
+
+def test_a_strangers_manifest_may_hold_anything(tmp_path, registry):
+    place = write_run(tmp_path / "suite", Run())
+    content = json.loads((place / "run.json").read_text())
+    content["manifest"] = {"suite": [], "versions": "all", "hardware": 3, "git": None, "command": {"a": 1}}
+    (place / "run.json").write_text(json.dumps(content))
+    write_report(harness.load(tmp_path / "suite"), registry, tmp_path / "report")
+
+
+PLUGIN = """
+from harness.api import FigureSpec, hookimpl
+
+API = 1
+
+@hookimpl
+def harness_figures():
+    return [
+        FigureSpec("lengths", "Lengths", "fake_dist_pictures:lengths", "How long episodes are."),
+        FigureSpec("broken", "Broken <b>", "fake_dist_pictures:broken"),
+        FigureSpec("nothing", "Nothing", "fake_dist_pictures:nothing"),
+    ]
+
+def lengths(results):
+    from matplotlib.figure import Figure
+    figure = Figure()
+    figure.subplots().plot(results.episodes["step"], results.episodes["length"])
+    return figure
+
+def broken(results):
+    raise ValueError("no <luck>")
+
+def nothing(results):
+    return None
+"""
+
+
+def test_figures_of_plugins_are_drawn_and_a_broken_one_says_why(tmp_path, install):
+    install("pictures", PLUGIN)
+    page = report_of(tmp_path, Registry.load(only=frozenset({"pictures"})), Run())
+    found = Elements(page)
+    assert "How long episodes are." in found.text
+    assert "pictures/broken could not be drawn: ValueError: no <luck>" in found.text
+    assert "Nothing" not in found.text
+    assert (page.parent / "figures" / "pictures-lengths.svg").exists()
+    assert any(attributes.get("id") == "pictures-lengths-title" for _, attributes in found.elements)
+
+
+def test_the_terminal_table_has_a_line_per_cell_and_names_what_is_missing(folder):
+    text = terminal_table(harness.load(folder))
+    table, note = text.split("\n\n")
+    assert len(table.splitlines()) == 1 + 6 * 5
+    assert max(map(len, table.splitlines())) <= 120
+    assert note == "Not in these means: 4 skipped, 1 failed."
+
+
+def test_the_command_prints_the_table_and_names_the_page(tmp_path, capsys):
+    folder, out = write_runs(tmp_path / "suite", [Run()]), tmp_path / "report"
+    assert main(["--no-plugins", "report", str(folder), "--out", str(out)]) == ExitCode.YES
+    printed, said = capsys.readouterr()
+    assert printed.startswith("environment")
+    assert str(out / "index.html") in said
+    assert (out / "index.html").exists()
+
+
+def test_the_command_writes_beside_the_runs_and_reads_on_undisturbed(tmp_path):
+    folder = write_runs(tmp_path / "suite", [Run()])
+    for _ in range(2):
+        assert main(["--no-plugins", "report", str(folder)]) == ExitCode.YES
+    assert (folder / "report" / "index.html").exists()
+    assert len(harness.load(folder).runs) == 1
+    assert not harness.load(folder).problems
+
+
+def test_the_command_prints_json(tmp_path):
+    folder = write_runs(tmp_path, [Run(scores=(0, 0, 0))])
+    answer = CliRunner().invoke(cli, ["--no-plugins", "report", str(folder), "--json"])
+    found = json.loads(answer.stdout)
+    assert set(found) == {"report", "problems", *TABLES}
+    assert found["scores"][0]["done"] == 1
+    assert found["sample_efficiency"][0]["median_steps"] is None  # JSON has no infinity
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path, capsys):
+    assert main(["--no-plugins", "report", str(tmp_path / "nowhere")]) == ExitCode.USAGE
+    assert "there is no such folder" in capsys.readouterr().err
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+BOXES = """
+Array.from(document.querySelectorAll("figure svg")).map(svg => {
+  const box = svg.getBoundingClientRect();
+  return [box.width, box.height, svg.querySelectorAll("path, use").length];
+})
+"""
+OVERLAPS = """
+Array.from(document.querySelectorAll("figure svg")).flatMap(svg => {
+  const texts = Array.from(svg.querySelectorAll("text")).map(t => [t.textContent, t.getBoundingClientRect()]);
+  return texts.flatMap(([one, a], i) => texts.slice(i + 1).filter(([two, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > a.height / 3).map(([two]) => one + " / " + two));
+})
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_page_without_complaint(browser, page, width, dark):
+    browser.open(page, width, dark)
+    assert browser.requests() == [page.resolve().as_uri()]
+    assert browser.complaints() == []
+    boxes = browser.evaluate(BOXES)
+    assert len(boxes) == len(FIGURES)
+    assert all(w > 200 and h > 200 and shapes > 50 for w, h, shapes in boxes)
+    assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(15, 20, 26)" if dark else "rgb(254, 254, 254)")
+
+
+@pytest.mark.browser
+def test_no_words_of_a_figure_lie_on_each_other(browser, page):
+    browser.open(page)
+    assert browser.evaluate(OVERLAPS) == []
+
+
+@pytest.mark.browser
+def test_a_browser_runs_nothing_that_a_name_contains(browser, registry, tmp_path):
+    hostile = Run(HOSTILE, changes={"algorithm_id": "a/x", "machine": "<b onclick=x>"})
+    path = report_of(tmp_path, registry, hostile)
+    browser.open(path)
+    assert browser.requests() == [path.resolve().as_uri()]
+    assert browser.complaints() == []
+    assert browser.evaluate("document.scripts.length + document.images.length") == 0
+
+
+def test_latex_tables_are_balanced(page):
+    for path in (page.parent / "tables").glob("*.tex"):
+        text = path.read_text(encoding="utf-8")
+        bare = re.sub(r"\\[{}]", "", text)
+        assert bare.count("{") == bare.count("}")
+        rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+        assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+
+
+def test_reading_results_needs_no_plotting(folder):
+    code = "import harness, sys; harness.load(sys.argv[1]).scores(); print('matplotlib' in sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "False"
