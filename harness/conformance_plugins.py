@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from harness.conformance import Check, CheckFailed, CheckSkipped, require
 from harness.conformance_algorithms import check_effects
@@ -20,6 +22,7 @@ from harness.suite import Suite, find_suite
 
 SLOW_MILLISECONDS = 50.0
 IMPORT_SECONDS = 60.0
+TIMINGS = 3  # of an import; the fastest counts
 TIMED_IMPORT = """
 import importlib, json, sys, time
 import harness.api
@@ -47,6 +50,7 @@ class SuiteSubject:
     spec: SuiteSpec
     registry: Registry
 
+    @cached_property
     def suite(self) -> Suite:
         """The suite in its file.
 
@@ -58,6 +62,7 @@ class SuiteSubject:
         except HarnessError as error:
             raise CheckFailed(one_line(error)) from None
 
+    @cached_property
     def plan(self) -> Plan:
         """The runs it asks for.
 
@@ -65,7 +70,7 @@ class SuiteSubject:
             CheckFailed: it cannot be planned.
             CheckSkipped: it leaves the choice of algorithms to whoever runs it.
         """
-        suite = self.suite()
+        suite = self.suite
         if not suite.algorithms:
             raise CheckSkipped("it names no algorithms")
         try:
@@ -107,10 +112,23 @@ def imports_light(subject: PluginSubject) -> str | None:
     loaded; more than 50 ms beyond `harness.api` is worth a remark.
     """
     target = subject.plugin.target.partition(":")[0]
+    fastest = float("inf")
+    for _ in range(TIMINGS):
+        measured = _timed_import(target)
+        heavy = [name for name in HEAVY if name in measured["modules"]]
+        require(not heavy, f"it imports {', '.join(heavy)}; import such modules where they are used")
+        fastest = min(fastest, measured["milliseconds"])
+        if fastest <= SLOW_MILLISECONDS:
+            return None
+    return f"importing it takes {fastest:.0f} ms"
+
+
+def _timed_import(module: str) -> dict[str, Any]:
+    """Milliseconds to import a module in a fresh process beyond `harness.api`, and the modules loaded then."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", TIMED_IMPORT, target],
+            [sys.executable, "-c", TIMED_IMPORT, module],
             capture_output=True,
             env={**os.environ, "PYTHONPATH": path},
             text=True,
@@ -119,11 +137,8 @@ def imports_light(subject: PluginSubject) -> str | None:
     except subprocess.TimeoutExpired:
         raise CheckFailed(f"importing it takes longer than {IMPORT_SECONDS:g} s") from None
     require(ended.returncode == 0, f"it cannot be imported: {ended.stderr.strip().rpartition(chr(10))[2]}")
-    measured = json.loads(ended.stdout.splitlines()[-1])
-    heavy = [name for name in HEAVY if name in measured["modules"]]
-    require(not heavy, f"it imports {', '.join(heavy)}; import such modules where they are used")
-    slow = measured["milliseconds"] > SLOW_MILLISECONDS
-    return f"importing it takes {measured['milliseconds']:.0f} ms" if slow else None
+    measured: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return measured
 
 
 def import_has_no_side_effects(subject: PluginSubject) -> None:
@@ -164,7 +179,7 @@ def suite_is_valid(subject: SuiteSubject) -> None:
 
     Also, the name in the file is the one that the plugin registers.
     """
-    subject.suite()
+    _ = subject.suite
 
 
 def suite_can_be_planned(subject: SuiteSubject) -> None:
@@ -172,7 +187,7 @@ def suite_can_be_planned(subject: SuiteSubject) -> None:
 
     What ``harness plan`` would refuse. A suite that a plugin ships must work where the plugin is installed.
     """
-    subject.plan()
+    _ = subject.plan
 
 
 def everybody_takes_part(subject: SuiteSubject) -> None:
@@ -180,7 +195,7 @@ def everybody_takes_part(subject: SuiteSubject) -> None:
 
     A pair that cannot meet is skipped with a reason. One that never meets anybody is a mistake in the suite.
     """
-    cells = subject.plan().cells
+    cells = subject.plan.cells
     named = {cell.contestant.label for cell in cells} | {cell.environment.id for cell in cells}
     running = [cell for cell in cells if not cell.reason]
     idle = named - {cell.contestant.label for cell in running} - {cell.environment.id for cell in running}

@@ -87,7 +87,7 @@ def test_an_algorithm_that_keeps_the_contract_passes_every_check(algorithm):
         ("first row only", "policy_treats_observations_alone", "one at a time"),
         ("batch statistics", "policy_treats_observations_alone", "one at a time"),
         ("policy writes", "policy_treats_observations_alone", "writes into the observations"),
-        ("outside", "actions_lie_in_the_space", "not in the action space"),
+        ("outside", "actions_lie_in_the_space", "not in the Discrete action space"),
         ("Box only", "declared_spaces_train", "Discrete observations and Discrete actions: TypeError"),
         ("child", "leaves_nothing_running", "process"),
         ("thread", "leaves_nothing_running", "thread left-behind"),
