@@ -51,7 +51,8 @@ def harness_figures() -> list[FigureSpec]:
             "Learning curves against environment steps",
             "harness.figures:curves_over_steps",
             "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its pointwise 95 % "
-            "bootstrap interval over whole runs; n is the number of runs. Dashed: the threshold.",
+            "bootstrap interval over whole runs; n is the number of runs. Dashed: the threshold. The axis spans the "
+            "runs, so a wide band leaves it; where a few returns lie far below all others, the lowest is told instead.",
         ),
         FigureSpec(
             "curves-over-seconds",

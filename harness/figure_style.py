@@ -38,7 +38,7 @@ DASHES = ((1, 0), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2))  # ink and gaps, in line w
 WIDTH = 9.6  # inches
 STEPS = EngFormatter(sep="")  # 20k
 SPEED = EngFormatter(unit="/s", places=1)  # 2.4 k/s
-RETURNS = FuncFormatter(lambda value, _: f"{value:,g}".replace("-", "−"))
+RETURNS = FuncFormatter(lambda value, _: f"{value:,.5g}".replace("-", "−"))
 
 _RC: dict[str, Any] = {
     "axes.axisbelow": True,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from harness.results import Results
 
 LOG_FROM = 8  # times between the slowest and the fastest contestant
+OUTLYING = 4  # times the range of 95 % of the returns
 
 
 def curves_over_steps(results: "Results") -> Figure | None:
@@ -63,6 +64,7 @@ def _learning_curves(results: "Results", against: str, label: str) -> Figure | N
         _label_curves(axis, results, environment, label)
         if against == "seconds":
             _spread_out(axis, means[means["environment"] == environment])
+        _limit_returns(axis, points.loc[points["environment"] == environment, "score"])
     _label_outer(axes, "mean return")
     _contestant_legend(figure, results, look)
     return figure
@@ -103,12 +105,22 @@ def _draw_means(axis: Axes, means: pd.DataFrame, against: str, look: dict[str, L
 def _label_curves(axis: Axes, results: "Results", environment: str, label: str) -> None:
     thresholds = results.runs.loc[results.runs["environment"] == environment, "threshold"].dropna()
     if len(thresholds):
-        axis.axhline(thresholds.iloc[0], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+        axis.axhline(float(thresholds.iloc[0]), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     axis.set(xlabel=label, ylabel="")
     axis.xaxis.set_major_formatter(STEPS)
     axis.yaxis.set_major_formatter(RETURNS)
     axis.locator_params(axis="x", nbins=5)
     axis.margins(x=0.02)
+
+
+def _limit_returns(axis: Axes, scores: pd.Series) -> None:
+    """An axis as high as the runs, not as their bands; a few returns far below the others are told, not shown."""
+    low, high, most = scores.min(), scores.max(), float(scores.quantile(0.05))
+    if high - low > OUTLYING * (high - most) > 0:
+        axis.set_xlabel(f"{axis.get_xlabel()}\n(lowest return {RETURNS(low)}, not shown)")
+        low = most
+    margin = 0.06 * (high - low) or 0.5
+    axis.set_ylim(low - margin, high + margin)
 
 
 def _spread_out(axis: Axes, means: pd.DataFrame) -> None:

@@ -113,6 +113,22 @@ def test_seconds_are_logarithmic_only_where_speeds_differ_much(tmp_path):
     assert uneven.axes[0].get_xscale() == "log"
 
 
+def test_the_axis_of_returns_spans_the_runs_and_not_their_bands(tmp_path):
+    runs = [Run(seed=seed, scores=(0, 100 * seed, 0)) for seed in range(3)]
+    low, high = drawn(figures.curves_over_steps, harness.load(write_runs(tmp_path, runs))).axes[0].get_ylim()
+    assert -20 < low < 0
+    assert 200 < high < 220
+
+
+@pytest.mark.parametrize("function", [figures.curves_over_steps, figures.curves_over_seconds])
+def test_a_return_far_below_all_others_is_told_instead_of_shown(function, tmp_path):
+    scores = tuple(float(i) for i in range(40))
+    runs = [Run(seed=0, scores=scores), Run(seed=1, scores=(-20_000.0, *scores[1:]))]
+    axis = drawn(function, harness.load(write_runs(tmp_path, runs))).axes[0]
+    assert axis.get_ylim()[0] > -10
+    assert axis.get_xlabel().endswith("(lowest return −20,000, not shown)")
+
+
 def test_no_two_of_32_contestants_look_alike():
     found = looks([str(i) for i in range(32)])
     assert len(set(found.values())) == 32
