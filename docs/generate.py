@@ -25,7 +25,9 @@ GUIDE = ROOT / "docs" / "plugin-author-guide.md"
 REFERENCE = ROOT / "results" / "reference" / "quickstart"
 FIGURE = ROOT / "docs" / "quickstart.svg"
 BUNDLED = frozenset({"algorithms", "environments", "sb3", "example"})  # plugins of this repository
-TABLES = ("scores", "sample_efficiency", "wall_clock")
+ONLINE = "online_return"
+TABLES = ("scores", "sample_efficiency", "wall_clock", ONLINE)
+CELL = ["environment", "algorithm", "device"]
 LIBRARIES = ("python", "gymnasium", "numpy", "stable-baselines3", "torch")  # whose versions the README names
 DIGITS = "%.6g"  # of numbers in the reference
 
@@ -80,11 +82,23 @@ def publish(folder: Path) -> None:
     results = harness.load(folder)
     REFERENCE.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
-        table: pd.DataFrame = getattr(results, name)()
+        table: pd.DataFrame = online_return(results) if name == ONLINE else getattr(results, name)()
         table.to_csv(REFERENCE / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
     text = json.dumps(_provenance(results), indent=1) + "\n"
     (REFERENCE / "provenance.json").write_text(text, encoding="utf-8")
     _draw(results)
+
+
+def online_return(results: "Results") -> pd.DataFrame:
+    """What agents earned while they learned: per cell, the mean over done runs of a run's mean training return."""
+    from harness.stats import mean_interval
+
+    done = results.runs.loc[results.runs["status"] == "done", "key"]
+    episodes = results.episodes[results.episodes["key"].isin(done)]
+    runs = episodes.groupby([*CELL, "key"], observed=True)["return"].mean().groupby(CELL, observed=True)
+    low, high = zip(*(mean_interval(values) for _, values in runs), strict=True)
+    columns = {"done": runs.size(), "online_return": runs.mean(), "online_low": low, "online_high": high}
+    return pd.DataFrame(columns).reset_index()
 
 
 def _provenance(results: "Results") -> dict[str, object]:
@@ -123,11 +137,9 @@ def _draw(results: "Results") -> None:
 
 def quickstart() -> str:
     """The reference result of the quickstart suite: a table, and where it comes from."""
-    scores, efficiency, clock = (pd.read_csv(REFERENCE / f"{name}.csv") for name in TABLES)
-    cell = ["environment", "algorithm", "device"]
-    table = scores.merge(efficiency, on=[*cell, "done", "failed", "other"]).merge(
-        clock, on=[*cell, "done", "failed", "other"]
-    )
+    scores, efficiency, clock, online = (pd.read_csv(REFERENCE / f"{name}.csv") for name in TABLES)
+    counted = [*CELL, "done", "failed", "other"]
+    table = scores.merge(efficiency, on=counted).merge(clock, on=counted).merge(online, on=[*CELL, "done"])
     rows = [
         (
             row["environment"],
@@ -137,21 +149,13 @@ def quickstart() -> str:
             f"{_number(row['low'])} to {_number(row['high'])}",
             f"{row['normalised']:.2f}",
             f"{int(row['reached'])}/{int(row['of'])}",
+            _number(row["online_return"]),
             _number(row["train_seconds"]),
         )
-        for _, row in table[table["done"] > 0].iterrows()
+        for row in table.to_dict("records")
     ]
-    header = (
-        "environment",
-        "algorithm",
-        "runs",
-        "final score",
-        "95 % interval",
-        "normalised",
-        "solved",
-        "s/run",
-    )
-    return markdown(header, rows, right=6) + "\n\n" + _origin()
+    measures = ("runs", "final score", "95 % interval", "normalised", "solved", "online return", "seconds")
+    return markdown(("environment", "algorithm", *measures), rows, right=len(measures)) + "\n\n" + _origin()
 
 
 def _origin() -> str:
@@ -163,10 +167,12 @@ def _origin() -> str:
     libraries = ", ".join(
         f"{name} {version}" for name, version in facts["versions"].items() if name in LIBRARIES
     )
-    return (
-        f"Seeds {', '.join(map(str, facts['seeds']))}; {steps} steps per run; the final score is the mean of "
-        f"{episodes} episodes of the policy at the budget. {'; '.join(facts['machine'])}; {jobs} trials at a time; "
-        f"{libraries}; {facts['finished']}, commit {', '.join(c[:7] for c in facts['commit'])}."
+    return "\n".join(
+        (
+            f"Seeds {', '.join(map(str, facts['seeds']))}; {steps} steps per run; {episodes} episodes per evaluation.",
+            f"{'; '.join(facts['machine'])}; {jobs} trials at a time; {libraries};",
+            f"{facts['finished']}, commit {', '.join(commit[:7] for commit in facts['commit'])}.",
+        )
     )
 
 
@@ -199,11 +205,11 @@ def generated(path: Path) -> str:
     """The text of a document with what lies between its markers made anew."""
     text = path.read_text(encoding="utf-8")
     for name, content in PARTS[path].items():
-        begin, end = f"<!-- {name}: python docs/generate.py -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name}: python docs/generate.py -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
             raise SystemExit(f"{path.name}: there must be one place for the {name}")
         before, _, rest = text.partition(begin)
-        text = before + begin + content() + end + rest.partition(end)[2]
+        text = f"{before}{begin}\n{content()}\n{end}{rest.partition(end)[2]}"
     return text
 
 

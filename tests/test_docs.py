@@ -174,12 +174,15 @@ def test_publishing_makes_stored_runs_the_reference(
     write_runs(tmp_path / "runs", [Run(seed=seed, scores=(20.0, 480.0, 490.0 + seed)) for seed in range(3)])
 
     generate.publish(tmp_path / "runs")
+    shown = generate.quickstart().splitlines()
+    online = load(tmp_path / "runs").episodes.groupby("key", observed=True)["return"].mean().mean()
 
+    sign = "−" if online < 0 else ""
     assert (
-        "| cartpole | `q_learning` | 3/3 | 491 | 489 to 493 | 0.98 | 3/3 | 8 |"
-        in generate.quickstart().splitlines()
+        f"| cartpole | `q_learning` | 3/3 | 491 | 489 to 493 | 0.98 | 3/3 | {sign}{abs(online):.3g} | 8 |"
+        in shown
     )
-    assert "Seeds 0, 1, 2; 20,000 steps per run" in generate.quickstart()
+    assert "Seeds 0, 1, 2; 20,000 steps per run; 5 episodes per evaluation." in shown
     assert "<svg" in (tmp_path / "figure.svg").read_text()
 
 
