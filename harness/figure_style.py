@@ -4,6 +4,7 @@ Figures are drawn in the light colours on nothing. In the report each of these c
 the page chooses; a figure of a plugin that is drawn in the same colours follows it.
 """
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -108,7 +109,7 @@ def facets(names: Sequence[str], columns: int, height: float) -> tuple[Figure, l
     """
     rows = -(-len(names) // columns)
     spacing = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.02, hspace=0.04)
-    figure = Figure(figsize=(WIDTH, rows * height + 0.4), layout=spacing)
+    figure = Figure(figsize=(WIDTH, rows * height), layout=spacing)
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for unused in axes[len(names) :]:
         unused.remove()
@@ -118,7 +119,15 @@ def facets(names: Sequence[str], columns: int, height: float) -> tuple[Figure, l
 
 
 def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """A legend above the plots, as many columns as fit."""
-    longest = max(map(len, labels))
-    columns = max(1, min(len(labels), int(WIDTH / (0.075 * longest + 0.55))))
-    figure.legend(handles, labels, loc="outside upper left", ncols=columns, handlelength=2.2)
+    """A legend above the plots, as many columns as fit; the figure grows by its height."""
+    names = [wrapped(label, 44) for label in labels]
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    columns = max(1, min(len(names), int(WIDTH / (0.075 * longest + 0.65))))
+    rows = sum(name.count("\n") + 1 for name in names) / columns
+    figure.set_figheight(figure.get_figheight() + 0.2 * (rows + 1))
+    figure.legend(handles, names, loc="outside upper left", ncols=columns, handlelength=3.0)
+
+
+def wrapped(name: str, width: int) -> str:
+    """The name on several lines, none longer than ``width`` characters; nothing is left out."""
+    return "\n".join(textwrap.wrap(name, width, break_on_hyphens=False)) or name

@@ -29,6 +29,7 @@ from harness.figure_style import (
     facets,
     legend,
     looks,
+    wrapped,
 )
 from harness.metrics import kaplan_meier
 from harness.summaries import FAILED, SECONDS, threshold_times
@@ -219,7 +220,9 @@ def _rows(
     look = looks(_contestants(results))
     environments = sorted(table["environment"].unique())
     columns = min(2, len(environments))
-    figure, axes = facets(environments, columns, height=0.75 + 0.24 * len(contestants))
+    names = [wrapped(name, 44) for name in contestants]
+    line = 0.1 + 0.14 * max(name.count("\n") + 1 for name in names)
+    figure, axes = facets(environments, columns, height=0.75 + line * len(names))
     for index, (environment, axis) in enumerate(zip(environments, axes, strict=True)):
         for _, row in table[table["environment"] == environment].iterrows():
             height = contestants.index(row["contestant"])
@@ -235,9 +238,7 @@ def _rows(
                 fontsize=8,
             )
         axis.set(xlabel=label, ylim=(len(contestants) - 0.45, -0.55))
-        axis.set_yticks(
-            range(len(contestants)), contestants if index % columns == 0 else [""] * len(contestants)
-        )
+        axis.set_yticks(range(len(names)), names if index % columns == 0 else [""] * len(names))
         axis.tick_params(axis="y", length=0)
         axis.grid(visible=False, axis="y")
         axis.locator_params(axis="x", nbins=6)

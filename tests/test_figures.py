@@ -129,6 +129,22 @@ def test_a_return_far_below_all_others_is_told_instead_of_shown(function, tmp_pa
     assert axis.get_xlabel().endswith("(lowest return −20,000, not shown)")
 
 
+def test_long_names_are_wrapped_and_leave_the_plots_their_room(tmp_path):
+    names = [f"a/x{i}[" + ", ".join(f"option_{j}={i}" for j in range(12)) + "]" for i in range(20)]
+    write_runs(tmp_path, [Run(name, changes={"algorithm_id": name.partition("[")[0]}) for name in names])
+    results = harness.load(tmp_path)
+    for function in DRAWN:
+        figure = drawn(function, results)
+        with style():
+            standalone_svg(figure)
+        width, height = figure.get_size_inches()
+        (box,) = (axis.get_position() for axis in figure.axes)
+        assert box.width * width > 4
+        assert box.height * height > 1.5
+    shown = {text.replace("\n", " ") for text in texts(figure)}
+    assert {name.removeprefix("a/") for name in names} <= shown
+
+
 def test_no_two_of_32_contestants_look_alike():
     found = looks([str(i) for i in range(32)])
     assert len(set(found.values())) == 32
