@@ -71,12 +71,13 @@ class NativeLadder(gymnasium.vector.VectorEnv):
         results = [self._step(i, action) for i, action in enumerate(actions)]
         self.obs = np.stack([result[0] for result in results])
         reward, terminated, truncated = (np.asarray([result[k] for result in results]) for k in (1, 2, 3))
-        self.ended = terminated | truncated
+        only_reset = self.ended if self.mode == AutoresetMode.NEXT_STEP else np.zeros_like(self.ended)
+        self.ended = (terminated | truncated) & ~only_reset
         return self.obs.copy(), reward, terminated, truncated, {}
 
     def _step(self, i, action):
         if self.mode == AutoresetMode.NEXT_STEP and self.ended[i]:
-            return self.copies[i].reset()[0], 0.0, False, False
+            return self.copies[i].reset()[0], 99.0, True, False  # of a call that was no step: to be ignored
         obs, reward, terminated, truncated, _ = self.copies[i].step(action)
         if self.mode == AutoresetMode.SAME_STEP and (terminated or truncated):
             obs, _ = self.copies[i].reset()

@@ -127,14 +127,17 @@ def test_an_error_before_the_end_is_an_error():
 # What breaks the contract
 
 
-def test_returning_early_breaks_the_contract():
+@pytest.mark.parametrize("steps", [0, 1, 24])
+def test_returning_early_breaks_the_contract(steps):
     def train(trial, config):
         env = trial.make_env()
         trial.policy = act
         env.reset()
-        env.step(0)
+        while trial.steps < steps:
+            if any(env.step(0)[2:4]):
+                env.reset()
 
-    with pytest.raises(ContractBroken, match="returned after 1 of 25 steps"):
+    with pytest.raises(ContractBroken, match=f"returned after {steps} of 25 steps"):
         run(train, budget=25)[1]()
 
 
@@ -280,7 +283,7 @@ def test_short_runs_keep_every_step_once():
 
 def test_tensors_and_arrays_are_kept_as_they_were_with_one_value_per_seed():
     trial = LocalTrial(LADDER, (4, 5, 6), budget=10)
-    tensor, array = torch.arange(3.0, requires_grad=True), np.arange(3)
+    tensor, array = torch.arange(3.0, requires_grad=True), np.arange(3.0)
     trial.log(tensor=tensor, array=array, both=torch.tensor(2), number=7)
     with torch.no_grad():
         tensor += 10
