@@ -27,7 +27,7 @@ from harness.policy_probe import probe
 from harness.specs import EnvironmentSpec
 from harness.toy_environments import Ring, ring
 from harness.trial import LocalTrial, run_training
-from harness.worker import _seed_libraries
+from harness.worker import seed_libraries
 
 EPISODES = 2  # per evaluation
 ENVIRONMENT = "environment variables"
@@ -145,7 +145,7 @@ def train(
     """
     module = importlib.import_module(target)
     config = resolve_config(module.Config, *layers)
-    _seed_libraries(seeds[0], 1)
+    seed_libraries(seeds[0], 1)
     shared = Path.cwd() if processes == "many" else None
     environment = ring(observation, action, stream)
     trial = LocalTrial(environment, seeds, budget, points, EPISODES, "cpu", lockstep, shared)

@@ -40,7 +40,7 @@ def main(folder: str, device: str) -> None:
     path = Path(folder)
     _isolate(path)
     job = json.loads((path / JOB).read_text(encoding="utf-8"))
-    _seed_libraries(job["seeds"][0], job["threads"])
+    seed_libraries(job["seeds"][0], job["threads"])
     outcome = _run(path, job, device)
     temporary = path / f"{OUTCOME}.part"
     temporary.write_text(json.dumps(outcome, allow_nan=False), encoding="utf-8")
@@ -75,7 +75,7 @@ def _die_with_parent() -> None:
     threading.Thread(target=wait, name="harness-parent", daemon=True).start()
 
 
-def _seed_libraries(seed: int, threads: int) -> None:
+def seed_libraries(seed: int, threads: int) -> None:
     """Pin threads, and seed the global generators that libraries draw from."""
     torch.set_num_threads(threads)
     torch.manual_seed(seeding.integer(seed, "torch"))
