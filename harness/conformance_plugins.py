@@ -152,9 +152,9 @@ def import_has_no_side_effects(subject: PluginSubject) -> None:
 
 
 def targets_resolve(subject: PluginSubject) -> None:
-    """Do figures and executors name functions that exist, and suites files that do?
+    """Do figures and executors name functions that exist?
 
-    Algorithms and environments have checks of their own for this.
+    What algorithms, environments and suites name, their own checks try.
     """
     missing = []
     for specs in subject.plugin.provides.values():
