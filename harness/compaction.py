@@ -1,7 +1,6 @@
 """Folding finished runs into one file per table, so that thousands of them load fast."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,7 +32,7 @@ def compact(store: Store) -> int:
             with store.staging() as staging:
                 _write(stored, done, staging, store.folder / COMPACT_FOLDER)
         for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+            store.discard(folder)
         return len(folders)
     except OSError as error:
         raise StoreError(f"{store.folder / COMPACT_FOLDER}: cannot be written: {error}") from error

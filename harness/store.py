@@ -158,10 +158,18 @@ class Store:
 
     def _swap(self, folder: Path, place: Path) -> None:
         """Rename a folder into its place, moving away an earlier attempt."""
+        if not place.exists():
+            folder.rename(place)
+            return
         old = self.folder / STAGING / f"old-{uuid.uuid4().hex}"
-        if place.exists():
-            place.rename(old)
+        place.rename(old)
         folder.rename(place)
+        _remove(old)
+
+    def discard(self, folder: Path) -> None:
+        """Remove the folder of a run: it is gone at once, or still whole."""
+        old = self.folder / STAGING / f"old-{uuid.uuid4().hex}"
+        folder.rename(old)
         _remove(old)
 
 

@@ -13,7 +13,7 @@ ENDINGS = {
     "segfaults": ("crashed", "SIGSEGV"),
     "exits": ("crashed", "exit code 7"),
     "exits-cleanly": ("crashed", "before training did"),
-    "loops": ("timeout", "time limit of 4 s"),
+    "loops": ("timeout", "time limit of 10 s"),
     "hoards": ("crashed", "out of memory"),
     "returns-early": ("failed", "returned after 1 of 60 steps"),
     "sets-no-policy": ("failed", "trial.policy was not set"),
@@ -27,7 +27,7 @@ ENDINGS = {
 def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess]:
     folder = tmp_path_factory.mktemp("hostile")
     suite = write_suite(folder, list(ENDINGS), ["short"])
-    limits = ("--time-limit", "4", "--memory-limit", "1")
+    limits = ("--time-limit", "10", "--memory-limit", "1")
     return folder, harness("run", suite, "-j", "2", *limits, cwd=folder)
 
 
