@@ -15,13 +15,14 @@ TOP_LEVEL = {  # what a distribution may install into site-packages, beside its 
 }
 
 
-def expected_files(distribution: str) -> set[str]:
-    """Files of the core that are no modules, and are easily left out."""
-    if distribution != "rl_harness":
-        return set()
-    templates = {f"harness/templates/{path.name}" for path in (ROOT / "harness" / "templates").iterdir()}
-    suites = {f"harness/suites/{path.name}" for path in (ROOT / "suites").glob("*.toml")}
-    return {path for path in templates | suites if "__pycache__" not in path} | {"harness/py.typed"}
+def core_files() -> set[str]:
+    """Every file that the wheel of the core must hold."""
+    package = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "harness").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return package | {f"harness/suites/{path.name}" for path in (ROOT / "suites").iterdir() if path.is_file()}
 
 
 def problems(wheel: Path) -> Iterable[str]:
@@ -31,13 +32,8 @@ def problems(wheel: Path) -> Iterable[str]:
     top = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     if top != TOP_LEVEL[distribution]:
         yield f"installs {', '.join(sorted(top))}, not {', '.join(sorted(TOP_LEVEL[distribution]))}"
-    for missing in sorted(expected_files(distribution) - set(names)):
+    for missing in sorted((core_files() if distribution == "rl_harness" else set()) - set(names)):
         yield f"lacks {missing}"
-    modules = (
-        {path.name for path in (ROOT / "harness").glob("*.py")} if distribution == "rl_harness" else set()
-    )
-    for missing in sorted(modules - {name.removeprefix("harness/") for name in names}):
-        yield f"lacks harness/{missing}"
 
 
 def main(paths: Iterable[str]) -> None:
