@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.registry import Registry
+from harness.discovery.registry import Registry
+from harness.running.suite import load_suite, suite_text
 from harness.specs import SPACES, SuiteSpec
-from harness.suite import load_suite, suite_text
 
 if TYPE_CHECKING:
-    from harness.results import Results
+    from harness.analysis.results import Results
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -91,7 +91,7 @@ def publish(folder: Path) -> None:
 
 def online_return(results: "Results") -> pd.DataFrame:
     """What agents earned while they learned: per cell, the mean over done runs of a run's mean training return."""
-    from harness.stats import mean_interval
+    from harness.analysis.stats import mean_interval
 
     done = results.runs.loc[results.runs["status"] == "done", "key"]
     episodes = results.episodes[results.episodes["key"].isin(done)]
@@ -125,8 +125,8 @@ def _draw(results: "Results") -> None:
     """The learning curves, as a picture that any page can show: own background, letters as outlines."""
     import matplotlib
 
-    from harness.figure_style import style
-    from harness.figures import curves_over_steps
+    from harness.reporting.figure_style import style
+    from harness.reporting.figures import curves_over_steps
 
     with style(), matplotlib.rc_context({"svg.fonttype": "path", "savefig.transparent": False}):
         figure = curves_over_steps(results)

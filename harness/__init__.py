@@ -6,7 +6,7 @@ Importing the package is free: `load` is imported when it is first asked for.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.results import load
+    from harness.analysis.results import load
 
 __all__ = ["load"]
 
@@ -14,7 +14,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:
     """Import `load` on first use (PEP 562)."""
     if name == "load":
-        from harness.results import load
+        from harness.analysis.results import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,7 +33,9 @@ def harness_suites() -> list[SuiteSpec]:
 @hookimpl
 def harness_executors() -> list[ExecutorSpec]:
     """This machine."""
-    return [ExecutorSpec("local", "harness.executor_local:create", summary="Processes on this machine")]
+    return [
+        ExecutorSpec("local", "harness.running.executor_local:create", summary="Processes on this machine")
+    ]
 
 
 @hookimpl
@@ -43,13 +45,13 @@ def harness_figures() -> list[FigureSpec]:
         FigureSpec(
             "final-scores",
             "Final score of every run",
-            "harness.figures:final_scores",
+            "harness.reporting.figures:final_scores",
             "Each mark is one run: the mean return of its last evaluation. At the right: runs done of all runs.",
         ),
         FigureSpec(
             "curves-over-steps",
             "Learning curves against environment steps",
-            "harness.figures:curves_over_steps",
+            "harness.reporting.figures:curves_over_steps",
             "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its pointwise 95 % "
             "bootstrap interval over whole runs; n is the number of runs. Dashed: the threshold. The axis spans the "
             "runs, so a wide band leaves it; where a few returns lie far below all others, the lowest is told instead.",
@@ -57,21 +59,21 @@ def harness_figures() -> list[FigureSpec]:
         FigureSpec(
             "curves-over-seconds",
             "Learning curves against training time",
-            "harness.figures:curves_over_seconds",
+            "harness.reporting.figures:curves_over_seconds",
             "The same against seconds of training, evaluation excluded. Seconds of a trial that trained several runs "
             "are shared out equally. The mean ends where the fastest run ends.",
         ),
         FigureSpec(
             "steps-to-threshold",
             "Environment steps to the threshold",
-            "harness.figures:steps_to_threshold",
+            "harness.reporting.figures:steps_to_threshold",
             "Each mark is one run, at the first of two consecutive evaluations that reach the threshold. Hollow "
             "marks did not reach it, failed runs included. At the right: runs that reached it of those that count.",
         ),
         FigureSpec(
             "wall-clock",
             "Where the time went",
-            "harness.figures:wall_clock",
+            "harness.reporting.figures:wall_clock",
             "Mean seconds per run. At the right: environment steps per second of training, and the number of runs.",
         ),
     ]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.discovery.requirements import install_command
 from harness.errors import ExitCode, HarnessError, UsageError
-from harness.requirements import install_command
 
 if TYPE_CHECKING:
-    from harness.registry import Registry
+    from harness.discovery.registry import Registry
 
 COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is imported when <name> is invoked
     "run": "Train what a suite asks for, skip what is done, write the report.",
@@ -58,7 +58,7 @@ class Session:
 
     def load_registry(self) -> "Registry":
         """The plugins, with a note on stderr about options that match none."""
-        from harness.registry import Registry
+        from harness.discovery.registry import Registry
 
         registry = Registry.load(self.blocked, self.only, self.strict)
         for name in sorted(self.blocked | (self.only or frozenset())):

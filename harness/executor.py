@@ -15,7 +15,7 @@ class Job:
     Attributes:
         id: unique in the session.
         folder: where ``job.json`` lies on this machine, and where everything the worker writes must lie when the
-            job's end is reported. `harness.worker.main` runs a job.
+            job's end is reported. `harness.running.worker.main` runs a job.
         device: "cpu" or "cuda".
         cpus: cores it keeps busy.
         seconds: wall-clock limit, or None.

@@ -18,9 +18,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from harness import checks
-from harness.conformance import Check, CheckFailed, CheckSkipped, Outcome
-from harness.registry import Registry
+from harness.conformance import checks
+from harness.conformance.check import Check, CheckFailed, CheckSkipped, Outcome
+from harness.discovery.registry import Registry
 
 if TYPE_CHECKING:
     import pytest

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
-from harness import seeding
 from harness.api import EnvironmentSpec
-from harness.trial import LocalTrial, run_training
+from harness.measuring import seeding
+from harness.measuring.trial import LocalTrial, run_training
 
 
 class Ladder(gymnasium.Env):

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.schema_tables import (
+from harness.storage.schema_tables import (
     COMPACT_RUNS,
     DIAGNOSTICS,
     EPISODES,

@@ -1,8 +1,8 @@
 import pytest
 from support_measuring import LADDER, Ladder, act, act_lockstep, native, train_vector
 
-from harness.clock import Clock
-from harness.trial import LocalTrial, run_training
+from harness.measuring.clock import Clock
+from harness.measuring.trial import LocalTrial, run_training
 
 
 class Seconds:
@@ -21,7 +21,7 @@ class Seconds:
 def seconds(monkeypatch):
     fake = Seconds()
     for module in ("clock", "metered_env", "metered_vector", "lockstep"):
-        monkeypatch.setattr(f"harness.{module}.perf_counter", fake)
+        monkeypatch.setattr(f"harness.measuring.{module}.perf_counter", fake)
     return fake
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.compatibility import incompatibility
+from harness.discovery.compatibility import incompatibility
 from harness.specs import AlgorithmSpec
 
 DQN = AlgorithmSpec("dqn", "m", "1", action_spaces=("Discrete",), devices=("cpu", "cuda"))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config import ConfigError, config_to_json, resolve_config
+from harness.discovery.config import ConfigError, config_to_json, resolve_config
 
 
 @dataclass(frozen=True)

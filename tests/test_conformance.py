@@ -10,13 +10,13 @@ import pytest
 from harness import testing
 from harness.__main__ import main
 from harness.api import AlgorithmSpec, EnvironmentSpec, Score
-from harness.checks import checks_of, checks_of_kinds
-from harness.conformance import Check, CheckFailed, CheckSkipped
-from harness.conformance_algorithms import AlgorithmSubject, algorithm_checks
-from harness.conformance_environments import EnvironmentSubject, environment_checks
+from harness.conformance.algorithms import AlgorithmSubject, algorithm_checks
+from harness.conformance.check import Check, CheckFailed, CheckSkipped
+from harness.conformance.checks import checks_of, checks_of_kinds
+from harness.conformance.environments import EnvironmentSubject, environment_checks
+from harness.conformance.laboratory import ExperimentFailedError, Laboratory
+from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin, UsageError
-from harness.laboratory import ExperimentFailedError, Laboratory
-from harness.registry import Registry
 from harness.testing import ConformanceWarning, parametrize_with_checks
 
 FIXTURES = str(Path(__file__).parent / "fixtures")
@@ -313,7 +313,7 @@ def harness_figures():
 
 
 def test_a_plugin_that_keeps_the_contract_passes_every_check(install, capsys):
-    install("good", FIGURES.format(targets=["harness.metrics:final_score"]))
+    install("good", FIGURES.format(targets=["harness.analysis.metrics:final_score"]))
     assert main(["check", "dist-good", "--json"]) == 0
     statuses = {row["check"]: row["status"] for row in json.loads(capsys.readouterr().out)}
     assert statuses.keys() == {
@@ -333,10 +333,12 @@ def test_a_plugin_that_keeps_the_contract_passes_every_check(install, capsys):
         ("raise OSError('gone')", {"loads_without_complaint": "gone", "imports_light": "OSError: gone"}),
         (
             "import os; os.environ['X_Y'] = '1'\n"
-            + FIGURES.format(targets=["harness.metrics:nothing", "harness.metrics:__name__"]),
+            + FIGURES.format(
+                targets=["harness.analysis.metrics:nothing", "harness.analysis.metrics:__name__"]
+            ),
             {
                 "import_has_no_side_effects": "environment variables",
-                "targets_resolve": "no attribute 'nothing'; name: harness.metrics:__name__ is no function",
+                "targets_resolve": "no attribute 'nothing'; name: harness.analysis.metrics:__name__ is no function",
             },
         ),
         (

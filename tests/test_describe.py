@@ -1,7 +1,7 @@
 import pytest
 
 from harness.api import EnvironmentSpec
-from harness.describe import ConfigRequest, describe_targets
+from harness.discovery.describe import ConfigRequest, describe_targets
 
 GOOD = """
 from dataclasses import dataclass

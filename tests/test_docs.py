@@ -14,9 +14,9 @@ import pytest
 from documents import DOCUMENTS, ROOT, name_of
 from support_results import Run, write_runs
 
+from harness.analysis.results import Results, load
 from harness.api import EnvironmentSpec
-from harness.results import Results, load
-from harness.trial import LocalTrial, run_training
+from harness.measuring.trial import LocalTrial, run_training
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")

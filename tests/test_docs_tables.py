@@ -8,9 +8,11 @@ import documents
 import pytest
 from documents import ROOT
 
-from harness import hookspecs, plugins, schema_tables, specs
+from harness import hookspecs, specs
 from harness.contract import Trial
+from harness.discovery import plugins
 from harness.errors import ExitCode
+from harness.storage import schema_tables
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
 SEMANTICS, RESULTS = ROOT / "docs" / "semantics.md", ROOT / "results" / "README.md"

@@ -9,8 +9,8 @@ import torch
 
 import harness_algorithms
 import harness_environments
-from harness.config import resolve_config
-from harness.trial import LocalTrial, run_training
+from harness.discovery.config import resolve_config
+from harness.measuring.trial import LocalTrial, run_training
 from harness_algorithms import dqn
 from harness_algorithms.blocks.networks import StackedMLP
 from harness_algorithms.blocks.schedules import Linear

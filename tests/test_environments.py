@@ -14,7 +14,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import harness_environments
-from harness.environments import make
+from harness.measuring.environments import make
 from harness.specs import as_json, environment_from_json
 
 SPECS = {spec.name: spec for spec in harness_environments.harness_environments()}

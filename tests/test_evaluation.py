@@ -7,10 +7,10 @@ import pytest
 import torch
 from support_measuring import LADDER, Ladder, act, act_lockstep, train_lockstep, train_single, trained
 
-from harness import environments, seeding
 from harness.contract import ContractBroken
-from harness.evaluation import evaluate
-from harness.trial import LocalTrial
+from harness.measuring import environments, seeding
+from harness.measuring.evaluation import evaluate
+from harness.measuring.trial import LocalTrial
 
 CPU = torch.device("cpu")
 PER_STEP = replace(LADDER, kwargs={"longest": 30, "per_step": True})

@@ -9,8 +9,8 @@ import numpy as np
 import harness_example
 import harness_example_hill_climbing as hill_climbing
 from harness.api import EnvironmentSpec
-from harness.registry import Registry
-from harness.trial import LocalTrial, run_training
+from harness.discovery.registry import Registry
+from harness.measuring.trial import LocalTrial, run_training
 
 FOLDER = Path(__file__).parents[1] / "plugins" / "example"
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from support_results import CARTPOLE, Run, realistic_suite, write_run, write_runs
 
 import harness
-from harness import figures
 from harness.builtin import harness_figures
-from harness.figure_style import DASHES, INK, SERIES, THEME, looks, style
-from harness.svg import inline_svg, standalone_svg
+from harness.reporting import figures
+from harness.reporting.figure_style import DASHES, INK, SERIES, THEME, looks, style
+from harness.reporting.svg import inline_svg, standalone_svg
 
 DRAWN = [figures.curves_over_steps, figures.curves_over_seconds, figures.final_scores, figures.wall_clock]
 EVERY = [*DRAWN, figures.steps_to_threshold]
@@ -33,7 +33,7 @@ def texts(figure):
 
 def test_every_declared_figure_exists():
     declared = {spec.target for spec in harness_figures()}
-    assert declared == {f"harness.figures:{function.__name__}" for function in EVERY}
+    assert declared == {f"harness.reporting.figures:{function.__name__}" for function in EVERY}
 
 
 @pytest.mark.parametrize("function", EVERY)

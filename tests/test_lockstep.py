@@ -14,7 +14,7 @@ from support_measuring import (
 
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted, ContractBroken
-from harness.trial import LocalTrial
+from harness.measuring.trial import LocalTrial
 
 SEEDS, COPIES = (0, 5, 9), 2
 

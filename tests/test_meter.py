@@ -14,9 +14,9 @@ from support_measuring import (
     trained,
 )
 
-from harness.clock import Clock
 from harness.contract import BudgetExhausted
-from harness.meter import Diverged, Meter, evaluation_marks
+from harness.measuring.clock import Clock
+from harness.measuring.meter import Diverged, Meter, evaluation_marks
 
 
 def make_meter(budget=10, marks=(0,), on_mark=lambda: None, on_diverged=lambda: None):

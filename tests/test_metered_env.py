@@ -10,10 +10,10 @@ from support_measuring import (
     trained,
 )
 
-from harness import seeding
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted
-from harness.trial import LocalTrial
+from harness.measuring import seeding
+from harness.measuring.trial import LocalTrial
 
 
 def trial_with_policy(**settings):

@@ -13,11 +13,11 @@ from support_measuring import (
     trained,
 )
 
-from harness import seeding
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted
-from harness.environments import EnvironmentError_
-from harness.trial import LocalTrial
+from harness.measuring import seeding
+from harness.measuring.environments import EnvironmentError_
+from harness.measuring.trial import LocalTrial
 
 COPIES = 3
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")

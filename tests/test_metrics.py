@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support_oracle import case
 
-from harness.metrics import (
+from harness.analysis.metrics import (
     NEVER,
     area_under_curve,
     final_score,

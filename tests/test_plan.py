@@ -7,10 +7,10 @@ import pytest
 from support_hostile import HOSTILE
 
 from harness.commands.plan import parse_seeds
+from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin, UsageError
-from harness.plan import Plan, make_plan, trials
-from harness.registry import Registry
-from harness.suite import load_suite
+from harness.running.plan import Plan, make_plan, trials
+from harness.running.suite import load_suite
 
 SUITE = """
 [suite]

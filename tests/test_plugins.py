@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fake_distributions import ALGORITHM, Install, write_distribution
 
+from harness.discovery.plugins import Plugin
+from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin
-from harness.plugins import Plugin
-from harness.registry import Registry
 
 GOOD = ALGORITHM.format(name="good", module="fake_dist_good")
 
@@ -189,7 +189,7 @@ def test_a_heavy_import_is_reported_by_name(tmp_path: Path):
     write_distribution(tmp_path, "heavy", "import torch\nAPI = 1\n")
     (tmp_path / "torch.py").write_text("")
     program = (
-        "from harness.registry import Registry\n"
+        "from harness.discovery.registry import Registry\n"
         "heavy, = (p for p in Registry.load(only={'heavy'}).plugins if p.name == 'heavy')\n"
         "print(heavy.status, *heavy.warnings)"
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.environments import make
+from harness.measuring.environments import make
 from harness_environments import harness_environments
 
 SPECS = {spec.name: spec for spec in harness_environments() if spec.name.startswith("probe-")}

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.progress import Plain, shown, summary
+from harness.running.progress import Plain, shown, summary
 
 
 class Trial:

@@ -5,8 +5,8 @@ import sys
 import pytest
 from fake_distributions import ALGORITHM, Install
 
+from harness.discovery.registry import AmbiguousNameError, Registry, UnknownNameError
 from harness.errors import ExitCode, HarnessError, MissingPlugin
-from harness.registry import AmbiguousNameError, Registry, UnknownNameError
 
 TWO = ("one", "two")
 

@@ -13,9 +13,9 @@ from support_results import Run, realistic_suite, write_compact, write_run, writ
 
 import harness
 from harness.cli import cli, main
+from harness.discovery.registry import Registry
 from harness.errors import ExitCode
-from harness.registry import Registry
-from harness.report import NothingToReportError, terminal_table, write_report
+from harness.reporting.report import NothingToReportError, terminal_table, write_report
 
 HOSTILE = 'a/x[note="</td><script>alert(1)</script><img src=http://example.invalid/x onerror=alert(2)>"]'
 FIGURES = {"final-scores", "curves-over-steps", "curves-over-seconds", "steps-to-threshold", "wall-clock"}

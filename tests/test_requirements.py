@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from harness.requirements import install_command, is_met
+from harness.discovery.requirements import install_command, is_met
 
 NUMPY = importlib.metadata.version("numpy")
 

@@ -19,10 +19,10 @@ from support_results import (
 )
 
 import harness
+from harness.analysis.metrics import NEVER
+from harness.analysis.stats import mean_interval
 from harness.errors import UsageError
-from harness.metrics import NEVER
-from harness.schema_tables import RUNS, TABLES
-from harness.stats import mean_interval
+from harness.storage.schema_tables import RUNS, TABLES
 
 TASK = replace(CARTPOLE, budget=100, threshold=50.0)  # evaluated at 0, 50 and 100 by a curve of three points
 

@@ -18,10 +18,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 import harness_stable_baselines3 as plugin
 from harness.api import AlgorithmSpec, EnvironmentSpec
-from harness.config import resolve_config
+from harness.discovery.config import resolve_config
+from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin
-from harness.registry import Registry
-from harness.trial import LocalTrial, run_training
+from harness.measuring.trial import LocalTrial, run_training
 from harness_stable_baselines3.adapter import POLICY_ARGUMENTS
 
 SPECS = {spec.name: spec for spec in plugin.harness_algorithms()}
@@ -124,7 +124,9 @@ class TestEveryAlgorithm:
     def test_evaluation_leaves_training_bit_identical(
         self, case: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("harness.trial.evaluate", lambda make, policy, seeds, *_: [[] for _ in seeds])
+        monkeypatch.setattr(
+            "harness.measuring.trial.evaluate", lambda make, policy, seeds, *_: [[] for _ in seeds]
+        )
         name, environment, overrides = CASES[case]
         unseen = train(name, environment, overrides)
 

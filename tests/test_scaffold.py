@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from harness.api import AlgorithmSpec, EnvironmentSpec
 from harness.commands.new import command
-from harness.environments import make
 from harness.errors import UsageError
+from harness.measuring.environments import make
+from harness.measuring.trial import LocalTrial, run_training
 from harness.scaffold import render_plugin, write_plugin
-from harness.trial import LocalTrial, run_training
 
 KINDS = ("algorithm", "environment")
 

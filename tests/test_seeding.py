@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import seeding
+from harness.measuring import seeding
 
 TAGS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 1_000)), max_size=3)
 
@@ -30,7 +30,7 @@ def test_values_are_frozen():
 
 
 def test_another_process_has_the_same_streams():
-    code = "from harness import seeding; print([seeding.integer(s, 'policy', 1) for s in range(5)])"
+    code = "from harness.measuring import seeding; print([seeding.integer(s, 'policy', 1) for s in range(5)])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     assert json.loads(printed) == [seeding.integer(seed, "policy", 1) for seed in range(5)]
 

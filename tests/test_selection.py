@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.selection import Selection, SelectionError, parse_selection
+from harness.discovery.selection import Selection, SelectionError, parse_selection
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from harness.contract import BudgetExhausted, ContractBroken
+from harness.measuring.trial import LocalTrial, run_training
 from harness.specs import EnvironmentSpec
-from harness.trial import LocalTrial, run_training
 
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 CONTEXT = multiprocessing.get_context("fork")

@@ -7,7 +7,7 @@ import pytest
 from support_results import CARTPOLE, Run, write_run, write_runs
 
 import harness
-from harness import sheet_formats, sheets
+from harness.reporting import sheet_formats, sheets
 
 HOSTILE = 'a/x[note="<script>alert(1)</script> $\\\\alpha$ 100% a_b {c} & #1 ~ ^ | `code` *b*"]'
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support_oracle import case
 
-from harness.stats import (
+from harness.analysis.stats import (
     mean_band,
     mean_interval,
     percentile_ends,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from support_hostile import harness, stored_runs, write_suite
 
-from harness.compaction import compact
-from harness.schema_tables import RUN_FILE
-from harness.store import Store, StoreError
+from harness.storage.compaction import compact
+from harness.storage.schema_tables import RUN_FILE
+from harness.storage.store import Store, StoreError
 
 KEY = "0123456789abcdef0123"
 
@@ -109,7 +109,7 @@ def test_the_claim_of_a_dead_process_is_free(store: Store):
     code = f"""
 import os
 from pathlib import Path
-from harness.store import Store
+from harness.storage.store import Store
 Store(Path({str(store.folder)!r})).claim({KEY!r})
 os._exit(0)
 """

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from harness.api import SuiteSpec
 from harness.commands.schema import command as schema
-from harness.selection import SelectionError, parse_selection
-from harness.suite import SuiteError, find_suite, load_suite, suite_text
+from harness.discovery.selection import SelectionError, parse_selection
+from harness.running.suite import SuiteError, find_suite, load_suite, suite_text
 
 SUITES = Path(__file__).parent.parent / "suites"
 

@@ -11,9 +11,9 @@ import pytest
 
 import harness_algorithms
 import harness_environments
-from harness.config import resolve_config
+from harness.discovery.config import resolve_config
+from harness.measuring.trial import LocalTrial, run_training
 from harness.specs import EnvironmentSpec
-from harness.trial import LocalTrial, run_training
 from harness_algorithms.blocks.schedules import Linear
 
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}

@@ -19,8 +19,8 @@ from support_measuring import (
 )
 
 from harness.contract import BudgetExhausted, ContractBroken
-from harness.meter import Diverged
-from harness.trial import LOGGED_POINTS, LocalTrial, run_training
+from harness.measuring.meter import Diverged
+from harness.measuring.trial import LOGGED_POINTS, LocalTrial, run_training
 
 
 def run(train, environment=LADDER, **settings):

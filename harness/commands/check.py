@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 import click
 
-from harness.checks import checks_of
 from harness.cli import Session, note
-from harness.conformance import Outcome
+from harness.conformance.check import Outcome
+from harness.conformance.checks import checks_of
 from harness.errors import ExitCode
 from harness.listing import print_json, print_table
 

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from harness.cli import Session
+from harness.discovery.plugins import Kind
+from harness.discovery.registry import Entry
 from harness.listing import print_json, print_table
-from harness.plugins import Kind
-from harness.registry import Entry
 from harness.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score, SuiteSpec, as_json
 
 KINDS: dict[str, Kind] = {"algorithms": "algorithm", "environments": "environment", "suites": "suite"}

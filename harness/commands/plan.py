@@ -11,8 +11,8 @@ from harness.cli import Session
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from harness.plan import Plan
-    from harness.store import Store
+    from harness.running.plan import Plan
+    from harness.storage.store import Store
 
 
 def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +46,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
     """Show the plan of a suite."""
     from harness.listing import print_json, print_table
-    from harness.store import Store
+    from harness.storage.store import Store
 
     plan = planned(session, **options)
     folder = Path(options["out"]) / plan.suite.name
@@ -80,8 +80,8 @@ def planned(
     out: str,
 ) -> "Plan":
     """The plan that the options ask for."""
-    from harness.plan import make_plan
-    from harness.suite import find_suite
+    from harness.running.plan import make_plan
+    from harness.running.suite import find_suite
 
     found = find_suite(suite, session.registry)
     return make_plan(found, session.registry, algorithms, environments, parse_seeds(seeds), devices)

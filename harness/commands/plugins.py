@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from harness.cli import Session
+from harness.discovery.plugins import Plugin
 from harness.errors import MissingPlugin
 from harness.listing import one_line, print_json, print_table
-from harness.plugins import Plugin
 
 HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROBLEM")
 

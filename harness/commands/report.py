@@ -23,7 +23,7 @@ def report(session: Session, path: Path, out: Path, as_json: bool = False) -> No
 
     import harness
     from harness.listing import print_json
-    from harness.report import terminal_table, write_report
+    from harness.reporting.report import terminal_table, write_report
 
     results = harness.load(path)
     for problem in results.problems:

@@ -17,7 +17,7 @@ from harness.errors import ExitCode, UsageError
 @click.option("--out", "results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 def command(key: str, results: Path) -> ExitCode:
     """Repeat the run whose key starts with KEY and compare fingerprints."""
-    from harness import provenance
+    from harness.running import provenance
 
     run, manifest = _stored(existing(results), key)
     for name, version in manifest["versions"].items():
@@ -41,7 +41,7 @@ def command(key: str, results: Path) -> ExitCode:
 
 def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The only finished run whose key starts with ``prefix``."""
-    from harness.results_files import read
+    from harness.storage.results_files import read
 
     stored = read(results)
     found = [k for k, run in stored.runs.items() if k.startswith(prefix) and run["status"] == "done"]
@@ -54,8 +54,8 @@ def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]
 def _repeat(job: dict[str, Any], device: str) -> dict[str, Any]:
     """Run the job again, outside the store, and read what it left."""
     from harness.executor import ExecutorOptions, Job
-    from harness.executor_local import LocalExecutor
-    from harness.runner import JOB, outcome_in
+    from harness.running.executor_local import LocalExecutor
+    from harness.running.runner import JOB, outcome_in
 
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
         (Path(folder) / JOB).write_text(json.dumps(job), encoding="utf-8")

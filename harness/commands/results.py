@@ -19,7 +19,7 @@ def command() -> None:
 def list_runs(path: Path, as_json: bool) -> None:
     """List the runs stored at or below a folder."""
     from harness.listing import print_json, print_table
-    from harness.results_files import read
+    from harness.storage.results_files import read
 
     columns = ("key", "suite", "algorithm", "environment", "seed", "device", "status", "steps", "finished_at")
     stored = read(existing(path))
@@ -38,8 +38,8 @@ def list_runs(path: Path, as_json: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 def compact_runs(path: Path) -> None:
     """Fold the finished runs of results/SUITE into one file per table."""
-    from harness.compaction import compact
-    from harness.store import Store
+    from harness.storage.compaction import compact
+    from harness.storage.store import Store
 
     folded = compact(Store(existing(path)))
     note(f"{path}: {folded} runs compacted")

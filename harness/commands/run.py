@@ -46,10 +46,10 @@ def command(
     **options: Any,
 ) -> ExitCode:
     """Run a suite."""
-    from harness.manifest import Session as RunSession
-    from harness.progress import shown
-    from harness.runner import Runner
-    from harness.store import Store
+    from harness.running.manifest import Session as RunSession
+    from harness.running.progress import shown
+    from harness.running.runner import Runner
+    from harness.storage.store import Store
 
     # Before planning, since its server loads modules while the plan is made.
     where = _executor(session, executor, ExecutorOptions(jobs, gpu_share))
@@ -81,7 +81,7 @@ def command(
 
 def _executor(session: Session, name: str, options: ExecutorOptions) -> Executor:
     """The executor of that name."""
-    from harness.environments import attribute
+    from harness.measuring.environments import attribute
 
     entry = session.registry.resolve("executor", name)
     session.registry.check_requirements(entry)

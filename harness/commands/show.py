@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from harness.cli import Session, note
+from harness.discovery.plugins import Kind
+from harness.discovery.registry import Entry, Registry
 from harness.listing import one_line, print_json, print_table
-from harness.plugins import Kind
-from harness.registry import Entry, Registry
+from harness.running.suite import suite_text
 from harness.specs import AlgorithmSpec, SuiteSpec, as_json
-from harness.suite import suite_text
 
 KINDS: tuple[Kind, ...] = ("algorithm", "environment", "suite")
 COMMENT = re.compile(r"^\s+(\w+)\s*:.*?#\s*(.+)$", re.MULTILINE)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.trial import LocalTrial
+from harness.measuring.trial import LocalTrial
 from harness_environments import harness_environments
 
 ANGLES = 400  # grid points; even, so that upright is one of them

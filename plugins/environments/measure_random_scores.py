@@ -19,8 +19,8 @@ import numpy as np
 
 import harness_environments
 from harness.api import EnvironmentSpec, Score
-from harness.environments import make
-from harness.trial import LocalTrial
+from harness.measuring.environments import make
+from harness.measuring.trial import LocalTrial
 
 EPISODES = 10_000
 FEWER_EPISODES = {"mountaincar-plus10": 1_000}  # because most of its episodes have 10,000 steps

@@ -12,8 +12,8 @@ import gymnasium
 import pytest
 import torch
 
+from harness.measuring.trial import LocalTrial, run_training
 from harness.specs import EnvironmentSpec
-from harness.trial import LocalTrial, run_training
 from harness_algorithms import dqn
 
 STEPS = 1_000

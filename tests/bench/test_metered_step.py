@@ -5,8 +5,8 @@ from time import perf_counter
 
 import gymnasium
 
+from harness.measuring.trial import LocalTrial
 from harness.specs import EnvironmentSpec
-from harness.trial import LocalTrial
 
 STEPS = 20_000
 ROUNDS = 21

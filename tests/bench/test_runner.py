@@ -11,15 +11,15 @@ from statistics import median
 
 import pytest
 
+from harness.discovery.registry import Registry
 from harness.executor import ExecutorOptions
-from harness.executor_local import LocalExecutor
-from harness.manifest import Session
-from harness.plan import Plan, make_plan
-from harness.progress import Plain
-from harness.registry import Registry
-from harness.runner import Runner
-from harness.store import Store
-from harness.suite import load_suite
+from harness.running.executor_local import LocalExecutor
+from harness.running.manifest import Session
+from harness.running.plan import Plan, make_plan
+from harness.running.progress import Plain
+from harness.running.runner import Runner
+from harness.running.suite import load_suite
+from harness.storage.store import Store
 
 SUITE = """
 [suite]

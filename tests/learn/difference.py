@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 import harness
-from harness.stats import mean_interval
+from harness.analysis.stats import mean_interval
 
 
 def main(path: str) -> None:

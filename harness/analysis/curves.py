@@ -1,0 +1,99 @@
+"""Learning curves: the evaluations of each run as points, and their mean over runs with a band."""
+
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.analysis.metrics import held
+from harness.analysis.stats import mean_band
+
+CELL = ["environment", "algorithm", "device"]
+SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same second
+
+
+class Curve(NamedTuple):
+    """The evaluations of one run.
+
+    Attributes:
+        steps: [L] at which it was evaluated.
+        seconds: [L] of training until then; a run's share, where a trial trained several.
+        scores: [L] mean returns.
+    """
+
+    steps: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+def points(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
+    """A row per evaluation of a done run.
+
+    Args:
+        runs: the table of runs.
+        evaluations: the table of evaluation episodes.
+
+    Returns:
+        Columns key, environment, algorithm, device, seed, step, seconds, score; in the order of ``runs``.
+    """
+    groups = evaluations.groupby(["key", "evaluation"], observed=True, sort=True)
+    means = groups.agg(
+        step=("step", "first"), train_seconds=("train_seconds", "first"), score=("return", "mean")
+    ).reset_index()
+    done = runs.loc[runs["status"] == "done", ["key", *CELL, "seed", "runs_in_trial"]]
+    table = done.merge(means.astype({"key": done["key"].dtype}), on="key", how="inner", validate="1:m")
+    table["seconds"] = table["train_seconds"] / table["runs_in_trial"]
+    return table[["key", *CELL, "seed", "step", "seconds", "score"]]
+
+
+def run_curves(points: pd.DataFrame) -> dict[str, Curve]:
+    """The curve of every done run, by key, in the order of the table."""
+    columns = [points[name].to_numpy(float) for name in ("step", "seconds", "score")]
+    keys = points["key"].to_numpy()
+    ends = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    pieces = zip(*(np.split(column, ends) for column in columns), strict=True)
+    return dict(zip(dict.fromkeys(keys), map(Curve._make, pieces), strict=False))
+
+
+def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
+    """The mean over runs, with a 95 % bootstrap band over whole runs.
+
+    Between evaluations a run keeps its last score. Against seconds, the mean ends where the first run of the
+    cell ends: beyond, it would be the mean of whichever runs are slow.
+
+    Args:
+        points: the table that `points` returns.
+        against: "step" or "seconds".
+
+    Returns:
+        Columns environment, algorithm, device, step or seconds, done, mean, low, high.
+    """
+    every = run_curves(points)
+    frames = [
+        pd.DataFrame({**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(aligned)}).assign(
+            mean=aligned.mean(axis=0), **dict(zip(("low", "high"), mean_band(aligned), strict=True))
+        )
+        for cell, keys in _cells(points)
+        for grid, aligned in [_aligned([every[key] for key in keys], against)]
+    ]
+    columns = [*CELL, against, "done", "mean", "low", "high"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def _cells(points: pd.DataFrame) -> Iterator[tuple[tuple[Hashable, ...], list[str]]]:
+    for cell, group in points.groupby(CELL, sort=True):
+        yield cell, list(dict.fromkeys(group["key"]))
+
+
+def _aligned(runs: list[Curve], against: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A grid [G] and the runs' scores on it [N, G]."""
+    axes = [run.steps if against == "step" else run.seconds for run in runs]
+    first, last = max(axis[0] for axis in axes), min(axis[-1] for axis in axes)
+    if against == "step":
+        grid = np.unique(np.concatenate(axes))
+        grid = grid[(grid >= first) & (grid <= last)]
+    else:
+        grid = np.linspace(first, max(first, last), SECONDS_POINTS)
+    return grid, np.array([held(axis, run.scores, grid) for axis, run in zip(axes, runs, strict=True)])

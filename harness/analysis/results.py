@@ -1,0 +1,157 @@
+"""Stored runs as tidy tables, and the summaries made of them.
+
+results = harness.load("results/quickstart")
+results.runs          # a row per run
+results.scores()      # a row per environment, algorithm and device
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from harness.analysis import curves, summaries
+from harness.analysis.curves import CELL
+from harness.analysis.labels import algorithm_labels, environment_labels
+from harness.errors import UsageError
+from harness.storage.results_files import Problem, Stored, read
+from harness.storage.schema_tables import RUNS, TABLES
+
+
+def load(path: str | Path) -> "Results":
+    """Read every stored run of a suite.
+
+    Args:
+        path: ``results/<suite>``, or a folder of several such folders.
+
+    Returns:
+        The tables. A run whose files are broken is missing from all of them, and listed in ``problems``.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UsageError(f"{path}: there is no such folder of results")
+    stored = read(path)
+    runs = _runs(stored)
+    position = pd.Series(np.arange(len(runs)), index=runs["key"])
+    tables = {name: _table(pieces, TABLES[name], runs, position) for name, pieces in stored.tables.items()}
+    manifests = {key: stored.manifests[key] for key in runs["key"]}
+    return Results(path, runs, **tables, problems=tuple(stored.problems), manifests=manifests)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Stored runs as tables.
+
+    The three long tables carry the ``algorithm``, ``environment``, ``seed`` and ``device`` of their run; the
+    seed of an evaluation episode is ``episode_seed``.
+
+    Attributes:
+        path: where they were read.
+        runs: a row per run, whatever became of it.
+        evaluations: a row per evaluation episode.
+        episodes: a row per training episode.
+        diagnostics: a row per logged value.
+        problems: stored files that could not be used.
+        manifests: per key, the rest of its ``run.json``, as a table or as JSON text; see `manifest`.
+    """
+
+    path: Path
+    runs: pd.DataFrame
+    evaluations: pd.DataFrame
+    episodes: pd.DataFrame
+    diagnostics: pd.DataFrame
+    problems: tuple[Problem, ...]
+    manifests: Mapping[str, dict[str, Any] | str]
+
+    def manifest(self, key: str) -> dict[str, Any]:
+        """What ``run.json`` says besides the run's row: descriptions, versions, hardware; {} if unreadable."""
+        manifest = self.manifests[key]
+        if isinstance(manifest, str):
+            try:
+                manifest = json.loads(manifest)
+            except (ValueError, RecursionError):
+                return {}
+        return manifest if isinstance(manifest, dict) else {}
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """A row per evaluation of a done run: key, cell, seed, step, seconds (of one run), score."""
+        return curves.points(self.runs, self.evaluations)
+
+    def scores(self) -> pd.DataFrame:
+        """Final scores per environment, algorithm and device; see `summaries.scores`."""
+        return self._once("scores", lambda: summaries.scores(self.runs, self.points))
+
+    def curves(self, against: str = "step") -> pd.DataFrame:
+        """Mean learning curves with bands, against "step" or "seconds"; see `curves.mean_curves`."""
+        return self._once(f"curves/{against}", lambda: curves.mean_curves(self.points, against))
+
+    def sample_efficiency(self) -> pd.DataFrame:
+        """Area under the curve and steps to the threshold; see `summaries.sample_efficiency`."""
+        return self._once("efficiency", lambda: summaries.sample_efficiency(self.runs, self.points))
+
+    def wall_clock(self) -> pd.DataFrame:
+        """Seconds, speed and memory; see `summaries.wall_clock`."""
+        return self._once("wall-clock", lambda: summaries.wall_clock(self.runs))
+
+    def failures(self) -> pd.DataFrame:
+        """A row per run that is not done, with the reason; see `summaries.failures`."""
+        return self._once("failures", lambda: summaries.failures(self.runs))
+
+    @cached_property
+    def _made(self) -> dict[str, pd.DataFrame]:
+        return {}
+
+    def _once(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A copy of a summary that is computed once: a report asks for each several times."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name].copy()
+
+
+def _runs(stored: Stored) -> pd.DataFrame:
+    """The table of runs, in the order environment, algorithm, device, seed."""
+    columns = {
+        column.name: pa.array([run[column.name] for run in stored.runs.values()], column.type).to_pandas()
+        for column in RUNS
+    }
+    runs = pd.DataFrame(columns)
+    for moment in ("started_at", "finished_at"):
+        runs[moment] = pd.to_datetime(runs[moment], format="ISO8601", utc=True, errors="coerce")
+    runs["algorithm"], runs["environment"] = algorithm_labels(runs), environment_labels(runs)
+    return runs.sort_values([*CELL, "seed", "key"], ignore_index=True)
+
+
+def _table(
+    pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, position: pd.Series
+) -> pd.DataFrame:
+    """One long table, its rows in the order of the runs, with the columns that say which run it is."""
+    whole = pa.concat_tables(pieces or [schema.empty_table()]).unify_dictionaries()
+    frame: pd.DataFrame = whole.to_pandas().rename(columns={"seed": "episode_seed"})
+    keys = frame["key"].astype("category")
+    # A filtered table keeps the names of rows it lost.
+    row = position.reindex(keys.cat.categories, fill_value=-1).to_numpy()[keys.cat.codes]
+    if np.any(np.diff(row) < 0):
+        order = np.argsort(row, kind="stable")
+        frame, row = frame.take(order).reset_index(drop=True), row[order]
+    for name in ("algorithm", "environment", "device"):
+        frame[name] = _repeated(runs[name], row)
+    frame["key"] = _repeated(runs["key"], row)
+    frame["seed"] = runs["seed"].to_numpy()[row]
+    return frame
+
+
+def _repeated(column: pd.Series, row: NDArray[np.int64]) -> pd.Categorical:
+    """The values of these rows of the table of runs, as a categorical column."""
+    codes, values = pd.factorize(column, sort=True)
+    return pd.Categorical.from_codes(codes[row], categories=values)

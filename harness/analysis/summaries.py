@@ -1,0 +1,171 @@
+"""The tables of a report: a row per environment, algorithm and device, each with its number of runs.
+
+Only done runs have scores. Runs that did not finish are counted beside them, so that no mean of survivors
+passes for a mean of all.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis import metrics
+from harness.analysis.curves import CELL, Curve, run_curves
+from harness.analysis.stats import mean_interval
+
+FAILED = ("failed", "crashed", "timeout", "diverged")
+SUSTAINED = 2  # consecutive evaluations that must reach the threshold
+INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
+SECONDS = ("setup", "environment", "learning", "evaluation")
+
+Row = Mapping[str, Any]
+
+
+def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """Final scores: the mean return of each run's evaluation at the end of its budget.
+
+    Returns:
+        Columns environment, algorithm, device, done, failed, other (interrupted or skipped); mean, std (over
+        runs, ddof 1), low, high (95 % interval of the mean; NaN below 3 runs); normalised (0 random, 1
+        reference); best (mean of the runs' best evaluations: an optimistic number, for orientation).
+    """
+    every = run_curves(points)
+
+    def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
+        curves = [every[key] for key in done["key"]]
+        final = np.array([metrics.final_score(curve.scores) for curve in curves])
+        scaled = metrics.normalised(final, done["random_score"], done["reference_score"])
+        low, high = mean_interval(final)
+        return {
+            "mean": _mean(final),
+            "std": final.std(ddof=1) if len(final) > 1 else np.nan,
+            "low": low,
+            "high": high,
+            "normalised": _mean(scaled),
+            "best": _mean([curve.scores.max() for curve in curves]),
+        }
+
+    return _per_cell(runs, row)
+
+
+def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """How much was learned with how many steps.
+
+    The threshold counts as reached at the first of `SUSTAINED` consecutive evaluations at or above it. A run
+    that was not there by the end of its budget is censored at the budget; so is a run that failed, crashed,
+    diverged or ran out of time, whatever it scored before. Interrupted and skipped runs do not count.
+
+    Returns:
+        Columns environment, algorithm, device, done, failed, other; area (mean height of the evaluation
+        curve, in units of return), area_low, area_high (95 % interval); threshold, reached (how many runs), of
+        (how many count); median_steps (Kaplan-Meier; infinite where it is not reached), restricted_steps
+        (mean of the steps to the threshold or the budget, whichever comes first), budget.
+    """
+    every = run_curves(points)
+
+    def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
+        curves = [every[key] for key in done["key"]]
+        areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
+        low, high = mean_interval(areas)
+        return {
+            "area": _mean(areas),
+            "area_low": low,
+            "area_high": high,
+            **_steps_to_threshold(done, failed, curves),
+        }
+
+    return _per_cell(runs, row)
+
+
+def _steps_to_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: list[Curve]) -> Row:
+    started = pd.concat([done, failed])
+    budget = float(started["budget"].max()) if len(started) else np.nan
+    threshold = started["threshold"].max()
+    if np.isnan(threshold):
+        missing = ("threshold", "reached", "of", "median_steps", "restricted_steps")
+        return {**dict.fromkeys(missing, np.nan), "budget": budget}
+    times, reached = threshold_times(done, failed, curves)
+    return {
+        "threshold": threshold,
+        "reached": int(reached.sum()),
+        "of": len(times),
+        "median_steps": metrics.kaplan_meier(times, reached).median,
+        "restricted_steps": metrics.restricted_mean(times, reached, budget),
+        "budget": budget,
+    }
+
+
+def threshold_times(
+    done: pd.DataFrame, failed: pd.DataFrame, curves: list[Curve]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Steps to the threshold of the done, then the failed runs, and whether it was reached; else the budget.
+
+    Args:
+        done: D rows of the table of runs.
+        failed: F rows of it.
+        curves: of the done runs.
+
+    Returns:
+        Steps and whether they end at the threshold, [D + F] each.
+    """
+    steps = [
+        metrics.steps_to_threshold(curve.steps, curve.scores, threshold, SUSTAINED)
+        for curve, threshold in zip(curves, done["threshold"], strict=True)
+    ]
+    times = np.array([*steps, *[metrics.NEVER] * len(failed)])
+    budgets = np.array([*done["budget"], *failed["budget"]], float)
+    return np.minimum(times, budgets), np.isfinite(times)
+
+
+def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
+    """What the done runs cost. A trial that trained several runs is shared out equally among them.
+
+    Returns:
+        Columns environment, algorithm, device, done, failed, other; steps_per_second (of training, evaluation
+        and set-up excluded), train_seconds, setup_seconds, environment_seconds, learning_seconds,
+        evaluation_seconds and cpu_seconds (means per run), peak_memory_mib and peak_gpu_memory_mib (largest of
+        a trial's process), runs_in_trial, jobs, threads (largest), machines (how many different ones).
+    """
+
+    def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
+        names = [f"{part}_seconds" for part in ("train", *SECONDS, "cpu")]
+        shares = done[names].div(done["runs_in_trial"], axis=0)
+        seconds = shares["train_seconds"].sum(skipna=False)
+        largest = ("peak_memory_mib", "peak_gpu_memory_mib", "runs_in_trial", "jobs", "threads")
+        return {
+            "steps_per_second": done["steps"].sum() / seconds if seconds > 0 else np.nan,
+            **{name: _mean(shares[name]) for name in names},
+            **{name: done[name].max() if len(done) else np.nan for name in largest},
+            "machines": done["machine"].nunique(),
+        }
+
+    return _per_cell(runs, row)
+
+
+def failures(runs: pd.DataFrame) -> pd.DataFrame:
+    """Runs that are not done.
+
+    Returns:
+        Columns environment, algorithm, device, seed, status, error, steps, key.
+    """
+    columns = [*CELL, "seed", "status", "error", "steps", "key"]
+    return runs.loc[runs["status"] != "done", columns].reset_index(drop=True)
+
+
+def _per_cell(runs: pd.DataFrame, row: Callable[[pd.DataFrame, pd.DataFrame], Row]) -> pd.DataFrame:
+    """A row per cell: what it is, how many runs it has, and what ``row(done, failed)`` says of them."""
+    rows: list[dict[str, Any]] = []
+    for cell, group in runs.groupby(CELL, sort=True):
+        done = group[group["status"] == "done"]
+        failed = group[group["status"].isin(FAILED)]
+        counts = {"done": len(done), "failed": len(failed), "other": len(group) - len(done) - len(failed)}
+        rows.append({**dict(zip(CELL, cell, strict=True)), **counts, **row(done, failed)})
+    table = pd.DataFrame(rows)
+    return table.astype({name: "Int64" for name in INTEGERS if name in table})
+
+
+def _mean(values: Any) -> float:
+    """The mean; NaN of nothing, and NaN if any value is NaN, for a missing value is no reason to ignore it."""
+    array = np.asarray(values, float)
+    return float(array.mean()) if array.size else np.nan

@@ -1,0 +1,329 @@
+"""The conformance checks of algorithms, each a question with its reason as docstring.
+
+Algorithms are trained for 200 steps on the rings of `toy_environments`. One whose learning starts later is
+checked better with settings that let it start, as in ``harness check "sb3/ppo[n_steps=32]"``.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
+from harness.conformance.laboratory import ExperimentFailedError, Laboratory
+from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS
+from harness.specs import AlgorithmSpec, EnvironmentSpec, algorithm_from_json, as_json
+
+BUDGET = 200  # steps
+POINTS = 7  # evaluations where many are wanted
+SEEDS = (0, 1, 2)
+COMPARED = 150  # steps in which a seed trained among others must do what it does alone
+TOLERANCE = 1e-4  # relative, of returns
+
+
+@dataclass(frozen=True)
+class AlgorithmSubject:
+    """An algorithm under test.
+
+    Attributes:
+        id: of the algorithm, with preset and overrides.
+        spec: its description.
+        layers: of its configuration, later ones winning.
+        laboratory: where it is tried.
+    """
+
+    id: str
+    spec: AlgorithmSpec
+    layers: tuple[Mapping[str, Any], ...]
+    laboratory: Laboratory
+
+    def spaces(self) -> list[tuple[str, str]]:
+        """Declared pairs of observation and action spaces for which there is a toy."""
+        found = [
+            (observation, action)
+            for observation in OBSERVATIONS
+            for action in ACTIONS
+            if observation in self.spec.observation_spaces and action in self.spec.action_spaces
+        ]
+        if not found:
+            raise CheckSkipped("no toy environment has spaces that it declares")
+        return found
+
+    def imported(self) -> dict[str, list[str]]:
+        """What importing the target changes; where that is nothing, trainings need not import it again."""
+        effects: dict[str, list[str]] = self.laboratory.perform(
+            "harness.conformance.experiments:import_modules", modules=[self.spec.target]
+        )
+        if not (effects["changed"] or effects["left"]):
+            self.laboratory.preload(self.spec.target)
+        return effects
+
+    def train(
+        self,
+        *seeds: int,
+        spaces: tuple[str, str] | None = None,
+        points: int = 1,
+        stream: int | None = None,
+        repetition: int = 0,
+    ) -> dict[str, Any]:
+        """What `harness.conformance.experiments.train` reports of a finished training.
+
+        Raises:
+            CheckFailed: training did not finish.
+        """
+        observation, action = spaces or self.spaces()[0]
+        self.imported()
+        report: dict[str, Any] = self.laboratory.perform(
+            "harness.conformance.experiments:train",
+            target=self.spec.target,
+            layers=[dict(layer) for layer in self.layers],
+            observation=observation,
+            action=action,
+            seeds=seeds,
+            budget=BUDGET,
+            points=points,
+            lockstep=self.spec.lockstep,
+            processes=self.spec.processes,
+            stream=stream,
+            repetition=repetition,
+        )
+        require(report["status"] == "done", f"training {report['status']}: {report['error']}")
+        return report
+
+    def require_deterministic(self) -> None:
+        """Skip what can be asked of deterministic algorithms only."""
+        if not self.spec.deterministic:
+            raise CheckSkipped("it is declared as not deterministic")
+
+
+def algorithm_checks(subject: AlgorithmSubject) -> list[Check]:
+    """Every check of an algorithm."""
+    asked = [
+        description_is_valid,
+        import_has_no_side_effects,
+        configuration_is_valid,
+        spends_the_budget_exactly,
+        same_seed_same_episodes,
+        other_seed_other_behaviour,
+        evaluation_leaves_training_alone,
+        policy_treats_observations_alone,
+        actions_lie_in_the_space,
+        declared_spaces_train,
+        leaves_nothing_running,
+        process_is_left_as_found,
+    ]
+    if subject.spec.lockstep:
+        asked.append(lockstep_equals_single)
+    return [Check.of(subject.id, function, subject) for function in asked]
+
+
+def description_is_valid(subject: AlgorithmSubject) -> None:
+    """Does the description survive JSON, and can its requirements be read?
+
+    A trial's process is told of the algorithm in JSON, so presets may hold nothing else; and a requirement that
+    no installer can read could never be met. The rest was checked when the description was made.
+    """
+    check_description(subject.spec, algorithm_from_json)
+
+
+def check_description(spec: AlgorithmSpec | EnvironmentSpec, restore: Any) -> None:
+    """Fail unless a description equals what its JSON form restores to and its requirements parse."""
+    try:
+        restored = restore(json.loads(json.dumps(as_json(spec), allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise CheckFailed(f"the description has no JSON form: {error}") from None
+    require(as_json(restored) == as_json(spec), "the description is not what its JSON form says")
+    for requirement in spec.requires:
+        try:
+            Requirement(requirement)
+        except InvalidRequirement as error:
+            raise CheckFailed(f"requires: {requirement!r}: {error}") from None
+
+
+def import_has_no_side_effects(subject: AlgorithmSubject) -> None:
+    """Does importing the target leave the process alone?
+
+    The working directory, environment variables, ``sys.path``, warning filters, signal handlers, the global
+    random generators of Python, NumPy and torch, and torch's thread count, dtype and modes are compared before and
+    after, in a fresh process. What one plugin changes at import changes the results of all that share the process.
+    """
+    check_effects(subject.imported(), "importing its module")
+
+
+def check_effects(effects: Mapping[str, list[str]], action: str) -> None:
+    """Fail if an action changed global state or left anything running."""
+    require(not effects["changed"], f"{action} changes {', '.join(effects['changed'])}")
+    require(not effects["left"], f"{action} leaves {', '.join(effects['left'])}")
+
+
+def configuration_is_valid(subject: AlgorithmSubject) -> None:
+    """Is ``Config`` a frozen dataclass with defaults, and does every preset fit it?
+
+    A configuration that could change while it is in use would not be the one stored with the results; and with
+    defaults the algorithm runs unconfigured.
+    """
+    subject.imported()
+    variants = {"defaults": [], "this selection": [dict(layer) for layer in subject.layers]} | {
+        f"preset {name!r}": [values] for name, values in as_json(subject.spec)["presets"].items()
+    }
+    problems = subject.laboratory.perform(
+        "harness.conformance.experiments:resolve_configs", target=subject.spec.target, variants=variants
+    )
+    found = list(dict.fromkeys(filter(None, problems.values())))
+    require(not found, "; ".join(found))
+
+
+def spends_the_budget_exactly(subject: AlgorithmSubject) -> None:
+    """Does training take every step of its budget, and end then?
+
+    Algorithms are compared at equal numbers of steps. ``train`` must set ``trial.policy`` before its first step,
+    go on while ``trial.within_budget``, and let `BudgetExhausted` pass.
+    """
+    steps = subject.train(0)["steps"]
+    require(steps == BUDGET, f"training took {steps} of {BUDGET} steps")
+
+
+def same_seed_same_episodes(subject: AlgorithmSubject) -> None:
+    """Does one seed give one result, to the last bit?
+
+    All randomness must come from ``trial.rng``, ``trial.generators``, ``trial.seed`` or the environment's spaces, or
+    from the global generators, which are seeded before training. Skipped for an algorithm declared
+    ``deterministic=False``.
+    """
+    subject.require_deterministic()
+    first, again = (subject.train(0, repetition=repetition) for repetition in (0, 1))
+    require(first["runs"] == again["runs"], "two trainings with one seed had different episodes")
+
+
+def other_seed_other_behaviour(subject: AlgorithmSubject) -> None:
+    """Does another seed explore and initialise differently?
+
+    The environment's own stream is held fixed, so that only the algorithm can make a difference. Runs that share
+    initial weights or exploration are not independent, and intervals over them are too narrow.
+    """
+    if subject.spec.lockstep:
+        runs = subject.train(*SEEDS, stream=0)["runs"]
+    else:
+        runs = [run for seed in SEEDS[:2] for run in subject.train(seed, stream=0)["runs"]]
+    episodes = [json.dumps(run["episodes"]) for run in runs]
+    require(
+        len(set(episodes)) == len(episodes),
+        "seeds behave the same where their environments are the same: draw from trial.rng, trial.generators or "
+        "trial.seed",
+    )
+
+
+def evaluation_leaves_training_alone(subject: AlgorithmSubject) -> None:
+    """Is training the same, bit for bit, however often the policy is evaluated?
+
+    The harness evaluates when it likes, and saves and restores the global generators around it. A policy that draws
+    from ``trial.rng``, changes weights or statistics, or leaves a network in another mode would make results
+    depend on how often they are looked at.
+    """
+    subject.require_deterministic()
+    rarely, often = (subject.train(0, points=points) for points in (1, POINTS))
+    for one, other in zip(rarely["runs"], often["runs"], strict=True):
+        require(
+            one["episodes"] == other["episodes"], "training episodes change with the number of evaluations"
+        )
+    if not rarely["policy"]["random"]:
+        require(
+            rarely["policy"]["actions"] == often["policy"]["actions"],
+            "the learned policy changes with the number of evaluations",
+        )
+
+
+def policy_treats_observations_alone(subject: AlgorithmSubject) -> None:
+    """Does the policy act on a batch as on every observation of it alone?
+
+    Several evaluation episodes are played at once, and in lockstep those of all seeds. Actions must not depend
+    on the company, nor may the policy write into what it is given. Skipped where the policy is random.
+    """
+    policies = [subject.train(0)["policy"]]
+    if subject.spec.lockstep:
+        policies.append(subject.train(*SEEDS)["policy"])
+    if any(policy["random"] for policy in policies):
+        raise CheckSkipped("the policy is random: it answers the same question in different ways")
+    problems = [problem for policy in policies for problem in policy["problems"]]
+    require(not problems, "; ".join(problems))
+
+
+def actions_lie_in_the_space(subject: AlgorithmSubject) -> None:
+    """Are all actions, in training and in evaluation, valid ones?
+
+    An environment may clip, wrap around, or crash on anything else, so what such an action does is anybody's guess.
+    Rounding to float32 is allowed.
+    """
+    for observation, action in subject.spaces():
+        try:
+            outside = subject.train(0, spaces=(observation, action))["outside"]
+        except (CheckFailed, ExperimentFailedError):
+            continue  # which is for `declared_spaces_train` to report
+        require(not outside, f"not in the {action} action space: {', '.join(outside)}")
+
+
+def declared_spaces_train(subject: AlgorithmSubject) -> None:
+    """Can it train with every kind of space it declares?
+
+    Which algorithm meets which environment is decided from the description alone, before anything runs. Tried are
+    Box [2] and Discrete observations, Discrete and Box [2] actions; other kinds are taken on trust.
+    """
+    failures = []
+    for observation, action in subject.spaces():
+        try:
+            subject.train(0, spaces=(observation, action))
+        except (CheckFailed, ExperimentFailedError) as error:
+            failures.append(f"{observation} observations and {action} actions: {error}")
+    require(not failures, "; ".join(failures))
+
+
+def leaves_nothing_running(subject: AlgorithmSubject) -> None:
+    """Are all processes, threads and files that training started or opened gone when it ends?
+
+    What goes on running takes cores from the trials that follow, and spoils their wall-clock times.
+    """
+    left = subject.train(0)["left"]
+    require(not left, f"training leaves {', '.join(left)}")
+
+
+def process_is_left_as_found(subject: AlgorithmSubject) -> None:
+    """Does training leave the state of its process alone?
+
+    As at import, but for the global random generators: they were seeded for this run, and libraries may draw from
+    them. Threads and precision are the harness's to set, since comparisons depend on them; warnings are the
+    user's to filter. A run on the CPU must not initialise CUDA, which costs time and memory on a GPU that others use.
+    """
+    changed = subject.train(0)["changed"]
+    require(not changed, f"training changes {', '.join(changed)}")
+
+
+def lockstep_equals_single(subject: AlgorithmSubject) -> None:
+    """Does a seed trained among others do what it does alone?
+
+    Lockstep is a way to be faster, not another experiment. Episodes of the first 150 steps must be the same, their
+    returns to a relative 1e-4: matrix products of another shape may round differently.
+    """
+    subject.require_deterministic()
+    together = subject.train(*SEEDS)["runs"]
+    for seed in SEEDS[:2]:
+        alone = subject.train(seed)["runs"][0]
+        pairs = list(zip(_early(together[seed]), _early(alone), strict=False))
+        require(pairs, f"no episode ended within {COMPARED} steps")
+        for number, (one, other) in enumerate(pairs):
+            same = one[3:] == other[3:] and math.isclose(
+                one[1], other[1], rel_tol=TOLERANCE, abs_tol=TOLERANCE
+            )
+            require(same, f"seed {seed}: episode {number} differs: {one[1]} together, {other[1]} alone")
+
+
+def _early(run: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """The episodes that end within the steps that are compared."""
+    steps = 0
+    for episode in run["episodes"]:
+        steps += episode[2]
+        if steps > COMPARED:
+            return
+        yield episode

@@ -1,0 +1,98 @@
+"""Conformance checks: does a plugin keep the contract? Behind ``harness check`` and `harness.testing`.
+
+A check is a function whose docstring says what is asked and why. It passes by returning, possibly with a remark;
+it raises `CheckFailed` or `CheckSkipped`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.conformance.laboratory import ExperimentFailedError
+
+Status = Literal["pass", "warn", "fail", "skip"]
+
+
+class CheckFailed(AssertionError):  # noqa: N818, because it is the answer to a question
+    """The contract is broken; the message says how, in a line or two."""
+
+
+class CheckSkipped(Exception):  # noqa: N818, likewise
+    """The question does not arise; the message says why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Attributes:
+        subject: id of what was checked.
+        check: name of the check.
+        status: "pass", "warn" (passed, with a remark), "fail" or "skip".
+        reason: the remark, or why it failed or was skipped; "" for a plain pass.
+        question: what the check asks, in one line.
+    """
+
+    subject: str
+    check: str
+    status: Status
+    reason: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about one subject, ready to be asked. Calling it raises unless it passes.
+
+    Attributes:
+        subject: id of what is checked.
+        name: of the check.
+        question: what it asks, in one line.
+        ask: asks it; returns a remark or None.
+    """
+
+    subject: str
+    name: str
+    question: str
+    ask: Callable[[], str | None]
+
+    @classmethod
+    def of(cls, subject: str, function: Callable[..., str | None], *arguments: object) -> "Check":
+        """The check that calls a documented function."""
+        question = (function.__doc__ or "").strip().partition("\n")[0]
+        return cls(subject, function.__name__, question, lambda: function(*arguments))
+
+    def __call__(self) -> str | None:
+        """Ask; returns a remark or None.
+
+        Raises:
+            CheckFailed: the contract is broken, or the plugin's code raised, crashed or took too long.
+            CheckSkipped: the question does not arise.
+        """
+        try:
+            return self.ask()
+        except ExperimentFailedError as error:
+            raise CheckFailed(str(error)) from error
+
+    def outcome(self) -> Outcome:
+        """Ask, and say what came of it."""
+        status: Status = "pass"
+        reason = ""
+        try:
+            if remark := self():
+                status, reason = "warn", remark
+        except CheckFailed as failed:
+            status, reason = "fail", str(failed)
+        except CheckSkipped as skipped:
+            status, reason = "skip", str(skipped)
+        return Outcome(self.subject, self.name, status, reason, self.question)
+
+
+def require(condition: object, reason: str) -> None:
+    """Fail the check unless the condition holds.
+
+    Raises:
+        CheckFailed: it does not.
+    """
+    if not condition:
+        raise CheckFailed(reason)

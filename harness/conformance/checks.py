@@ -1,0 +1,97 @@
+"""From a name to the conformance checks of everything it stands for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.conformance.algorithms import AlgorithmSubject, algorithm_checks
+from harness.conformance.check import Check, CheckSkipped
+from harness.conformance.environments import EnvironmentSubject, environment_checks
+from harness.conformance.laboratory import Laboratory
+from harness.conformance.plugins import PluginSubject, SuiteSubject, plugin_checks, suite_checks
+from harness.discovery.plugins import Kind, Plugin
+from harness.discovery.registry import Entry, Registry
+from harness.discovery.selection import Selection, parse_selection
+from harness.errors import UsageError
+
+CHECKED: tuple[Kind, ...] = ("algorithm", "environment", "suite")
+
+
+def checks_of(name: str, registry: Registry) -> list[Check]:
+    """The checks of a plugin and all it provides, or of what has this id or short name.
+
+    Args:
+        name: of a plugin or a distribution; else as in `checks_of_kinds`.
+        registry: where to look.
+
+    Raises:
+        UsageError: nothing has the name, or several things do.
+        MissingPlugin: its plugin is not installed.
+    """
+    plugins = [plugin for plugin in registry.plugins if plugin.answers_to({name})]
+    if plugins:
+        return [check for plugin in plugins for check in checks_of_plugin(plugin, registry)]
+    return checks_of_kinds(name, registry, CHECKED)
+
+
+def checks_of_kinds(name: str, registry: Registry, kinds: Sequence[Kind]) -> list[Check]:
+    """The checks of the algorithm, environment or suite, as far as among ``kinds``, of this id or short name.
+
+    Args:
+        name: for an algorithm also with a preset and overrides, as in ``"dqn:paper[learning_rate=1e-3]"``.
+        registry: where to look.
+        kinds: what may be meant.
+
+    Raises:
+        UsageError, MissingPlugin: as in `checks_of`.
+    """
+    selection = parse_selection(name)
+    if selection.variant:
+        kinds = [kind for kind in kinds if kind == "algorithm"]
+    entries = registry.find(selection.id, kinds)
+    return [
+        check
+        for kind, entry in entries.items()
+        for check in _checks(kind, entry, registry, selection, Laboratory())
+    ]
+
+
+def checks_of_plugin(plugin: Plugin, registry: Registry) -> list[Check]:
+    """The checks of a plugin, then of all it provides."""
+    laboratory = Laboratory()
+    checks = plugin_checks(PluginSubject(plugin, laboratory))
+    for kind in CHECKED:
+        for entry in registry.entries(kind).values():
+            if entry.plugin is plugin:
+                checks += _checks(kind, entry, registry, parse_selection(entry.id), laboratory)
+    return checks
+
+
+def _checks(
+    kind: Kind, entry: Entry[Any], registry: Registry, selection: Selection, laboratory: Laboratory
+) -> list[Check]:
+    """The checks of one entry; one that skips where it cannot be tried for lack of a package."""
+    missing = registry.missing_requirements(entry)
+
+    def requirements_are_met() -> None:
+        """Is everything it needs installed?"""
+        raise CheckSkipped(f"it needs {', '.join(missing)}")
+
+    if missing:
+        return [Check.of(entry.id, requirements_are_met)]
+    if kind == "algorithm":
+        return algorithm_checks(_algorithm(entry, selection))
+    if kind == "environment":
+        return environment_checks(EnvironmentSubject(entry.id, entry.spec, laboratory))
+    return suite_checks(SuiteSubject(entry.id, entry.spec, registry))
+
+
+def _algorithm(entry: Entry[Any], selection: Selection) -> AlgorithmSubject:
+    """An algorithm configured as selected, with a laboratory of its own, into which its module is preloaded."""
+    presets = entry.spec.presets
+    if selection.preset is not None and selection.preset not in presets:
+        known = ", ".join(presets) or "none"
+        raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
+    chosen = () if selection.preset is None else (presets[selection.preset],)
+    return AlgorithmSubject(
+        entry.id + selection.variant, entry.spec, (*chosen, selection.overrides), Laboratory()
+    )

@@ -1,0 +1,186 @@
+"""What conformance checks try with an algorithm, in a process of its own: import it, train it on a toy.
+
+Every function here is called in a fork of the `harness.conformance.laboratory`, takes JSON values and returns them.
+"""
+
+import gc
+import importlib
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from harness.conformance.policy_probe import probe
+from harness.conformance.toy_environments import Ring, ring
+from harness.contract import ContractBroken
+from harness.discovery.config import config_to_json, resolve_config
+from harness.measuring.environments import make
+from harness.measuring.meter import Diverged
+from harness.measuring.trial import LocalTrial, run_training
+from harness.running.worker import seed_libraries
+from harness.specs import EnvironmentSpec
+
+EPISODES = 2  # per evaluation
+ENVIRONMENT = "environment variables"
+
+
+def process_state() -> dict[str, Any]:
+    """Everything global that a plugin must leave as it was."""
+    return {
+        "the working directory": os.getcwd(),
+        ENVIRONMENT: dict(os.environ),
+        "sys.path": list(sys.path),
+        "warning filters": list(map(repr, warnings.filters)),
+        "signal handlers": {
+            number: repr(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)
+        },
+        "NumPy's error handling": np.geterr(),
+        "torch's thread count": torch.get_num_threads(),
+        "torch's default dtype": str(torch.get_default_dtype()),
+        "torch's default device": str(torch.get_default_device()),
+        "torch's gradient mode": torch.is_grad_enabled(),
+        "torch's anomaly mode": torch.is_anomaly_enabled(),
+        "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        "torch's matmul precision": torch.get_float32_matmul_precision(),
+        "CUDA (initialised without need)": bool(torch.cuda.is_initialized()),  # type: ignore[no-untyped-call]
+    }
+
+
+def random_state() -> dict[str, Any]:
+    """The state of the global generators."""
+    return {
+        "Python's global random state": repr(random.getstate()),
+        "NumPy's global random state": repr(np.random.get_state()),  # noqa: NPY002, since libraries draw from it
+        "torch's global random state": torch.get_rng_state().tolist(),
+    }
+
+
+def running() -> dict[str, list[str]]:
+    """Child processes, Python threads and open files of this process."""
+    process = psutil.Process()
+    return {
+        "process": [f"{child.pid} {child.name()}" for child in process.children(recursive=True)],
+        "thread": [thread.name for thread in threading.enumerate()],
+        "open file": [file.path for file in process.open_files()],
+    }
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The names of what differs."""
+    return [name for name in before if before[name] != after[name]]
+
+
+def left_over(before: Mapping[str, list[str]]) -> list[str]:
+    """What is running now and was not before."""
+    now = running()
+    return [f"{kind} {name}" for kind in before for name in now[kind] if name not in before[kind]]
+
+
+def import_modules(modules: Sequence[str]) -> dict[str, list[str]]:
+    """Import modules and say what that changed in the process or left running."""
+    state, before = process_state() | random_state(), running()
+    assigned: list[str] = []
+    sys.addaudithook(
+        lambda event, _: assigned.append(event) if event in ("os.putenv", "os.unsetenv") else None
+    )
+    for module in modules:
+        importlib.import_module(module)
+    changed = changes(state, process_state() | random_state())
+    if (
+        assigned and ENVIRONMENT not in changed
+    ):  # because the harness, importing it before, has passed them on
+        changed.append(ENVIRONMENT)
+    return {"changed": changed, "left": left_over(before)}
+
+
+def resolve_configs(target: str, variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """What is wrong with every named variant, a list of layers, of a target's ``Config``; "" where nothing."""
+    config_class = importlib.import_module(target).Config
+    problems = {}
+    for name, layers in variants.items():
+        try:
+            config_to_json(resolve_config(config_class, *layers, owner=name))
+            problems[name] = ""
+        except Exception as error:
+            problems[name] = str(error)
+    return problems
+
+
+def train(
+    target: str,
+    layers: Sequence[Mapping[str, Any]],
+    observation: str,
+    action: str,
+    seeds: Sequence[int],
+    budget: int,
+    points: int,
+    lockstep: bool,
+    processes: str,
+    stream: int | None = None,
+    repetition: int = 0,
+) -> dict[str, Any]:
+    """Train a target on the toy with these spaces and tell everything that checks ask about.
+
+    Args:
+        target: module with ``Config`` and ``train``.
+        layers: of its configuration.
+        observation: kind of the toy's observations.
+        action: kind of its actions.
+        seeds: trained together; one unless in lockstep.
+        budget: steps.
+        points: evaluations after the one at 0.
+        lockstep: as the algorithm declares.
+        processes: as the algorithm declares.
+        stream: seed of all environments, instead of streams from the run's seed.
+        repetition: tells apart trials that are otherwise the same.
+    """
+    module = importlib.import_module(target)
+    config = resolve_config(module.Config, *layers)
+    seed_libraries(seeds[0], 1)
+    shared = Path.cwd() if processes == "many" else None
+    environment = ring(observation, action, stream)
+    trial = LocalTrial(environment, seeds, budget, points, EPISODES, "cpu", lockstep, shared)
+    before, state = running(), process_state()
+    status, error = _run(trial, module.train, config)
+    gc.collect()
+    return {
+        "status": status,
+        "error": error,
+        "steps": trial.steps,
+        "runs": [
+            {
+                "episodes": [[e.copy, e.value, e.length, e.terminated, e.truncated] for e in run.episodes],
+                "evaluations": [[e.step, e.seed, e.value, e.length] for e in run.evaluations],
+            }
+            for run in trial.runs
+        ],
+        "outside": Ring.outside[:3],
+        "changed": changes(state, process_state()),
+        "left": left_over(before),
+        "policy": _probed(trial, environment) if status == "done" else None,
+    }
+
+
+def _probed(trial: LocalTrial, environment: EnvironmentSpec) -> dict[str, Any]:
+    space = make(environment).observation_space
+    return probe(trial.policy, space, trial.num_seeds, trial.lockstep, trial.device)
+
+
+def _run(trial: LocalTrial, train: Any, config: Any) -> tuple[str, str]:
+    """Train; returns the status and what went wrong."""
+    try:
+        run_training(trial, train, config)
+    except Diverged as diverged:
+        return "diverged", str(diverged)
+    except ContractBroken as broken:
+        return "failed", str(broken)
+    return "done", ""

@@ -1,0 +1,210 @@
+"""A process apart in which conformance checks try a plugin's code, each experiment in a fork of its own.
+
+The code may crash, hang, exit, change global state or leave threads behind: it happens in the fork, and the fork is
+thrown away. Heavy modules are imported once, by the process that forks.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.running.executor_local import PRELOADED
+
+EXPERIMENT_SECONDS = 60.0
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+POLL_SECONDS = 0.005
+
+
+class ExperimentFailedError(Exception):
+    """An experiment gave no result; the message is the last line of why, ``traceback`` all of it."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.traceback = trace
+
+
+class Laboratory:
+    """Performs experiments and remembers their results. The process starts with the first one.
+
+    Only the laboratory used last has a process, so that checking many plugins takes the memory of one.
+
+    Args:
+        seconds: that one experiment may take.
+    """
+
+    _latest: ClassVar["weakref.ref[Laboratory] | None"] = None
+
+    def __init__(self, seconds: float = EXPERIMENT_SECONDS) -> None:
+        self._seconds = seconds
+        self._results: dict[str, dict[str, Any]] = {}
+        self._server: subprocess.Popen[str] | None = None
+        self._end: Callable[[], object] = lambda: None
+
+    def perform(self, experiment: str, **arguments: Any) -> Any:
+        """The JSON result of ``"package.module:function"`` called in a fork with JSON arguments.
+
+        Raises:
+            ExperimentFailedError: it raised, crashed, or took too long.
+        """
+        return self._ask({"experiment": experiment, "arguments": arguments})
+
+    def preload(self, module: str) -> None:
+        """Import a module into the process that forks, so that later experiments need not.
+
+        Raises:
+            ExperimentFailedError: importing raised, or ended the process.
+        """
+        self._ask({"preload": module})
+
+    def close(self) -> None:
+        """End the process and whatever it started. A later experiment starts another."""
+        self._end()
+        self._server = None
+
+    def _ask(self, request: Mapping[str, Any]) -> Any:
+        text = json.dumps(request, sort_keys=True)
+        if text not in self._results:
+            self._results[text] = self._answer(text)
+        answer = self._results[text]
+        if "error" in answer:
+            raise ExperimentFailedError(answer["error"], answer.get("traceback", ""))
+        return answer["result"]
+
+    def _answer(self, request: str) -> dict[str, Any]:
+        server = self._server or self._start()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            server.stdin.write(request + "\n")
+            server.stdin.flush()
+            line = server.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        self.close()
+        return {"error": "it ended the process that imported it"}
+
+    def _start(self) -> "subprocess.Popen[str]":
+        latest = None if Laboratory._latest is None else Laboratory._latest()
+        if latest is not None:
+            latest.close()
+        Laboratory._latest = weakref.ref(self)
+        folder = tempfile.TemporaryDirectory(prefix="harness-check-")
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "harness.conformance.laboratory", folder.name, str(self._seconds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": path},
+            start_new_session=True,
+            text=True,
+        )
+        self._end = weakref.finalize(self, _end, self._server, folder)
+        return self._server
+
+
+def _end(server: "subprocess.Popen[str]", folder: "tempfile.TemporaryDirectory[str]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    with contextlib.suppress(BrokenPipeError):
+        server.communicate()
+    folder.cleanup()
+
+
+# In the process apart
+
+
+def serve(folder: Path, seconds: float) -> None:
+    """Answer requests, one JSON object a line, until there are no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # because what strangers print is no answer
+    for module in (*PRELOADED, "harness.conformance.experiments"):
+        importlib.import_module(module)
+    for number, line in enumerate(sys.stdin):
+        request = json.loads(line)
+        if "preload" in request:
+            answer = _attempt(_import, request["preload"])
+        else:
+            place = folder / str(number)
+            place.mkdir()
+            answer = _in_fork(request, place, seconds)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _attempt(action: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    try:
+        return {"result": action(*arguments)}
+    except BaseException as error:
+        last = "".join(traceback.format_exception_only(error)).strip()
+        return {"error": last, "traceback": traceback.format_exc()}
+
+
+def _import(module: str) -> None:
+    importlib.import_module(module)
+
+
+def _call(target: str, arguments: Mapping[str, Any]) -> Any:
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)(**arguments)
+
+
+def _in_fork(request: Mapping[str, Any], place: Path, seconds: float) -> dict[str, Any]:
+    """The answer of a fork, which is then killed with all that it left in its session."""
+    answer = place / "answer"
+    child = os.fork()
+    if child == 0:
+        _experiment(request, place, answer)
+    ending = _wait(child, seconds)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
+    if not ending and answer.exists():
+        result: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        return result
+    return {"error": ending or "it ended its process"}
+
+
+def _experiment(request: Mapping[str, Any], place: Path, answer: Path) -> None:
+    """Call the function, leave its result, and end this process without a word."""
+    try:
+        os.setsid()
+        os.chdir(place)
+        result = _attempt(_call, request["experiment"], request["arguments"])
+        partial = answer.with_suffix(".part")
+        partial.write_text(json.dumps(result), encoding="utf-8")
+        partial.rename(answer)
+    finally:
+        os._exit(0)  # at-exit functions of strangers, and threads that would be waited for, included
+
+
+def _wait(child: int, seconds: float) -> str:
+    """Wait for the end of a process; returns what was wrong with it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            return f"its process was killed by {signal.Signals(-code).name}" if code < 0 else ""
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return f"it took longer than {seconds:g} s"
+        time.sleep(POLL_SECONDS)
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,202 @@
+"""The conformance checks of plugins and of the suites in them, each a question with its reason as docstring."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.conformance.algorithms import check_effects
+from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
+from harness.conformance.laboratory import Laboratory
+from harness.discovery.plugins import HEAVY, Plugin
+from harness.discovery.registry import Registry
+from harness.errors import HarnessError
+from harness.listing import one_line
+from harness.measuring.environments import attribute
+from harness.running.plan import Plan, make_plan
+from harness.running.suite import Suite, find_suite
+from harness.specs import ExecutorSpec, FigureSpec, SuiteSpec
+
+SLOW_MILLISECONDS = 50.0
+IMPORT_SECONDS = 60.0
+TIMINGS = 3  # of an import; the fastest counts
+TIMED_IMPORT = """
+import importlib, json, sys, time
+import harness.api
+start = time.perf_counter()
+importlib.import_module(sys.argv[1])
+milliseconds = 1000 * (time.perf_counter() - start)
+print()
+print(json.dumps({"milliseconds": milliseconds, "modules": sorted(sys.modules)}))
+"""
+
+
+@dataclass(frozen=True)
+class PluginSubject:
+    """A plugin under test, and where its code is tried."""
+
+    plugin: Plugin
+    laboratory: Laboratory
+
+
+@dataclass(frozen=True)
+class SuiteSubject:
+    """A suite under test, and the plugins it may name."""
+
+    id: str
+    spec: SuiteSpec
+    registry: Registry
+
+    @cached_property
+    def suite(self) -> Suite:
+        """The suite in its file.
+
+        Raises:
+            CheckFailed: it cannot be used.
+        """
+        try:
+            return find_suite(self.id, self.registry)
+        except HarnessError as error:
+            raise CheckFailed(one_line(error)) from None
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The runs it asks for.
+
+        Raises:
+            CheckFailed: it cannot be planned.
+            CheckSkipped: it leaves the choice of algorithms to whoever runs it.
+        """
+        suite = self.suite
+        if not suite.algorithms:
+            raise CheckSkipped("it names no algorithms")
+        try:
+            return make_plan(suite, self.registry)
+        except HarnessError as error:
+            raise CheckFailed(one_line(error)) from None
+
+
+def plugin_checks(subject: PluginSubject) -> list[Check]:
+    """Every check of a plugin itself; of what it provides, see the other modules."""
+    asked = [loads_without_complaint, imports_light]
+    if subject.plugin.status == "ok":
+        asked += [import_has_no_side_effects, targets_resolve]
+    return [Check.of(subject.plugin.name, function, subject) for function in asked]
+
+
+def suite_checks(subject: SuiteSubject) -> list[Check]:
+    """Every check of a suite."""
+    return [
+        Check.of(subject.id, function, subject)
+        for function in (suite_is_valid, suite_can_be_planned, everybody_takes_part)
+    ]
+
+
+def loads_without_complaint(subject: PluginSubject) -> None:
+    """Does it load, and is everything it defines used?
+
+    ``API = 1``, marked hooks of known names, valid descriptions, a name that no other plugin has.
+    """
+    plugin = subject.plugin
+    require(plugin.status == "ok", f"it is {plugin.status}: {plugin.error}")
+    require(not plugin.warnings, "; ".join(plugin.warnings))
+
+
+def imports_light(subject: PluginSubject) -> str | None:
+    """Does describing itself import nothing heavy?
+
+    Every command imports every plugin. In a fresh process, torch, gymnasium, pandas and their like must not be
+    loaded; more than 50 ms beyond `harness.api` is worth a remark.
+    """
+    target = subject.plugin.target.partition(":")[0]
+    fastest = float("inf")
+    for _ in range(TIMINGS):
+        measured = _timed_import(target)
+        heavy = [name for name in HEAVY if name in measured["modules"]]
+        require(not heavy, f"it imports {', '.join(heavy)}; import such modules where they are used")
+        fastest = min(fastest, measured["milliseconds"])
+        if fastest <= SLOW_MILLISECONDS:
+            return None
+    return f"importing it takes {fastest:.0f} ms"
+
+
+def _timed_import(module: str) -> dict[str, Any]:
+    """Milliseconds to import a module in a fresh process beyond `harness.api`, and the modules loaded then."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", TIMED_IMPORT, module],
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": path},
+            text=True,
+            timeout=IMPORT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise CheckFailed(f"importing it takes longer than {IMPORT_SECONDS:g} s") from None
+    require(ended.returncode == 0, f"it cannot be imported: {ended.stderr.strip().rpartition(chr(10))[2]}")
+    measured: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return measured
+
+
+def import_has_no_side_effects(subject: PluginSubject) -> None:
+    """Does importing the plugin leave the process alone?
+
+    As for algorithms; but this module is imported into everybody's process.
+    """
+    target = subject.plugin.target.partition(":")[0]
+    effects = subject.laboratory.perform("harness.conformance.experiments:import_modules", modules=[target])
+    check_effects(effects, "importing it")
+
+
+def targets_resolve(subject: PluginSubject) -> None:
+    """Do figures and executors name functions that exist?
+
+    What algorithms, environments and suites name, their own checks try.
+    """
+    missing = []
+    for specs in subject.plugin.provides.values():
+        for spec in specs:
+            if isinstance(spec, FigureSpec | ExecutorSpec):
+                missing += subject.laboratory.perform(
+                    "harness.conformance.plugins:missing_function", name=spec.name, target=spec.target
+                )
+    require(not missing, "; ".join(missing))
+
+
+def missing_function(name: str, target: str) -> list[str]:
+    """What is wrong with a target, in a list; called in the laboratory."""
+    try:
+        return [] if callable(attribute(target)) else [f"{name}: {target} is no function"]
+    except (ImportError, AttributeError) as error:
+        return [f"{name}: {error}"]
+
+
+def suite_is_valid(subject: SuiteSubject) -> None:
+    """Can the file be read, and does it say nothing unknown or contradictory?
+
+    Also, the name in the file is the one that the plugin registers.
+    """
+    _ = subject.suite
+
+
+def suite_can_be_planned(subject: SuiteSubject) -> None:
+    """Is everything it names installed, and do all configurations resolve?
+
+    What ``harness plan`` would refuse. A suite that a plugin ships must work where the plugin is installed.
+    """
+    _ = subject.plan
+
+
+def everybody_takes_part(subject: SuiteSubject) -> None:
+    """Does every algorithm run somewhere, and does something run in every environment?
+
+    A pair that cannot meet is skipped with a reason. One that never meets anybody is a mistake in the suite.
+    """
+    cells = subject.plan.cells
+    named = {cell.contestant.label for cell in cells} | {cell.environment.id for cell in cells}
+    running = [cell for cell in cells if not cell.reason]
+    idle = named - {cell.contestant.label for cell in running} - {cell.environment.id for cell in running}
+    require(not idle, f"nothing can run of {', '.join(sorted(idle))}")

@@ -1,0 +1,139 @@
+"""S seeds x N copies of an environment, stepped together, as tensors."""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from harness.contract import Step
+from harness.measuring import seeding
+from harness.measuring.environments import Env
+from harness.measuring.meter import Meter
+
+
+def array_dtype(space: gymnasium.Space[Any]) -> np.dtype[Any]:
+    """The dtype of lockstep arrays of a space: float32 for reals, int64 for Discrete, bytes kept."""
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return np.dtype(np.int64)
+    assert space.dtype is not None
+    return np.dtype(np.float32) if space.dtype.kind == "f" else np.dtype(space.dtype)
+
+
+class EnvLockstep:
+    """Implements `harness.contract.LockstepEnv` over Gymnasium environments, one per seed and copy.
+
+    Args:
+        make: makes a fresh environment.
+        meters: one per seed.
+        seeds: the runs' seeds.
+        copies: N.
+        device: where tensors are put.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Env],
+        meters: Sequence[Meter],
+        seeds: Sequence[int],
+        copies: int,
+        device: torch.device,
+    ) -> None:
+        self.num_seeds = len(seeds)
+        self.copies = copies
+        self._meters = meters
+        self._device = device
+        self._envs = [make() for _ in range(self.num_seeds * copies)]  # seed-major
+        self._seeds: list[int | None] = [
+            seeding.integer(s, seeding.ENVIRONMENT, n) for s in seeds for n in range(copies)
+        ]
+        self.single_observation_space = self._envs[0].observation_space
+        self.single_action_space = self._envs[0].action_space
+        self._obs_dtype = array_dtype(self.single_observation_space)
+        self._returns = [0.0] * len(self._envs)
+        self._lengths = [0] * len(self._envs)
+
+    def reset(self) -> torch.Tensor:
+        """Start the first episode of every copy; returns obs [S, N, ...]."""
+        began = perf_counter()
+        obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
+        self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
+        self._returns, self._lengths = [0.0] * len(self._envs), [0] * len(self._envs)
+        self._bill(began)
+        return self._tensor(np.asarray(obs, self._obs_dtype))
+
+    def step(self, action: torch.Tensor) -> Step:
+        """Take one step in every copy with action [S, N, ...].
+
+        Raises:
+            BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
+        """
+        copies = min(self.copies, self._meters[0].budget - self._meters[0].steps)
+        if copies == 0:
+            raise self._stop()
+        began = perf_counter()
+        reward, discount, ended, next_obs, obs, finished = self._step_copies(action.cpu().numpy(), copies)
+        self._bill(began)
+        self._count(copies, finished)
+        if copies < self.copies:
+            raise self._stop()
+        shape = (self.num_seeds, self.copies)
+        flags = np.asarray((reward, discount, ended), np.float32).reshape(3, *shape)
+        flags_on_device = torch.from_numpy(flags).to(self._device)
+        successor = self._tensor(np.asarray(next_obs, self._obs_dtype))
+        current = successor if not finished else self._tensor(np.asarray(obs, self._obs_dtype))
+        return Step(successor, flags_on_device[0], flags_on_device[1], flags_on_device[2] > 0, current)
+
+    def _step_copies(self, action: Any, copies: int) -> tuple[list[Any], ...]:
+        """Step the first ``copies`` copies of every seed and reset those whose episode ended."""
+        flat = action.reshape(self.num_seeds * self.copies, *action.shape[2:])
+        reward: list[float] = []
+        discount: list[float] = []
+        ended: list[bool] = []
+        next_obs: list[Any] = []
+        obs: list[Any] = []
+        finished: list[tuple[int, bool, bool]] = []
+        for i, env in enumerate(self._envs):
+            if i % self.copies >= copies:
+                continue
+            successor, gain, terminated, truncated, _ = env.step(flat[i])
+            self._returns[i] += float(gain)
+            self._lengths[i] += 1
+            over = terminated or truncated
+            reward.append(float(gain))
+            discount.append(0.0 if terminated else 1.0)
+            ended.append(over)
+            next_obs.append(np.array(successor) if over else successor)  # because reset may reuse the array
+            if over:
+                finished.append((i, terminated, truncated))
+                successor, _ = env.reset()
+            obs.append(successor)
+        return reward, discount, ended, next_obs, obs, finished
+
+    def _count(self, copies: int, finished: list[tuple[int, bool, bool]]) -> None:
+        """Count the step of every seed, record finished episodes, then let a due evaluation happen."""
+        for meter in self._meters:
+            meter.steps += copies
+        for i, terminated, truncated in finished:
+            value, length = self._returns[i], self._lengths[i]
+            self._returns[i], self._lengths[i] = 0.0, 0
+            self._meters[i // self.copies].ended(i % self.copies, value, length, terminated, truncated)
+        if self._meters[0].steps >= self._meters[0].next_mark:
+            self._meters[0].reached_mark()
+
+    def _stop(self) -> Exception:
+        return [meter.stop() for meter in self._meters].pop()
+
+    def _bill(self, began: float) -> None:
+        self._meters[0].clock.environment += perf_counter() - began
+
+    def _tensor(self, rows: np.ndarray[Any, Any]) -> torch.Tensor:
+        shaped = rows.reshape(self.num_seeds, self.copies, *rows.shape[1:])
+        return torch.from_numpy(shaped).to(self._device)
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in self._envs:
+            env.close()

@@ -1,0 +1,1 @@
+"""From numbers to a page: figures, sheets and the report."""

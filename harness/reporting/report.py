@@ -1,0 +1,276 @@
+"""The report: one self-contained page, and its tables and figures as files for a paper.
+
+Everything in it comes from stored runs, so a report of the same runs is the same, byte for byte.
+"""
+
+import pkgutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from harness.errors import HarnessError
+from harness.reporting import sheet_formats, sheets
+from harness.reporting.figure_style import THEME, style
+from harness.reporting.sheets import Sheet
+from harness.reporting.svg import inline_svg, standalone_svg
+from harness.specs import FigureSpec
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+    from harness.discovery.registry import Registry
+
+# Sections of the page: title, table, figures of the harness that belong to it.
+SECTIONS = (
+    ("Final scores", "scores", ("final-scores",)),
+    ("Learning curves", None, ("curves-over-steps", "curves-over-seconds")),
+    ("Sample efficiency", "sample_efficiency", ("steps-to-threshold",)),
+    ("Wall-clock", "wall_clock", ("wall-clock",)),
+    ("Runs that did not finish", "failures", ()),
+)
+
+
+class NothingToReportError(HarnessError):
+    """A folder without a single readable run."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as it stands on the page.
+
+    Attributes:
+        id: of the figure, ``<plugin>/<name>``.
+        spec: its description.
+        svg: the picture as a file; empty if there is nothing to show or it could not be drawn.
+        error: why it could not be drawn.
+    """
+
+    id: str
+    spec: FigureSpec
+    svg: str = ""
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of its file, and before the ids in the picture; a figure of the harness needs no prefix."""
+        return self.id.removeprefix("harness/").replace("/", "-")
+
+    @property
+    def inline(self) -> Markup:
+        """The picture as an element of the page."""
+        return Markup(inline_svg(self.svg, self.name, self.spec.title))
+
+
+def write_report(results: "Results", registry: "Registry", folder: Path) -> Path:
+    """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.svg``.
+
+    Args:
+        results: stored runs.
+        registry: of the plugins whose figures are drawn.
+        folder: is made if missing; files of an earlier report are replaced.
+
+    Returns:
+        The page.
+
+    Raises:
+        NothingToReportError: there is no readable run.
+        OSError: the folder cannot be written.
+    """
+    if results.runs.empty:
+        reasons = [f"\n  {problem.path}: {problem.message}" for problem in results.problems]
+        raise NothingToReportError(f"{results.path}: holds no readable run{''.join(reasons)}")
+    tables = [sheets.scores(results), sheets.sample_efficiency(results), sheets.wall_clock(results)]
+    if (results.runs["status"] != "done").any():
+        tables.append(sheets.failures(results))
+    drawings = list(_drawings(results, registry))
+    _write_tables(tables, folder / "tables")
+    _write_figures(drawings, folder / "figures")
+    page = folder / "index.html"
+    page.write_text(_page(results, tables, drawings), encoding="utf-8")
+    return page
+
+
+def terminal_table(results: "Results") -> str:
+    """What a run of a suite ends with: a line per environment and algorithm, then what went wrong."""
+    lines = [sheet_formats.plain(sheets.overview(results))]
+    failed = results.failures()
+    if len(failed):
+        told = ", ".join(f"{count} {status}" for status, count in failed["status"].value_counts().items())
+        lines.append(f"Not in these means: {told}.")
+    if results.problems:
+        lines.append(f"Not in this table: {len(results.problems)} stored files that cannot be used.")
+    return "\n\n".join(lines)
+
+
+def _drawings(results: "Results", registry: "Registry") -> Iterable[Drawing]:
+    """Every registered figure: those of the harness in its order, then those of the plugins."""
+    for plugin in sorted(registry.plugins, key=lambda plugin: (plugin.name != "harness", plugin.name)):
+        for spec in plugin.provides.get("figure", ()):
+            if isinstance(spec, FigureSpec):
+                yield _drawing(f"{plugin.name}/{spec.name}", spec, results)
+
+
+def _drawing(id_: str, spec: FigureSpec, results: "Results") -> Drawing:
+    """One figure; what a plugin's function raises is shown in its place."""
+    try:
+        with style():
+            figure = pkgutil.resolve_name(spec.target)(results)
+            if figure is None:
+                return Drawing(id_, spec)
+            return Drawing(id_, spec, standalone_svg(figure))
+    except Exception as error:
+        return Drawing(id_, spec, error=f"{type(error).__name__}: {error}")
+
+
+def _write_tables(tables: Iterable[Sheet], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    writers = {"csv": sheet_formats.csv, "md": sheet_formats.markdown, "tex": sheet_formats.latex}
+    for sheet in tables:
+        for ending, write in writers.items():
+            (folder / f"{sheet.name}.{ending}").write_text(write(sheet), encoding="utf-8")
+
+
+def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for drawing in drawings:
+        if drawing.svg:
+            (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
+
+
+def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing]) -> str:
+    by_name = {sheet.name: sheet for sheet in tables}
+    by_id = {drawing.id: drawing for drawing in drawings}
+    own = {f"harness/{name}" for _, _, names in SECTIONS for name in names}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harness"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["grouped"] = _grouped
+    sections = [
+        (
+            title,
+            by_name.get(table or ""),
+            [by_id[id_] for name in names if (id_ := f"harness/{name}") in by_id],
+        )
+        for title, table, names in SECTIONS
+    ]
+    others = [drawing for drawing in drawings if drawing.id not in own]
+    return environment.get_template("report.html.j2").render(
+        title=" and ".join(sorted(results.runs["suite"].unique())),
+        questions=_questions(results),
+        facts=_facts(results.runs),
+        sections=[*sections, ("Figures of plugins", None, others)],
+        problems=results.problems,
+        theme=THEME,
+        **_provenance(results),
+    )
+
+
+def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
+    """Rows in groups of one environment, so that its name is written once."""
+    groups: list[list[Sequence[str]]] = []
+    for row in rows:
+        if groups and groups[-1][0][0] == row[0]:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _facts(runs: pd.DataFrame) -> list[str]:
+    """The size of it, in a few words each."""
+    statuses = Counter(runs["status"])
+    kinds = ("environment", "algorithm", "seed")
+    sizes = [f"{n} {kind}{'s' * (n > 1)}" for kind in kinds for n in [runs[kind].nunique()]]
+    counts = [f"{n} {status}" for status, n in statuses.most_common()]
+    return [f"{len(runs)} runs", *counts, *sizes, " and ".join(sorted(runs["device"].unique()))]
+
+
+def _questions(results: "Results") -> list[str]:
+    """What the suites ask, as their runs recorded it."""
+    asked = [_table(results.manifest(key), "suite").get("question") for key in results.runs["key"]]
+    return list(dict.fromkeys(str(question) for question in asked if question))
+
+
+def _provenance(results: "Results") -> dict[str, Any]:
+    """What the runs were made of and with; where runs differ, every value is told."""
+    runs = results.runs
+    manifests = [results.manifest(key) for key in runs["key"]]
+    finished = runs["finished_at"].dropna()
+    facts = {
+        "Suite": sorted(runs["suite"].unique()),
+        "Folder": [results.path.name],
+        "Machine": sorted(runs["machine"].unique()),
+        "Device": _distinct(_table(manifest, "hardware").get("device_name") for manifest in manifests),
+        "Commit": _commits(manifests),
+        "Versions": _versions(manifests),
+        "Command": _distinct(_command(manifest) for manifest in manifests),
+        "Finished": sorted({str(finished.min())[:16], str(finished.max())[:16]}) if len(finished) else [],
+    }
+    return {
+        "provenance": {name: values for name, values in facts.items() if values},
+        "tasks": _tasks(runs),
+        "contestants": _contestants(runs),
+    }
+
+
+def _tasks(runs: pd.DataFrame) -> list[tuple[str, ...]]:
+    columns = ["environment", "environment_id", "environment_version", "budget"]
+    rows = runs.groupby(columns)[["random_score", "reference_score", "threshold"]].max().reset_index()
+    return [
+        (
+            row["environment"],
+            row["environment_id"],
+            row["environment_version"],
+            sheets.steps(row["budget"]),
+            *(sheets.number(row[name], ".6g") for name in ("random_score", "reference_score", "threshold")),
+        )
+        for row in rows.to_dict("records")
+    ]
+
+
+def _contestants(runs: pd.DataFrame) -> list[tuple[str, ...]]:
+    columns = ["algorithm", "algorithm_id", "algorithm_version", "config"]
+    return [
+        tuple(row) for row in runs[columns].drop_duplicates().sort_values(columns).itertuples(index=False)
+    ]
+
+
+def _commits(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
+    commits = [_table(manifest, "git") for manifest in manifests]
+    return _distinct(
+        f"{git['commit']}{' with uncommitted changes ' * bool(git.get('dirty_diff'))}{git.get('dirty_diff') or ''}"
+        for git in commits
+        if git.get("commit")
+    )
+
+
+def _versions(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
+    every: dict[str, set[str]] = {}
+    for manifest in manifests:
+        for name, version in _table(manifest, "versions").items():
+            every.setdefault(str(name), set()).add(str(version))
+    return [f"{name} {' or '.join(sorted(found))}" for name, found in sorted(every.items())]
+
+
+def _command(manifest: Mapping[str, Any]) -> str:
+    command = manifest.get("command")
+    return " ".join(map(str, command)) if isinstance(command, list) else ""
+
+
+def _table(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a manifest; empty where a stranger's manifest has something else there."""
+    value = manifest.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _distinct(values: Iterable[Any]) -> list[str]:
+    return sorted({str(value) for value in values if value})

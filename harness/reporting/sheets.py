@@ -1,0 +1,225 @@
+"""The tables of the report as text: which columns, how numbers are written, what stands where there is none."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from harness.analysis.curves import CELL
+from harness.analysis.stats import FEWEST_RUNS
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+NONE = "–"
+
+
+class Column(NamedTuple):
+    """A column of a sheet.
+
+    Attributes:
+        heading: with the unit.
+        text: makes the cell of a row.
+        number: whether cells are aligned as numbers.
+    """
+
+    heading: str
+    text: Callable[[Any], str]
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table ready to be written in any format.
+
+    Attributes:
+        name: of its files.
+        title: above it.
+        note: what its columns mean.
+        columns: their headings and alignment.
+        rows: the cells, as text.
+        data: the same with full precision, for CSV.
+    """
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    data: pd.DataFrame
+
+
+def scores(results: "Results") -> Sheet:
+    """Final scores."""
+    data = results.scores()
+    columns = [
+        Column("mean", lambda row: number(row["mean"])),
+        Column("95 % interval", lambda row: interval(row, "low", "high")),
+        Column("std", lambda row: number(row["std"])),
+        Column("normalised", lambda row: number(row["normalised"], ".3f")),
+        Column("best, optimistic", lambda row: number(row["best"])),
+    ]
+    note = (
+        "Mean over runs of the return of the final evaluation, the policy at the end of the budget. Normalised: 0 is "
+        "the random policy, 1 the reference, both frozen in the environment's description. Best is the mean of each "
+        "run's best evaluation, so it is too high by construction."
+    )
+    return _sheet("scores", "Final scores", note, data, columns)
+
+
+def sample_efficiency(results: "Results") -> Sheet:
+    """Area under the curve and steps to the threshold."""
+    data = results.sample_efficiency()
+    columns = [
+        Column("area", lambda row: number(row["area"])),
+        Column("95 % interval", lambda row: interval(row, "area_low", "area_high")),
+        Column("threshold", lambda row: number(row["threshold"], ".6g")),
+        Column(
+            "reached", lambda row: f"{count(row['reached'])}/{count(row['of'])}" if _has(row["of"]) else NONE
+        ),
+        Column("median steps", lambda row: steps(row["median_steps"])),
+        Column("restricted mean steps", lambda row: steps(row["restricted_steps"])),
+        Column("budget", lambda row: steps(row["budget"])),
+    ]
+    note = (
+        "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at the "
+        "first of two consecutive evaluations at or above it; runs that do not get there, failed ones included, are "
+        "censored at the budget. The median is Kaplan and Meier's. The restricted mean counts such runs as the whole "
+        "budget, so it is a lower bound of the mean steps to the threshold."
+    )
+    return _sheet("sample_efficiency", "Sample efficiency", note, data, columns)
+
+
+def wall_clock(results: "Results") -> Sheet:
+    """Seconds, speed and memory."""
+    data = results.wall_clock()
+    parts = {"train": "train", "environment": "environment", "learning": "learning"} | {
+        "evaluation": "evaluation",
+        "setup": "set-up",
+        "cpu": "CPU",
+    }
+    columns = [
+        Column("steps/s", lambda row: number(row["steps_per_second"], "#.3g")),
+        *(
+            Column(f"{heading} s", lambda row, part=part: number(row[f"{part}_seconds"], "#.3g"))  # type: ignore[misc]
+            for part, heading in parts.items()
+        ),
+        Column("memory MiB", lambda row: number(row["peak_memory_mib"], "#.3g")),
+        Column("runs per trial", lambda row: count(row["runs_in_trial"])),
+        Column("jobs", lambda row: count(row["jobs"])),
+        Column("threads", lambda row: count(row["threads"])),
+    ]
+    if data["peak_gpu_memory_mib"].notna().any():
+        columns.insert(-3, Column("GPU MiB", lambda row: number(row["peak_gpu_memory_mib"], "#.3g")))
+    note = (
+        "Seconds are means per run; a trial that trains several runs in lockstep is shared out equally among them. "
+        "Training is environment and learning; evaluation and set-up are not part of it, nor of steps per second. "
+        "Memory is the largest of a trial's process. Jobs ran beside each other on the same machine."
+    )
+    return _sheet("wall_clock", "Wall-clock", note, data, columns)
+
+
+def failures(results: "Results") -> Sheet:
+    """Runs that are not done, those with one reason in one row."""
+    data = results.failures()
+    grouped = data.assign(reason=data["error"].map(_last_line)).groupby(
+        [*CELL, "status", "reason"], as_index=False
+    )
+    table = grouped.agg(seeds=("seed", _seeds), runs=("seed", "size"))
+    columns = (
+        *_cell_columns(data),
+        Column("status", lambda row: str(row["status"]), number=False),
+        Column("n", lambda row: str(row["runs"])),
+        Column("seeds", lambda row: str(row["seeds"]), number=False),
+        Column("reason", lambda row: str(row["reason"]), number=False),
+    )
+    note = "Runs that did not finish. None of them is part of a mean; all of them are counted beside it."
+    return Sheet("failures", "Runs that did not finish", note, columns, _cells(table, columns), data)
+
+
+def overview(results: "Results") -> Sheet:
+    """The most important columns of the others, narrow enough for a terminal."""
+    scored, efficiency, clock = results.scores(), results.sample_efficiency(), results.wall_clock()
+    keep = [*CELL, "reached", "of"]
+    data = scored.merge(efficiency[keep], on=CELL).merge(clock[[*CELL, "steps_per_second"]], on=CELL)
+    columns = [
+        Column("mean", lambda row: number(row["mean"])),
+        Column("95 % interval", lambda row: interval(row, "low", "high")),
+        Column("normalised", lambda row: number(row["normalised"], ".3f")),
+        Column(
+            "solved", lambda row: f"{count(row['reached'])}/{count(row['of'])}" if _has(row["of"]) else NONE
+        ),
+        Column("steps/s", lambda row: number(row["steps_per_second"], "#.3g")),
+    ]
+    return _sheet("overview", "Overview", "", data, columns)
+
+
+def _sheet(name: str, title: str, note: str, data: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
+    """A sheet whose rows begin with what they are about and how many runs stand behind them."""
+    counts = [Column("n", lambda row: str(row["done"])), Column("failed", lambda row: str(row["failed"]))]
+    if data["other"].any():
+        counts.append(Column("not run", lambda row: str(row["other"])))
+    every = (*_cell_columns(data), *counts, *columns)
+    return Sheet(name, title, f"n: runs that are done. {note}".strip(), every, _cells(data, every), data)
+
+
+def _cell_columns(data: pd.DataFrame) -> list[Column]:
+    """Environment, algorithm, and the device where there are several."""
+    names = CELL if data["device"].nunique() > 1 else CELL[:2]
+    return [Column(name, lambda row, name=name: str(row[name]), number=False) for name in names]  # type: ignore[misc]
+
+
+def _cells(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(column.text(row) for column in columns) for row in table.to_dict("records"))
+
+
+def _has(value: Any) -> bool:
+    return not pd.isna(value)
+
+
+def number(value: Any, form: str = "#.4g") -> str:
+    """A number with a few significant digits, whole from 1,000 on."""
+    if not _has(value):
+        return NONE
+    text = f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:{form}}".rstrip(".")
+    return text.lstrip("-") if not any(digit in "123456789" for digit in text) else text
+
+
+def interval(row: Any, low: str, high: str) -> str:
+    """Both ends of an interval, or why there is none."""
+    if row["done"] == 0:
+        return NONE
+    if row["done"] < FEWEST_RUNS:
+        return f"n < {FEWEST_RUNS}"
+    return f"{number(row[low])} to {number(row[high])}"
+
+
+def steps(value: Any) -> str:
+    """A number of steps; infinity is a threshold that is not reached."""
+    if not _has(value):
+        return NONE
+    return f"{value:,.0f}" if math.isfinite(value) else "not reached"
+
+
+def count(value: Any) -> str:
+    """A whole number."""
+    return str(int(value)) if _has(value) else NONE
+
+
+def _last_line(error: str) -> str:
+    """What a traceback says at its end."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no reason was recorded"
+
+
+def _seeds(seeds: pd.Series) -> str:
+    """Seeds in ascending order, those in a row as a range."""
+    parts: list[list[int]] = []
+    for seed in sorted(int(seed) for seed in seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1][1:] = [seed]
+        else:
+            parts.append([seed])
+    return ", ".join("–".join(map(str, part)) for part in parts)

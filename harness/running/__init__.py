@@ -1,0 +1,1 @@
+"""From a suite to stored runs: plan, executor, worker, progress, provenance."""

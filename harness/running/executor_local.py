@@ -1,0 +1,212 @@
+"""The local executor: one fresh process per trial, forked from a server that has the heavy modules loaded."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from typing import Any
+
+import psutil
+
+from harness.executor import Ended, Ending, ExecutorOptions, Job
+
+PROGRESS = "progress"
+# Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
+# for torch._dynamo, pydantic's adapters for its dataclasses.
+PRELOADED = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
+WATCH_SECONDS = 0.1  # between two looks at memory and time
+DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# pydantic's own plugins would be looked for in every trial.
+ENVIRONMENT = {**dict.fromkeys(THREADS, "1"), "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+
+
+def create(options: ExecutorOptions) -> "LocalExecutor":
+    """The executor for these options."""
+    return LocalExecutor(options)
+
+
+@dataclass
+class _Running:
+    """A job and its process."""
+
+    job: Job
+    process: Any
+    own: psutil.Process | None  # None if it had ended before it could be looked at
+    device: str
+    started: float
+    ending: Ending = "ended"
+    error: str = ""
+    look_again: float = 0.0
+    seen: dict[int, psutil.Process] = field(default_factory=dict)  # every descendant, by process id
+
+
+class LocalExecutor:
+    """Runs jobs in processes of this machine; each in its own session, watched for time and memory."""
+
+    def __init__(self, options: ExecutorOptions) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._jobs = options.jobs or cores
+        self._gpu_share = options.gpu_share
+        self._running: dict[str, _Running] = {}
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(PRELOADED))
+        self._start_server()
+
+    def _start_server(self) -> None:
+        """Start the fork server with one thread per library."""
+        from multiprocessing import forkserver
+
+        before = {name: os.environ.get(name) for name in ENVIRONMENT}
+        os.environ.update(ENVIRONMENT)
+        try:
+            forkserver.ensure_running()
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+    @property
+    def jobs(self) -> int:
+        """How many one-core jobs can run at the same time."""
+        return self._jobs
+
+    def start(self, job: Job) -> bool:
+        """Start a job if enough of its cores and, on cuda, a share of a GPU are free."""
+        used = sum(min(running.job.cpus, self._jobs) for running in self._running.values())
+        if used + min(job.cpus, self._jobs) > self._jobs:
+            return False
+        device = self._place(job)
+        if device is None:
+            return False
+        process = self._context.Process(target=_work, args=(str(job.folder), device), daemon=False)
+        process.start()
+        self._running[job.id] = _Running(job, process, _process(process.pid or 0), device, time.monotonic())
+        return True
+
+    def _place(self, job: Job) -> str | None:
+        """The device for a job: of the GPUs with a share free, the least used; None if there is none."""
+        if job.device != "cuda":
+            return job.device
+        import torch
+
+        used = {f"cuda:{i}": 0 for i in range(torch.cuda.device_count())}
+        for running in self._running.values():
+            if running.device in used:
+                used[running.device] += 1
+        device = min(used, key=lambda name: used[name], default=None)
+        free = device is not None and (used[device] + 1) * self._gpu_share <= 1 + 1e-9
+        return device if free else None
+
+    def wait(self, seconds: float) -> Sequence[Ended]:
+        """Jobs that have ended within ``seconds``; those over a limit are stopped first."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for running in self._running.values():
+                self._watch(running)
+            sentinels = [running.process.sentinel for running in self._running.values()]
+            pause = min(WATCH_SECONDS, max(0.0, deadline - time.monotonic()))
+            ready = connection.wait(sentinels, pause)
+            if ready or time.monotonic() >= deadline:
+                return [self._reap(r) for r in list(self._running.values()) if r.process.sentinel in ready]
+
+    def _watch(self, running: _Running) -> None:
+        """Note a job's descendants; stop it if it is over time or memory."""
+        memory = 0
+        if running.own is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
+                running.look_again = time.monotonic() + DESCENDANTS_SECONDS
+                running.seen |= {process.pid: process for process in running.own.children(recursive=True)}
+            memory = running.own.memory_info().rss
+        for process in running.seen.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                memory += process.memory_info().rss
+        limit = running.job.seconds
+        if limit is not None and time.monotonic() - running.started > limit:
+            self._stop(running, "timeout", f"stopped after its time limit of {limit:g} s")
+        elif memory > running.job.memory_gib * 2**30:
+            self._stop(
+                running, "crashed", f"out of memory: stopped over its limit of {running.job.memory_gib:g} GiB"
+            )
+
+    def _stop(self, running: _Running, ending: Ending, error: str) -> None:
+        running.ending, running.error = ending, error
+        self._kill(running)
+
+    def _kill(self, running: _Running) -> None:
+        """Kill a job's process, its process group and every descendant seen."""
+        pid = running.process.pid
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        for process in running.seen.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()  # compares creation times, so a process that took over the number is spared
+
+    def _reap(self, running: _Running) -> Ended:
+        """Collect a finished process and end what it left behind."""
+        running.process.join()
+        code = running.process.exitcode
+        self._kill_left_behind(running)
+        del self._running[running.job.id]
+        ending, error = running.ending, running.error
+        if ending == "ended" and code != 0:
+            ending, error = "crashed", f"its process ended with exit code {code}"
+            if code < 0:
+                error = f"its process was killed by {_signal_name(-code)}"
+        running.process.close()
+        return Ended(running.job.id, ending, error, time.monotonic() - running.started)
+
+    def _kill_left_behind(self, running: _Running) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        for process in running.seen.values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def progress(self) -> Mapping[str, int]:
+        """Steps taken by every running job, as of its last heartbeat."""
+        steps = {}
+        for running in self._running.values():
+            with contextlib.suppress(OSError):
+                steps[running.job.id] = int.from_bytes(
+                    (running.job.folder / PROGRESS).read_bytes()[:8], "little"
+                )
+        return steps
+
+    def close(self) -> None:
+        """Kill every running job."""
+        for running in self._running.values():
+            self._kill(running)
+        for running in list(self._running.values()):
+            self._reap(running)
+
+
+def _work(folder: str, device: str) -> None:
+    """Runs in the job's process; the server that forked it has imported the worker already."""
+    from harness.running.worker import main
+
+    main(folder, device)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

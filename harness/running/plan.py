@@ -1,0 +1,197 @@
+"""From a suite to the runs it asks for: every cell resolved, checked and keyed before anything runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.discovery.compatibility import incompatibility
+from harness.discovery.describe import (
+    ConfigDescription,
+    ConfigRequest,
+    EnvironmentDescription,
+    describe_targets,
+)
+from harness.discovery.registry import Entry, Registry
+from harness.discovery.selection import Selection, parse_selection
+from harness.errors import UsageError
+from harness.running.keys import run_key, task_hash
+from harness.running.suite import Suite, TaskSettings
+from harness.specs import AlgorithmSpec, EnvironmentSpec, as_json
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An algorithm with its configuration settled.
+
+    Attributes:
+        entry: the algorithm and its plugin.
+        label: its full id, preset and overrides.
+        config: every field of its ``Config``, as JSON values.
+    """
+
+    entry: Entry[AlgorithmSpec]
+    label: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One contestant on one environment and device: the runs that differ only in seed.
+
+    Attributes:
+        keys: the run's key for every seed.
+        reason: why nothing runs here; empty if it does.
+    """
+
+    contestant: Contestant
+    environment: Entry[EnvironmentSpec]
+    device: str
+    task: TaskSettings
+    task_hash: str
+    keys: Mapping[int, str]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a suite, in the order of the suite."""
+
+    suite: Suite
+    cells: tuple[Cell, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many runs the compatible cells ask for."""
+        return sum(len(cell.keys) for cell in self.cells if not cell.reason)
+
+
+def make_plan(
+    suite: Suite,
+    registry: Registry,
+    algorithms: Sequence[str] = (),
+    environments: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    devices: Sequence[str] = (),
+) -> Plan:
+    """Expand a suite; what is given replaces what the suite says.
+
+    Raises:
+        UsageError: something named does not exist, a configuration is wrong, or no algorithm is named.
+        MissingPlugin: something named needs a plugin or a distribution that is not installed.
+    """
+    selections = [parse_selection(text) for text in (algorithms or suite.algorithms)]
+    if not selections:
+        raise UsageError(f"suite {suite.name!r} names no algorithms; choose some with -a ALGORITHM")
+    chosen = _chosen_environments(suite, registry, environments)
+    entries = [registry.resolve("algorithm", selection.id) for selection in selections]
+    for entry in entries:
+        registry.check_requirements(entry)
+    for environment in chosen.values():
+        registry.check_requirements(environment)
+    described = describe_targets(
+        [_config_request(entry, selection) for entry, selection in zip(entries, selections, strict=True)],
+        {name: entry.spec for name, entry in chosen.items()},
+    )
+    spaces = {answer.id: answer for answer in described.environments}
+    _refuse_errors(described.configs, described.environments)
+    contestants = [
+        Contestant(entry, entry.id + selection.variant, description.config or {})
+        for entry, selection, description in zip(entries, selections, described.configs, strict=True)
+    ]
+    cells = [
+        _cell(
+            suite, contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds
+        )
+        for name, entry in chosen.items()
+        for contestant in contestants
+        for device in (devices or suite.devices)
+    ]
+    return Plan(suite, tuple(cells))
+
+
+def _chosen_environments(
+    suite: Suite, registry: Registry, names: Sequence[str]
+) -> dict[str, Entry[EnvironmentSpec]]:
+    """Environments of the suite by the name it uses; ``names`` keeps only those."""
+    for name in names:
+        if name not in suite.environments:
+            raise UsageError(
+                f"suite {suite.name!r} has no environment {name!r}; it has {', '.join(suite.environments)}"
+            )
+    return {name: registry.resolve("environment", name) for name in (names or suite.environments)}
+
+
+def _config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigRequest:
+    layers: list[Mapping[str, Any]] = []
+    if selection.preset is not None:
+        if selection.preset not in entry.spec.presets:
+            known = ", ".join(entry.spec.presets) or "none"
+            raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
+        layers.append(entry.spec.presets[selection.preset])
+    return ConfigRequest(entry.id + selection.variant, entry.spec.target, (*layers, selection.overrides))
+
+
+def _refuse_errors(
+    configs: Sequence[ConfigDescription], environments: Sequence[EnvironmentDescription]
+) -> None:
+    errors = [f"  {answer.id}: {answer.error}" for answer in configs if answer.error]
+    errors += [f"  {answer.id}: {answer.error}" for answer in environments if answer.error]
+    if errors:
+        raise UsageError("\n".join(["the suite cannot run:", *errors]))
+
+
+def _cell(
+    suite: Suite,
+    contestant: Contestant,
+    environment: Entry[EnvironmentSpec],
+    spaces: EnvironmentDescription,
+    task: TaskSettings,
+    device: str,
+    seeds: Sequence[int],
+) -> Cell:
+    algorithm = contestant.entry.spec
+    reason = incompatibility(algorithm, spaces.observation_space, spaces.action_space, device)
+    if not reason and device == "cuda" and not _cuda_devices():
+        reason = "no CUDA device on this machine"
+    task_id = task_hash(as_json(environment.spec), task.steps, task.points, task.episodes)
+    keys = {
+        seed: run_key(contestant.entry.id, algorithm.version, contestant.config, task_id, seed, device)
+        for seed in seeds
+    }
+    return Cell(contestant, environment, device, task, task_id, keys, reason or "")
+
+
+def _cuda_devices() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """One call of ``train``: a cell and those of its seeds that are trained in it."""
+
+    cell: Cell
+    seeds: tuple[int, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the runs, in the order of the seeds."""
+        return tuple(self.cell.keys[seed] for seed in self.seeds)
+
+    def __str__(self) -> str:
+        """What a person reads: algorithm, environment, seeds, device if it matters."""
+        seeds = ",".join(map(str, self.seeds)) if len(self.seeds) < 4 else f"{len(self.seeds)} seeds"
+        device = "" if self.cell.device == "cpu" else f" on {self.cell.device}"
+        name = self.cell.environment.spec.name
+        return (
+            f"{self.cell.contestant.label} / {name} / {'seed ' if len(self.seeds) < 4 else ''}{seeds}{device}"
+        )
+
+
+def trials(cell: Cell, seeds: Sequence[int]) -> Iterator[TrialPlan]:
+    """The trials that train these seeds of a cell: one in lockstep, else one per seed."""
+    if cell.contestant.entry.spec.lockstep:
+        yield TrialPlan(cell, tuple(seeds))
+    else:
+        yield from (TrialPlan(cell, (seed,)) for seed in seeds)

@@ -1,0 +1,251 @@
+"""Running a plan: skip what is complete, keep the executor busy, commit every run with exactly one status."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.discovery.registry import Registry
+from harness.executor import Ended, Executor, Job
+from harness.running.manifest import Session, job_description, manifest, now, run_row, skipped_row
+from harness.running.plan import Cell, Plan, TrialPlan, trials
+from harness.running.progress import Progress
+from harness.storage.store import Claim, Store
+
+POLL_SECONDS = 0.5
+LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
+JOB, OUTCOME, LOG = "job.json", "outcome.json", "log.txt"
+
+
+@dataclass
+class Tally:
+    """What became of the runs of a session.
+
+    Attributes:
+        complete: runs found complete.
+        statuses: how many runs of this session ended in each status.
+        problems: what observers of the session did wrong.
+    """
+
+    complete: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def unfinished(self) -> int:
+        """Runs that ended without a result."""
+        return sum(count for status, count in self.statuses.items() if status not in ("done", "skipped"))
+
+
+@dataclass
+class _InFlight:
+    trial: TrialPlan
+    folder: Path
+    claims: list[Claim]
+    started_at: str
+
+
+class Runner:
+    """Runs plans into a store.
+
+    Args:
+        store: receives the runs.
+        executor: where trials run.
+        registry: whose observers are told about finished runs.
+        session: what the runs of this call share.
+        progress: the display.
+        seconds: wall-clock limit of a trial, or None.
+        memory_gib: memory limit of a trial.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        registry: Registry,
+        session: Session,
+        progress: Progress,
+        seconds: float | None,
+        memory_gib: float,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._registry = registry
+        self._session = session
+        self._progress = progress
+        self._seconds = seconds
+        self._memory_gib = memory_gib
+        self._in_flight: dict[str, _InFlight] = {}
+        self._elsewhere: list[TrialPlan] = []
+        self._started = 0
+        self._tally = Tally()
+
+    def run(self, plan: Plan, force: bool = False) -> Tally:
+        """Run what is not complete.
+
+        Args:
+            plan: what is asked for.
+            force: run complete runs again, too.
+
+        Raises:
+            KeyboardInterrupt: trials in flight were stopped and recorded as interrupted.
+            StoreError: results can no longer be written; trials in flight were stopped.
+        """
+        queue = deque(self._pending(plan, force))
+        with ExitStack() as stack:
+            stack.callback(self._executor.close)
+            staging = stack.enter_context(self._store.staging())
+            try:
+                while queue or self._in_flight or self._elsewhere:
+                    self._fill(queue, staging, force)
+                    for ended in self._executor.wait(POLL_SECONDS):
+                        self._finish(ended.id, ended)
+                    self._progress.advanced(self._executor.progress())
+                    self._look_elsewhere(queue)
+            except KeyboardInterrupt:
+                self._executor.close()
+                for job in list(self._in_flight):
+                    self._finish(job, None)
+                raise
+            finally:
+                for flight in self._in_flight.values():
+                    _release(flight.claims)
+        return self._tally
+
+    def _pending(self, plan: Plan, force: bool) -> list[TrialPlan]:
+        """Trials to run, the longest first so that none is left alone at the end."""
+        pending: list[TrialPlan] = []
+        for cell in plan.cells:
+            if cell.reason:
+                self._skip(cell)
+                continue
+            missing = [seed for seed, key in cell.keys.items() if force or not self._store.is_done(key)]
+            self._tally.complete += len(cell.keys) - len(missing)
+            if missing:
+                pending += trials(cell, missing)
+        return sorted(pending, key=lambda trial: -trial.cell.task.steps * len(trial.seeds))
+
+    def _skip(self, cell: Cell) -> None:
+        """Record why a cell has no runs."""
+        for seed, key in cell.keys.items():
+            stored = self._store.read(key) or {}
+            row = skipped_row(self._session, cell, seed)
+            if stored.get("run", {}).get("error") != cell.reason:
+                with self._store.staging() as folder:
+                    place = folder / key
+                    place.mkdir()
+                    self._store.commit(place, row, manifest(self._session, TrialPlan(cell, (seed,)), {}))
+            self._count("skipped")
+
+    def _fill(self, queue: deque[TrialPlan], staging: Path, force: bool) -> None:
+        """Start trials until the executor is full."""
+        while queue:
+            trial, claims = self._claimed(queue[0], force)
+            if trial is None:
+                queue.popleft()
+                continue
+            job = self._job(trial, staging)
+            if not self._executor.start(job):
+                _release(claims)
+                return
+            queue.popleft()
+            self._in_flight[job.id] = _InFlight(trial, job.folder, claims, now())
+            self._progress.started(job.id, trial)
+
+    def _claimed(self, trial: TrialPlan, force: bool) -> tuple[TrialPlan | None, list[Claim]]:
+        """The seeds of a trial that are ours to run, with the claims on them.
+
+        Seeds that another session is running are put aside; those it completed meanwhile are counted.
+        """
+        mine: dict[int, Claim] = {}
+        busy: list[int] = []
+        for seed, key in zip(trial.seeds, trial.keys, strict=True):
+            claim = self._store.claim(key)
+            if claim is None:
+                busy.append(seed)
+            elif not force and self._store.is_done(key):
+                claim.release()
+                self._tally.complete += 1
+            else:
+                mine[seed] = claim
+        if busy:
+            self._elsewhere.append(TrialPlan(trial.cell, tuple(busy)))
+        return (TrialPlan(trial.cell, tuple(mine)) if mine else None), list(mine.values())
+
+    def _job(self, trial: TrialPlan, staging: Path) -> Job:
+        self._started += 1
+        folder = staging / f"{self._started:06d}"
+        folder.mkdir(exist_ok=True)
+        (folder / JOB).write_text(json.dumps(job_description(trial)), encoding="utf-8")
+        spec = trial.cell.contestant.entry.spec
+        return Job(folder.name, folder, trial.cell.device, spec.cpus, self._seconds, self._memory_gib)
+
+    def _finish(self, job: str, ended: Ended | None) -> None:
+        """Commit the runs of a trial; ``ended`` is None if it was interrupted."""
+        flight = self._in_flight.pop(job)
+        outcome = outcome_in(flight.folder)
+        statuses: dict[int, str] = {}
+        errors: dict[int, str] = {}
+        facts = manifest(self._session, flight.trial, outcome)
+        try:
+            for seed, key in zip(flight.trial.seeds, flight.trial.keys, strict=True):
+                row = run_row(self._session, flight.trial, seed, flight.started_at, ended, outcome)
+                folder = flight.folder / key
+                folder.mkdir(exist_ok=True)
+                _keep_log(flight.folder / LOG, folder)
+                self._store.commit(folder, row, facts)
+                statuses[seed], errors[seed] = row["status"], row["error"]
+                self._count(row["status"])
+                self._tally.problems += self._registry.run_finished(row)
+        finally:
+            _release(flight.claims)
+        self._progress.finished(job, flight.trial, statuses, errors)
+
+    def _look_elsewhere(self, queue: deque[TrialPlan]) -> None:
+        """Count what other sessions finished, and take over what they gave up."""
+        waiting, self._elsewhere = self._elsewhere, []
+        for trial in waiting:
+            for seed, key in zip(trial.seeds, trial.keys, strict=True):
+                claim = self._store.claim(key)
+                if claim is None:
+                    self._elsewhere.append(TrialPlan(trial.cell, (seed,)))
+                    continue
+                claim.release()
+                run = (self._store.read(key) or {}).get("run", {})
+                if run.get("finished_at", "") >= self._session.started_at and run["status"] != "interrupted":
+                    self._count(run["status"])
+                else:
+                    queue.append(TrialPlan(trial.cell, (seed,)))
+        if self._elsewhere and not self._in_flight:
+            time.sleep(POLL_SECONDS)
+
+    def _count(self, status: str) -> None:
+        self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
+
+
+def outcome_in(folder: Path) -> Mapping[str, Any]:
+    """What the worker left behind; empty if it left nothing that can be read."""
+    try:
+        outcome = json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return outcome if isinstance(outcome, dict) else {}
+
+
+def _keep_log(log: Path, folder: Path) -> None:
+    """Keep the end of what a worker printed, if it printed anything."""
+    try:
+        content = log.read_bytes()
+    except OSError:
+        return
+    if content:
+        (folder / LOG).write_bytes(content[-LOG_BYTES:])
+
+
+def _release(claims: Iterable[Claim]) -> None:
+    for claim in claims:
+        claim.release()

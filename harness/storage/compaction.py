@@ -1,0 +1,63 @@
+"""Folding finished runs into one file per table, so that thousands of them load fast."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harness.storage.results_files import Stored, read
+from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, TABLES
+from harness.storage.store import Store, StoreError, flush
+
+
+def compact(store: Store) -> int:
+    """Fold every run that is done into ``compact/`` and remove its folder; returns how many were folded.
+
+    A kill at any moment loses nothing: tables grow before the list of runs does, rows of runs that are not listed
+    are not read, and a folder goes only once its run is listed.
+
+    Raises:
+        StoreError: another session is compacting, or the disk is full.
+    """
+    claim = store.claim(COMPACT_FOLDER)
+    if claim is None:
+        raise StoreError(f"{store.folder}: another session is compacting it")
+    try:
+        stored = read(store.folder)
+        done = [key for key, run in stored.runs.items() if run["status"] == "done"]
+        folders = [store.folder / key for key in done if (store.folder / key).is_dir()]
+        if folders:
+            with store.staging() as staging:
+                _write(stored, done, staging, store.folder / COMPACT_FOLDER)
+        for folder in folders:
+            store.discard(folder)
+        return len(folders)
+    except OSError as error:
+        raise StoreError(f"{store.folder / COMPACT_FOLDER}: cannot be written: {error}") from error
+    finally:
+        claim.release()
+
+
+def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:
+    """Write the four files beside their place and rename them into it, the list of runs last."""
+    keys = pa.array(done, pa.string())
+    tables = {}
+    for name, schema in TABLES.items():
+        pieces = [piece.cast(schema) for piece in stored.tables[name]]
+        table = pa.concat_tables(pieces) if pieces else schema.empty_table()
+        tables[name] = table.filter(pc.is_in(table["key"], keys))
+    rows = [{**stored.runs[key], "manifest": _text(stored.manifests[key])} for key in done]
+    tables["runs"] = pa.Table.from_pylist(rows, COMPACT_RUNS)
+    place.mkdir(exist_ok=True)
+    for name, table in tables.items():
+        path = staging / f"{name}.parquet"
+        pq.write_table(table, path, compression="zstd")
+        flush(path)
+        path.replace(place / path.name)
+    flush(place)
+
+
+def _text(manifest: object) -> str:
+    return manifest if isinstance(manifest, str) else json.dumps(manifest)

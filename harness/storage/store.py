@@ -1,0 +1,216 @@
+"""The results folder of a suite: one folder per run, committed whole or not at all.
+
+A run is written beside its place, flushed to disk and renamed, so that a kill at any moment leaves either the
+old state or the new one. Two sessions on one folder cooperate through locks on run keys, which the operating
+system drops when their holder dies.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT
+
+KEY = re.compile(r"[0-9a-f]{20}")
+STAGING = ".staging"
+LOCKS = ".locks"
+
+
+class StoreError(HarnessError):
+    """A results folder that cannot be used; the message names the path and the reason."""
+
+
+class Claim:
+    """The right to run a key, held until released or until this process ends."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the key back."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+class Store:
+    """Reads and writes ``results/<suite>``.
+
+    Args:
+        folder: of the suite; made if missing.
+
+    Raises:
+        StoreError: it cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._compacted_keys: frozenset[str] = frozenset()
+        self._compacted_at = 0
+        try:
+            for part in (folder, folder / STAGING, folder / LOCKS):
+                part.mkdir(parents=True, exist_ok=True)
+            probe = folder / STAGING / f"probe-{uuid.uuid4().hex}"
+            probe.write_bytes(b"x")
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(f"{folder}: results cannot be written there: {error}") from error
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The stored ``run.json`` of a key, or None if there is none that can be read."""
+        try:
+            content = json.loads((self.folder / key / RUN_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return None
+        return content if isinstance(content, dict) and content.get("schema") == RUN_FORMAT else None
+
+    def is_done(self, key: str) -> bool:
+        """Whether a run of this key is complete, with every file as it was committed."""
+        content = self.read(key)
+        if content is None or not isinstance(content.get("run"), dict):
+            return key in self._compacted()
+        if content["run"].get("status") != "done":
+            return False
+        files = content.get("manifest", {}).get("files", {})
+        return all(_checksum(self.folder / key / name) == expected for name, expected in files.items())
+
+    def _compacted(self) -> frozenset[str]:
+        """Keys of the runs in the compacted tables, read again only when their file has changed."""
+        path = self.folder / COMPACT_FOLDER / "runs.parquet"
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            return frozenset()
+        if self._compacted_at != changed:
+            from harness.storage.results_files import read_compact_keys
+
+            self._compacted_keys, self._compacted_at = read_compact_keys(path.parent), changed
+        return self._compacted_keys
+
+    def claim(self, key: str) -> Claim | None:
+        """The right to run a key, or None while another process holds it."""
+        path = self.folder / LOCKS / key
+        while True:
+            descriptor = _lock(path)
+            if descriptor is None:
+                return None
+            # A holder that released between open and lock took the file's name away: then it locks nothing.
+            with contextlib.suppress(FileNotFoundError):
+                if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                    return Claim(path, descriptor)
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A private folder inside the store, removed at the end."""
+        path = (self.folder / STAGING / uuid.uuid4().hex).absolute()
+        lock = _lock(path.with_suffix(".lock"))
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            _remove(path)
+            path.with_suffix(".lock").unlink(missing_ok=True)
+            if lock is not None:
+                os.close(lock)
+
+    def clear_abandoned(self) -> None:
+        """Remove what killed sessions left behind, and end processes that still work there."""
+        for path in (self.folder / STAGING).glob("*.lock"):
+            if (lock := _lock(path)) is not None:
+                _end_processes_in(path.with_suffix(""))
+                _remove(path.with_suffix(""))
+                path.unlink(missing_ok=True)
+                os.close(lock)
+        for path in (self.folder / STAGING).glob("old-*"):
+            _remove(path)
+
+    def commit(self, folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+        """Make a staged folder the result of its run: write ``run.json``, flush, rename into place.
+
+        Raises:
+            StoreError: the disk is full or the folder cannot be written; what was there before stays.
+        """
+        key = run["key"]
+        if KEY.fullmatch(key) is None:
+            raise ValueError(f"not a run key: {key!r}")
+        try:
+            files = {path.name: _checksum(path) for path in sorted(folder.iterdir()) if path.name != RUN_FILE}
+            content = {"schema": RUN_FORMAT, "run": dict(run), "manifest": {**manifest, "files": files}}
+            (folder / RUN_FILE).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+            for path in (*folder.iterdir(), folder):
+                flush(path)
+            self._swap(folder, self.folder / key)
+            flush(self.folder)
+        except OSError as error:
+            raise StoreError(f"{self.folder / key}: the run could not be stored: {error}") from error
+
+    def _swap(self, folder: Path, place: Path) -> None:
+        """Rename a folder into its place, moving away an earlier attempt."""
+        if not place.exists():
+            folder.rename(place)
+            return
+        old = self.folder / STAGING / f"old-{uuid.uuid4().hex}"
+        place.rename(old)
+        folder.rename(place)
+        _remove(old)
+
+    def discard(self, folder: Path) -> None:
+        """Remove the folder of a run: it is gone at once, or still whole."""
+        old = self.folder / STAGING / f"old-{uuid.uuid4().hex}"
+        folder.rename(old)
+        _remove(old)
+
+
+def _lock(path: Path) -> int | None:
+    """The descriptor of a lock on a file, made if missing; None while another process holds it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _end_processes_in(folder: Path) -> None:
+    """Kill processes whose working folder lies inside: orphans of trials whose harness was killed."""
+    import psutil
+
+    inside = str(folder.resolve()) + os.sep
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.cwd().startswith(inside):
+                process.kill()
+
+
+def _checksum(path: Path) -> str:
+    """SHA-256 of a file; empty if it cannot be read, which equals no checksum."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,0 @@
-"""Importing this registers the toy environments: what ``imports`` of their descriptions needs, in every process."""
-
-from harness.toy_environments import register
-
-register()
