@@ -19,13 +19,14 @@ def compact(store: Store) -> int:
     are not read, and a folder goes only once its run is listed.
 
     Raises:
-        StoreError: another session is compacting, or the disk is full.
+        StoreError: another session is compacting, what was compacted before is damaged, or the disk is full.
     """
     claim = store.claim(COMPACT_FOLDER)
     if claim is None:
         raise StoreError(f"{store.folder}: another session is compacting it")
     try:
         stored = read(store.folder)
+        _refuse_damage(stored, store.folder / COMPACT_FOLDER)
         done = [key for key, run in stored.runs.items() if run["status"] == "done"]
         folders = [store.folder / key for key in done if (store.folder / key).is_dir()]
         if folders:
@@ -38,6 +39,19 @@ def compact(store: Store) -> int:
         raise StoreError(f"{store.folder / COMPACT_FOLDER}: cannot be written: {error}") from error
     finally:
         claim.release()
+
+
+def _refuse_damage(stored: Stored, place: Path) -> None:
+    """Writing anew beside compacted runs that cannot be read would erase them.
+
+    Raises:
+        StoreError: a file in ``place`` cannot be used.
+    """
+    for problem in stored.problems:
+        if Path(problem.path).is_relative_to(place):
+            raise StoreError(
+                f"{problem.path}: {problem.message}; nothing was compacted, because the runs in it would be lost"
+            )
 
 
 def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:

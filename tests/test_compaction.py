@@ -1,0 +1,31 @@
+"""Compaction: nothing that was stored is ever lost by it."""
+
+import pytest
+from support_results import Run, write_compact, write_run, write_runs
+
+import harness
+from harness.storage.compaction import compact
+from harness.storage.schema_tables import TABLES
+from harness.storage.store import Store, StoreError
+
+
+@pytest.mark.parametrize("name", ["runs", *TABLES])
+def test_nothing_is_compacted_beside_a_damaged_compacted_table(tmp_path, name):
+    write_compact(tmp_path, [Run(seed=0)])
+    folder = write_run(tmp_path, Run(seed=1))
+    damaged = tmp_path / "compact" / f"{name}.parquet"
+    damaged.write_bytes(b"PAR1 and then nothing")
+    before = {path: path.read_bytes() for path in (tmp_path / "compact").iterdir()}
+    with pytest.raises(StoreError, match=f"compact/{name}.parquet"):
+        compact(Store(tmp_path))
+    assert {path: path.read_bytes() for path in (tmp_path / "compact").iterdir()} == before
+    assert folder.is_dir()
+
+
+def test_a_damaged_folder_stays_and_the_others_are_compacted(tmp_path):
+    write_runs(tmp_path, [Run(seed=0), Run(seed=1)])
+    damaged = tmp_path / Run(seed=1).key
+    (damaged / "episodes.parquet").write_bytes(b"PAR1 and then nothing")
+    assert compact(Store(tmp_path)) == 1
+    assert damaged.is_dir()
+    assert list(harness.load(tmp_path).runs["seed"]) == [0]
