@@ -1,9 +1,13 @@
 """Compaction: nothing that was stored is ever lost by it."""
 
+import json
+import shutil
+
 import pytest
 from support_results import Run, write_compact, write_run, write_runs
 
 import harness
+from harness.storage import compaction
 from harness.storage.compaction import compact
 from harness.storage.schema_tables import TABLES
 from harness.storage.store import Store, StoreError
@@ -29,3 +33,31 @@ def test_a_damaged_folder_stays_and_the_others_are_compacted(tmp_path):
     assert compact(Store(tmp_path)) == 1
     assert damaged.is_dir()
     assert list(harness.load(tmp_path).runs["seed"]) == [0]
+
+
+def test_the_folder_of_a_run_that_another_session_is_at_work_on_stays(tmp_path):
+    folders = [write_run(tmp_path, Run(seed=seed)) for seed in range(2)]
+    store = Store(tmp_path)
+    claim = store.claim(folders[0].name)
+    assert compact(store) == 1
+    assert [folder.is_dir() for folder in folders] == [True, False]
+    claim.release()
+    assert compact(store) == 1
+    assert list(harness.load(tmp_path).runs["seed"]) == [0, 1]
+
+
+def test_a_result_that_was_stored_anew_while_compacting_stays(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, Run(seed=0))
+    store, write = Store(tmp_path), compaction._write
+
+    def write_slowly(*arguments):
+        write(*arguments)
+        row = {**Run(seed=0).row, "machine": "another session's"}
+        with store.staging() as staging:
+            shutil.copytree(folder, staging / folder.name)
+            store.commit(staging / folder.name, row, {})
+
+    monkeypatch.setattr(compaction, "_write", write_slowly)
+    assert compact(store) == 0
+    assert json.loads((folder / "run.json").read_text())["run"]["machine"] == "another session's"
+    assert list(harness.load(tmp_path).runs["machine"]) == ["another session's"]

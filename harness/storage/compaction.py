@@ -8,12 +8,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.storage.results_files import Stored, read
-from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, TABLES
+from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, RUN_FILE, TABLES
 from harness.storage.store import Store, StoreError, flush
 
 
 def compact(store: Store) -> int:
-    """Fold every run that is done into ``compact/`` and remove its folder; returns how many were folded.
+    """Fold every run that is done into ``compact/`` and remove its folder; returns how many were removed.
+
+    The folder of a run that another session is at work on stays, and so does one whose result is newer than what was
+    folded: it counts more than the compacted copy.
 
     A kill at any moment loses nothing: tables grow before the list of runs does, rows of runs that are not listed
     are not read, and a folder goes only once its run is listed.
@@ -25,18 +28,44 @@ def compact(store: Store) -> int:
     if claim is None:
         raise StoreError(f"{store.folder}: another session is compacting it")
     try:
+        seen = {path.parent.name: _version(path) for path in store.folder.glob(f"*/{RUN_FILE}")}
         stored = read(store.folder)
         _refuse_damage(stored, store.folder / COMPACT_FOLDER)
         done = [key for key, run in stored.runs.items() if run["status"] == "done"]
-        folders = [store.folder / key for key in done if (store.folder / key).is_dir()]
-        if folders:
+        damaged = {problem.key for problem in stored.problems}
+        fresh = [key for key in done if key in seen and key not in damaged]
+        if fresh:
             with store.staging() as staging:
                 _write(stored, done, staging, store.folder / COMPACT_FOLDER)
-        for folder in folders:
-            store.discard(folder)
-        return len(folders)
+        return sum(_discard(store, key, seen[key]) for key in fresh)
     except OSError as error:
         raise StoreError(f"{store.folder / COMPACT_FOLDER}: cannot be written: {error}") from error
+    finally:
+        claim.release()
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What changes whenever another file takes this place; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _discard(store: Store, key: str, version: tuple[int, int] | None) -> bool:
+    """Remove a run's folder if it still holds what was read, under the claim that whoever replaces it needs.
+
+    Claims are taken one by one, because each holds a file open and runs come in thousands.
+    """
+    claim = store.claim(key)
+    if claim is None:
+        return False
+    try:
+        unchanged = version is not None and _version(store.folder / key / RUN_FILE) == version
+        if unchanged:
+            store.discard(store.folder / key)
+        return unchanged
     finally:
         claim.release()
 
