@@ -278,6 +278,19 @@ def test_a_failed_run_needs_no_tables(tmp_path):
     assert only(results.runs)["status"] == "failed"
 
 
+@pytest.mark.parametrize("damage", [truncate, lambda p: (p / "evaluations.parquet").unlink()])
+def test_a_run_that_is_not_done_is_counted_though_a_table_of_it_is_damaged(tmp_path, damage):
+    place = write_run(tmp_path, Run(status="timeout", error="stopped after 600 seconds"))
+    damage(place)
+    results = harness.load(tmp_path)
+    assert only(results.scores())["failed"] == 1
+    assert only(results.failures())["status"] == "timeout"
+    assert results.evaluations.empty
+    assert not results.episodes.empty
+    (problem,) = results.problems
+    assert problem.path == str(place / "evaluations.parquet")
+
+
 def test_an_unreadable_manifest_of_a_stranger_is_empty(tmp_path):
     run = Run()
     write_compact(tmp_path, [run])

@@ -32,7 +32,8 @@ def load(path: str | Path) -> "Results":
         path: ``results/<suite>``, or a folder of several such folders.
 
     Returns:
-        The tables. A run whose files are broken is missing from all of them, and listed in ``problems``.
+        The tables. A run whose files are broken is missing from all of them, or, if it is not done, from those
+        that are broken; either is listed in ``problems``.
 
     Raises:
         UsageError: there is no such folder.

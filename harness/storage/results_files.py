@@ -34,7 +34,8 @@ class Problem(NamedTuple):
 
     Attributes:
         path: of the file or folder.
-        key: of the run that is therefore missing from the tables; "" where it is not known.
+        key: of the run that is therefore missing from the tables, or, if it is not done, from this one only; ""
+            where it is not known.
         message: what is wrong.
     """
 
@@ -118,7 +119,15 @@ def _read_run(folder: Path, stored: Stored) -> bool:
         raise _UnusableError(path, str(error)) from None
     if run["key"] in stored.runs:
         return True
-    tables = {name: _run_table(folder, name, run, manifest) for name in TABLES}
+    tables = {}
+    for name in TABLES:
+        try:
+            tables[name] = _run_table(folder, name, run, manifest)
+        except _UnusableError as reason:
+            if run["status"] == "done":
+                raise
+            # Without its row, a run that failed would count for nothing.
+            stored.problems.append(Problem(str(reason.path), run["key"], str(reason)))
     stored.runs[run["key"]], stored.manifests[run["key"]] = run, manifest
     for name, table in tables.items():
         if table is not None:
