@@ -291,6 +291,13 @@ def test_a_run_that_is_not_done_is_counted_though_a_table_of_it_is_damaged(tmp_p
     assert problem.path == str(place / "evaluations.parquet")
 
 
+def test_an_error_text_that_is_no_unicode_is_made_readable(tmp_path):
+    write_run(tmp_path, Run(status="failed", error="no file caf\udce9.txt", scores=()))
+    results = harness.load(tmp_path)
+    assert not results.problems
+    assert only(results.failures())["error"] == "no file caf?.txt"
+
+
 def test_an_unreadable_manifest_of_a_stranger_is_empty(tmp_path):
     run = Run()
     write_compact(tmp_path, [run])

@@ -161,7 +161,8 @@ def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
         value = run.get(name)
         if not (type(value) in kinds or (value is None and nullable)):
             raise ValueError(f"run.{name}: expected {kinds[-1].__name__}, found {value!r:.80}")
-        row[name] = value
+        # JSON can spell halves of characters, as of file names in error texts, that no table can hold.
+        row[name] = value.encode(errors="replace").decode() if isinstance(value, str) else value
     if row["status"] not in STATUSES:
         raise ValueError(f"run.status: {row['status']!r:.80} is none of {', '.join(STATUSES)}")
     for name, largest in _LARGEST.items():
