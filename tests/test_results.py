@@ -417,10 +417,13 @@ def test_a_missing_reference_leaves_the_normalised_score_empty_and_the_others_al
     assert row["mean"] == 20.0
 
 
-def test_each_run_is_normalised_by_the_references_it_was_stored_with(tmp_path):
-    old, new = sarsa(0, 0, 10, 50, reference_score=122.0), sarsa(1, 0, 10, 50, reference_score=222.0)
-    row = only(harness.load(write_runs(tmp_path, [old, new])).scores())
-    assert row["normalised"] == pytest.approx((28 / 100 + 28 / 200) / 2)
+@pytest.mark.parametrize("column", ["random_score", "reference_score", "threshold"])
+def test_runs_stored_with_different_reference_scores_are_never_averaged(tmp_path, column):
+    old, new = sarsa(0, 0, 10, 50, **{column: 122.0}), sarsa(1, 0, 10, 50, **{column: None})
+    results = harness.load(write_runs(tmp_path, [old, new]))
+    fact = column.replace("_", " ")
+    assert list(results.scores()["environment"]) == [f"cartpole ({fact} 122.0)", f"cartpole ({fact} none)"]
+    assert list(results.sample_efficiency()["done"]) == [1, 1]
 
 
 def test_area_is_the_mean_height_of_the_evaluation_curve(tmp_path):

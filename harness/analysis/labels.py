@@ -1,13 +1,20 @@
 """Names as readers see them: as short as the runs at hand allow, and one name for one thing only.
 
-Runs that are not comparable (another version, another budget, another configuration) never share a label, so
-nothing downstream can average them.
+Runs that are not comparable (another version, another budget, another configuration, another reference score)
+never share a label, so nothing downstream can average them.
 """
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
+
+REFERENCES = (
+    "random_score",
+    "reference_score",
+    "threshold",
+)  # as the catalogue had them when a run was stored
 
 
 def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
@@ -34,6 +41,7 @@ def environment_labels(runs: pd.DataFrame) -> pd.Series:
             "version": "version " + runs["environment_version"],
             "budget": runs["budget"].map("{:,} steps".format),
             "task": "task " + runs["task_hash"].str[:6],
+            **{name: runs[name].map(partial(_told, name.replace("_", " "))) for name in REFERENCES},
         },
     )
 
@@ -47,6 +55,10 @@ def _distinct(names: pd.Series, facts: Mapping[str, pd.Series]) -> pd.Series:
         if differing.shape[1]:
             labels[group.index] = f"{name} (" + differing.agg(", ".join, axis=1) + ")"
     return labels
+
+
+def _told(name: str, score: float) -> str:
+    return f"{name} {'none' if pd.isna(score) else score}"
 
 
 def _mark(text: str) -> str:
