@@ -195,6 +195,16 @@ class Unlimited:
 
 
 @dataclass(frozen=True)
+class Unordered:
+    stages: tuple[Mapping[str, frozenset[str]], ...] = ({"names": frozenset({"a", "b"})},)
+
+
+@dataclass(frozen=True)
+class Nested:
+    inner: Unordered = Unordered()
+
+
+@dataclass(frozen=True)
 class Mistyped:
     size: int = "many"  # type: ignore[assignment]
 
@@ -209,6 +219,8 @@ class Mistyped:
         (Derived, "init=False"),
         (Undefined, "NotDefinedAnywhere"),
         (Unlimited, "use None"),
+        (Unordered, "stages.0.names is a set.*use a tuple"),
+        (Nested, "inner.stages.0.names is a set.*use a tuple"),
         (Mistyped, "int"),
     ],
 )
@@ -216,3 +228,12 @@ def test_unusable_configuration_classes_are_refused_with_the_fix(config_class, f
     with pytest.raises(ConfigError, match=fix) as caught:
         resolve_config(config_class, owner="algorithms/dqn")
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_set_that_a_layer_brings_is_refused():
+    @dataclass(frozen=True)
+    class Optional:
+        names: frozenset[str] | None = None
+
+    with pytest.raises(ConfigError, match="names is a set"):
+        resolve_config(Optional, {"names": ["a", "b"]})

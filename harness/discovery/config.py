@@ -6,7 +6,7 @@ does not exist is an error, never ignored.
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import MISSING, fields, is_dataclass
 from functools import reduce
 from typing import Any, TypeVar, cast
@@ -45,17 +45,29 @@ def config_to_json(config: Any) -> dict[str, Any]:
     """A configuration as JSON values that `resolve_config` takes back.
 
     Raises:
-        ConfigError: it holds something that JSON has no form for, such as infinity.
+        ConfigError: it holds something that JSON has no form for, such as infinity, or no one form, as sets.
     """
     owner = type(config).__qualname__
+    adapter = _adapter(type(config), owner)
     try:
-        values = _adapter(type(config), owner).dump_python(config, mode="json", warnings="error")
+        values = adapter.dump_python(config, mode="json", warnings="error")
         json.dumps(values, allow_nan=False)
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{owner}: a default has no form in JSON ({error}); use None for 'no limit'"
         ) from None
+    if sets := ", ".join(_sets(adapter.dump_python(config), "")):
+        raise ConfigError(f"{owner}: {sets} is a set, whose order is another in every process; use a tuple")
     return cast(dict[str, Any], values)
+
+
+def _sets(value: Any, path: str) -> Iterator[str]:
+    """Where sets are: a run's key is a hash of its configuration, so that needs one order."""
+    if isinstance(value, Set):
+        yield path
+    elif isinstance(value, Mapping | list | tuple):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _sets(part, f"{path}.{key}" if path else str(key))
 
 
 def check_config_class(config_class: Any, owner: str) -> None:
