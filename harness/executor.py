@@ -68,8 +68,11 @@ class Executor(Protocol):
     def jobs(self) -> int:
         """How many one-core jobs can run at the same time."""
 
-    def start(self, job: Job) -> bool:
-        """Start a job; False if there is no room for it now."""
+    def has_room(self, device: str, cpus: int) -> bool:
+        """Whether a job for that device, busy on that many cores, could start now."""
+
+    def start(self, job: Job) -> None:
+        """Start a job for which there is room."""
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended; returns early when one does."""

@@ -20,6 +20,10 @@ ENDINGS = {
     "leaves-children": ("failed", "left 2 processes behind"),
     "swallows-the-end": ("done", ""),
     "prints-without-end": ("done", ""),
+    "forgets-threads": ("done", ""),
+    "daemonises": ("failed", "left 1 processes behind"),
+    "raises-bytes": ("failed", "OSError: cannot open ?t?"),
+    "shares-memory": ("done", ""),
 }
 
 

@@ -234,3 +234,104 @@ def test_a_rerun_of_a_stored_run_has_the_same_fingerprint(tmp_path: Path):
     different = harness("rerun", key[:8], cwd=tmp_path)
     assert different.returncode == 1
     assert "different" in different.stdout
+
+
+def test_a_result_that_was_moved_away_by_a_killed_session_comes_back(store: Store):
+    place = commit(store, content=b"old")
+    place.rename(store.folder / ".staging" / f"old-{KEY}-0")
+    store.clear_abandoned()
+    assert store.is_done(KEY)
+    assert list((store.folder / ".staging").iterdir()) == []
+
+
+def test_a_result_that_cannot_be_put_in_place_leaves_the_earlier_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    place = commit(store, content=b"old")
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == KEY and ".staging" in self.parts:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(StoreError):
+        commit(store, content=b"new")
+    assert store.is_done(KEY)
+    assert (place / "evaluations.parquet").read_bytes() == b"old"
+
+
+def test_skipping_takes_nothing_from_a_run_that_was_done_elsewhere(tmp_path: Path):
+    suite = write_suite(tmp_path, ["steady"], ["short"], 2)
+    assert harness("run", suite, cwd=tmp_path).returncode == 0
+    done = stored_runs(tmp_path)
+    store = Store(tmp_path / "results" / "hostile")
+    # As if these had been trained on a GPU that this machine lacks: their keys under the name of a skipped cell.
+    for key in done:
+        run = json.loads((store.folder / key / RUN_FILE).read_text())
+        run["run"]["device"] = "cuda"
+        (store.folder / key / RUN_FILE).write_text(json.dumps(run))
+    _skip_all(store, list(done))
+    assert all(store.is_done(key) for key in done)
+
+
+def _skip_all(store: Store, keys: list[str]) -> None:
+    """Let a runner meet these keys in a cell that cannot run here."""
+    from types import SimpleNamespace
+
+    from harness.running.runner import Runner
+
+    cell = SimpleNamespace(keys=dict(enumerate(keys)), reason="no CUDA device on this machine")
+    runner = Runner(store, None, None, None, None, None, 4.0)  # type: ignore[arg-type]
+    runner._skip(cell)  # type: ignore[arg-type]
+    assert runner._tally.complete == len(keys)
+
+
+def test_a_forced_run_that_does_not_finish_takes_nothing_away(tmp_path: Path):
+    suite = write_suite(tmp_path, ["slow"], ["short"], 1, steps=2_000)
+    assert harness("run", suite, cwd=tmp_path).returncode == 0
+    before = stored_runs(tmp_path)
+    forced = harness("run", suite, "--force", "--time-limit", "0.5", cwd=tmp_path)
+
+    assert forced.returncode == 3
+    assert stored_runs(tmp_path) == before
+
+
+def test_two_spellings_of_one_configuration_are_refused(tmp_path: Path):
+    suite = write_suite(tmp_path, ["steady", "steady[pause=0.0]"], ["short"], 1)
+    refused = harness("run", suite, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "'hostile/steady' and 'hostile/steady[pause=0.0]'" in refused.stderr
+
+
+def test_a_rerun_runs_no_code_that_a_results_file_names(tmp_path: Path):
+    suite = write_suite(tmp_path, ["steady"], ["short"], 1)
+    harness("run", suite, cwd=tmp_path)
+    [key] = stored_runs(tmp_path)
+    path = tmp_path / "results" / "hostile" / key / RUN_FILE
+    content = json.loads(path.read_text())
+    job = content["manifest"]["job"]
+    payload = f"import pathlib; pathlib.Path({str(tmp_path / 'pwned')!r}).touch()"
+    job["environment"]["wrappers"] = [["timeit:timeit", {"setup": payload, "number": 1}]]
+    job["target"] = "this"
+    job["keys"] = [str(tmp_path / "outside")]
+    path.write_text(json.dumps(content))
+    same = harness("rerun", key, cwd=tmp_path)
+
+    assert same.returncode == 0, same.stderr
+    assert not (tmp_path / "pwned").exists()
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_rerun_of_another_version_is_refused(tmp_path: Path):
+    suite = write_suite(tmp_path, ["steady"], ["short"], 1)
+    harness("run", suite, cwd=tmp_path)
+    [key] = stored_runs(tmp_path)
+    path = tmp_path / "results" / "hostile" / key / RUN_FILE
+    content = json.loads(path.read_text())
+    content["run"]["config"] = '{"pause": 0.5}'
+    path.write_text(json.dumps(content))
+    refused = harness("rerun", key, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "is not what ran" in refused.stderr

@@ -3,40 +3,73 @@
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import note
+from harness.cli import Session, note
 from harness.commands.results import existing
 from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.running.plan import TrialPlan
 
 
 @click.command(help=__doc__)
 @click.argument("key")
 @click.option("--out", "results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
-def command(key: str, results: Path) -> ExitCode:
+@click.pass_obj
+def command(session: Session, key: str, results: Path) -> ExitCode:
     """Repeat the run whose key starts with KEY and compare fingerprints."""
     from harness.running import provenance
 
     run, manifest = _stored(existing(results), key)
+    trial = _trial(session, run, manifest)
     for name, version in manifest["versions"].items():
         here = provenance.versions((name,)).get(name, "missing")
         if here != version:
             note(f"{name} is {here} here and was {version} then")
     if run["machine"] != provenance.machine():
         note(f"this machine is not the one it ran on: {run['machine']}")
-    outcome = _repeat(manifest["job"], run["device"])
+    outcome = _repeat(trial)
     again = next((part for part in outcome.get("runs", ()) if part["key"] == run["key"]), None)
-    if again is None:
-        raise UsageError(f"the run could not be repeated: {outcome.get('error', 'its process died')}")
+    if outcome.get("status") != "done" or again is None:
+        raise UsageError(f"the run could not be repeated: {outcome.get('error') or 'its process died'}")
     same = again["fingerprint"] == run["fingerprint"]
-    click.echo(
-        f"{run['key']}  {'same' if same else 'different'}  {run['fingerprint']}  {again['fingerprint']}"
-    )
-    if not same and not manifest["algorithm_spec"]["deterministic"]:
+    verdict = "same" if same else "different"
+    click.echo(f"{run['key']}  {verdict}  {run['fingerprint']}  {again['fingerprint']}")
+    if not same and not trial.cell.contestant.entry.spec.deterministic:
         note(f"{run['algorithm']} does not claim to be deterministic")
     return ExitCode.YES if same else ExitCode.NO
+
+
+def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "TrialPlan":
+    """The trial that the run was part of, made of what is installed here: a results file runs no code.
+
+    Raises:
+        UsageError: what is installed is not what ran, so that its runs would have other keys.
+    """
+    from harness.running.plan import Contestant, TrialPlan, make_cell
+    from harness.running.suite import TaskSettings
+
+    try:
+        job = manifest["job"]
+        task = TaskSettings(*(int(job[name]) for name in ("budget", "points", "episodes")))
+        seeds = [int(seed) for seed in job["seeds"]]
+        config, environment = json.loads(run["config"]), str(manifest["environment"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{run['key']}: its manifest does not say how to repeat it: {error!r}") from None
+    algorithm = session.registry.resolve("algorithm", run["algorithm_id"])
+    contestant = Contestant(algorithm, run["algorithm"], config)
+    cell = make_cell(
+        contestant, session.registry.resolve("environment", environment), run["device"], task, seeds
+    )
+    if cell.keys.get(run["seed"]) != run["key"]:
+        raise UsageError(
+            f"{run['key']}: {algorithm.id} version {algorithm.spec.version} or {environment}, as installed here, "
+            f"is not what ran (version {run['algorithm_version']}); install that to repeat it"
+        )
+    return TrialPlan(cell, tuple(seeds))
 
 
 def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -51,17 +84,18 @@ def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]
     return stored.runs[found[0]], json.loads(manifest) if isinstance(manifest, str) else manifest
 
 
-def _repeat(job: dict[str, Any], device: str) -> dict[str, Any]:
-    """Run the job again, outside the store, and read what it left."""
+def _repeat(trial: "TrialPlan") -> dict[str, Any]:
+    """Run the trial again, outside the store, and read what it left."""
     from harness.executor import ExecutorOptions, Job
     from harness.running.executor_local import LocalExecutor
+    from harness.running.manifest import job_description
     from harness.running.runner import JOB, outcome_in
 
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
-        (Path(folder) / JOB).write_text(json.dumps(job), encoding="utf-8")
+        (Path(folder) / JOB).write_text(json.dumps(job_description(trial)), encoding="utf-8")
         executor = LocalExecutor(ExecutorOptions(jobs=1))
         try:
-            executor.start(Job("rerun", Path(folder), device, 1, None, float("inf")))
+            executor.start(Job("rerun", Path(folder), trial.cell.device, 1, None, float("inf")))
             while not executor.wait(1.0):
                 pass
         finally:

@@ -4,7 +4,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
@@ -13,6 +15,7 @@ from typing import Any
 import psutil
 
 from harness.executor import Ended, Ending, ExecutorOptions, Job
+from harness.storage.orphans import end_processes_in
 
 PROGRESS = "progress"
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
@@ -77,32 +80,33 @@ class LocalExecutor:
         """How many one-core jobs can run at the same time."""
         return self._jobs
 
-    def start(self, job: Job) -> bool:
-        """Start a job if enough of its cores and, on cuda, a share of a GPU are free."""
+    def has_room(self, device: str, cpus: int) -> bool:
+        """Whether enough cores and, on cuda, a share of a GPU are free."""
         used = sum(min(running.job.cpus, self._jobs) for running in self._running.values())
-        if used + min(job.cpus, self._jobs) > self._jobs:
-            return False
-        device = self._place(job)
-        if device is None:
-            return False
+        return used + min(cpus, self._jobs) <= self._jobs and self._place(device) is not None
+
+    def start(self, job: Job) -> None:
+        """Start a job in a process of its own."""
+        device = self._place(job.device)
+        assert device is not None, "there is no room for this job"
         process = self._context.Process(target=_work, args=(str(job.folder), device), daemon=False)
         process.start()
-        self._running[job.id] = _Running(job, process, _process(process.pid or 0), device, time.monotonic())
-        return True
+        own = _process(process.pid or 0)
+        self._running[job.id] = _Running(job, process, own, device, time.monotonic())
 
-    def _place(self, job: Job) -> str | None:
-        """The device for a job: of the GPUs with a share free, the least used; None if there is none."""
-        if job.device != "cuda":
-            return job.device
+    def _place(self, device: str) -> str | None:
+        """Where a job can go: of the GPUs with a share free, the least used; None if there is none."""
+        if device != "cuda":
+            return device
         import torch
 
         used = {f"cuda:{i}": 0 for i in range(torch.cuda.device_count())}
         for running in self._running.values():
             if running.device in used:
                 used[running.device] += 1
-        device = min(used, key=lambda name: used[name], default=None)
-        free = device is not None and (used[device] + 1) * self._gpu_share <= 1 + 1e-9
-        return device if free else None
+        least = min(used, key=lambda name: used[name], default=None)
+        free = least is not None and (used[least] + 1) * self._gpu_share <= 1 + 1e-9
+        return least if free else None
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``; those over a limit are stopped first."""
@@ -118,24 +122,17 @@ class LocalExecutor:
 
     def _watch(self, running: _Running) -> None:
         """Note a job's descendants; stop it if it is over time or memory."""
-        memory = 0
         if running.own is None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
             if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
                 running.look_again = time.monotonic() + DESCENDANTS_SECONDS
                 running.seen |= {process.pid: process for process in running.own.children(recursive=True)}
-            memory = running.own.memory_info().rss
-        for process in running.seen.values():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                memory += process.memory_info().rss
-        limit = running.job.seconds
-        if limit is not None and time.monotonic() - running.started > limit:
-            self._stop(running, "timeout", f"stopped after its time limit of {limit:g} s")
-        elif memory > running.job.memory_gib * 2**30:
-            self._stop(
-                running, "crashed", f"out of memory: stopped over its limit of {running.job.memory_gib:g} GiB"
-            )
+        seconds, memory_gib = running.job.seconds, running.job.memory_gib
+        if seconds is not None and time.monotonic() - running.started > seconds:
+            self._stop(running, "timeout", f"stopped after its time limit of {seconds:g} s")
+        elif _memory((running.own, *running.seen.values()), memory_gib * 2**30) > memory_gib * 2**30:
+            self._stop(running, "crashed", f"out of memory: stopped over its limit of {memory_gib:g} GiB")
 
     def _stop(self, running: _Running, ending: Ending, error: str) -> None:
         running.ending, running.error = ending, error
@@ -143,20 +140,20 @@ class LocalExecutor:
 
     def _kill(self, running: _Running) -> None:
         """Kill a job's process, its process group and every descendant seen."""
-        pid = running.process.pid
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        for process in running.seen.values():
+            os.killpg(running.process.pid, signal.SIGKILL)
+        for process in (running.own, *running.seen.values()):
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()  # compares creation times, so a process that took over the number is spared
+                if process is not None:
+                    process.kill()  # compares creation times: a process that took over the number is spared
 
     def _reap(self, running: _Running) -> Ended:
         """Collect a finished process and end what it left behind."""
         running.process.join()
         code = running.process.exitcode
-        self._kill_left_behind(running)
+        self._kill(running)
+        if code != 0:  # then it had no chance to look for processes in sessions of their own
+            end_processes_in(running.job.folder)
         del self._running[running.job.id]
         ending, error = running.ending, running.error
         if ending == "ended" and code != 0:
@@ -165,13 +162,6 @@ class LocalExecutor:
                 error = f"its process was killed by {_signal_name(-code)}"
         running.process.close()
         return Ended(running.job.id, ending, error, time.monotonic() - running.started)
-
-    def _kill_left_behind(self, running: _Running) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(running.process.pid, signal.SIGKILL)
-        for process in running.seen.values():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
 
     def progress(self) -> Mapping[str, int]:
         """Steps taken by every running job, as of its last heartbeat."""
@@ -192,10 +182,38 @@ class LocalExecutor:
 
 
 def _work(folder: str, device: str) -> None:
-    """Runs in the job's process; the server that forked it has imported the worker already."""
+    """Runs in the job's process; the server that forked it has imported the worker already.
+
+    It ends without Python's farewell, which would wait for threads and processes that an algorithm forgot.
+    """
     from harness.running.worker import main
 
-    main(folder, device)
+    code = 1
+    try:
+        main(folder, device)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _memory(processes: Sequence[psutil.Process], limit: float) -> float:
+    """Bytes that processes hold together; pages they share are told apart only where it matters, as it is slow."""
+    resident = shared_out = 0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            resident += process.memory_info().rss
+    if resident <= limit:
+        return resident
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            full = process.memory_full_info()
+            shared_out += getattr(full, "pss", full.rss)
+    return shared_out
 
 
 def _process(pid: int) -> psutil.Process | None:

@@ -127,6 +127,7 @@ def run_row(
         (run for run in outcome.get("runs", ()) if run.get("key") == cell.keys[seed]), {}
     )
     status, error = _status(ended, outcome, part)
+    error = error.encode("utf-8", "replace").decode()  # undecodable bytes of a name, which no table can hold
     return {
         **identity_row(session, cell, seed),
         "status": status,
@@ -174,6 +175,7 @@ def manifest(session: Session, trial: TrialPlan, outcome: Mapping[str, Any]) -> 
     return {
         "suite": {"name": session.suite, "version": session.version, "question": session.question},
         "job": job_description(trial),
+        "environment": environment.id,
         "algorithm_spec": as_json(algorithm.spec),
         "versions": provenance.versions((*distributions, *_names(algorithm.plugin.requires))),
         "hardware": {**provenance.hardware(), "device_name": outcome.get("device_name", "")},

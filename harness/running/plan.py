@@ -99,13 +99,12 @@ def make_plan(
         for entry, selection, description in zip(entries, selections, described.configs, strict=True)
     ]
     cells = [
-        _cell(
-            suite, contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds
-        )
+        _cell(contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds)
         for name, entry in chosen.items()
         for contestant in contestants
         for device in (devices or suite.devices)
     ]
+    _refuse_repetitions(cells)
     return Plan(suite, tuple(cells))
 
 
@@ -141,7 +140,6 @@ def _refuse_errors(
 
 
 def _cell(
-    suite: Suite,
     contestant: Contestant,
     environment: Entry[EnvironmentSpec],
     spaces: EnvironmentDescription,
@@ -153,12 +151,35 @@ def _cell(
     reason = incompatibility(algorithm, spaces.observation_space, spaces.action_space, device)
     if not reason and device == "cuda" and not _cuda_devices():
         reason = "no CUDA device on this machine"
+    return make_cell(contestant, environment, device, task, seeds, reason or "")
+
+
+def make_cell(
+    contestant: Contestant,
+    environment: Entry[EnvironmentSpec],
+    device: str,
+    task: TaskSettings,
+    seeds: Sequence[int],
+    reason: str = "",
+) -> Cell:
+    """A cell with the keys of its runs."""
     task_id = task_hash(as_json(environment.spec), task.steps, task.points, task.episodes)
+    version = contestant.entry.spec.version
     keys = {
-        seed: run_key(contestant.entry.id, algorithm.version, contestant.config, task_id, seed, device)
+        seed: run_key(contestant.entry.id, version, contestant.config, task_id, seed, device)
         for seed in seeds
     }
-    return Cell(contestant, environment, device, task, task_id, keys, reason or "")
+    return Cell(contestant, environment, device, task, task_id, keys, reason)
+
+
+def _refuse_repetitions(cells: Sequence[Cell]) -> None:
+    """Two spellings of one question would share their runs, and one of them would be in no table."""
+    seen: dict[str, Cell] = {}
+    for cell in cells:
+        key = next(iter(cell.keys.values()))
+        if (other := seen.setdefault(key, cell)) is not cell:
+            pair = f"{other.contestant.label!r} and {cell.contestant.label!r} on {cell.environment.id!r}"
+            raise UsageError(f"{pair} are the same runs; keep one of them")
 
 
 def _cuda_devices() -> int:

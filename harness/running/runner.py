@@ -14,7 +14,7 @@ from harness.executor import Ended, Executor, Job
 from harness.running.manifest import Session, job_description, manifest, now, run_row, skipped_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
-from harness.storage.store import Claim, Store
+from harness.storage.store import Claim, Store, StoreError
 
 POLL_SECONDS = 0.5
 LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
@@ -97,8 +97,8 @@ class Runner:
         """
         queue = deque(self._pending(plan, force))
         with ExitStack() as stack:
-            stack.callback(self._executor.close)
             staging = stack.enter_context(self._store.staging())
+            stack.callback(self._executor.close)  # before the folders of its jobs go
             try:
                 while queue or self._in_flight or self._elsewhere:
                     self._fill(queue, staging, force)
@@ -111,6 +111,8 @@ class Runner:
                 for job in list(self._in_flight):
                     self._finish(job, None)
                 raise
+            except OSError as error:
+                raise StoreError(f"{self._store.folder}: cannot go on: {error}") from error
             finally:
                 for flight in self._in_flight.values():
                     _release(flight.claims)
@@ -130,31 +132,49 @@ class Runner:
         return sorted(pending, key=lambda trial: -trial.cell.task.steps * len(trial.seeds))
 
     def _skip(self, cell: Cell) -> None:
-        """Record why a cell has no runs."""
+        """Record why a cell has no runs, except where an earlier session, on another machine perhaps, had them."""
         for seed, key in cell.keys.items():
-            stored = self._store.read(key) or {}
-            row = skipped_row(self._session, cell, seed)
-            if stored.get("run", {}).get("error") != cell.reason:
-                with self._store.staging() as folder:
-                    place = folder / key
-                    place.mkdir()
-                    self._store.commit(place, row, manifest(self._session, TrialPlan(cell, (seed,)), {}))
-            self._count("skipped")
+            claim = self._store.claim(key)
+            if claim is None or self._store.is_done(key):
+                self._tally.complete += 1
+            else:
+                self._commit_skipped(cell, seed)
+            if claim is not None:
+                claim.release()
+
+    def _commit_skipped(self, cell: Cell, seed: int) -> None:
+        key = cell.keys[seed]
+        stored = self._store.read(key) or {}
+        if stored.get("run", {}).get("error") != cell.reason:
+            with self._store.staging() as folder:
+                place = folder / key
+                place.mkdir()
+                facts = manifest(self._session, TrialPlan(cell, (seed,)), {})
+                self._store.commit(place, skipped_row(self._session, cell, seed), facts)
+        self._count("skipped")
 
     def _fill(self, queue: deque[TrialPlan], staging: Path, force: bool) -> None:
-        """Start trials until the executor is full."""
-        while queue:
-            trial, claims = self._claimed(queue[0], force)
-            if trial is None:
-                queue.popleft()
-                continue
-            job = self._job(trial, staging)
-            if not self._executor.start(job):
-                _release(claims)
-                return
-            queue.popleft()
-            self._in_flight[job.id] = _InFlight(trial, job.folder, claims, now())
-            self._progress.started(job.id, trial)
+        """Start every trial for which the executor has room; one without does not hold up those behind it."""
+        for _ in range(len(queue)):
+            trial = queue.popleft()
+            cell = trial.cell
+            if self._executor.has_room(cell.device, cell.contestant.entry.spec.cpus):
+                self._start(trial, staging, force)
+            else:
+                queue.append(trial)
+
+    def _start(self, trial: TrialPlan, staging: Path, force: bool) -> None:
+        mine, claims = self._claimed(trial, force)
+        if mine is None:
+            return
+        try:
+            job = self._job(mine, staging)
+            self._executor.start(job)
+        except BaseException:
+            _release(claims)
+            raise
+        self._in_flight[job.id] = _InFlight(mine, job.folder, claims, now())
+        self._progress.started(job.id, mine)
 
     def _claimed(self, trial: TrialPlan, force: bool) -> tuple[TrialPlan | None, list[Claim]]:
         """The seeds of a trial that are ours to run, with the claims on them.
@@ -179,7 +199,7 @@ class Runner:
     def _job(self, trial: TrialPlan, staging: Path) -> Job:
         self._started += 1
         folder = staging / f"{self._started:06d}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir()
         (folder / JOB).write_text(json.dumps(job_description(trial)), encoding="utf-8")
         spec = trial.cell.contestant.entry.spec
         return Job(folder.name, folder, trial.cell.device, spec.cpus, self._seconds, self._memory_gib)
@@ -194,10 +214,12 @@ class Runner:
         try:
             for seed, key in zip(flight.trial.seeds, flight.trial.keys, strict=True):
                 row = run_row(self._session, flight.trial, seed, flight.started_at, ended, outcome)
-                folder = flight.folder / key
-                folder.mkdir(exist_ok=True)
-                _keep_log(flight.folder / LOG, folder)
-                self._store.commit(folder, row, facts)
+                # A forced run that did not finish takes nothing away.
+                if row["status"] == "done" or not self._store.is_done(key):
+                    folder = flight.folder / key
+                    folder.mkdir(exist_ok=True)
+                    _keep_log(flight.folder / LOG, folder)
+                    self._store.commit(folder, row, facts)
                 statuses[seed], errors[seed] = row["status"], row["error"]
                 self._count(row["status"])
                 self._tally.problems += self._registry.run_finished(row)

@@ -3,6 +3,8 @@
 Everything arrives and leaves as files in the job's folder, as JSON and Parquet. Only the parent commits results.
 """
 
+import contextlib
+import ctypes
 import faulthandler
 import importlib
 import json
@@ -31,9 +33,13 @@ from harness.measuring.trial import LocalTrial, RunRecord, run_training
 from harness.running import keys
 from harness.specs import environment_from_json
 from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_TABLE_FORMAT
+from harness.storage.store import KEY
 
 JOB, OUTCOME, PROGRESS, LOG = "job.json", "outcome.json", "progress", "log.txt"
 BEAT_SECONDS = 0.5
+PR_SET_CHILD_SUBREAPER = 36
+# Servers that Python itself starts for an algorithm, and that have no public way to stop.
+PYTHONS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 def main(folder: str, device: str) -> None:
@@ -51,6 +57,7 @@ def main(folder: str, device: str) -> None:
 def _isolate(folder: Path) -> None:
     """Own session, private working folder, output into the log; die with the harness."""
     os.setsid()
+    _adopt_orphans()
     _die_with_parent()
     log = os.open(folder / LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
     os.dup2(log, 1)
@@ -62,6 +69,12 @@ def _isolate(folder: Path) -> None:
     work = folder / "work"
     work.mkdir()
     os.chdir(work)
+
+
+def _adopt_orphans() -> None:
+    """Have Linux make this process the parent of orphaned descendants, so that none escapes by daemonising."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:
@@ -115,14 +128,29 @@ def _run(folder: Path, job: dict[str, Any], device: str) -> dict[str, Any]:
 
 
 def _check_processes() -> None:
-    left = psutil.Process().children(recursive=True)
+    """Refuse processes that the algorithm left behind, and end them."""
+    multiprocessing.active_children()  # joins those that have ended
+    left = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE and not _is_pythons_own(process):
+                left.append(process)
+                process.kill()
     if left:
         raise ContractBroken(f"train left {len(left)} processes behind; stop them before it ends")
+
+
+def _is_pythons_own(process: psutil.Process) -> bool:
+    line = process.cmdline()
+    forked_from_here = line == psutil.Process().cmdline()
+    return not forked_from_here and any(module in " ".join(line) for module in PYTHONS_OWN)
 
 
 def _leave(folder: Path, job: dict[str, Any], index: int, run: RunRecord) -> dict[str, Any]:
     """Write the tables of one run into the folder named by its key; returns its part of the outcome."""
     key = job["keys"][index]
+    if KEY.fullmatch(key) is None:
+        raise ValueError(f"not a run key: {key!r}")
     place = folder / key
     place.mkdir()
     evaluations = list(run.evaluations)
@@ -150,12 +178,12 @@ def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:
 def _measurements(trial: LocalTrial | None, device: str) -> dict[str, Any]:
     """Seconds, memory and threads of this process and the children it waited for."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    gpu = torch.cuda.max_memory_allocated() / 2**20 if device.startswith("cuda") else None
+    gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.startswith("cuda") else None
     measured: dict[str, Any] = {
         "cpu_seconds": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
         "peak_memory_mib": max(own.ru_maxrss, children.ru_maxrss) / 1024,
         "peak_gpu_memory_mib": gpu,
-        "device_name": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
     }
     if trial is not None:
         clock = trial.clock

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.storage.orphans import end_processes_in
 from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT
 
 KEY = re.compile(r"[0-9a-f]{20}")
 STAGING = ".staging"
 LOCKS = ".locks"
+OLD = "old-"  # followed by the key of the result that was moved away
 
 
 class StoreError(HarnessError):
@@ -129,12 +131,26 @@ class Store:
         """Remove what killed sessions left behind, and end processes that still work there."""
         for path in (self.folder / STAGING).glob("*.lock"):
             if (lock := _lock(path)) is not None:
-                _end_processes_in(path.with_suffix(""))
+                end_processes_in(path.with_suffix(""))
                 _remove(path.with_suffix(""))
                 path.unlink(missing_ok=True)
                 os.close(lock)
-        for path in (self.folder / STAGING).glob("old-*"):
-            _remove(path)
+        for path in (self.folder / STAGING).glob(f"{OLD}*"):
+            self._settle(path)
+
+    def _settle(self, old: Path) -> None:
+        """Remove a result that was moved away; bring it back if its session was killed before the new one came."""
+        key = old.name.split("-")[1]
+        claim = self.claim(key)
+        if claim is None:  # its session is alive and in the middle of it
+            return
+        try:
+            if (self.folder / key).exists():
+                _remove(old)
+            else:
+                old.rename(self.folder / key)
+        finally:
+            claim.release()
 
     def commit(self, folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         """Make a staged folder the result of its run: write ``run.json``, flush, rename into place.
@@ -157,20 +173,27 @@ class Store:
             raise StoreError(f"{self.folder / key}: the run could not be stored: {error}") from error
 
     def _swap(self, folder: Path, place: Path) -> None:
-        """Rename a folder into its place, moving away an earlier attempt."""
-        if not place.exists():
+        """Rename a folder into its place, moving away an earlier attempt; what fails is undone."""
+        old = self._old(place)
+        replaces = place.exists()
+        if replaces:
+            place.rename(old)
+        try:
             folder.rename(place)
-            return
-        old = self.folder / STAGING / f"old-{uuid.uuid4().hex}"
-        place.rename(old)
-        folder.rename(place)
+        except OSError:
+            if replaces:
+                old.rename(place)
+            raise
         _remove(old)
 
     def discard(self, folder: Path) -> None:
-        """Remove the folder of a run: it is gone at once, or still whole."""
-        old = self.folder / STAGING / f"old-{uuid.uuid4().hex}"
+        """Remove the folder of a run that is stored elsewhere: it is gone at once, or still whole."""
+        old = self._old(folder)
         folder.rename(old)
         _remove(old)
+
+    def _old(self, place: Path) -> Path:
+        return self.folder / STAGING / f"{OLD}{place.name}-{uuid.uuid4().hex}"
 
 
 def _lock(path: Path) -> int | None:
@@ -186,17 +209,6 @@ def _lock(path: Path) -> int | None:
 
 def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _end_processes_in(folder: Path) -> None:
-    """Kill processes whose working folder lies inside: orphans of trials whose harness was killed."""
-    import psutil
-
-    inside = str(folder.resolve()) + os.sep
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.cwd().startswith(inside):
-                process.kill()
 
 
 def _checksum(path: Path) -> str:
