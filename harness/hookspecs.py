@@ -45,5 +45,5 @@ def harness_run_finished(run: Mapping[str, Any]) -> None:
     """Observe one finished run, after it was committed.
 
     Args:
-        run: the content of its ``run.json``.
+        run: its row of the table of runs, as ``run.json`` holds it under "run".
     """

@@ -151,7 +151,7 @@ class Registry:
         """Tell every observer about one finished run.
 
         Args:
-            run: the content of its ``run.json``.
+            run: its row of the table of runs.
 
         Returns:
             What went wrong in observers, one line each. It changes no result.
