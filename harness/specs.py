@@ -4,6 +4,7 @@ A description names code by its module path and imports nothing, so listing ever
 costs milliseconds. Whatever is wrong with a description is an error at the moment it is made.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -24,6 +25,10 @@ class SpecError(ValueError):
 def _check(condition: bool, spec: object, name: object, message: str) -> None:
     if not condition:
         raise SpecError(f"{type(spec).__name__} {name!r}: {message}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_name(spec: object, name: object) -> None:
@@ -66,6 +71,18 @@ class Score:
     standard_error: float | None = None
     episodes: int | None = None
     source: str = ""
+
+    def __post_init__(self) -> None:
+        _check(
+            _is_finite(self.value), self, self.source, f"value must be a finite number, not {self.value!r}"
+        )
+        error = self.standard_error
+        _check(
+            error is None or _is_finite(error),
+            self,
+            self.source,
+            f"standard_error must be a finite number or None, not {error!r}",
+        )
 
 
 @dataclass(frozen=True)
@@ -190,6 +207,12 @@ class EnvironmentSpec:
             )
             normal.append((target, MappingProxyType(dict(kwargs))))
         object.__setattr__(self, "wrappers", tuple(normal))
+        _check(
+            self.threshold is None or _is_finite(self.threshold),
+            self,
+            self.name,
+            f"threshold must be a finite number or None, not {self.threshold!r}",
+        )
         limit = self.max_episode_steps
         _check(
             limit is None or (isinstance(limit, int) and limit >= 1),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from harness.api import EnvironmentSpec
@@ -108,3 +110,13 @@ gymnasium.register("Angle-v0", "described_spaces:Env", max_episode_steps=5)
 """)
     spec = EnvironmentSpec("angle", "Angle-v0", imports=("described_spaces",))
     assert describe_targets([], {"angle": spec}).environments[0].observation_space == "Box"
+
+
+def test_a_slow_request_behind_others_is_not_called_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    code = "import dataclasses, time\ntime.sleep(1)\n@dataclasses.dataclass(frozen=True)\nclass Config: x: int = 1\n"
+    for i in range(4):
+        (tmp_path / f"slow_module_{i}.py").write_text(code + "def train(trial, config): pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    requests = [ConfigRequest(f"slow-{i}", f"slow_module_{i}") for i in range(4)]
+    answers = describe_targets(requests, time_limit=3.5).configs
+    assert [answer.error for answer in answers] == [""] * 4

@@ -3,9 +3,12 @@
 import multiprocessing
 import os
 import pickle
+import random
 import signal
+import time
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -147,3 +150,59 @@ def test_returning_early_is_told_here_too(tmp_path: Path):
 
     with pytest.raises(ContractBroken, match="returned after 1 of 100 steps"):
         run_training(shared_trial(tmp_path, 100), train, None)
+
+
+def test_the_learner_waits_while_the_trial_evaluates(tmp_path: Path):
+    seen = []
+
+    def slow(obs):
+        if trial.steps:
+            time.sleep(0.002)
+        return zeros(obs)
+
+    def train(trial, config):
+        trial.policy = slow
+        taken = CONTEXT.Queue()
+        process = CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(0), taken))
+        process.start()
+        while trial.within_budget:
+            seen.append(trial._control.evaluating)
+        taken.get(timeout=60)
+        process.join()
+
+    trial = shared_trial(tmp_path, 400, points=4)
+    run_training(trial, train, None)
+    assert len(seen) > 10
+    assert sum(seen) <= 3  # one look may fall between the answer and the mark
+
+
+def test_evaluation_in_a_thread_leaves_global_random_state_alone(tmp_path: Path):
+    def train(trial, config):
+        trial.policy = lambda obs: [random.randrange(2) for _ in obs]
+        before = random.getstate()
+        env = trial.env_factory(0)()
+        env.reset()
+        while trial.within_budget:
+            if any(env.step(0)[2:4]):
+                env.reset()
+        states.append(random.getstate() != before)
+
+    states: list[bool] = []
+    run_training(shared_trial(tmp_path, 100, points=4), train, None)
+    assert states == [True]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda trial: trial.make_lockstep_env(), lambda trial: trial.make_vector_env(2, "native")]
+)
+def test_an_environment_with_a_meter_of_its_own_is_refused(tmp_path: Path, make):
+    with pytest.raises(ContractBroken, match="meter of its own"):
+        make(shared_trial(tmp_path, 100))
+
+
+def test_a_step_without_an_episode_costs_nothing(tmp_path: Path):
+    trial = shared_trial(tmp_path, 100)
+    trial.policy = zeros
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        trial.env_factory(0)().step(0)
+    assert trial.steps == 0

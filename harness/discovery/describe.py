@@ -85,9 +85,10 @@ def describe_targets(
     answers: list[dict[str, Any]] = []
     while len(answers) < len(requests):
         remaining = requests[len(answers) :]
-        given, ending = _ask_child(remaining, time_limit)
+        given, ending, hung = _ask_child(remaining, time_limit)
         answers += given
-        if len(given) < len(remaining):
+        # Whoever is asked when the time is up hangs only if it had all of that time.
+        if len(given) < len(remaining) and not (hung and given):
             answers.append({"id": remaining[len(given)]["id"], "error": ending})
     return Descriptions(
         [ConfigDescription(**answer) for answer in answers[: len(configs)]],
@@ -104,8 +105,11 @@ def _request(id: str, **wanted: Any) -> dict[str, Any]:
     return {"id": id, **wanted}
 
 
-def _ask_child(requests: Sequence[Mapping[str, Any]], time_limit: float) -> tuple[list[dict[str, Any]], str]:
-    """The answers one child gave, and how it ended where it gave too few."""
+def _ask_child(
+    requests: Sequence[Mapping[str, Any]], time_limit: float
+) -> tuple[list[dict[str, Any]], str, bool]:
+    """The answers one child gave, how it ended where it gave too few, and whether for want of time."""
+    hung = False
     with tempfile.TemporaryDirectory(prefix="harness-describe-") as folder:
         answers, errors = Path(folder, "answers"), Path(folder, "stderr")
         answers.touch()
@@ -122,12 +126,19 @@ def _ask_child(requests: Sequence[Mapping[str, Any]], time_limit: float) -> tupl
                 child.communicate(json.dumps(requests).encode(), time_limit)
                 ending = _ending(child.returncode, errors)
             except subprocess.TimeoutExpired:
+                hung = True
                 ending = f"took longer than {time_limit:.0f} s to import and describe"
             finally:
                 _kill_session(child)
-        return [
-            json.loads(line) for line in answers.read_text().splitlines(keepends=True) if line.endswith("\n")
-        ], ending
+        return (
+            [
+                json.loads(line)
+                for line in answers.read_text().splitlines(keepends=True)
+                if line.endswith("\n")
+            ],
+            ending,
+            hung,
+        )
 
 
 def _ending(returncode: int, errors: Path) -> str:

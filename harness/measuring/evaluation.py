@@ -68,13 +68,12 @@ def evaluate(
         For every run, its episodes' outcomes.
     """
     reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
-    with global_random_state_kept(device):
-        envs = [make() for _ in reserved]
-        try:
-            outcomes = _play(envs, _actor(policy, envs[0], len(seeds), device, lockstep), reserved)
-        finally:
-            for env in envs:
-                env.close()
+    envs = [make() for _ in reserved]
+    try:
+        outcomes = _play(envs, _actor(policy, envs[0], len(seeds), device, lockstep), reserved)
+    finally:
+        for env in envs:
+            env.close()
     return [outcomes[i * episodes : (i + 1) * episodes] for i in range(len(seeds))]
 
 

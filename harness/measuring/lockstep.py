@@ -10,7 +10,7 @@ import torch
 
 from harness.contract import Step
 from harness.measuring import seeding
-from harness.measuring.environments import Env
+from harness.measuring.environments import Env, EnvironmentError_
 from harness.measuring.meter import Meter
 
 
@@ -31,6 +31,10 @@ class EnvLockstep:
         seeds: the runs' seeds.
         copies: N.
         device: where tensors are put.
+        first: index of the first copy within each run; the others follow.
+
+    Raises:
+        EnvironmentError_: its discrete actions do not start at 0, where an algorithm counts from.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class EnvLockstep:
         seeds: Sequence[int],
         copies: int,
         device: torch.device,
+        first: int = 0,
     ) -> None:
         self.num_seeds = len(seeds)
         self.copies = copies
@@ -47,10 +52,13 @@ class EnvLockstep:
         self._device = device
         self._envs = [make() for _ in range(self.num_seeds * copies)]  # seed-major
         self._seeds: list[int | None] = [
-            seeding.integer(s, seeding.ENVIRONMENT, n) for s in seeds for n in range(copies)
+            seeding.integer(s, seeding.ENVIRONMENT, first + n) for s in seeds for n in range(copies)
         ]
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
+        if getattr(self.single_action_space, "start", 0) != 0:
+            raise EnvironmentError_(f"{self.single_action_space}: in lockstep, actions must start at 0")
+        self._first = first
         self._obs_dtype = array_dtype(self.single_observation_space)
         self._returns = [0.0] * len(self._envs)
         self._lengths = [0] * len(self._envs)
@@ -73,8 +81,9 @@ class EnvLockstep:
         copies = min(self.copies, self._meters[0].budget - self._meters[0].steps)
         if copies == 0:
             raise self._stop()
+        chosen = action.cpu().numpy()  # waits for the device: learning's time, not the environment's
         began = perf_counter()
-        reward, discount, ended, next_obs, obs, finished = self._step_copies(action.cpu().numpy(), copies)
+        reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
         self._bill(began)
         self._count(copies, finished)
         if copies < self.copies:
@@ -119,7 +128,9 @@ class EnvLockstep:
         for i, terminated, truncated in finished:
             value, length = self._returns[i], self._lengths[i]
             self._returns[i], self._lengths[i] = 0.0, 0
-            self._meters[i // self.copies].ended(i % self.copies, value, length, terminated, truncated)
+            self._meters[i // self.copies].ended(
+                self._first + i % self.copies, value, length, terminated, truncated
+            )
         if self._meters[0].steps >= self._meters[0].next_mark:
             self._meters[0].reached_mark()
 

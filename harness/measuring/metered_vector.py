@@ -21,18 +21,25 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
 
     With autoreset in the next step, the call after an episode's end only resets that copy: it is no step.
     A call that the budget does not hold whole is not made, so such a run may end up to ``num_envs - 1`` steps short.
+
+    Args:
+        env: the vector environment.
+        meter: of the run.
+        seed: the run's seed.
+        first: index of its first copy within the run; the others follow.
     """
 
-    def __init__(self, env: VectorEnv, meter: Meter, seed: int) -> None:
+    def __init__(self, env: VectorEnv, meter: Meter, seed: int, first: int = 0) -> None:
         super().__init__(env)
         self._meter = meter
+        self._first = first
         meter.slack = env.num_envs - 1
-        self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, 0)
+        self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, first)
         self._mode = env.metadata["autoreset_mode"]
         self._ended = np.zeros(env.num_envs, bool)  # [N], whose last step ended an episode
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
-        self.action_space.seed(seeding.integer(seed, "action_space", 0))
+        self.action_space.seed(seeding.integer(seed, "action_space", first))
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start episodes: all, or those of ``options["reset_mask"]``. ``seed`` is ignored."""
@@ -74,7 +81,7 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         for copy in np.flatnonzero(self._ended):
             value, length = float(self._returns[copy]), int(self._lengths[copy])
             self._returns[copy], self._lengths[copy] = 0.0, 0
-            meter.ended(int(copy), value, length, terminated[copy], truncated[copy])
+            meter.ended(self._first + int(copy), value, length, terminated[copy], truncated[copy])
         if meter.steps >= meter.next_mark:
             meter.reached_mark()
         return result

@@ -100,6 +100,11 @@ class Control:
                     raise BudgetExhausted(f"the budget of {numbers[BUDGET]} steps is spent")
             time.sleep(POLL_SECONDS)
 
+    def wait_for_evaluation(self) -> None:
+        """Return once no evaluation is under way."""
+        while self.evaluating:
+            time.sleep(POLL_SECONDS)
+
     def proceed(self, next_mark: float) -> None:
         """Let steps go on until the next mark."""
         with self.locked():
@@ -158,6 +163,8 @@ class SharedMeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         Raises:
             BudgetExhausted: the budget holds no further step; nothing was done.
         """
+        if self._take is reset_first:
+            reset_first(action)  # before a step is taken from the budget
         number = self._control.take()
         result = self._take(action)
         self._return += float(result[1])
@@ -219,14 +226,18 @@ class Watcher:
     def _watch(self) -> None:
         try:
             while not self._over.wait(POLL_SECONDS):
-                if self._control.evaluating:
-                    self._meter.steps = self._control.steps
-                    self._meter.reached_mark()
-                    self._control.set_clock(self._meter.clock.training)
-                    self._control.proceed(self._meter.next_mark)
+                self._attend()
+            self._attend()  # to a mark that the last step reached
         except BaseException as error:
             self.error = error
             self._control.stop()
+
+    def _attend(self) -> None:
+        if self._control.evaluating:
+            self._meter.steps = self._control.steps
+            self._meter.reached_mark()
+            self._control.set_clock(self._meter.clock.training)
+            self._control.proceed(self._meter.next_mark)
 
     def stop(self) -> None:
         """End; raises what an evaluation raised."""

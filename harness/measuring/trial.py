@@ -1,8 +1,9 @@
 """A trial in this process: what an algorithm is given, and what it leaves behind."""
 
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -15,7 +16,7 @@ from harness.contract import BudgetExhausted, ContractBroken, LockstepEnv, Polic
 from harness.measuring import environments, seeding
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
-from harness.measuring.evaluation import evaluate
+from harness.measuring.evaluation import evaluate, global_random_state_kept
 from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.meter import Diverged, Episode, EvaluationEpisode, Meter, evaluation_marks
 from harness.measuring.metered_env import MeteredEnv
@@ -84,6 +85,7 @@ class LocalTrial:
         )
         self._policy: Policy | None = None
         self._evaluations = 0
+        self._evaluator: int | None = None  # the thread that is evaluating
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
         self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
@@ -123,8 +125,16 @@ class LocalTrial:
 
     @property
     def steps(self) -> int:
-        """Steps taken by each run so far."""
-        return self.runs[0].meter.steps if self._control is None else self._control.steps
+        """Steps taken by each run so far.
+
+        Where environments step in other processes, it waits while the trial evaluates: the training clock stands
+        still then, and so shall training.
+        """
+        if self._control is None:
+            return self.runs[0].meter.steps
+        if threading.get_ident() != self._evaluator:
+            self._control.wait_for_evaluation()
+        return self._control.steps
 
     @property
     def progress(self) -> float:
@@ -173,8 +183,7 @@ class LocalTrial:
 
     def make_env(self) -> Env:
         """A metered environment; every call makes the run's next copy."""
-        self._copies += 1
-        return self.metered(self._copies - 1)
+        return self.metered(self._next_copies(1))
 
     def metered(self, copy: int) -> Env:
         """The metered environment copy of that index."""
@@ -194,8 +203,12 @@ class LocalTrial:
         """A metered vector environment of ``copies`` copies."""
         self._single_run("make_vector_env")
         if vectorization == "native":
+            self._one_process("a native vector environment")
+            if copies > self.budget:
+                raise ContractBroken(f"a budget of {self.budget} steps holds no step of {copies} copies")
             native = environments.make_native_vector(self.environment, copies, autoreset)
-            env: VectorEnv = MeteredVectorEnv(native, self.runs[0].meter, self.seeds[0])
+            first = self._next_copies(copies)
+            env: VectorEnv = MeteredVectorEnv(native, self.runs[0].meter, self.seeds[0], first)
         else:
             mode = gymnasium.vector.AutoresetMode[autoreset.upper()]
             env = gymnasium.vector.SyncVectorEnv([self.make_env] * copies, autoreset_mode=mode)
@@ -205,8 +218,10 @@ class LocalTrial:
 
     def make_lockstep_env(self, copies: int = 1) -> LockstepEnv:
         """All seeds x ``copies`` environments as tensors."""
+        self._one_process("trial.make_lockstep_env")
         meters = [run.meter for run in self.runs]
-        env = EnvLockstep(self._fresh, meters, self.seeds, copies, self._device)
+        first = self._next_copies(copies)
+        env = EnvLockstep(self._fresh, meters, self.seeds, copies, self._device, first)
         self._closers.append(env.close)
         return env
 
@@ -218,6 +233,17 @@ class LocalTrial:
 
     def _fresh(self) -> Env:
         return environments.make(self.environment)
+
+    def _next_copies(self, number: int) -> int:
+        """The first of as many copy indices that no environment of this trial has yet."""
+        first, self._copies = self._copies, self._copies + number
+        return first
+
+    def _one_process(self, what: str) -> None:
+        if self.shared is not None:
+            raise ContractBroken(
+                f'{what} would have a meter of its own; processes="many" has trial.env_factory'
+            )
 
     def _single_run(self, method: str) -> None:
         if self.num_seeds > 1:
@@ -255,10 +281,22 @@ class LocalTrial:
         """Evaluate the policy now, with the training clock stopped."""
         policy = self.policy
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        with self.clock.paused():
-            outcomes = evaluate(
-                self._fresh, policy, self.seeds, index, self._evaluation_episodes, self._device, self.lockstep
-            )
+        # What another thread draws meanwhile must not be put back.
+        kept = global_random_state_kept(self._device) if self.shared is None else nullcontext()
+        self._evaluator = threading.get_ident()
+        try:
+            with self.clock.paused(), kept:
+                outcomes = evaluate(
+                    self._fresh,
+                    policy,
+                    self.seeds,
+                    index,
+                    self._evaluation_episodes,
+                    self._device,
+                    self.lockstep,
+                )
+        finally:
+            self._evaluator = None
         seconds = self.clock.training
         for run, episodes in zip(self.runs, outcomes, strict=True):
             run.evaluations += [

@@ -103,7 +103,9 @@ def terminal_table(results: "Results") -> str:
         told = ", ".join(f"{count} {status}" for status, count in failed["status"].value_counts().items())
         lines.append(f"Not in these means: {told}.")
     if results.problems:
-        lines.append(f"{len(results.problems)} stored files cannot be used; what they hold is not in this table.")
+        lines.append(
+            f"{len(results.problems)} stored files cannot be used; what they hold is not in this table."
+        )
     return "\n\n".join(lines)
 
 
