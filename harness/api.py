@@ -1,6 +1,7 @@
 """The only import a plugin needs, and the only one supported. `API` is raised when it breaks."""
 
 from harness.contract import BudgetExhausted, LockstepEnv, Policy, RecurrentPolicy, Step, Trial
+from harness.executor import Ended, Executor, ExecutorOptions, Job
 from harness.hookspecs import hookimpl
 from harness.specs import (
     AlgorithmSpec,
@@ -18,9 +19,13 @@ __all__ = [
     "API",
     "AlgorithmSpec",
     "BudgetExhausted",
+    "Ended",
     "EnvironmentSpec",
+    "Executor",
+    "ExecutorOptions",
     "ExecutorSpec",
     "FigureSpec",
+    "Job",
     "LockstepEnv",
     "Policy",
     "RecurrentPolicy",

@@ -280,7 +280,7 @@ class ExecutorSpec:
 
     Attributes:
         name: what ``--executor`` selects.
-        target: ``"package.module:function"``; ``function(options)`` returns a `harness.executor.Executor`.
+        target: ``"package.module:function"``; ``function(options)`` returns a `harness.api.Executor`.
         summary: one line.
         requires: distributions it needs beyond its plugin's own dependencies.
     """
