@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,18 @@ def harness(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
     """The command line in the background, in a process group of its own."""
     line, environment = command(*arguments)
+
+    def heed_interrupts() -> None:  # which a shell has its background jobs ignore
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     return subprocess.Popen(
-        line, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        line,
+        cwd=cwd,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
 
 
