@@ -79,7 +79,7 @@ def test_two_jobs_beside_one(benchmark, tmp_path: Path):
         for jobs in (1, 2):
             executor = LocalExecutor(ExecutorOptions(jobs=jobs))
             rows = run(plan, tmp_path / str(jobs), executor)
-            began = min(_seconds(row["started_at"]) for row in rows[1:])
+            began = min(_seconds(row["started_at"]) for row in rows)
             ended = max(_seconds(row["finished_at"]) for row in rows)
             speed[jobs] = sum(row["steps"] for row in rows) / (ended - began)
 
