@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from fake_distributions import ALGORITHM, Install
+from support_results import Run, write_runs
 
+import harness
 from harness import cli
 from harness.errors import ExitCode, HarnessError
 
@@ -170,3 +172,21 @@ def test_a_reader_that_stops_reading_is_no_defect():
     process.stdout.close()
     _, errors = process.communicate()
     assert (process.returncode, errors) == (ExitCode.BROKEN_PIPE, b"")
+
+
+@pytest.mark.parametrize("option", ["--time-limit", "--memory-limit", "--gpu-share"])
+def test_a_limit_that_is_no_number_is_refused(option: str, capsys: Capture):
+    assert cli.main(["run", "quickstart", option, "nan"]) == ExitCode.USAGE
+    assert "nan" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_named(tmp_path: Path, capsys: Capture):
+    results = write_runs(tmp_path / "results", [Run()])
+    (tmp_path / "file").touch()
+    assert cli.main(["report", str(results), "--out", str(tmp_path / "file")]) == ExitCode.USAGE
+    assert "the report cannot be written there" in capsys.readouterr().err
+
+
+def test_results_show_themselves_in_a_line(tmp_path: Path):
+    results = harness.load(write_runs(tmp_path / "results", [Run()]))
+    assert repr(results).endswith("1 runs: 1 done)")

@@ -7,10 +7,12 @@ import pty
 import re
 import sys
 import threading
+import traceback
 from types import SimpleNamespace
 
 import pytest
 
+from harness.listing import reason
 from harness.running.progress import Plain, shown, summary
 
 
@@ -38,10 +40,19 @@ def test_plain_progress_is_a_line_at_the_start_and_one_at_the_end():
     assert re.fullmatch(r"done   plugin/algorithm / world / seed 0  \d+\.\d s  \[2/3\]", second)
 
 
-def test_a_failure_is_shown_with_the_last_line_of_its_reason():
-    errors = {0: "", 1: "Traceback ...\n  File\nValueError: torn\n"}
+def test_a_failure_is_shown_with_its_reason():
+    errors = {0: "", 1: 'Traceback ...\n  File "a.py"\n    raise\nValueError: torn\n'}
     line = summary(TRIAL, {0: "done", 1: "failed"}, errors, 2.0)
     assert line == "failed/done plugin/algorithm / world / seed 0  2.0 s: ValueError: torn"
+
+
+def test_a_reason_of_several_lines_keeps_its_type_and_all_of_them():
+    try:
+        raise ValueError("boom\x1b[31m line1\nline2")
+    except ValueError:
+        error = traceback.format_exc()
+    assert reason(error) == "ValueError: boom?[31m line1 line2"
+    assert reason("train returned after 1 of 60 steps") == "train returned after 1 of 60 steps"
 
 
 def test_output_that_is_no_terminal_is_plain(monkeypatch: pytest.MonkeyPatch):

@@ -49,7 +49,7 @@ def load(path: str | Path) -> "Results":
     return Results(path, runs, **tables, problems=tuple(stored.problems), manifests=manifests)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """Stored runs as tables.
 
@@ -73,6 +73,10 @@ class Results:
     diagnostics: pd.DataFrame
     problems: tuple[Problem, ...]
     manifests: Mapping[str, dict[str, Any] | str]
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {status}" for status, n in self.runs["status"].value_counts().items())
+        return f"Results({str(self.path)!r}: {len(self.runs)} runs{': ' if counts else ''}{counts})"
 
     def manifest(self, key: str) -> dict[str, Any]:
         """What ``run.json`` says besides the run's row: descriptions, versions, hardware; {} if unreadable."""

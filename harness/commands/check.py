@@ -1,4 +1,4 @@
-"""``harness check``: does a plugin, or one thing it provides, keep the contract?"""
+"""Does a plugin, or one thing it provides, keep the contract?"""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""``harness list``: what is installed, one line each, without importing any of it."""
+"""What is installed, one line each, without importing any of it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""``harness new``: write a plugin to start from."""
+"""Write a plugin to start from."""
 
 from pathlib import Path
 from typing import cast

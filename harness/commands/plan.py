@@ -1,4 +1,4 @@
-"""``harness plan``: show what `run` would do, and do nothing."""
+"""Show what `run` would do, and do nothing."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."
             ),
             click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
-            click.option("--seeds", default="", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
+            click.option("--seeds", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
             click.option(
                 "--device",
                 "devices",
@@ -75,7 +75,7 @@ def planned(
     suite: str,
     algorithms: tuple[str, ...],
     environments: tuple[str, ...],
-    seeds: str,
+    seeds: str | None,
     devices: tuple[str, ...],
     out: str,
 ) -> "Plan":
@@ -84,17 +84,18 @@ def planned(
     from harness.running.suite import find_suite
 
     found = find_suite(suite, session.registry)
-    return make_plan(found, session.registry, algorithms, environments, parse_seeds(seeds), devices)
+    chosen = () if seeds is None else parse_seeds(seeds)
+    return make_plan(found, session.registry, algorithms, environments, chosen, devices)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """``0-9``, ``3`` or ``1,5,7-9`` as seeds; empty for none.
+    """``0-9``, ``3`` or ``1,5,7-9`` as seeds.
 
     Raises:
         UsageError: it is written otherwise, or asks for more than 10,000.
     """
     seeds: dict[int, None] = {}
-    for part in text.split(",") if text else ():
+    for part in text.split(","):
         match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part.strip())
         if match is None:
             raise UsageError(f"--seeds {text}: write 0-9, or 1,5,7")
@@ -105,13 +106,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def summarised(plan: "Plan", store: "Store", force: bool) -> str:
+def to_run(plan: "Plan", store: "Store", force: bool) -> int:
+    """How many runs of a plan are not complete, or are forced."""
+    keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
+    return len(keys) if force else sum(not store.is_done(key) for key in keys)
+
+
+def summarised(plan: "Plan", missing: int, folder: Path) -> str:
     """What will run, in one or a few lines."""
-    complete = (
-        0 if force else sum(store.is_done(k) for c in plan.cells if not c.reason for k in c.keys.values())
-    )
     lines = [f"{plan.suite.name}: {plan.suite.question}"]
-    lines.append(f"{plan.runs} runs, {complete} complete, {plan.runs - complete} to run, into {store.folder}")
+    lines.append(f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {folder}")
     reasons = dict.fromkeys(f"{c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
     lines += [f"skipped: {reason}" for reason in reasons]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``harness plugins``: every plugin found, what became of it, and why."""
+"""Every plugin found, what became of it, and why."""
 
 from difflib import get_close_matches
 from typing import Any

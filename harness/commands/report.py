@@ -1,10 +1,11 @@
-"""``harness report``: tables and figures of stored runs."""
+"""Tables and figures of stored runs."""
 
 from pathlib import Path
 
 import click
 
 from harness.cli import Session, note
+from harness.errors import UsageError
 
 
 @click.command(name="report")
@@ -28,7 +29,10 @@ def report(session: Session, path: Path, out: Path, as_json: bool = False) -> No
     results = harness.load(path)
     for problem in results.problems:
         note(f"{problem.path}: {problem.message}")
-    page = write_report(results, session.registry, out)
+    try:
+        page = write_report(results, session.registry, out)
+    except OSError as error:
+        raise UsageError(f"{out}: the report cannot be written there: {error}") from error
     if as_json:
         tables = ("scores", "sample_efficiency", "wall_clock", "failures")
         print_json(

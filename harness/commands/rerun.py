@@ -1,4 +1,4 @@
-"""``harness rerun``: repeat a stored run from its manifest. Does it give the same result?"""
+"""Repeat a stored run from its manifest. Does it give the same result?"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``harness results``: list or compact stored runs."""
+"""List or compact stored runs."""
 
 from pathlib import Path
 

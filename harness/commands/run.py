@@ -1,5 +1,6 @@
-"""``harness run``: train what a suite asks for, then report."""
+"""Train what a suite asks for, then report."""
 
+import math
 import signal
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import click
 
 from harness.cli import Session, note
-from harness.commands.plan import plan_options, planned, summarised
+from harness.commands.plan import plan_options, planned, summarised, to_run
 from harness.commands.report import report
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.executor import Executor, ExecutorOptions
 
 
@@ -51,16 +52,23 @@ def command(
     from harness.running.runner import Runner
     from harness.storage.store import Store
 
-    # Before planning, since its server loads modules while the plan is made.
+    for name, limit in (
+        ("--time-limit", time_limit),
+        ("--memory-limit", memory_limit),
+        ("--gpu-share", gpu_share),
+    ):
+        if limit is not None and math.isnan(limit):
+            raise UsageError(f"{name} nan: write a number")
     where = _executor(session, executor, ExecutorOptions(jobs, gpu_share))
     plan = planned(session, **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder)
     store.clear_abandoned()
-    note(summarised(plan, store, force))
+    missing = to_run(plan, store, force)
+    note(summarised(plan, missing, store.folder))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limits = plan.suite.limits
-    with shown(plan.runs) as progress:
+    with shown(missing) as progress:
         runner = Runner(
             store,
             where,

@@ -1,4 +1,4 @@
-"""``harness schema``: the JSON Schema of suite files, for editors and other programs."""
+"""The JSON Schema of suite files, for editors and other programs."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""``harness show``: everything about one algorithm, environment or suite."""
+"""Everything about one algorithm, environment or suite."""
 
 import contextlib
 import importlib

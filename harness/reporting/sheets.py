@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.analysis.curves import CELL
 from harness.analysis.stats import FEWEST_RUNS
+from harness.listing import reason
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -124,7 +125,7 @@ def wall_clock(results: "Results") -> Sheet:
 def failures(results: "Results") -> Sheet:
     """Runs that are not done, those with one reason in one row."""
     data = results.failures()
-    grouped = data.assign(reason=data["error"].map(_last_line)).groupby(
+    grouped = data.assign(reason=data["error"].map(_reason)).groupby(
         [*CELL, "status", "reason"], as_index=False
     )
     table = grouped.agg(seeds=("seed", _seeds), runs=("seed", "size"))
@@ -208,10 +209,9 @@ def count(value: Any) -> str:
     return str(int(value)) if _has(value) else NONE
 
 
-def _last_line(error: str) -> str:
-    """What a traceback says at its end."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no reason was recorded"
+def _reason(error: str) -> str:
+    """Why a run did not finish, not too long for a cell."""
+    return reason(error)[:300] or "no reason was recorded"
 
 
 def _seeds(seeds: pd.Series) -> str:

@@ -58,22 +58,25 @@ class LocalExecutor:
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(PRELOADED))
-        self._start_server()
+        self._serving = False
 
     def _start_server(self) -> None:
-        """Start the fork server with one thread per library."""
+        """Start the fork server with one thread per library, and deaf to a Ctrl-C that is meant for the harness."""
         from multiprocessing import forkserver
 
         before = {name: os.environ.get(name) for name in ENVIRONMENT}
         os.environ.update(ENVIRONMENT)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+        self._serving = True
 
     @property
     def jobs(self) -> int:
@@ -89,6 +92,8 @@ class LocalExecutor:
         """Start a job in a process of its own."""
         device = self._place(job.device)
         assert device is not None, "there is no room for this job"
+        if not self._serving:
+            self._start_server()
         process = self._context.Process(target=_work, args=(str(job.folder), device), daemon=False)
         process.start()
         own = _process(process.pid or 0)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from harness.listing import reason
 from harness.running.plan import TrialPlan
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Plain:
     def finished(
         self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]
     ) -> None:
-        """One line with the worst status and the last line of its reason."""
+        """One line with the worst status and its reason."""
         self.finished_runs += len(statuses)
         seconds = time.monotonic() - self._began.pop(job)
         print(f"{summary(trial, statuses, errors, seconds)}  [{self.finished_runs}/{self.total}]",
@@ -63,9 +64,9 @@ class Plain:
 def summary(trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str], seconds: float) -> str:
     """A finished trial in one line."""
     kinds = sorted(set(statuses.values()), key=lambda status: status == "done")
-    reasons = [errors[seed].strip().rpartition("\n")[2] for seed in statuses if errors[seed]]
-    reason = f": {reasons[0]}" if reasons else ""
-    return f"{'/'.join(kinds):6s} {trial}  {seconds:.1f} s{reason}"
+    reasons = [reason(errors[seed]) for seed in statuses if errors[seed]]
+    why = f": {reasons[0]}" if reasons else ""
+    return f"{'/'.join(kinds):6s} {trial}  {seconds:.1f} s{why}"
 
 
 class Live:
