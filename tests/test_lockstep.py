@@ -14,6 +14,8 @@ from support_measuring import (
 
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted, ContractBroken
+from harness.measuring.environments import EnvironmentError_
+from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.trial import LocalTrial
 
 SEEDS, COPIES = (0, 5, 9), 2
@@ -177,3 +179,51 @@ def test_box_actions_keep_their_axes():
     env.reset()
     step = env.step(torch.zeros(len(SEEDS), COPIES, 1))
     assert step.next_obs.shape == (len(SEEDS), COPIES, 3)
+
+
+class Choosing(gymnasium.Env):
+    """Never ends; acts in whatever space it is given."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+
+    def __init__(self, action_space):
+        self.action_space = action_space
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+
+@pytest.mark.parametrize(
+    "space", [gymnasium.spaces.Discrete(3, start=1), gymnasium.spaces.MultiDiscrete([2, 3], start=[0, 1])]
+)
+def test_actions_that_do_not_count_from_0_are_refused(space):
+    with pytest.raises(EnvironmentError_, match="must start at 0"):
+        EnvLockstep(lambda: Choosing(space), [], (0,), 1, torch.device("cpu"))
+
+
+def test_several_discrete_actions_are_accepted():
+    space = gymnasium.spaces.MultiDiscrete([2, 3])
+    env = EnvLockstep(lambda: Choosing(space), [], (0,), 1, torch.device("cpu"))
+    assert env.single_action_space == space
+
+
+def test_waiting_for_the_device_is_not_the_environments_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("harness.measuring.lockstep.perf_counter", lambda: now[0])
+
+    class OnDevice:
+        def cpu(self):
+            now[0] += 100.0
+            return torch.zeros(len(SEEDS), COPIES, dtype=torch.int64)
+
+    trial, env = lockstep(budget=100)
+    env.reset()
+    env.step(OnDevice())
+    assert trial.clock.environment == 0.0
+
+
+def test_a_second_lockstep_environment_goes_on_counting_copies():
+    trial, _ = lockstep(budget=100)
+    second = trial.make_lockstep_env(1)
+    expected = LocalTrial(LADDER, SEEDS[:1], budget=100).metered(COPIES).reset()[0]
+    assert np.array_equal(second.reset()[0, 0].numpy(), np.asarray(expected, np.float32))

@@ -56,7 +56,7 @@ class EnvLockstep:
         ]
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
-        if getattr(self.single_action_space, "start", 0) != 0:
+        if np.any(getattr(self.single_action_space, "start", 0)):
             raise EnvironmentError_(f"{self.single_action_space}: in lockstep, actions must start at 0")
         self._first = first
         self._obs_dtype = array_dtype(self.single_observation_space)
