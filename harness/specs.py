@@ -4,8 +4,8 @@ A description names code by its module path and imports nothing, so listing ever
 costs milliseconds. Whatever is wrong with a description is an error at the moment it is made.
 """
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
@@ -16,6 +16,7 @@ MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 FUNCTION = re.compile(MODULE.pattern + r":[A-Za-z_]\w*")
 SPACES = frozenset({"Box", "Discrete", "MultiBinary", "MultiDiscrete", "Dict", "Tuple", "Text"})
 DEVICES = frozenset({"cpu", "cuda"})
+LARGEST = sys.float_info.max
 
 
 class SpecError(ValueError):
@@ -28,7 +29,7 @@ def _check(condition: bool, spec: object, name: object, message: str) -> None:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _check_name(spec: object, name: object) -> None:
