@@ -206,3 +206,17 @@ def test_a_step_without_an_episode_costs_nothing(tmp_path: Path):
     with pytest.raises(gymnasium.error.ResetNeeded):
         trial.env_factory(0)().step(0)
     assert trial.steps == 0
+
+
+def test_once_training_is_over_no_process_can_step(tmp_path: Path):
+    def train(trial, config):
+        trial.policy = zeros
+        left.append(trial.env_factory(0)())
+        left[0].reset()
+        left[0].step(0)
+
+    left: list[gymnasium.Env] = []
+    with pytest.raises(ContractBroken, match="returned after 1 of 100 steps"):
+        run_training(shared_trial(tmp_path, 100, points=100), train, None)
+    with pytest.raises(BudgetExhausted):
+        left[0].step(0)

@@ -240,10 +240,11 @@ class Watcher:
             self._control.proceed(self._meter.next_mark)
 
     def stop(self) -> None:
-        """End; raises what an evaluation raised."""
+        """End, and refuse further steps, which nobody would evaluate; raises what an evaluation raised."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._control.stop()
         if self.error is not None:
             raise self.error
 
