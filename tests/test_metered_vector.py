@@ -14,7 +14,7 @@ from support_measuring import (
 )
 
 from harness.api import EnvironmentSpec
-from harness.contract import BudgetExhausted
+from harness.contract import BudgetExhausted, ContractBroken
 from harness.measuring import seeding
 from harness.measuring.environments import EnvironmentError_
 from harness.measuring.trial import LocalTrial
@@ -112,3 +112,14 @@ def test_sync_and_single_copies_are_the_same_streams():
     singles = LocalTrial(LADDER, budget=100)
     obs, _ = vector.reset()
     assert (obs == [singles.make_env().reset()[0] for _ in range(COPIES)]).all()
+
+
+def test_a_second_native_vector_has_streams_of_its_own():
+    trial = LocalTrial(CARTPOLE, budget=100)
+    first, second = (trial.make_vector_env(COPIES, "native").reset()[0] for _ in range(2))
+    assert not (first == second).any()
+
+
+def test_a_native_vector_that_the_budget_cannot_step_once_is_refused():
+    with pytest.raises(ContractBroken, match="holds no step of 3 copies"):
+        LocalTrial(CARTPOLE, budget=2).make_vector_env(3, "native")
