@@ -167,6 +167,8 @@ class EnvironmentSpec:
         random_score: mean return of the uniformly random policy.
         reference_score: the return that counts as 1 after normalisation.
         threshold: the return that counts as solved, for steps to threshold.
+        array: module that holds the same MDP as functions of tensors, used for training in lockstep; None if there
+            is none. Imported only where a run needs it.
         requires: distributions it needs beyond its plugin's own dependencies.
         version: raised whenever behaviour changes; runs of different versions are not comparable.
         summary: one line.
@@ -181,6 +183,7 @@ class EnvironmentSpec:
     random_score: Score | None = None
     reference_score: Score | None = None
     threshold: float | None = None
+    array: str | None = None
     requires: tuple[str, ...] = ()
     version: str = "1"
     summary: str = ""
@@ -208,6 +211,18 @@ class EnvironmentSpec:
             )
             normal.append((target, MappingProxyType(dict(kwargs))))
         object.__setattr__(self, "wrappers", tuple(normal))
+        _check(
+            self.array is None or (isinstance(self.array, str) and MODULE.fullmatch(self.array) is not None),
+            self,
+            self.name,
+            f'array must be a module path such as "package.module" or None, not {self.array!r}',
+        )
+        _check(
+            self.array is None or not self.wrappers,
+            self,
+            self.name,
+            "array cannot be wrapped: it is the whole MDP; give up one of array and wrappers",
+        )
         _check(
             self.threshold is None or _is_finite(self.threshold),
             self,

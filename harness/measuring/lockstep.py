@@ -22,6 +22,16 @@ def array_dtype(space: gymnasium.Space[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if space.dtype.kind == "f" else np.dtype(space.dtype)
 
 
+def check_actions_from_zero(space: gymnasium.Space[Any]) -> None:
+    """Refuse discrete actions that do not start at 0, where an algorithm counts from.
+
+    Raises:
+        EnvironmentError_: they do not.
+    """
+    if np.any(getattr(space, "start", 0)):
+        raise EnvironmentError_(f"{space}: in lockstep, actions must start at 0")
+
+
 class EnvLockstep:
     """Implements `harness.contract.LockstepEnv` over Gymnasium environments, one per seed and copy.
 
@@ -56,8 +66,7 @@ class EnvLockstep:
         ]
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
-        if np.any(getattr(self.single_action_space, "start", 0)):
-            raise EnvironmentError_(f"{self.single_action_space}: in lockstep, actions must start at 0")
+        check_actions_from_zero(self.single_action_space)
         self._first = first
         self._obs_dtype = array_dtype(self.single_observation_space)
         self._returns = [0.0] * len(self._envs)

@@ -1,6 +1,7 @@
 """A trial in this process: what an algorithm is given, and what it leaves behind."""
 
 import functools
+import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -18,6 +19,7 @@ from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
 from harness.measuring.evaluation import evaluate, global_random_state_kept
 from harness.measuring.lockstep import EnvLockstep
+from harness.measuring.lockstep_array import ArrayLockstep, ArrayModule
 from harness.measuring.meter import Diverged, Episode, EvaluationEpisode, Meter, evaluation_marks
 from harness.measuring.metered_env import MeteredEnv
 from harness.measuring.metered_vector import MeteredVectorEnv, VectorEnv
@@ -217,11 +219,21 @@ class LocalTrial:
         return env
 
     def make_lockstep_env(self, copies: int = 1) -> LockstepEnv:
-        """All seeds x ``copies`` environments as tensors."""
+        """All seeds x ``copies`` environments as tensors: one array where the environment declares it."""
         self._one_process("trial.make_lockstep_env")
-        meters = [run.meter for run in self.runs]
-        first = self._next_copies(copies)
-        env = EnvLockstep(self._fresh, meters, self.seeds, copies, self._device, first)
+        shared = (
+            [run.meter for run in self.runs],
+            self.seeds,
+            copies,
+            self._device,
+            self._next_copies(copies),
+        )
+        env: EnvLockstep | ArrayLockstep
+        if self.environment.array is None:
+            env = EnvLockstep(self._fresh, *shared)
+        else:
+            array = importlib.import_module(self.environment.array)
+            env = ArrayLockstep(cast(ArrayModule, array), self._fresh(), *shared)
         self._closers.append(env.close)
         return env
 

@@ -13,6 +13,7 @@ GYMNASIUM_TASKS = (
     EnvironmentSpec(
         "cartpole",
         "CartPole-v1",
+        array="harness_environments.arrays.cartpole",
         reference_score=Score(500.0, source="upper bound: reward 1 per step, at most 500 steps"),
         threshold=475.0,
         summary="Keep a pole upright on a cart; reward 1 per step",
@@ -131,6 +132,74 @@ TEACHING_WORLDS = (
         threshold=-200.0,
         summary="Pendulum with 25 discrete torques",
     ),
+    EnvironmentSpec(
+        "pendulum-11-tenth",
+        "harness_environments/DiscretePendulum-v0",
+        imports=("harness_environments.pendulum",),
+        kwargs={"torques": 11, "reward_scale": 0.1},
+        reference_score=Score(-13.755, 0.074, 10_000, f"a tenth of pendulum-11's, {PLANNED}"),
+        threshold=-20.0,
+        summary="Pendulum with 11 discrete torques, rewards divided by 10",
+    ),
+    EnvironmentSpec(
+        "pendulum-25-tenth",
+        "harness_environments/DiscretePendulum-v0",
+        imports=("harness_environments.pendulum",),
+        kwargs={"torques": 25, "reward_scale": 0.1},
+        reference_score=Score(-13.752, 0.074, 10_000, f"a tenth of pendulum-25's, {PLANNED}"),
+        threshold=-20.0,
+        summary="Pendulum with 25 discrete torques, rewards divided by 10",
+    ),
+)
+
+# One specification each, because a claim about growth needs several sizes.
+CLIFFWALKS = tuple(
+    EnvironmentSpec(
+        f"blind-cliffwalk-{states}{suffix}",
+        "harness_environments/BlindCliffwalk-v0",
+        imports=("harness_environments.chains",),
+        kwargs={"states": states, "one_hot": bool(suffix)},
+        reference_score=Score(1.0, source=f"exact: right {states} times"),
+        threshold=1.0,
+        summary=f"{states} states in a row, one right action of two in each, reward 1 past the last{note}",
+    )
+    for suffix, note in (("", ""), ("-onehot", "; one-hot"))
+    for states in (8, 10, 13)
+)
+
+CORRIDORS = tuple(
+    EnvironmentSpec(
+        f"corridor-{actions}",
+        "harness_environments/Corridor-v0",
+        imports=("harness_environments.corridor",),
+        kwargs={"actions": actions},
+        reference_score=Score(1.0, source="exact: the top right, in 60 steps"),
+        threshold=1.0,
+        summary=f"70 cells of three corridors, reward 0.1 near and 1 far; {actions} actions, 4 of them move",
+    )
+    for actions in (5, 10, 20)
+)
+
+BIASES = tuple(
+    EnvironmentSpec(
+        f"maximisation-bias{suffix}",
+        "harness_environments/MaximisationBias-v0",
+        imports=("harness_environments.chains",),
+        kwargs={"one_hot": bool(suffix)},
+        reference_score=Score(0.0, source="exact: right, at once"),
+        threshold=0.0,
+        summary=f"Right ends with 0, left leads to 10 gambles of mean −0.1 and deviation 1{note}",
+    )
+    for suffix, note in (("", ""), ("-onehot", "; one-hot"))
+)
+
+BIMODAL_CHAIN = EnvironmentSpec(
+    "bimodal-chain",
+    "harness_environments/BimodalChain-v0",
+    imports=("harness_environments.chains",),
+    reference_score=Score(0.5, source="exact: to the end, where −1 and 2 are equally likely"),
+    threshold=0.25,  # half of the optimum, because no mean of a few episodes is near it
+    summary="Five states in a row, reward −1 or 2 past the last: a return with two modes",
 )
 
 # Where no action matters, random is optimal: such a probe has no reference to be normalised by.
@@ -177,4 +246,100 @@ PROBES = (
     ),
 )
 
-SPECS = GYMNASIUM_TASKS + TEACHING_WORLDS + PROBES
+CONTINUOUS_PROBES = (
+    EnvironmentSpec(
+        "probe-1-constant-continuous",
+        "harness_environments/ProbeConstant-v0",
+        imports=("harness_environments.probes",),
+        kwargs={"continuous": True},
+        summary="One step, reward 1 for any number: value 1",
+    ),
+    EnvironmentSpec(
+        "probe-2-observation-continuous",
+        "harness_environments/ProbeObservationDependent-v0",
+        imports=("harness_environments.probes",),
+        kwargs={"continuous": True},
+        summary="One step, the reward is the observation, −1 or 1, for any number",
+    ),
+    EnvironmentSpec(
+        "probe-3-discounting-continuous",
+        "harness_environments/ProbeDiscounting-v0",
+        imports=("harness_environments.probes",),
+        kwargs={"continuous": True},
+        summary="Two steps, reward 1 at the end for any numbers: values γ and 1",
+    ),
+    EnvironmentSpec(
+        "probe-4-action-continuous",
+        "harness_environments/ProbeActionDependent-v0",
+        imports=("harness_environments.probes",),
+        kwargs={"continuous": True},
+        reference_score=Score(1.0, source="exact"),
+        threshold=1.0,
+        summary="One step, the reward is the action, a number from −1 to 1",
+    ),
+    EnvironmentSpec(
+        "probe-5-both-continuous",
+        "harness_environments/ProbeObservationAndActionDependent-v0",
+        imports=("harness_environments.probes",),
+        kwargs={"continuous": True},
+        reference_score=Score(1.0, source="exact"),
+        threshold=1.0,
+        summary="One step, the reward is action times observation",
+    ),
+    EnvironmentSpec(
+        "probe-truncation-continuous",
+        "harness_environments/ProbeTruncation-v0",
+        imports=("harness_environments.probes",),
+        kwargs={"continuous": True},
+        summary="Reward 1 for ever for any number, truncated after 10 steps: value 1 / (1 − γ)",
+    ),
+)
+
+PIXELS = (
+    EnvironmentSpec(
+        "pixel-motion",
+        "harness_environments/PixelMotion-v0",
+        imports=("harness_environments.pixels",),
+        reference_score=Score(1.0, source="exact"),
+        threshold=0.9,
+        summary="Two frames of 10x10: say which way a cell moved, left or right, four times",
+    ),
+    EnvironmentSpec(
+        "pixel-motion-continuous",
+        "harness_environments/PixelMotion-v0",
+        imports=("harness_environments.pixels",),
+        kwargs={"continuous": True},
+        reference_score=Score(1.0, source="exact"),
+        threshold=0.9,
+        summary="Two frames of 10x10: say which way a cell moved, −1 to 1, four times",
+    ),
+    EnvironmentSpec(
+        "pixel-catch",
+        "harness_environments/PixelCatch-v0",
+        imports=("harness_environments.pixels",),
+        reference_score=Score(1.0, source="exact"),
+        threshold=0.9,
+        summary="Two frames of 10x10: catch a falling ball (1) or miss it (−1) in four steps",
+    ),
+    EnvironmentSpec(
+        "pixel-catch-continuous",
+        "harness_environments/PixelCatch-v0",
+        imports=("harness_environments.pixels",),
+        kwargs={"continuous": True},
+        reference_score=Score(1.0, source="exact"),
+        threshold=0.9,
+        summary="Two frames of 10x10: catch a falling ball, moving by a number from −1 to 1, rounded",
+    ),
+)
+
+SPECS = (
+    GYMNASIUM_TASKS
+    + TEACHING_WORLDS
+    + CLIFFWALKS
+    + CORRIDORS
+    + BIASES
+    + (BIMODAL_CHAIN,)
+    + PROBES
+    + CONTINUOUS_PROBES
+    + PIXELS
+)

@@ -1,0 +1,201 @@
+"""S seeds x N copies of an environment as one array, stepped by a few tensor operations."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Protocol
+
+import torch
+
+from harness.contract import ContractBroken, Step
+from harness.measuring import seeding
+from harness.measuring.environments import Env, EnvironmentError_
+from harness.measuring.lockstep import check_actions_from_zero
+from harness.measuring.meter import Meter
+
+MOST_ROWS = 256  # of initial states drawn at once
+DRAWN_AT_ONCE = 2**14  # initial states per seed, unless one row is more
+
+
+class ArrayModule(Protocol):
+    """The functions of the module that ``EnvironmentSpec.array`` names: an MDP over any leading shape, on any device.
+
+    They are pure: they change no argument and keep nothing. A state is one tensor [..., D], float64 so that it takes
+    Gymnasium's steps to the last digits. Time limits are the harness's.
+    """
+
+    def initial(self, generator: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
+        """Independent initial states [*shape, D], on the generator's device, drawn from it alone."""
+
+    def step(
+        self, state: torch.Tensor, action: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Successor [..., D], reward [...] and termination, bool [...].
+
+        ``action`` is int64 [...] for `Discrete`, float32 [..., *shape] for `Box`; the module treats one out of range
+        as Gymnasium's environment does. Every returned tensor is a new one.
+        """
+
+    def observe(self, state: torch.Tensor) -> torch.Tensor:
+        """What the agent sees of states, in the dtype of the observation space; a new tensor."""
+
+    def state_of(self, env: Env) -> torch.Tensor:
+        """The state [D] of an unwrapped Gymnasium environment: how the conformance check compares the two."""
+
+
+class ArrayLockstep:
+    """Implements `harness.contract.LockstepEnv` over an array module; all it measures is as in `EnvLockstep`.
+
+    Every seed draws its initial states from a generator of its own, a row of N at every step, used or not: so its
+    episodes do not depend on the seeds beside it.
+
+    Args:
+        array: the module.
+        env: a Gymnasium environment of the same description, for its spaces and time limit. It is closed.
+        meters: one per seed.
+        seeds: the runs' seeds.
+        copies: N.
+        device: where everything happens.
+        first: index of the first copy within each run; the others follow.
+
+    Raises:
+        EnvironmentError_: its discrete actions do not start at 0, where an algorithm counts from.
+    """
+
+    def __init__(
+        self,
+        array: ArrayModule,
+        env: Env,
+        meters: Sequence[Meter],
+        seeds: Sequence[int],
+        copies: int,
+        device: torch.device,
+        first: int = 0,
+    ) -> None:
+        self.num_seeds = len(seeds)
+        self.copies = copies
+        self.single_observation_space = env.observation_space
+        self.single_action_space = env.action_space
+        env.close()
+        check_actions_from_zero(self.single_action_space)
+        if env.spec is None or env.spec.max_episode_steps is None:
+            raise EnvironmentError_(f"{env} has no time limit")
+        self._limit = env.spec.max_episode_steps
+        self._array = array
+        self._meters = meters
+        self._device = device
+        self._first = first
+        self._action_shape = (self.num_seeds, copies, *(self.single_action_space.shape or ()))
+        self._generators = [
+            torch.Generator(device).manual_seed(seeding.integer(s, seeding.ENVIRONMENT, first)) for s in seeds
+        ]
+        self._rows = min(MOST_ROWS, max(1, DRAWN_AT_ONCE // copies))  # whatever the number of seeds
+        self._row = self._rows  # of the next initial states
+        self._ones = torch.ones(self.num_seeds, copies, device=device)
+
+    def reset(self) -> torch.Tensor:
+        """Start the first episode of every copy; returns obs [S, N, ...]."""
+        began = perf_counter()
+        self._draw()
+        self._state = self._initial[self._row]
+        self._row += 1
+        self._returns = torch.zeros(self.num_seeds, self.copies, dtype=torch.float64, device=self._device)
+        self._time = 0  # steps of every copy since the reset
+        self._began = [0] * (self.num_seeds * self.copies)  # the time at which its episode began, seed-major
+        self._next_limit = self._limit  # no episode reaches its limit before this time
+        obs = self._array.observe(self._state)
+        self._bill(began)
+        return obs
+
+    def step(self, action: torch.Tensor) -> Step:
+        """Take one step in every copy with action [S, N, ...].
+
+        Raises:
+            BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
+            ContractBroken: the action has another shape.
+        """
+        meter = self._meters[0]
+        copies = min(self.copies, meter.budget - meter.steps)
+        if copies == 0:
+            raise self._stop()
+        if action.shape != self._action_shape:
+            raise ContractBroken(f"step wants action {list(self._action_shape)}, not {list(action.shape)}")
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # waiting is learning's time, not the environment's
+        began = perf_counter()
+        self._draw()
+        self._time += 1
+        self._state, reward, terminated = self._array.step(self._state, action.detach())
+        self._returns += reward
+        next_obs = self._array.observe(self._state)
+        ended, over, at_limit = self._ends(terminated)
+        finished = self._finished(over, at_limit, terminated) if over else []
+        if over:
+            discount = 1 - terminated.float()
+            obs = self._begin(ended, over)
+        else:
+            discount, obs = self._ones.clone(), next_obs
+        self._row += 1
+        self._bill(began)
+        self._count(copies, finished)
+        if copies < self.copies:
+            raise self._stop()
+        return Step(next_obs, reward.float(), discount, ended, obs)
+
+    def _ends(self, terminated: torch.Tensor) -> tuple[torch.Tensor, list[int], list[int]]:
+        """Where episodes end, bool [S, N]; the flat indices of all of them, and of those at their time limit."""
+        over = terminated.reshape(-1).nonzero().reshape(-1).tolist()
+        if self._time < self._next_limit:
+            return terminated, over, []
+        at_limit = [i for i, began in enumerate(self._began) if self._time - began == self._limit]
+        later = [began for began in self._began if self._time - began < self._limit]
+        self._next_limit = self._limit + min(later, default=self._time)
+        if not at_limit:
+            return terminated, over, []
+        ended = terminated.clone()
+        ended.view(-1)[at_limit] = True
+        return ended, sorted({*over, *at_limit}), at_limit
+
+    def _finished(
+        self, over: list[int], at_limit: list[int], terminated: torch.Tensor
+    ) -> list[tuple[int, float, int, bool, bool]]:
+        """Flat index, return, length and flags of the episodes that end now, in the order of copies."""
+        returns = self._returns.view(-1).tolist()
+        if not at_limit:
+            return [(i, returns[i], self._time - self._began[i], True, False) for i in over]
+        flags = terminated.reshape(-1).tolist()
+        return [(i, returns[i], self._time - self._began[i], flags[i], i in at_limit) for i in over]
+
+    def _begin(self, ended: torch.Tensor, over: list[int]) -> torch.Tensor:
+        """Begin new episodes where others ended; returns what to act on next."""
+        self._state = torch.where(ended.unsqueeze(-1), self._initial[self._row], self._state)
+        self._returns.masked_fill_(ended, 0.0)
+        for i in over:
+            self._began[i] = self._time
+        return self._array.observe(self._state)
+
+    def _draw(self) -> None:
+        """Draw initial states [rows, S, N, D] for the next steps, when those drawn before are used up."""
+        if self._row == self._rows:
+            shape = (self._rows, self.copies)
+            drawn = [self._array.initial(generator, shape) for generator in self._generators]
+            self._initial, self._row = torch.stack(drawn, 1), 0
+
+    def _count(self, copies: int, finished: list[tuple[int, float, int, bool, bool]]) -> None:
+        """Count the step of every seed, record finished episodes, then let a due evaluation happen."""
+        for meter in self._meters:
+            meter.steps += copies
+        for i, value, length, terminated, truncated in finished:
+            seed, copy = divmod(i, self.copies)
+            if copy < copies:
+                self._meters[seed].ended(self._first + copy, value, length, terminated, truncated)
+        if self._meters[0].steps >= self._meters[0].next_mark:
+            self._meters[0].reached_mark()
+
+    def _stop(self) -> Exception:
+        return [meter.stop() for meter in self._meters].pop()
+
+    def _bill(self, began: float) -> None:
+        self._meters[0].clock.environment += perf_counter() - began
+
+    def close(self) -> None:
+        """Nothing is open."""
