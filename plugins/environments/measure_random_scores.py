@@ -23,7 +23,11 @@ from harness.measuring.environments import make
 from harness.measuring.trial import LocalTrial
 
 EPISODES = 10_000
-FEWER_EPISODES = {"mountaincar-plus10": 1_000}  # because most of its episodes have 10,000 steps
+OTHER_EPISODES = {
+    "mountaincar-plus10": 1_000,  # because most of its episodes have 10,000 steps
+    "blind-cliffwalk-13": 200_000,  # because one in 8,192 is paid
+    "blind-cliffwalk-13-onehot": 200_000,
+}
 
 
 def random_returns(spec: EnvironmentSpec, episodes: int) -> list[float]:
@@ -56,7 +60,7 @@ def main(names: Sequence[str]) -> None:
     scores = {name: asdict(kept) for name, kept in harness_environments.random_scores().items()}
     for spec in harness_environments.SPECS:
         if not names or spec.name in names:
-            returns = random_returns(spec, FEWER_EPISODES.get(spec.name, EPISODES))
+            returns = random_returns(spec, OTHER_EPISODES.get(spec.name, EPISODES))
             scores[spec.name] = asdict(score(returns))
             path.write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n", encoding="utf-8")
             print(spec.name, scores[spec.name], file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Pendulum with discrete torques (M. Zhou's tutorial, 5.1 double DQN with 11, 5.3 dueling DQN with 25)."""
+"""Pendulum with discrete torques (M. Zhou's tutorial, 5.1 double DQN with 11, 5.3 dueling DQN with 25).
+
+The tutorial divides rewards by 10; how it scales them is part of the task, so it is an argument here.
+"""
 
 from typing import Any
 
@@ -13,17 +16,20 @@ class DiscretePendulum(PendulumEnv):
 
     Args:
         torques: how many; action k is the torque −2 + 4 k / (torques − 1).
+        reward_scale: what Gymnasium's reward is multiplied by.
         render_mode: as in Gymnasium.
     """
 
-    def __init__(self, torques: int, render_mode: str | None = None) -> None:
+    def __init__(self, torques: int, reward_scale: float = 1.0, render_mode: str | None = None) -> None:
         super().__init__(render_mode=render_mode)
+        self._reward_scale = reward_scale
         self._torques = np.linspace(-self.max_torque, self.max_torque, torques, dtype=np.float32)
         self.action_space = spaces.Discrete(torques)
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Apply the torque for one step of 0.05 s."""
-        return super().step(self._torques[[action]])
+        obs, reward, terminated, truncated, info = super().step(self._torques[[action]])
+        return obs, self._reward_scale * reward, terminated, truncated, info
 
 
 gymnasium.register(

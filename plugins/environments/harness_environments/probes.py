@@ -1,7 +1,8 @@
 """Probe environments with known values (A. Jones, "Debugging reinforcement learning systems", 2021).
 
 Each probe needs one more thing to work than the probe before it, so the first that an agent fails tells
-what is broken. All observe one number, float32 [1] in [−1, 1], and offer two actions.
+what is broken. All observe one number, float32 [1] in [−1, 1], and offer two actions or, if ``continuous``, one
+number in [−1, 1], clipped to it. The push of an action is −1 for action 0, 1 for action 1, else the number.
 
 The observation at a terminated end is one that is acted on too, so an agent that bootstraps from it sees its
 own value there and learns one about 1/(1−γ) times too large.
@@ -16,13 +17,23 @@ from gymnasium import spaces
 Observation = np.ndarray[Any, np.dtype[np.float32]]
 
 
-class Probe(gymnasium.Env[Observation, int]):
-    """What all probes share: the spaces, and a number to observe."""
+class Probe(gymnasium.Env[Observation, Any]):
+    """What all probes share: the spaces, and a number to observe.
 
-    def __init__(self) -> None:
+    Args:
+        continuous: whether the action is a number.
+    """
+
+    def __init__(self, continuous: bool = False) -> None:
         self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.action_space = spaces.Discrete(2)
+        self.action_space: spaces.Space[Any] = (
+            spaces.Box(-1.0, 1.0, (1,), np.float32) if continuous else spaces.Discrete(2)
+        )
+        self._continuous = continuous
         self._number = 0.0
+
+    def _push(self, action: Any) -> float:
+        return float(np.clip(action[0], -1.0, 1.0)) if self._continuous else 2.0 * float(action) - 1.0
 
     def _first(self) -> float:
         """The number observed at the start of an episode."""
@@ -43,11 +54,11 @@ class Probe(gymnasium.Env[Observation, int]):
 class OneStepProbe(Probe):
     """A probe whose episodes are one step long."""
 
-    def _reward(self, action: int) -> float:
+    def _reward(self, action: Any) -> float:
         """The reward of the only step."""
         raise NotImplementedError
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Give the reward and terminate."""
         return self._observe(), self._reward(action), True, False, {}
 
@@ -56,9 +67,9 @@ class OneStepProbe(Probe):
 
 
 class Constant(OneStepProbe):
-    """Probe 1: reward 1 in one step. Known: Q = 1 for both actions. Fails where the value's regression fails."""
+    """Probe 1: reward 1 in one step. Known: Q = 1 for every action. Fails where the value's regression fails."""
 
-    def _reward(self, action: int) -> float:
+    def _reward(self, action: Any) -> float:
         return 1.0
 
 
@@ -68,14 +79,14 @@ class ObservationDependent(OneStepProbe):
     def _first(self) -> float:
         return self._random_sign()
 
-    def _reward(self, action: int) -> float:
+    def _reward(self, action: Any) -> float:
         return self._number
 
 
 class Discounting(Probe):
     """Probe 3: 0, then 1, then reward 1. Known: Q(1, ·) = 1, Q(0, ·) = γ. Tests bootstrapping and discounting."""
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Move from 0 to 1, or give the reward and terminate."""
         terminated = self._number == 1.0
         self._number = 1.0
@@ -83,24 +94,24 @@ class Discounting(Probe):
 
 
 class ActionDependent(OneStepProbe):
-    """Probe 4: action 1 gives 1, action 0 gives −1. Known: Q = (−1, 1), so V* = 1. Tests the choice of actions."""
+    """Probe 4: the reward is the push. Known: Q(a) = push of a, so V* = 1. Tests the choice of actions."""
 
-    def _reward(self, action: int) -> float:
-        return 1.0 if action == 1 else -1.0
+    def _reward(self, action: Any) -> float:
+        return self._push(action)
 
 
 class ObservationAndActionDependent(OneStepProbe):
-    """Probe 5: action 1 gives the number, −1 or 1, action 0 its negative.
+    """Probe 5: the number is −1 or 1, and the reward is the number times the push.
 
-    Known: Q(x, 1) = x, Q(x, 0) = −x, so V* = 1 and the best action is 1 where x = 1. Tests that observations
-    and actions stay in pairs.
+    Known: Q(x, a) = x · push of a, so V* = 1, where the push has the sign of x. Tests that observations and
+    actions stay in pairs.
     """
 
     def _first(self) -> float:
         return self._random_sign()
 
-    def _reward(self, action: int) -> float:
-        return self._number if action == 1 else -self._number
+    def _reward(self, action: Any) -> float:
+        return self._number * self._push(action)
 
 
 class Truncation(Probe):
@@ -110,7 +121,7 @@ class Truncation(Probe):
     1 / (1 − 0.9 γ) instead.
     """
 
-    def step(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Give the reward; never terminate."""
         return self._observe(), 1.0, False, False, {}
 
