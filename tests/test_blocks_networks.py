@@ -1,95 +1,210 @@
 """Stacked networks against S separate torch networks, and what a seed's network depends on."""
 
+import math
+
+import gymnasium
+import numpy as np
 import pytest
 import torch
 
-from harness_algorithms.blocks.networks import StackedMLP, copy_, frozen_copy, stacked_mlp
+from harness_algorithms.blocks.convolutions import is_image, stacked_network, stacked_torso
+from harness_algorithms.blocks.networks import (
+    StackedMLP,
+    copy_,
+    frozen,
+    frozen_copy,
+    orthogonal,
+    polyak_update_,
+    stacked_mlp,
+)
 
 SIZES = (3, 7, 5, 2)
 SEEDS, BATCH = 4, 6
+LAYERS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
+FRAMES = gymnasium.spaces.Box(0, 255, (2, 10, 12), np.uint8)
 
 
 def generators(seeds=range(SEEDS)):
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def separate_networks(network: StackedMLP, num_seeds=SEEDS) -> list[torch.nn.Sequential]:
-    """The same networks, one by one, as `torch.nn` would have them."""
+def separate_networks(network: StackedMLP) -> list[torch.nn.Sequential]:
+    """The same networks, one by one, as `torch.nn` would have them; the members of a seed follow each other."""
     networks = []
-    for seed in range(num_seeds):
+    for row in range(len(network.weights[0])):
         layers = []
         for weight, bias in zip(network.weights, network.biases, strict=True):
             linear = torch.nn.Linear(weight.shape[2], weight.shape[1])
             with torch.no_grad():
-                linear.weight.copy_(weight[seed])
-                linear.bias.copy_(bias[seed, :, 0])
-            layers += [linear, torch.nn.ReLU()]
+                linear.weight.copy_(weight[row])
+                linear.bias.copy_(bias[row, :, 0])
+            layers += [linear, LAYERS[network.activation]()]
         networks.append(torch.nn.Sequential(*layers[:-1]))
     return networks
 
 
-def test_a_stack_equals_separate_torch_networks():
-    network, x = stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3)
-    expected = torch.stack([net(row) for net, row in zip(separate_networks(network), x, strict=True)])
-
-    torch.testing.assert_close(network(x), expected, atol=1e-6, rtol=0)
+def flat_gradient(net: torch.nn.Sequential) -> torch.Tensor:
+    return torch.cat([parameter.grad.flatten() for parameter in net.parameters()])
 
 
-def test_its_autograd_gradients_equal_those_of_separate_torch_networks():
-    network, x = stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3)
-    network(x).square().mean((1, 2)).sum().backward()
-
-    for seed, net in enumerate(separate_networks(network)):
-        net(x[seed]).square().mean().backward()
-        for layer, linear in enumerate(net[::2]):
-            for ours, theirs in [(network.weights, linear.weight), (network.biases, linear.bias)]:
-                expected = theirs.grad.reshape(ours[layer].shape[1:])
-                torch.testing.assert_close(ours[layer].grad[seed], expected, atol=1e-6, rtol=0)
-
-
+@pytest.mark.parametrize("activation", LAYERS)
 @pytest.mark.parametrize("sizes", [SIZES, (3, 2), (3, 9, 8, 7, 2)])
-def test_gradients_by_hand_equal_those_of_autograd(sizes):
-    network, x = stacked_mlp(sizes, generators()), torch.randn(SEEDS, BATCH, 3)
-    network.biases[0].data[:] = -0.1  # some units are off
+def test_a_stack_and_its_gradients_equal_separate_torch_networks(sizes, activation):
+    network = stacked_mlp(sizes, generators(), activation)
+    network.biases[0][:] -= 0.1  # some units are off
+    x = torch.randn(SEEDS, BATCH, 3, requires_grad=True)
     slope = torch.randn(SEEDS, BATCH, 2)
     (network(x) * slope).sum().backward()
+
+    for seed, net in enumerate(separate_networks(network)):
+        row = x[seed].detach().requires_grad_()
+        output = net(row)
+        (output * slope[seed]).sum().backward()
+        torch.testing.assert_close(network(x)[seed], output, atol=1e-6, rtol=0)
+        torch.testing.assert_close(network.flat.grad[seed], flat_gradient(net), atol=1e-5, rtol=0)
+        torch.testing.assert_close(x.grad[seed], row.grad, atol=1e-5, rtol=0)
+
+
+def test_members_of_a_seed_are_separate_networks_of_one_input():
+    network = stacked_mlp(SIZES, generators(), members=2)
+    x = torch.randn(SEEDS, BATCH, 3, requires_grad=True)
+    output = network(x)
+    slope = torch.randn_like(output)
+    (output * slope).sum().backward()
+    rows = x.detach().requires_grad_()
+    separate = separate_networks(network)
+    expected = torch.stack([net(rows[i // 2]) for i, net in enumerate(separate)]).unflatten(0, (SEEDS, 2))
+    (expected * slope).sum().backward()
+
+    assert output.shape == (SEEDS, 2, BATCH, 2)
+    torch.testing.assert_close(output, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(x.grad, rows.grad, atol=1e-5, rtol=0)
+    gradients = torch.stack([flat_gradient(net) for net in separate]).view(SEEDS, -1)
+    torch.testing.assert_close(network.flat.grad, gradients, atol=1e-5, rtol=0)
+
+
+def networks():
+    """A perceptron, an ensemble and a convolutional network, each with an input."""
+    yield stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3)
+    yield stacked_mlp(SIZES, generators(), "tanh", members=3), torch.randn(SEEDS, BATCH, 3)
+    yield (
+        stacked_network(FRAMES, (5,), 2, generators()),
+        torch.randint(0, 256, (SEEDS, BATCH, *FRAMES.shape), dtype=torch.uint8),
+    )
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_gradients_from_the_record_equal_those_of_autograd(case):
+    network, x = list(networks())[case]
+    output = network(x)
+    slope = torch.randn_like(output)
+    (output * slope).sum().backward()
     expected = [parameter.grad for parameter in network.parameters]
-    with torch.no_grad():
-        activations = network.activations(x)
-    network.backward_(activations, slope)
+    for _ in range(2):  # gradients by hand replace earlier ones
+        recorded, tape = network.record(x)
+        network.backward_(tape, slope)
 
+    assert torch.equal(recorded, output)
+    assert not recorded.requires_grad
     for parameter, gradient in zip(network.parameters, expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, atol=1e-6, rtol=0)
-        assert parameter.grad.shape == parameter.shape
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-5, rtol=0)
 
 
-def test_gradients_by_hand_replace_earlier_ones():
+def test_two_passes_through_one_network_add_their_gradients():
     network, x = stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3)
-    gradients = []
-    for _ in range(2):
+    network(x).sum().backward()
+    once = network.flat.grad.clone()
+    network.flat.grad = None
+    (network(x).sum() + network(x).sum()).backward()
+
+    torch.testing.assert_close(network.flat.grad, 2 * once)
+
+
+def test_a_frozen_network_lets_gradients_through_and_keeps_none():
+    network, x = stacked_mlp(SIZES, generators()), torch.randn(SEEDS, BATCH, 3, requires_grad=True)
+    network(x).sum().backward()
+    expected, x.grad, network.flat.grad = x.grad, None, None
+    with frozen(network):
+        network(x).sum().backward()
+
+    assert network.flat.grad is None
+    assert network.flat.requires_grad
+    torch.testing.assert_close(x.grad, expected)
+
+
+def test_a_convolutional_stack_equals_separate_torch_networks():
+    network = stacked_network(FRAMES, (5,), 2, generators())
+    x = torch.randint(0, 256, (SEEDS, BATCH, *FRAMES.shape), dtype=torch.uint8)
+    output = network(x)
+    slope = torch.randn_like(output)
+    (output * slope).sum().backward()
+    weight, bias = network.torso.layers_of(network.torso.flat.detach())
+    heads = separate_networks(network.head)
+
+    for seed in range(SEEDS):
+        conv = torch.nn.Conv2d(2, 16, 3)
         with torch.no_grad():
-            network.backward_(network.activations(x), torch.ones(SEEDS, BATCH, 2))
-        gradients.append([parameter.grad for parameter in network.parameters])
+            conv.weight.copy_(weight[seed])
+            conv.bias.copy_(bias[seed])
+        net = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.Flatten(), heads[seed])
+        expected = net(x[seed].float() / 255)
+        (expected * slope[seed]).sum().backward()
+        torch.testing.assert_close(output[seed], expected, atol=1e-5, rtol=0)
+        gradient = torch.cat([conv.weight.grad.flatten(), conv.bias.grad])
+        torch.testing.assert_close(network.torso.flat.grad[seed], gradient, atol=1e-4, rtol=0)
+        torch.testing.assert_close(
+            network.head.flat.grad[seed], flat_gradient(heads[seed]), atol=1e-4, rtol=0
+        )
 
-    assert all(map(torch.equal, *gradients))
+
+def test_frames_of_84_pixels_get_the_network_of_nature():
+    torso = stacked_torso((4, 84, 84), generators([0]))
+
+    assert torso(torch.zeros(1, 2, 4, 84, 84)).shape == (1, 2, 64 * 7 * 7)
 
 
-def test_a_seeds_initial_network_depends_on_its_own_generator_alone():
-    together, alone = stacked_mlp(SIZES, generators()), stacked_mlp(SIZES, generators([2]))
+@pytest.mark.parametrize(
+    ("space", "image"),
+    [
+        (FRAMES, True),
+        (gymnasium.spaces.Box(0, 255, (10,), np.uint8), False),
+        (gymnasium.spaces.Box(0, 1, (2, 10, 10), np.float32), False),
+    ],
+)
+def test_only_stacks_of_byte_frames_are_images(space, image):
+    assert is_image(space) == image
+
+
+@pytest.mark.parametrize("space", [FRAMES, gymnasium.spaces.Box(0, 1, (3,), np.float32)])
+def test_a_seeds_initial_network_depends_on_its_own_generator_alone(space):
+    together, alone = (stacked_network(space, (5,), 2, generators(s)) for s in (range(SEEDS), [2]))
 
     for many, one in zip(together.parameters, alone.parameters, strict=True):
         assert torch.equal(many[2:3], one)
+        assert len({tuple(row.tolist()) for row in many}) == SEEDS
 
 
-def test_every_seed_has_its_own_initial_network():
-    for parameter in stacked_mlp(SIZES, generators()).parameters:
-        assert len({tuple(row.flatten().tolist()) for row in parameter}) == SEEDS
+def test_members_of_a_seed_start_differently():
+    first, second = stacked_mlp(SIZES, generators([0]), members=2).flat.view(2, -1)
+
+    assert not torch.equal(first, second)
 
 
 def test_initial_parameters_fill_the_range_of_torch_linear():
-    for parameter in stacked_mlp((400, 1_000), generators([0])).parameters:
+    network = stacked_mlp((400, 1_000), generators([0]))
+    for parameter in (*network.weights, *network.biases):
         assert parameter.abs().max() <= 1 / 20
         assert parameter.std().item() == pytest.approx(1 / 20 / 3**0.5, rel=0.1)  # of U(−1/20, 1/20)
+
+
+def test_orthogonal_layers_have_orthogonal_rows_times_their_gain():
+    network = stacked_mlp((9, 5, 2), generators([0]), initial=orthogonal(output_gain=0.01))
+    gains = (math.sqrt(2), 0.01)
+
+    for weight, bias, gain in zip(network.weights, network.biases, gains, strict=True):
+        product = weight[0] @ weight[0].T
+        torch.testing.assert_close(product, gain**2 * torch.eye(len(product)), atol=1e-5, rtol=0)
+        assert not bias.any()
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
@@ -99,24 +214,28 @@ def test_observations_of_any_shape_are_flattened(dtype):
     assert torch.equal(network(x), network(x.reshape(SEEDS, BATCH, 6).float()))
 
 
-def test_a_network_without_hidden_layers_is_affine():
-    network, x = stacked_mlp((3, 2), generators()), torch.randn(SEEDS, BATCH, 3)
-
-    torch.testing.assert_close(network(x), x @ network.weights[0].mT + network.biases[0].mT)
-
-
-def test_a_frozen_copy_keeps_still_until_it_is_copied_to():
-    network = stacked_mlp(SIZES, generators())
-    frozen, x = frozen_copy(network), torch.randn(SEEDS, BATCH, 3)
-    before = frozen(x)
+@pytest.mark.parametrize("case", range(3))
+def test_a_frozen_copy_keeps_still_until_it_is_copied_to(case):
+    network, x = list(networks())[case]
+    copy = frozen_copy(network)
+    before = copy(x)
     assert torch.equal(before, network(x))
     assert not before.requires_grad
 
     with torch.no_grad():
         for parameter in network.parameters:
             parameter += 1
-    assert torch.equal(frozen(x), before)
+    assert torch.equal(copy(x), before)
 
-    copy_(frozen, network)
-    assert torch.equal(frozen(x), network(x))
-    assert all(new is not old for new, old in zip(frozen.parameters, network.parameters, strict=True))
+    copy_(copy, network)
+    assert torch.equal(copy(x), network(x))
+
+
+def test_a_polyak_update_moves_the_target_by_its_share():
+    network = stacked_mlp(SIZES, generators())
+    target, old = frozen_copy(network), network.flat.detach().clone()
+    with torch.no_grad():
+        network.flat += 1
+    polyak_update_(target, network, tau=0.1)
+
+    torch.testing.assert_close(target.flat, old + 0.1)

@@ -12,7 +12,7 @@ import harness_environments
 from harness.discovery.config import resolve_config
 from harness.measuring.trial import LocalTrial, run_training
 from harness_algorithms import dqn
-from harness_algorithms.blocks.networks import StackedMLP
+from harness_algorithms.blocks.networks import Network
 from harness_algorithms.blocks.schedules import Linear
 
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
@@ -32,7 +32,7 @@ QUICK = dqn.Config(
 class Outcome(NamedTuple):
     """What one call of train did."""
 
-    q: StackedMLP
+    q: Network
     transitions: dqn.Transition  # fields [T, S, 1, ...]
     calls: dict[str, Counter]  # calls of the blocks, by the step they came after
     trial: LocalTrial
@@ -55,7 +55,7 @@ def trained(environment, seeds=(0,), budget=200, config=QUICK, points=1):
         patch.setattr(owner, name, watched)
 
     with pytest.MonkeyPatch.context() as patch:
-        watch(patch, dqn, "stacked_mlp", lambda network, *_: networks.append(network))
+        watch(patch, dqn, "stacked_network", lambda network, *_: networks.append(network))
         watch(patch, dqn.Replay, "add", lambda _, __, record: transitions.append(record))
         for name, count in calls.items():
             watch(patch, dqn, name, lambda *_, count=count: count.update([trial.steps]))

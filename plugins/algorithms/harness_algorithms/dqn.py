@@ -7,12 +7,11 @@ A network Q acts ε-greedily and is regressed, on transitions replayed in random
 Replay breaks the correlation of successive steps and uses each of them many times. Q⁻ is a copy of Q, frozen
 for `target_every` steps, so that the regression does not chase itself.
 
-Departures from the paper: Adam for RMSProp; rewards are not clipped; a perceptron for the convolutional network,
-and hence no preprocessing of frames. Clipping errors to [−1, 1] is the Huber loss. All seeds are trained
+Departures from the paper: Adam for RMSProp; rewards are not clipped; frames are taken as the environment gives them;
+a perceptron where observations are no frames. Clipping errors to [−1, 1] is the Huber loss. All seeds are trained
 in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,8 +19,9 @@ import torch
 from torch import Tensor
 
 from harness.api import Trial
+from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.losses import huber, huber_gradient
-from harness_algorithms.blocks.networks import StackedMLP, copy_, frozen_copy, stacked_mlp
+from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
 from harness_algorithms.blocks.optim import adam, clip_gradients_
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
@@ -109,13 +109,12 @@ def epsilon_greedy(greedy: Tensor, num_actions: int, epsilon: float, uniforms: T
 
 @torch.no_grad()
 def descend(
-    q: StackedMLP, frozen_q: StackedMLP, optimizer: torch.optim.Optimizer, batch: Transition, config: Config
+    q: Network, frozen_q: Network, optimizer: torch.optim.Optimizer, batch: Transition, config: Config
 ) -> Tensor:
     """One step of Q down the gradient of the loss; returns the TD errors before, [S, B]."""
-    activations = q.activations(batch.obs)
-    values = activations[-1].mT  # [S, B, A]
+    values, tape = q.record(batch.obs)  # [S, B, A]
     error = td_error(values, frozen_q(batch.next_obs), batch, config.discount)
-    q.backward_(activations, loss_gradient(error, batch.action, values.shape[2]))
+    q.backward_(tape, loss_gradient(error, batch.action, values.shape[2]))
     if config.max_gradient_norm is not None:
         clip_gradients_(q.parameters, config.max_gradient_norm)
     optimizer.step()
@@ -126,8 +125,9 @@ def train(trial: Trial, config: Config) -> None:
     """Act, store, replay; copy Q to Q⁻ now and then."""
     env = trial.make_lockstep_env()
     num_actions = int(env.single_action_space.n)
-    sizes = (math.prod(env.single_observation_space.shape), *config.hidden, num_actions)
-    q = stacked_mlp(sizes, trial.generators("initialisation"))
+    q = stacked_network(
+        env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation")
+    )
     frozen_q = frozen_copy(q)
     optimizer = adam(q.parameters, config.learning_rate)
     replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))

@@ -1,97 +1,229 @@
-"""Neural networks with a leading seed axis: S of them, independent of each other, evaluated as one."""
+"""Neural networks with a leading seed axis: S of them, independent of each other, evaluated as one.
+
+Every network keeps its parameters as rows of one leaf tensor, [S, P]. So an optimiser, a gradient norm per seed and a
+moving average are a few operations whatever the number of layers, and a flat vector of parameters costs nothing.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
+ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_}
+BACKWARD = {
+    "relu": lambda gradient, output: torch.ops.aten.threshold_backward(gradient, output, 0),
+    "tanh": torch.ops.aten.tanh_backward,
+}
 
-class StackedMLP:
-    """S multilayer perceptrons of one shape, with ReLU between layers; network s sees only row s of its input.
+Initial = Callable[[Tensor, Tensor, bool, torch.Generator], None]
+"""Fills the weight [out, in, ...] and the bias [out] of one layer; the flag says whether it is the last one."""
 
-    It can be differentiated by autograd, or by hand with `activations` and `backward_`, which takes two thirds
-    of the time: batches are small, so autograd's bookkeeping weighs as much as the products.
 
-    Attributes:
-        weights: [S, out, in] for each layer.
-        biases: [S, out, 1] for each layer.
+class Network(Protocol):
+    """What algorithms need of a network.
+
+    ``record`` and ``backward_`` do what autograd does, in two thirds of the time.
     """
-
-    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
-        self.weights = list(weights)
-        self.biases = list(biases)
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Everything that learns, [S, ...] each."""
-        return [*self.weights, *self.biases]
+        """Everything that learns, leaf tensors [S, ...]."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Outputs [S, B, out] for inputs [S, B, ...], whose trailing axes are flattened."""
-        return self.activations(x)[-1].mT
+        """Outputs [S, B, out] for inputs [S, B, ...], differentiable by autograd."""
 
-    def activations(self, x: Tensor) -> list[Tensor]:
-        """What enters every layer, and last the output: [S, units, B] each.
+    def record(self, x: Tensor) -> tuple[Tensor, Any]:
+        """Outputs [S, B, out] that autograd does not follow, and what ``backward_`` needs."""
+
+    def backward_(self, tape: Any, gradient: Tensor) -> None:
+        """Set ``grad`` of the parameters from ∂ loss / ∂ output, [S, B, out]."""
+
+    def copy(self) -> Self:
+        """The same network with parameters of its own, which autograd does not follow."""
+
+
+def fan_in(weight: Tensor, bias: Tensor, last: bool, generator: torch.Generator) -> None:
+    """Weights and biases from U(−1/√in, 1/√in), as by `torch.nn.Linear` and `torch.nn.Conv2d`."""
+    bound = 1 / math.sqrt(weight[0].numel())
+    weight.uniform_(-bound, bound, generator=generator)
+    bias.uniform_(-bound, bound, generator=generator)
+
+
+def orthogonal(output_gain: float, hidden_gain: float = math.sqrt(2)) -> Initial:
+    """Orthogonal weights times a gain and biases of 0 (Saxe et al., 2014, arXiv:1312.6120)."""
+
+    def initial(weight: Tensor, bias: Tensor, last: bool, generator: torch.Generator) -> None:
+        torch.nn.init.orthogonal_(weight, output_gain if last else hidden_gain, generator=generator)
+        bias.zero_()
+
+    return initial
+
+
+class StackedMLP:
+    """S multilayer perceptrons of one shape; network s sees only row s of its input.
+
+    With ``members`` K > 1, every seed has K perceptrons that see the same input, and outputs are [S, K, B, out].
+
+    Args:
+        sizes: units of every layer, from inputs to outputs.
+        flat: the parameters, [S, P]; per seed the members one after the other, in each the weight [out, in] and
+            the bias [out] of every layer.
+        activation: between layers, "relu" or "tanh".
+        members: K.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], flat: Tensor, activation: str = "relu", members: int = 1
+    ) -> None:
+        self.sizes = tuple(sizes)
+        self.flat = flat
+        self.activation = activation
+        self.members = members
+        self._shape = (flat.shape[0], members) if members > 1 else (flat.shape[0],)
+        self.weights, self.biases = self.layers_of(flat.detach())
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The one tensor of all parameters, [S, P]."""
+        return [self.flat]
+
+    def layers_of(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Views of anything shaped like the parameters: weights [S·K, out, in] and biases [S·K, out, 1]."""
+        rows = flat.view(flat.shape[0] * self.members, -1)
+        weights, biases, at = [], [], 0
+        for inputs, outputs in pairwise(self.sizes):
+            weights.append(rows[:, at : at + inputs * outputs].view(-1, outputs, inputs))
+            at += inputs * outputs
+            biases.append(rows[:, at : at + outputs].view(-1, outputs, 1))
+            at += outputs
+        return weights, biases
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs [S, B, out], or [S, K, B, out], for inputs [S, B, ...], whose trailing axes are flattened."""
+        if torch.is_grad_enabled() and (self.flat.requires_grad or x.requires_grad):
+            return _Perceptron.apply(self.flat, x, self)
+        return self.record(x)[0]
+
+    @torch.no_grad()
+    def record(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The outputs, and what entered every layer: [S·K, units, B] each.
 
         The batch is the last axis, so that products with a layer of few units, such as one per action, are wide
         in memory: they are several times faster.
-
-        Args:
-            x: inputs [S, B, ...].
         """
-        layers = [x.flatten(2).float().mT.contiguous()]
+        entering = x.flatten(2).float().mT  # [S, in, B]
+        if self.members > 1:
+            entering = entering.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
+        activate = ACTIVATIONS[self.activation]
+        tape = [entering.contiguous()]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            layers.append(torch.baddbmm(bias, weight, layers[-1]).relu_())
-        return [*layers, torch.baddbmm(self.biases[-1], self.weights[-1], layers[-1])]
+            tape.append(activate(torch.baddbmm(bias, weight, tape[-1])))
+        output = torch.baddbmm(self.biases[-1], self.weights[-1], tape[-1]).mT
+        return (output.unflatten(0, self._shape) if self.members > 1 else output), tape
 
     @torch.no_grad()
-    def backward_(self, activations: Sequence[Tensor], gradient: Tensor) -> None:
-        """Set ``grad`` of all parameters by the chain rule.
+    def backward_(self, tape: Sequence[Tensor], gradient: Tensor) -> None:
+        """Set ``grad`` of the parameters from ∂ loss / ∂ output, shaped like the output."""
+        self.flat.grad, _ = self.gradients(tape, gradient, to_input=False)
 
-        Args:
-            activations: what `activations` gave for the parameters as they are; overwritten.
-            gradient: ∂ loss / ∂ output, [S, B, out].
-        """
-        gradient = gradient.mT.contiguous()  # [S, out, B]
+    def gradients(
+        self, tape: Sequence[Tensor], gradient: Tensor, to_input: bool, to_parameters: bool = True
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """∂ loss / ∂ parameters, [S, P], and ∂ loss / ∂ input, [S, B, in], by the chain rule; None where not wanted."""
+        if self.members > 1:
+            gradient = gradient.flatten(0, 1)
+        gradient = gradient.mT.contiguous()  # [S·K, out, B]
+        flat = torch.empty_like(self.flat) if to_parameters else None
+        slopes = None if flat is None else self.layers_of(flat)
         for i in reversed(range(len(self.weights))):
-            entering = activations[i]
-            self.weights[i].grad = torch.bmm(gradient, entering.mT)
-            self.biases[i].grad = gradient.sum(2, keepdim=True)
+            if slopes is not None:
+                torch.bmm(gradient, tape[i].mT, out=slopes[0][i])
+                torch.sum(gradient, 2, keepdim=True, out=slopes[1][i])
             if i > 0:
-                relu_slope = entering.sign_()  # since what left a ReLU is never negative
-                gradient = torch.bmm(self.weights[i].mT, gradient).mul_(relu_slope)
+                gradient = BACKWARD[self.activation](torch.bmm(self.weights[i].mT, gradient), tape[i])
+        if not to_input:
+            return flat, None
+        gradient = torch.bmm(self.weights[0].mT, gradient)  # [S·K, in, B]
+        return flat, gradient.unflatten(0, (-1, self.members)).sum(1).mT
+
+    def copy(self) -> "StackedMLP":
+        """The same perceptrons with parameters of their own, which autograd does not follow."""
+        return StackedMLP(self.sizes, self.flat.detach().clone(), self.activation, self.members)
 
 
-def stacked_mlp(sizes: Sequence[int], generators: Sequence[torch.Generator]) -> StackedMLP:
+class _Perceptron(torch.autograd.Function):
+    """A whole perceptron as one node of autograd's graph. It cannot be differentiated twice."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, x: Tensor, network: StackedMLP) -> Tensor:
+        output, tape = network.record(x)
+        ctx.network, ctx.shape = network, x.shape
+        ctx.save_for_backward(*tape)
+        return output
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        to_parameters, to_input, _ = ctx.needs_input_grad
+        flat, inputs = ctx.network.gradients(ctx.saved_tensors, gradient, to_input, to_parameters)
+        return flat, None if inputs is None else inputs.reshape(ctx.shape), None
+
+
+def stacked_mlp(
+    sizes: Sequence[int],
+    generators: Sequence[torch.Generator],
+    activation: str = "relu",
+    members: int = 1,
+    initial: Initial = fan_in,
+) -> StackedMLP:
     """One network per generator, initialised from it alone, on its device.
-
-    Weights and biases are drawn from U(−1/√in, 1/√in), as by `torch.nn.Linear`.
 
     Args:
         sizes: units of every layer, from inputs to outputs.
         generators: one per seed.
+        activation: between layers, "relu" or "tanh".
+        members: K, perceptrons per seed.
+        initial: fills a layer.
     """
-
-    def uniform(bound: float, *shape: int) -> Tensor:
-        rows = [torch.rand(shape, generator=g, device=g.device) for g in generators]
-        return (bound * (2 * torch.stack(rows) - 1)).requires_grad_()
-
-    layers = [(inputs, outputs, 1 / math.sqrt(inputs)) for inputs, outputs in pairwise(sizes)]
-    weights = [uniform(bound, outputs, inputs) for inputs, outputs, bound in layers]
-    biases = [uniform(bound, outputs, 1) for _, outputs, bound in layers]
-    return StackedMLP(weights, biases)
+    size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+    flat = torch.empty(len(generators), members * size, device=generators[0].device)
+    network = StackedMLP(sizes, flat.requires_grad_(), activation, members)
+    for row, generator in enumerate(g for g in generators for _ in range(members)):
+        for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+            initial(weight[row], bias[row, :, 0], i == len(sizes) - 2, generator)
+    return network
 
 
-def frozen_copy(network: StackedMLP) -> StackedMLP:
+def frozen_copy(network: Network) -> Any:
     """A network with the same parameters that does not learn."""
-    weights, biases = ([p.detach().clone() for p in part] for part in (network.weights, network.biases))
-    return StackedMLP(weights, biases)
+    return network.copy()
 
 
 @torch.no_grad()
-def copy_(target: StackedMLP, source: StackedMLP) -> None:
+def copy_(target: Network, source: Network) -> None:
     """Overwrite the parameters of ``target`` by those of ``source``."""
     for old, new in zip(target.parameters, source.parameters, strict=True):
         old.copy_(new)
+
+
+@torch.no_grad()
+def polyak_update_(target: Network, source: Network, tau: float) -> None:
+    """θ⁻ ← (1 − τ) θ⁻ + τ θ."""
+    for old, new in zip(target.parameters, source.parameters, strict=True):
+        old.lerp_(new, tau)
+
+
+@contextmanager
+def frozen(network: Network) -> Iterator[None]:
+    """Let gradients pass through a network and none reach its parameters."""
+    for parameter in network.parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in network.parameters:
+            parameter.requires_grad_()

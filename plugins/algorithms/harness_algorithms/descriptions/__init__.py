@@ -1,0 +1,1 @@
+"""Descriptions of the algorithms, by family. Importing them imports nothing heavy."""
