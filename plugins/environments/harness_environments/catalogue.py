@@ -21,6 +21,7 @@ GYMNASIUM_TASKS = (
     EnvironmentSpec(
         "mountaincar",
         "MountainCar-v0",
+        array="harness_environments.arrays.mountain_car",
         reference_score=Score(-110.0, source=REWARD_THRESHOLD),
         threshold=-110.0,
         summary="Swing a car out of a valley; reward −1 per step until the flag, at most 200 steps",
@@ -28,6 +29,7 @@ GYMNASIUM_TASKS = (
     EnvironmentSpec(
         "acrobot",
         "Acrobot-v1",
+        array="harness_environments.arrays.acrobot",
         reference_score=Score(-100.0, source=REWARD_THRESHOLD),
         threshold=-100.0,
         summary="Swing the tip of a two-link arm above the bar; reward −1 per step",
@@ -35,6 +37,7 @@ GYMNASIUM_TASKS = (
     EnvironmentSpec(
         "pendulum",
         "Pendulum-v1",
+        array="harness_environments.arrays.pendulum",
         reference_score=Score(-137.52, 0.74, 10_000, PLANNED),
         threshold=-200.0,
         summary="Swing a pendulum up and hold it, continuous torque; never terminates",
@@ -42,6 +45,7 @@ GYMNASIUM_TASKS = (
     EnvironmentSpec(
         "mountaincar-continuous",
         "MountainCarContinuous-v0",
+        array="harness_environments.arrays.mountain_car_continuous",
         reference_score=Score(90.0, source=REWARD_THRESHOLD),
         threshold=90.0,
         summary="Mountain car with a continuous force; 100 at the flag, force costs",

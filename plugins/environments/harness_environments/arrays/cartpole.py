@@ -6,6 +6,7 @@ angular velocity (rad/s).
 
 import math
 
+import gymnasium
 import torch
 
 GRAVITY = 9.8  # m/s²
@@ -49,6 +50,6 @@ def observe(state: torch.Tensor) -> torch.Tensor:
     return state.float()
 
 
-def state_of(env: object) -> torch.Tensor:
+def state_of(env: gymnasium.Env) -> torch.Tensor:
     """The state [4] of Gymnasium's environment."""
     return torch.as_tensor(env.state, dtype=torch.float64)
