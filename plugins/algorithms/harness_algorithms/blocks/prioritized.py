@@ -115,13 +115,13 @@ class SumTree(Tree):
         Args:
             value: in [0, root], float64 [S, B]; the root must be positive.
         """
-        rows, rest = self._seeds.expand_as(value).reshape(-1), value.reshape(-1)
+        rows, rest = self._seeds.expand_as(value).reshape(-1), value.reshape(-1, 1)
         for level in reversed(self._levels):
             cumulated = level.index_select(0, rows).cumsum(1)  # [S × B, children]
-            rest = torch.minimum(rest, cumulated[:, -1] * BELOW)
-            passed = cumulated <= rest[:, None]
-            rows = rows * level.shape[1] + passed.sum(1)
-            rest = rest - (cumulated * passed).amax(1)
+            rest = torch.minimum(rest, cumulated[:, -1:] * BELOW)
+            child = torch.searchsorted(cumulated, rest, right=True)
+            rest = rest - torch.nn.functional.pad(cumulated, (1, 0)).gather(1, child)  # less those before it
+            rows = rows * level.shape[1] + child.squeeze(1)
         return rows.view(value.shape) - self._first_leaves
 
 
