@@ -1,0 +1,110 @@
+"""Stochastic policies with a leading seed axis, for discrete and for continuous actions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
+from harness_algorithms.blocks.networks import Initial, Network, fan_in
+from harness_algorithms.blocks.streams import Normals, Uniforms
+
+
+class CategoricalPolicy:
+    """π(·|s) over A discrete actions; the network's outputs are logits."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Everything that learns, [S, ...] each."""
+        return self.network.parameters
+
+    def __call__(self, obs: Tensor) -> Categorical:
+        """The distribution over actions, [S, B], at obs [S, B, ...]."""
+        return Categorical(self.network(obs))
+
+    def noise(self, generators: Sequence[torch.Generator], copies: int) -> Uniforms:
+        """The stream of what `Categorical.sample` wants, [S, N] per call."""
+        return Uniforms(generators, copies)
+
+    def bounded(self, action: Tensor) -> Tensor:
+        """The action as the environment takes it: the same."""
+        return action
+
+
+class GaussianPolicy:
+    """π(·|s) over A real actions, a normal one whose deviation does not depend on s.
+
+    Args:
+        network: its outputs are means.
+        log_std: log σ, [S, 1, A].
+        low: least actions, [A].
+        high: largest actions, [A].
+    """
+
+    def __init__(self, network: Network, log_std: Tensor, low: Tensor, high: Tensor) -> None:
+        self.network = network
+        self.log_std = log_std
+        self.low = low
+        self.high = high
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Everything that learns, [S, ...] each."""
+        return [*self.network.parameters, self.log_std]
+
+    def __call__(self, obs: Tensor) -> DiagonalGaussian:
+        """The distribution over actions, [S, B, A], at obs [S, B, ...]."""
+        return DiagonalGaussian(self.network(obs), self.log_std)
+
+    def noise(self, generators: Sequence[torch.Generator], copies: int) -> Normals:
+        """The stream of what `DiagonalGaussian.sample` wants, [S, N, A] per call."""
+        return Normals(generators, copies, len(self.low))
+
+    def bounded(self, action: Tensor) -> Tensor:
+        """The action as the environment takes it: clipped to its bounds. What is scored is the unclipped one."""
+        return action.clamp(self.low, self.high)
+
+
+Policy = CategoricalPolicy | GaussianPolicy
+
+
+def stochastic_policy(
+    observation_space: Any,
+    action_space: Any,
+    hidden: Sequence[int],
+    generators: Sequence[torch.Generator],
+    activation: str = "tanh",
+    initial: Initial = fan_in,
+    log_std: float = 0.0,
+) -> Policy:
+    """The policy for a pair of spaces: categorical for Discrete actions, Gaussian for a Box of one axis.
+
+    Args:
+        observation_space: Gymnasium's space of one observation.
+        action_space: Gymnasium's space of one action.
+        hidden: units of each hidden layer.
+        generators: one per seed, for the initial parameters.
+        activation: between layers, "relu" or "tanh".
+        initial: fills a layer.
+        log_std: initial log σ of a Gaussian policy.
+
+    Raises:
+        ValueError: the actions are a Box of several axes, or one without bounds.
+    """
+    if hasattr(action_space, "n"):
+        outputs = int(action_space.n)
+        return CategoricalPolicy(
+            stacked_network(observation_space, hidden, outputs, generators, activation, initial)
+        )
+    if len(action_space.shape) != 1 or not action_space.is_bounded():
+        raise ValueError(f"{action_space}: a bounded Box of one axis is wanted")
+    device, (size,) = generators[0].device, action_space.shape
+    network = stacked_network(observation_space, hidden, size, generators, activation, initial)
+    deviations = torch.full((len(generators), 1, size), log_std, device=device, requires_grad=True)
+    low, high = (torch.as_tensor(b, device=device) for b in (action_space.low, action_space.high))
+    return GaussianPolicy(network, deviations, low, high)
