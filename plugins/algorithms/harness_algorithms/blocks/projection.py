@@ -1,0 +1,58 @@
+"""Projection of a shifted and scaled law onto fixed atoms (Bellemare et al., 2017, arXiv:1707.06887, algorithm 1).
+
+An atom z moves to r + d z, clipped to the support, and its mass goes to the two atoms beside it, to each in
+proportion to how near it is: all to one where it meets that one.
+"""
+
+import torch
+from torch import Tensor
+
+
+def project(probabilities: Tensor, reward: Tensor, discount: Tensor, support: Tensor) -> Tensor:
+    """The law of r + d Z on the atoms of Z, [..., M]; its mass is kept, and its mean where nothing is clipped.
+
+    On a CPU masses are scattered; with 51 atoms and 320 laws, the other formula takes ten times as long there. On
+    a GPU, adding to one atom from many has no fixed order, so results would differ in their last bits from run to
+    run, and M² products cost less than the launches they save.
+
+    Args:
+        probabilities: of the atoms, [..., M].
+        reward: r, [...].
+        discount: d, γ included, 0 where the MDP terminated, which puts all mass at r; [...].
+        support: the atoms, ascending at equal distances, [M], M ≥ 2.
+    """
+    last = len(support) - 1
+    distance = (support[-1] - support[0]) / last
+    moved = torch.addcmul(reward.unsqueeze(-1), discount.unsqueeze(-1), support)
+    position = ((moved - support[0]) / distance).clamp_(0, last)  # of every atom, counted in atoms; [..., M]
+    return (weighted if position.is_cuda else scattered)(probabilities, position)
+
+
+def scattered(probabilities: Tensor, position: Tensor) -> Tensor:
+    """Every mass split between the atoms below and above its position; [..., M].
+
+    The atom above is the one after the atom below, also where a position is an atom: it gets nothing then, and
+    no mass is lost by both being the same.
+
+    Args:
+        probabilities: [..., M].
+        position: in [0, M − 1], [..., M].
+    """
+    below = position.floor()
+    upper = probabilities * (position - below)
+    below = below.long()
+    above = (below + 1).clamp_(max=position.shape[-1] - 1)
+    lower = torch.zeros_like(probabilities).scatter_add_(-1, below, probabilities - upper)
+    return lower.scatter_add_(-1, above, upper)
+
+
+def weighted(probabilities: Tensor, position: Tensor) -> Tensor:
+    """Σⱼ pⱼ max(0, 1 − |positionⱼ − i|) for every atom i: the same as `scattered`; [..., M].
+
+    Args:
+        probabilities: [..., M].
+        position: in [0, M − 1], [..., M].
+    """
+    atoms = torch.arange(position.shape[-1], device=position.device)
+    distances = (position.unsqueeze(-2) - atoms.unsqueeze(-1)).abs()  # [..., M to, M from]
+    return ((1 - distances).clamp_(min=0) * probabilities.unsqueeze(-2)).sum(-1)
