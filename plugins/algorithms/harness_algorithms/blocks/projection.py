@@ -11,9 +11,9 @@ from torch import Tensor
 def project(probabilities: Tensor, reward: Tensor, discount: Tensor, support: Tensor) -> Tensor:
     """The law of r + d Z on the atoms of Z, [..., M]; its mass is kept, and its mean where nothing is clipped.
 
-    On a CPU masses are scattered; with 51 atoms and 320 laws, the other formula takes ten times as long there. On
-    a GPU, adding to one atom from many has no fixed order, so results would differ in their last bits from run to
-    run, and M² products cost less than the launches they save.
+    On a CPU masses are scattered: 320 laws of 51 atoms take 40 µs, and 1.3 ms by the other formula. On a GPU, which
+    adds the masses of one atom in no fixed order, scattering would give other last bits in every run; and there
+    the M² products of the other formula cost little.
 
     Args:
         probabilities: of the atoms, [..., M].
