@@ -302,11 +302,11 @@ def test_values_of_the_papers_policy_do_not_tell_added_actions_apart():
 PIXELS = [name for name in SPECS if name.startswith("pixel-")]
 
 
-def as_action(name, push):
-    """The action whose push is −1, 0 or 1."""
+def as_action(name, sign):
+    """The action that says −1, 0 or 1."""
     if name.endswith("-continuous"):
-        return np.float32([push])
-    return (push + 1) // 2 if name == "pixel-motion" else push + 1
+        return np.float32([sign / 2 if name.startswith("pixel-motion") else sign])
+    return (sign + 1) // 2 if name == "pixel-motion" else sign + 1
 
 
 def cells_of(image):
@@ -383,18 +383,17 @@ def test_one_frame_of_the_motion_says_nothing_about_the_direction():
     assert chi_square < 49 + 5 * math.sqrt(2 * 49)  # five deviations, though places in an episode are related
 
 
-@pytest.mark.parametrize("name", ["pixel-motion", "pixel-motion-continuous"])
-def test_who_sees_one_frame_of_the_motion_gets_nothing(name):
-    left = returns(name, lambda obs: as_action(name, 1 if cells_of(obs[1])[0][1] < 2 else -1), episodes=1_000)
-    assert abs(np.mean(left)) < 5 * np.std(left) / math.sqrt(len(left))
+def test_who_sees_one_frame_of_the_motion_gets_nothing_with_two_actions():
+    totals = returns("pixel-motion", lambda obs: int(cells_of(obs[1])[0][1] < 2), episodes=1_000)
+    assert abs(np.mean(totals)) < 5 * np.std(totals) / math.sqrt(len(totals))
 
 
-def test_a_number_is_the_push_of_the_motion():
+def test_the_direction_of_the_motion_is_best_said_by_halves():
     env = make(SPECS["pixel-motion-continuous"])
-    obs, _ = env.reset(seed=0)
-    assert env.step(np.float32([0.5]))[1] == 0.5 * motion(obs) / 4
-    obs, _ = env.reset(seed=0)
-    assert env.step(np.float32([3.0]))[1] == motion(obs) / 4
+    for number in (-0.5, 0.0, 0.25, 0.5, 3.0):
+        obs, _ = env.reset(seed=0)
+        expected = (1 - (2 * min(number, 1.0) - motion(obs)) ** 2) / 4
+        assert env.step(np.float32([number]))[1] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["pixel-catch", "pixel-catch-continuous"])
@@ -410,6 +409,20 @@ def test_the_ball_falls_straight_and_the_paddle_stops_at_the_edge(name):
         assert (reward, terminated) == (0.0, False)
     _, reward, terminated, _, _ = env.step(as_action(name, 0))
     assert (reward, terminated) == (1.0 if ball == 0 else -1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [
+        ("pixel-motion", 0.0),
+        ("pixel-motion-continuous", -4 / 3),  # 1 − E(2a − 1)², a uniform on [−1, 1]
+        ("probe-4-action-continuous", -4 / 3),
+        ("probe-5-both-continuous", -4 / 3),
+    ],
+)
+def test_random_scores_of_probes_agree_with_the_exact_ones(name, exact):
+    score = SPECS[name].random_score
+    assert abs(score.value - exact) < 5 * score.standard_error
 
 
 # Pendulum as in the tutorial

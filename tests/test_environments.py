@@ -207,7 +207,19 @@ def test_the_same_seed_gives_the_same_episodes(name):
     assert played(name, 3) == played(name, 3)
 
 
-@pytest.mark.parametrize("name", [*TOY_TEXT, "pendulum-11", "mountaincar-plus10", "probe-5-both"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *TOY_TEXT,
+        "pendulum-11",
+        "mountaincar-plus10",
+        "maximisation-bias",
+        "bimodal-chain",
+        "probe-5-both",
+        "pixel-motion",
+        "pixel-catch",
+    ],
+)
 def test_another_seed_gives_other_episodes(name):
     assert played(name, 3) != played(name, 4)
 

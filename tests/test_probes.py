@@ -15,12 +15,12 @@ CONTINUOUS = [name for name in SPECS if name.endswith("-continuous")]
 
 
 def action_value(name, first, action):
-    """Discounted return of taking ``action`` and then action 1, in an episode that starts with ``first``.
+    """Discounted return of taking ``action`` and then the best, in an episode that starts with ``first``.
 
     Of a continuous probe the actions are arrays [1].
     """
     env = make(SPECS[name])
-    best = np.float32([1]) if name in CONTINUOUS else 1
+    best = np.float32([0.5]) if name in CONTINUOUS else 1
     seed = 0
     while env.reset(seed=seed)[0] != np.float32([first]):
         seed += 1
@@ -55,18 +55,18 @@ def test_action_values_are_the_stated_ones(name, first, values):
         ("probe-2-observation", -1, lambda number: -1),
         ("probe-2-observation", 1, lambda number: 1),
         ("probe-3-discounting", 0, lambda number: DISCOUNT),
-        ("probe-4-action", 0, lambda number: number),
-        ("probe-5-both", -1, lambda number: -number),
-        ("probe-5-both", 1, lambda number: number),
+        ("probe-4-action", 0, lambda number: 1 - (2 * number - 1) ** 2),
+        ("probe-5-both", -1, lambda number: 1 - (2 * number + 1) ** 2),
+        ("probe-5-both", 1, lambda number: 1 - (2 * number - 1) ** 2),
     ],
 )
 def test_values_of_numbers_are_the_stated_functions(name, first, value):
-    for number in (-1.0, -0.5, 0.0, 0.25, 1.0):
+    for number in (-1.0, -0.5, 0.0, 0.5, 1.0):
         found = action_value(f"{name}-continuous", first, np.float32([number]))
         assert found == pytest.approx(value(number))
 
 
-@pytest.mark.parametrize(("number", "reward"), [(7.0, 1.0), (-7.0, -1.0)])
+@pytest.mark.parametrize(("number", "reward"), [(7.0, 0.0), (-7.0, -8.0)])
 def test_numbers_are_clipped(number, reward):
     assert action_value("probe-4-action-continuous", 0, np.float32([number])) == reward
 

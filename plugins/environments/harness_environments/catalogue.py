@@ -279,7 +279,7 @@ CONTINUOUS_PROBES = (
         kwargs={"continuous": True},
         reference_score=Score(1.0, source="exact"),
         threshold=1.0,
-        summary="One step, the reward is the action, a number from −1 to 1",
+        summary="One step, the number a gives 1 − (2a − 1)²",
     ),
     EnvironmentSpec(
         "probe-5-both-continuous",
@@ -288,7 +288,7 @@ CONTINUOUS_PROBES = (
         kwargs={"continuous": True},
         reference_score=Score(1.0, source="exact"),
         threshold=1.0,
-        summary="One step, the reward is action times observation",
+        summary="One step, the number a gives 1 − (2a − observation)²",
     ),
     EnvironmentSpec(
         "probe-truncation-continuous",
@@ -315,7 +315,7 @@ PIXELS = (
         kwargs={"continuous": True},
         reference_score=Score(1.0, source="exact"),
         threshold=0.9,
-        summary="Two frames of 10x10: say which way a cell moved, −1 to 1, four times",
+        summary="Two frames of 10x10: say which way a cell moved, −½ or ½, four times",
     ),
     EnvironmentSpec(
         "pixel-catch",

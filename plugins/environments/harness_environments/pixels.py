@@ -10,6 +10,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from harness_environments.probes import agreement
+
 BOARD = 5  # cells
 CELL = 2  # pixels
 BRIGHT = 255
@@ -40,15 +42,9 @@ class Pixels(gymnasium.Env[Frame, Any]):
         self.action_space: spaces.Space[Any] = (
             spaces.Box(-1.0, 1.0, (1,), np.float32) if continuous else spaces.Discrete(moves)
         )
-        self._moves, self._continuous = moves, continuous
+        self._continuous = continuous
         self._frames = np.stack([frame(), frame()])
         self._steps = 0
-
-    def _push(self, action: Any) -> float:
-        """An action as a number from −1 to 1, left to right."""
-        if self._continuous:
-            return float(np.clip(action[0], -1.0, 1.0))
-        return 2.0 * float(action) / (self._moves - 1) - 1.0
 
     def _show(self, *cells: tuple[int, int]) -> Frame:
         self._frames = np.stack([self._frames[1], frame(*cells)])
@@ -58,9 +54,9 @@ class Pixels(gymnasium.Env[Frame, Any]):
 class PixelMotion(Pixels):
     """A bright cell moves left or right by chance, and the action says which way it just went; 4 steps.
 
-    Reward: push · direction / 4, where the direction is −1 or 1 and the push is −1 for action 0 and 1 for
-    action 1, or the number itself if ``continuous``. Known: V* = k / 4 with k steps to go, so the best return
-    is 1. The cell re-enters on the other side, which makes every place equally likely after either move:
+    Reward: a quarter of the `agreement` of the action with the direction, −1 or 1. Known: V* = k / 4 with k steps
+    to go, so the best return is 1. The cell re-enters on the other side, so all places are equally likely after
+    either move:
     one frame says nothing about the direction, and no policy that sees only one expects more than 0.
     """
 
@@ -86,7 +82,7 @@ class PixelMotion(Pixels):
 
     def step(self, action: Any) -> tuple[Frame, float, bool, bool, dict[str, Any]]:
         """Reward what the action says, and move the cell again."""
-        reward = self._push(action) * self._direction / STEPS
+        reward = agreement(action, self._direction, self._continuous) / STEPS
         self._steps += 1
         return self._move(), reward, self._steps == STEPS, False, {}
 
@@ -105,6 +101,9 @@ class PixelCatch(Pixels):
         super().__init__(3, continuous)
         self._ball = self._paddle = 0
 
+    def _move(self, action: Any) -> int:
+        return round(float(np.clip(action[0], -1.0, 1.0))) if self._continuous else int(action) - 1
+
     def _watch(self) -> Frame:
         return self._show((self._steps, self._ball), (BOARD - 1, self._paddle))
 
@@ -120,7 +119,7 @@ class PixelCatch(Pixels):
 
     def step(self, action: Any) -> tuple[Frame, float, bool, bool, dict[str, Any]]:
         """Move the paddle and the ball."""
-        self._paddle = min(max(self._paddle + round(self._push(action)), 0), BOARD - 1)
+        self._paddle = min(max(self._paddle + self._move(action), 0), BOARD - 1)
         self._steps += 1
         terminated = self._steps == STEPS
         reward = (1.0 if self._paddle == self._ball else -1.0) if terminated else 0.0

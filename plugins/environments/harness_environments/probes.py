@@ -2,7 +2,7 @@
 
 Each probe needs one more thing to work than the probe before it, so the first that an agent fails tells
 what is broken. All observe one number, float32 [1] in [−1, 1], and offer two actions or, if ``continuous``, one
-number in [−1, 1], clipped to it. The push of an action is −1 for action 0, 1 for action 1, else the number.
+number in [−1, 1], clipped to it.
 
 The observation at a terminated end is one that is acted on too, so an agent that bootstraps from it sees its
 own value there and learns one about 1/(1−γ) times too large.
@@ -15,6 +15,17 @@ import numpy as np
 from gymnasium import spaces
 
 Observation = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def agreement(action: Any, target: float, continuous: bool) -> float:
+    """How well an action meets the target, −1 or 1: at best 1.
+
+    Action 1 says 1 and action 0 says −1, which gives −1 where the target is the other. A number a gives
+    1 − (2 a − target)²: the best is target / 2, inside the bounds, where an action of the wrong scale costs.
+    """
+    if continuous:
+        return 1.0 - (2.0 * float(np.clip(action[0], -1.0, 1.0)) - target) ** 2
+    return target * (2.0 * float(action) - 1.0)
 
 
 class Probe(gymnasium.Env[Observation, Any]):
@@ -31,9 +42,6 @@ class Probe(gymnasium.Env[Observation, Any]):
         )
         self._continuous = continuous
         self._number = 0.0
-
-    def _push(self, action: Any) -> float:
-        return float(np.clip(action[0], -1.0, 1.0)) if self._continuous else 2.0 * float(action) - 1.0
 
     def _first(self) -> float:
         """The number observed at the start of an episode."""
@@ -94,16 +102,19 @@ class Discounting(Probe):
 
 
 class ActionDependent(OneStepProbe):
-    """Probe 4: the reward is the push. Known: Q(a) = push of a, so V* = 1. Tests the choice of actions."""
+    """Probe 4: the reward is the `agreement` of the action with 1. Tests the choice of actions.
+
+    Known: Q(0) = −1, Q(1) = 1; of a number, Q(a) = 1 − (2a − 1)². So V* = 1.
+    """
 
     def _reward(self, action: Any) -> float:
-        return self._push(action)
+        return agreement(action, 1.0, self._continuous)
 
 
 class ObservationAndActionDependent(OneStepProbe):
-    """Probe 5: the number is −1 or 1, and the reward is the number times the push.
+    """Probe 5: the observation x is −1 or 1, and the reward is the `agreement` of the action with it.
 
-    Known: Q(x, a) = x · push of a, so V* = 1, where the push has the sign of x. Tests that observations and
+    Known: Q(x, 1) = x, Q(x, 0) = −x; of a number, Q(x, a) = 1 − (2a − x)². So V* = 1. Tests that observations and
     actions stay in pairs.
     """
 
@@ -111,7 +122,7 @@ class ObservationAndActionDependent(OneStepProbe):
         return self._random_sign()
 
     def _reward(self, action: Any) -> float:
-        return self._number * self._push(action)
+        return agreement(action, self._number, self._continuous)
 
 
 class Truncation(Probe):
