@@ -279,6 +279,45 @@ def test_a_broken_declaration_is_caught(environment, declared, caught_by, reason
     assert reason in failures(environment(**declared), [caught_by])[caught_by]
 
 
+def array_check(laboratories, module):
+    spec = EnvironmentSpec(
+        "line", "broken/Line-v0", imports=("broken_arrays",), array=f"broken_arrays.{module}"
+    )
+    checks = environment_checks(EnvironmentSubject("test/line", spec, laboratories("arrays")))
+    return next(check for check in checks if check.name == "array_is_the_same_mdp").outcome()
+
+
+def test_array_functions_that_keep_the_contract_pass(laboratories):
+    assert array_check(laboratories, "right").status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("no_state_of", "has no function state_of"),
+        ("successor", "have another successor"),
+        ("reward", "have another reward"),
+        ("termination", "have another termination"),
+        ("clipped", "have another successor"),
+        ("observation", "observe must give torch.float32"),
+        ("wider", "distributed unlike"),
+        ("dependent", "distributed unlike"),
+        ("ambient", "global generator"),
+        ("beside", "seeds would depend on the seeds beside them"),
+        ("in_place", "in place"),
+        ("shared", "successor and reward share memory"),
+    ],
+)
+def test_array_functions_that_are_not_the_mdp_are_caught(laboratories, module, reason):
+    outcome = array_check(laboratories, module)
+    assert outcome.status == "fail"
+    assert reason in outcome.reason
+
+
+def test_the_check_of_array_functions_is_asked_where_there_are_any(environment):
+    assert "array_is_the_same_mdp" not in {check.name for check in environment()}
+
+
 def test_a_rare_return_missing_from_the_sample_is_no_mistake(environment):
     """As in FrozenLake, where 300 episodes may all fail."""
     rare = Score(4.9, 0.03, 1_000)  # a declared spread larger than the sample's

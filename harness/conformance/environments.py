@@ -49,10 +49,13 @@ class EnvironmentSubject:
 
 
 def environment_checks(subject: EnvironmentSubject) -> list[Check]:
-    """Every check of an environment."""
+    """Every check of an environment; that of array functions where it declares them."""
     here = [description_is_valid, import_has_no_side_effects]
     checks = [Check.of(subject.id, function, subject) for function in here]
-    return checks + [_check_apart(subject, function) for function in APART.values()]
+    apart = [
+        function for function in APART.values() if subject.spec.array or function is not array_is_the_same_mdp
+    ]
+    return checks + [_check_apart(subject, function) for function in apart]
 
 
 def description_is_valid(subject: EnvironmentSubject) -> None:
@@ -70,8 +73,9 @@ def import_has_no_side_effects(subject: EnvironmentSubject) -> None:
     As for algorithms. Gymnasium's registry is what the modules are there to change.
     """
     wrappers = [target.partition(":")[0] for target, _ in subject.spec.wrappers]
+    array = [] if subject.spec.array is None else [subject.spec.array]
     effects = subject.laboratory.perform(
-        "harness.conformance.experiments:import_modules", modules=[*subject.spec.imports, *wrappers]
+        "harness.conformance.experiments:import_modules", modules=[*subject.spec.imports, *wrappers, *array]
     )
     check_effects(effects, "importing its modules")
 
@@ -160,6 +164,22 @@ def random_score_holds(spec: EnvironmentSpec) -> None:
     )
 
 
+def array_is_the_same_mdp(spec: EnvironmentSpec) -> None:
+    """Do the array functions take the steps of Gymnasium's environment, wherever it goes?
+
+    Lockstep training may use the one and evaluation always uses the other. Compared to 1e-6 are 5,000 transitions of
+    random actions, held for 1 to 64 steps and beyond the bounds of a box where Gymnasium takes that, and the
+    distribution of 5,000 initial states. What random actions never reach is not compared: test it apart.
+    A row must give the same bits in every leading shape and beside any other rows, and no tensor may be changed in
+    place or handed out twice.
+    """
+    from harness.conformance.arrays import (
+        require_same_mdp,
+    )  # here, because the command line has no need of torch
+
+    require_same_mdp(spec)
+
+
 APART: Mapping[str, Callable[[EnvironmentSpec], str | None]] = {
     function.__name__: function
     for function in (
@@ -168,6 +188,7 @@ APART: Mapping[str, Callable[[EnvironmentSpec], str | None]] = {
         same_seed_same_trajectory,
         spaces_are_truthful,
         random_score_holds,
+        array_is_the_same_mdp,
     )
 }
 

@@ -1,0 +1,232 @@
+"""Is an array module the MDP of its Gymnasium environment? Asked of the functions of `ArrayModule` one by one."""
+
+import importlib
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+
+from harness.conformance.check import require
+from harness.measuring import environments
+from harness.measuring.environments import Env
+from harness.measuring.lockstep import array_dtype
+from harness.measuring.lockstep_array import ArrayModule
+from harness.specs import EnvironmentSpec
+
+FUNCTIONS = ("initial", "step", "observe", "state_of")
+TRANSITIONS = 5_000  # compared
+TOLERANCE = 1e-6  # absolute, and relative for numbers above 1
+LONGEST_HELD = 64  # steps of one action: held actions reach farther than independent ones
+BEYOND = 1.5  # times the bounds of a Box, in every third action, where Gymnasium's environment takes it
+STARTS = 5_000  # initial states compared
+PROJECTIONS = 8  # of them, to random directions
+LARGEST_DISTANCE = (
+    2.9 * (2 / STARTS) ** 0.5
+)  # between distribution functions: exceeded by 1 right one in 10 million
+SHAPES = ((), (3,), (2, 3))
+
+
+class Walk(NamedTuple):
+    """Transitions of Gymnasium's environment, [B, ...]."""
+
+    state: torch.Tensor
+    successor: torch.Tensor
+    action: torch.Tensor
+    obs: torch.Tensor
+    reward: torch.Tensor
+    terminated: torch.Tensor
+
+
+def require_same_mdp(spec: EnvironmentSpec) -> None:
+    """Fail unless the array module of a description is its MDP.
+
+    Raises:
+        CheckFailed: saying where the two differ.
+    """
+    assert spec.array is not None
+    array: Any = importlib.import_module(spec.array)
+    missing = [name for name in FUNCTIONS if not callable(getattr(array, name, None))]
+    require(not missing, f"{spec.array} has no function {' and no '.join(missing)}")
+    _require_initial(array, environments.make(spec))
+    walk = _walk(array, spec)
+    _require_new_tensors(array, walk)
+    _require_transitions(array, walk, array_dtype(environments.make(spec).observation_space))
+    _require_rows_apart(array, walk)
+
+
+# Initial states
+
+
+def _require_initial(array: ArrayModule, env: Env) -> None:
+    """Initial states have the right shapes and distribution, and are drawn from the generator alone."""
+    env.reset(seed=0)
+    theirs = []
+    for _ in range(STARTS):
+        env.reset()
+        theirs.append(array.state_of(env.unwrapped).clone())
+    for shape in SHAPES:
+        got = tuple(_initial(array, shape).shape)
+        require(got == (*shape, *theirs[0].shape), f"initial(generator, {shape}) has shape {got}")
+    kept = torch.get_rng_state()
+    ours = _initial(array, (STARTS,))
+    require(torch.equal(kept, torch.get_rng_state()), "initial draws from torch's global generator")
+    require(torch.equal(ours, _initial(array, (STARTS,))), "initial gives two results for one generator")
+    obs = array.observe(ours[0]).numpy()
+    require(env.observation_space.contains(obs), f"initial observation {obs} does not lie in its space")
+    distance = _distance(ours.double(), torch.stack(theirs).double())
+    require(
+        distance <= LARGEST_DISTANCE,
+        f"initial states are distributed unlike those of resets: {distance:.2g} between distribution functions",
+    )
+
+
+def _initial(array: ArrayModule, shape: tuple[int, ...]) -> torch.Tensor:
+    return array.initial(torch.Generator().manual_seed(0), shape)
+
+
+def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """The largest Kolmogorov-Smirnov distance of two samples [B, D], over axes and random directions.
+
+    Directions see dependence between the numbers of a state, which axes do not.
+    """
+    both = torch.cat((ours, theirs))
+    spread = both.std(0)
+    directions = torch.randn(
+        PROJECTIONS, both.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    directions = torch.cat((torch.eye(both.shape[1], dtype=torch.float64), directions))
+    scaled = (both - both.mean(0)) / torch.where(spread > TOLERANCE, spread, 1.0)
+    one, other = (scaled @ directions.T).round(decimals=4).T.contiguous().chunk(2, 1)  # [directions, B]
+    places = torch.cat((one, other), 1)
+    shares = [
+        torch.searchsorted(sample.sort(1).values, places, right=True) / sample.shape[1]
+        for sample in (one, other)
+    ]
+    return float((shares[0] - shares[1]).abs().max())
+
+
+# Transitions
+
+
+def _walk(array: ArrayModule, spec: EnvironmentSpec) -> Walk:
+    """Random actions in Gymnasium's environment, each held for a while, episode after episode."""
+    env, rng = environments.make(spec), np.random.default_rng(0)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    beyond = _takes_beyond(spec)
+    rows, held = [], 0
+    for _ in range(TRANSITIONS):
+        if held == 0:
+            action, held = env.action_space.sample(), int(LONGEST_HELD ** rng.random())
+            if beyond and rng.random() < 1 / 3:
+                action = (action * BEYOND).astype(action.dtype)
+        held -= 1
+        before = array.state_of(env.unwrapped).clone()
+        obs, reward, terminated, truncated, _ = env.step(action)
+        after = array.state_of(env.unwrapped).clone()
+        numbers = (action, obs, float(reward), bool(terminated))
+        row = before, after, *(torch.from_numpy(np.array(number)) for number in numbers)
+        rows.append(row)
+        if terminated or truncated:
+            env.reset()
+    return Walk(*map(torch.stack, zip(*rows, strict=True)))
+
+
+def _takes_beyond(spec: EnvironmentSpec) -> bool:
+    """Whether Gymnasium's environment takes actions out of bounds."""
+    env = environments.make(spec)
+    space = env.action_space
+    if not (isinstance(space, gymnasium.spaces.Box) and space.is_bounded() and space.dtype == np.float32):
+        return False
+    env.reset(seed=0)
+    try:
+        for bound in (space.low, space.high):
+            env.step(BEYOND * bound)
+    except Exception:
+        return False
+    return True
+
+
+def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any]) -> None:
+    """A step from every state of the walk leads to where it led Gymnasium's environment."""
+    successor, reward, terminated = array.step(walk.state, walk.action)
+    obs = array.observe(successor)
+    require(
+        terminated.dtype == torch.bool, f"step must say termination in torch.bool, not {terminated.dtype}"
+    )
+    dtype = torch.from_numpy(np.empty(0, obs_dtype)).dtype
+    require(obs.dtype == dtype, f"observe must give {dtype}, not {obs.dtype}")
+    for name, ours, theirs in (
+        ("successor", successor, walk.successor),
+        ("reward", reward, walk.reward),
+        ("termination", terminated, walk.terminated),
+        ("observation", obs, walk.obs),
+    ):
+        require(
+            ours.shape == theirs.shape, f"{name} of a batch has shape {[*ours.shape]}, not {[*theirs.shape]}"
+        )
+        ours, theirs = ours.double(), theirs.double()
+        close = torch.isclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+        differ = (~close).reshape(TRANSITIONS, -1).any(1).nonzero().reshape(-1).tolist()
+        if differ:
+            k = differ[0]
+            require(
+                False,
+                f"{len(differ)} of {TRANSITIONS} transitions have another {name}; for state {walk.state[k].tolist()} "
+                f"and action {walk.action[k].tolist()} the array gives {ours[k].tolist()}, "
+                f"Gymnasium {theirs[k].tolist()}",
+            )
+
+
+def _require_rows_apart(array: ArrayModule, walk: Walk) -> None:
+    """A row's step is the same, to the last bit, whatever is stepped beside it and in whatever shape."""
+    whole = _step_and_observe(array, walk.state, walk.action)
+    for shape in SHAPES:
+        rows = int(np.prod(shape))
+        for start in range(0, 60, rows):
+            part = slice(start, start + rows)
+            state, action = (
+                each[part].reshape((*shape, *each.shape[1:])) for each in (walk.state, walk.action)
+            )
+            for name, alone, beside in zip(
+                ("successor", "reward", "termination", "observation"),
+                _step_and_observe(array, state, action),
+                whole,
+                strict=True,
+            ):
+                require(
+                    torch.equal(alone, beside[part].reshape((*shape, *beside.shape[1:]))),
+                    f"in leading shape {shape}, a state's {name} is not what it is among {TRANSITIONS} states: "
+                    "seeds would depend on the seeds beside them",
+                )
+
+
+def _require_new_tensors(array: ArrayModule, walk: Walk) -> None:
+    """Functions change none of their arguments, and what they return shares no memory with anything."""
+    state, action = walk.state.clone(), walk.action.clone()
+    named = dict(
+        zip(
+            ("successor", "reward", "termination", "observation"),
+            _step_and_observe(array, state, action),
+            strict=True,
+        )
+    )
+    require(
+        torch.equal(state, walk.state) and torch.equal(action, walk.action),
+        "step changes its arguments in place",
+    )
+    named |= {"state": state, "action": action}
+    for one, other in combinations(named, 2):
+        require(
+            named[one].untyped_storage().data_ptr() != named[other].untyped_storage().data_ptr(),
+            f"{one} and {other} share memory: a change of the one would change the other",
+        )
+
+
+def _step_and_observe(
+    array: ArrayModule, state: torch.Tensor, action: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    successor, reward, terminated = array.step(state, action)
+    return successor, reward, terminated, array.observe(successor)
