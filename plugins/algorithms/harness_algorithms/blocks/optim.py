@@ -15,6 +15,16 @@ def adam(parameters: Sequence[Tensor], learning_rate: float, epsilon: float = 1e
     return torch.optim.Adam(parameters, lr=learning_rate, eps=epsilon, fused=True)
 
 
+def rmsprop(
+    parameters: Sequence[Tensor], learning_rate: float, decay: float = 0.99, epsilon: float = 1e-8
+) -> torch.optim.RMSprop:
+    """RMSProp (Tieleman & Hinton, 2012) in torch's flavour: g / (√m + ε), with m the average of g², 0 at the start.
+
+    TensorFlow's flavour, for which many published rates were tuned, is g / √(m + ε) with m = 1 at the start.
+    """
+    return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=decay, eps=epsilon, foreach=False)
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """Use ``learning_rate`` from the next step on."""
     for group in optimizer.param_groups:
