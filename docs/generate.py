@@ -1,7 +1,7 @@
 """Writes what the documents must not say from memory: the catalogue, the result of quickstart, the list of checks.
 
-python docs/generate.py                      # all, from the installed plugins and results/reference/quickstart
-python docs/generate.py results/quickstart   # the same, after making these runs the reference
+python docs/generate.py                      # all, from the installed plugins and results/reference
+python docs/generate.py results/quickstart   # the same, after making these runs the reference of their suite
 """
 
 import json
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "plugin-author-guide.md"
-REFERENCE = ROOT / "results" / "reference" / "quickstart"
+REFERENCE = ROOT / "results" / "reference"
+QUICKSTART = "quickstart"
 FIGURE = ROOT / "docs" / "quickstart.svg"
+OURS = "algorithms/"
 BUNDLED = frozenset({"algorithms", "environments", "sb3", "example"})  # plugins of this repository
 ONLINE = "online_return"
 TABLES = ("scores", "sample_efficiency", "wall_clock", ONLINE)
@@ -44,6 +46,17 @@ def catalogue() -> str:
         )
         for id_, entry in registry.algorithms.items()
     ]
+    scores = reference_scores()
+    ours = [
+        (
+            f"`{id_.removeprefix(OURS)}`",
+            entry.spec.reference or "—",
+            *_source(entry.spec.target),
+            _scored(id_, scores),
+        )
+        for id_, entry in registry.algorithms.items()
+        if id_.startswith(OURS)
+    ]
     environments = [
         (f"`{id_}`", f"`{entry.spec.id}`", entry.spec.summary) for id_, entry in registry.environments.items()
     ]
@@ -52,12 +65,42 @@ def catalogue() -> str:
         [
             f"### Algorithms ({len(algorithms)})",
             markdown(("id", "what it is", "observes", "acts in"), algorithms),
+            f"### Implementations in this repository ({len(ours)})",
+            markdown(
+                ("algorithm", "paper", "file", "lines", "final score, 95 % interval, runs (suite)"), ours
+            ),
             f"### Environments ({len(environments)})",
             markdown(("id", "Gymnasium id", "task"), environments),
             f"### Suites ({len(suites)})",
             markdown(("id", "question"), suites),
         ]
     )
+
+
+def _source(target: str) -> tuple[str, str]:
+    """A link to the file of a module of the algorithms' plugin, and its lines."""
+    path = f"plugins/algorithms/{target.replace('.', '/')}.py"
+    lines = (ROOT / path).read_text(encoding="utf-8").count("\n")
+    return f"[`{Path(path).name}`]({path})", str(lines)
+
+
+def reference_scores() -> pd.DataFrame:
+    """The tables of scores of all reference results, one below the other, with the name of their suite."""
+    tables = {path.parent.name: pd.read_csv(path) for path in sorted(REFERENCE.glob("*/scores.csv"))}
+    return pd.concat(tables, names=["suite", None]).reset_index("suite")
+
+
+def _scored(id_: str, scores: pd.DataFrame) -> str:
+    """What an algorithm scored, per environment and suite the best of its configurations; or a dash."""
+    label = scores["algorithm"].str.extract(r"^([^:\[]+)", expand=False)
+    rows = scores[label.isin([id_, id_.removeprefix(OURS)]) & (scores["done"] > 0)]
+    best = rows.sort_values("mean", ascending=False).drop_duplicates(["suite", "environment"])
+    texts = [
+        f"{row['environment']} {_number(row['mean'])} [{_number(row['low'])}, {_number(row['high'])}], "
+        f"{row['done']} ({row['suite']})"
+        for row in best.sort_values(["suite", "environment"]).to_dict("records")
+    ]
+    return "; ".join(texts) or "—"
 
 
 def _spaces(names: Sequence[str]) -> str:
@@ -76,17 +119,20 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], right: int = 
 
 
 def publish(folder: Path) -> None:
-    """Make the runs in a folder the reference: their tables as CSV, where they ran, and the figure."""
+    """Make the runs in a folder their suite's reference: tables as CSV, where they ran; of quickstart, the figure."""
     import harness
 
     results = harness.load(folder)
-    REFERENCE.mkdir(parents=True, exist_ok=True)
+    (suite,) = results.runs["suite"].unique()
+    reference = REFERENCE / suite
+    reference.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         table: pd.DataFrame = online_return(results) if name == ONLINE else getattr(results, name)()
-        table.to_csv(REFERENCE / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
+        table.to_csv(reference / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
     text = json.dumps(_provenance(results), indent=1) + "\n"
-    (REFERENCE / "provenance.json").write_text(text, encoding="utf-8")
-    _draw(results)
+    (reference / "provenance.json").write_text(text, encoding="utf-8")
+    if suite == QUICKSTART:
+        _draw(results)
 
 
 def online_return(results: "Results") -> pd.DataFrame:
@@ -137,7 +183,9 @@ def _draw(results: "Results") -> None:
 
 def quickstart() -> str:
     """The reference result of the quickstart suite: a table, and where it comes from."""
-    scores, efficiency, clock, online = (pd.read_csv(REFERENCE / f"{name}.csv") for name in TABLES)
+    scores, efficiency, clock, online = (
+        pd.read_csv(REFERENCE / QUICKSTART / f"{name}.csv") for name in TABLES
+    )
     counted = [*CELL, "done", "failed", "other"]
     table = scores.merge(efficiency, on=counted).merge(clock, on=counted).merge(online, on=[*CELL, "done"])
     rows = [
@@ -160,7 +208,7 @@ def quickstart() -> str:
 
 def _origin() -> str:
     """How the reference was made, in a paragraph."""
-    facts = json.loads((REFERENCE / "provenance.json").read_text(encoding="utf-8"))
+    facts = json.loads((REFERENCE / QUICKSTART / "provenance.json").read_text(encoding="utf-8"))
     steps, episodes, jobs = (
         " or ".join(map("{:,}".format, facts[name])) for name in ("steps", "episodes", "jobs")
     )

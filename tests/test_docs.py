@@ -171,7 +171,10 @@ def test_publishing_makes_stored_runs_the_reference(
 ):
     monkeypatch.setattr(generate, "REFERENCE", tmp_path / "reference")
     monkeypatch.setattr(generate, "FIGURE", tmp_path / "figure.svg")
-    write_runs(tmp_path / "runs", [Run(seed=seed, scores=(20.0, 480.0, 490.0 + seed)) for seed in range(3)])
+    write_runs(
+        tmp_path / "runs",
+        [Run(seed=seed, suite="quickstart", scores=(20.0, 480.0, 490.0 + seed)) for seed in range(3)],
+    )
 
     generate.publish(tmp_path / "runs")
     shown = generate.quickstart().splitlines()
