@@ -72,6 +72,15 @@ class StackedTorso:
             x = functional.relu_(x)
         return x.unflatten(1, (num_seeds, -1)).transpose(0, 1).reshape(num_seeds, size, -1)
 
+    @torch.no_grad()
+    def num_features(self, shape: Sequence[int]) -> int:
+        """F, for frames of shape [C, H, W]."""
+        return self(torch.zeros(len(self.flat), 1, *shape, device=self.flat.device)).shape[2]
+
+    def copy(self) -> "StackedTorso":
+        """The same torsos with parameters of their own, which autograd does not follow."""
+        return StackedTorso(self.layers, self._channels[0], self.flat.detach().clone())
+
 
 class StackedCNN:
     """S convolutional torsos, each with a perceptron on top. It implements `networks.Network`."""
@@ -103,8 +112,7 @@ class StackedCNN:
 
     def copy(self) -> "StackedCNN":
         """The same network with parameters of its own, which autograd does not follow."""
-        torso = StackedTorso(self.torso.layers, self.torso._channels[0], self.torso.flat.detach().clone())
-        return StackedCNN(torso, self.head.copy())
+        return StackedCNN(self.torso.copy(), self.head.copy())
 
 
 def stacked_torso(
@@ -144,7 +152,5 @@ def stacked_network(
     if not is_image(space):
         return stacked_mlp((math.prod(space.shape), *hidden, outputs), generators, activation, 1, initial)
     torso = stacked_torso(space.shape, generators, initial)
-    with torch.no_grad():
-        frame = torch.zeros(len(generators), 1, *space.shape, device=torso.flat.device)
-        features = torso(frame).shape[2]
-    return StackedCNN(torso, stacked_mlp((features, *hidden, outputs), generators, activation, 1, initial))
+    sizes = (torso.num_features(space.shape), *hidden, outputs)
+    return StackedCNN(torso, stacked_mlp(sizes, generators, activation, 1, initial))

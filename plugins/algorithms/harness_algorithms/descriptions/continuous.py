@@ -2,4 +2,75 @@
 
 from harness.api import AlgorithmSpec
 
-SPECS: tuple[AlgorithmSpec, ...] = ()
+
+def actor_critic(
+    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]
+) -> AlgorithmSpec:
+    """The description of one of them."""
+    return AlgorithmSpec(
+        name,
+        f"harness_algorithms.{name}",
+        version="1",
+        summary=summary,
+        reference=reference,
+        observation_spaces=("Box",),
+        action_spaces=("Box",),
+        lockstep=True,
+        devices=("cpu", "cuda"),
+        presets=presets,
+    )
+
+
+# Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/ddpg.yml, td3.yml and sac.yml.
+ZOO_PENDULUM = {
+    "discount": 0.98,
+    "replay_capacity": 200_000,
+    "learning_starts": 10_000,
+}
+ZOO_MOUNTAINCAR = {
+    "noise": "ornstein-uhlenbeck",
+    "noise_scale": {"start": 0.5, "end": 0.5},
+}
+ZOO_PENDULUM_SAC = {
+    "actor_learning_rate": 1e-3,
+    "critic_learning_rate": 1e-3,
+    "temperature_learning_rate": 1e-3,
+}
+
+# Of Morvan Zhou's tutorial, for `pendulum`. Its noise, of deviation 3 for torques of at most 2, falls by a factor of
+# .9995 per step after the first 10,000; here it falls in a straight line.
+TUTORIAL = {
+    "discount": 0.9,
+    "noise_scale": {"start": 1.5, "end": 0.01, "until": 0.4},
+    "hidden": (30,),
+    "critic_learning_rate": 2e-3,
+    "tau": 0.01,
+    "batch_size": 32,
+    "replay_capacity": 10_000,
+    "learning_starts": 10_000,
+}
+
+SPECS: tuple[AlgorithmSpec, ...] = (
+    actor_critic(
+        "ddpg",
+        "a deterministic actor climbs a critic learned by replay",
+        "Lillicrap et al., 2016, arXiv:1509.02971",
+        {
+            "tutorial": TUTORIAL,
+            "zoo-pendulum": ZOO_PENDULUM,
+            "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR,
+        },
+    ),
+    actor_critic(
+        "td3",
+        "DDPG with the smaller of two critics, smoothed targets and a delayed actor",
+        "Fujimoto et al., 2018, arXiv:1802.09477",
+        {"zoo-pendulum": ZOO_PENDULUM, "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR},
+    ),
+    actor_critic(
+        "sac",
+        "a stochastic actor rewarded for entropy, two critics and a learned temperature",
+        "Haarnoja et al., 2018, arXiv:1812.05905",
+        {"zoo-pendulum": ZOO_PENDULUM_SAC},
+    ),
+)

@@ -1,0 +1,74 @@
+"""Action-values of continuous actions, with a leading seed axis."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
+from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+
+
+class Critic:
+    """K estimates Qₖ(s, a) per seed, from perceptrons that see the observation and the action.
+
+    Frames go through convolutions first. They are the critic's own, shared by its K perceptrons: an actor has
+    others, so neither loss trains features of the other network.
+
+    Args:
+        heads: K perceptrons per seed, with one output.
+        torso: for frames; None where observations are vectors.
+    """
+
+    def __init__(self, heads: StackedMLP, torso: StackedTorso | None = None) -> None:
+        self.heads = heads
+        self.torso = torso
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Everything that learns, [S, P] each."""
+        return [*self.heads.parameters, *([] if self.torso is None else [self.torso.flat])]
+
+    def __call__(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Qₖ(s, a), [S, K, B], differentiable by autograd.
+
+        Args:
+            obs: s, [S, B, ...].
+            action: a, [S, B, A].
+        """
+        features = obs.flatten(2).float() if self.torso is None else self.torso(obs)
+        values = self.heads(torch.cat((features, action), 2)).squeeze(-1)
+        return values if self.heads.members > 1 else values.unsqueeze(1)
+
+    def first(self) -> "Critic":
+        """Q₁ alone, [S, 1, B] when called; it shares parameters, but autograd does not see its perceptron's."""
+        flat = self.heads.flat.detach()
+        one = flat[:, : flat.shape[1] // self.heads.members]
+        return Critic(StackedMLP(self.heads.sizes, one, self.heads.activation), self.torso)
+
+    def copy(self) -> "Critic":
+        """The same estimates with parameters of their own, which autograd does not follow."""
+        return Critic(self.heads.copy(), None if self.torso is None else self.torso.copy())
+
+
+def stacked_critic(
+    space: Any,
+    action_size: int,
+    hidden: Sequence[int],
+    generators: Sequence[torch.Generator],
+    members: int = 1,
+) -> Critic:
+    """The critic for a space of observations, as `convolutions.stacked_network` is its actor.
+
+    Args:
+        space: Gymnasium's Box of one observation.
+        action_size: A, numbers in one action.
+        hidden: units of each hidden layer of the perceptrons.
+        generators: one per seed.
+        members: K.
+    """
+    torso = stacked_torso(space.shape, generators) if is_image(space) else None
+    features = math.prod(space.shape) if torso is None else torso.num_features(space.shape)
+    return Critic(stacked_mlp((features + action_size, *hidden, 1), generators, members=members), torso)

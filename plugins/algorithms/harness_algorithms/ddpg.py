@@ -1,0 +1,173 @@
+"""Deep deterministic policy gradient (Lillicrap et al., 2016, arXiv:1509.02971).
+
+A critic Q is regressed, on transitions replayed in random order, towards
+
+    y = r + γ d Q⁻(s′, μ⁻(s′)),   d = 0 where the MDP terminated, else 1
+
+and a deterministic actor μ climbs Q(s, μ(s)) by the chain rule through the action. Both targets, Q⁻ and μ⁻,
+follow their networks slowly: θ⁻ ← (1 − τ) θ⁻ + τ θ. Noise explores.
+
+Departures from the paper, all common since: the action enters the critic's first layer; no batch normalisation and no
+weight decay; the last layers start like the others; noise is white unless asked for; the first actions are
+uniform. All seeds are trained in lockstep: a leading axis S throughout, losses [S].
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.api import Trial
+from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName
+from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.critics import Critic, stacked_critic
+from harness_algorithms.blocks.networks import Network, frozen, frozen_copy, polyak_update_
+from harness_algorithms.blocks.optim import adam, descend
+from harness_algorithms.blocks.replay import Replay
+from harness_algorithms.blocks.schedules import Linear
+from harness_algorithms.blocks.streams import Uniforms
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of DDPG; actions are meant as scaled to [−1, 1]."""
+
+    discount: float = 0.99  # γ, per step
+    noise: NoiseName = "normal"  # white, or correlated over time
+    noise_scale: Linear = Linear(0.1, 0.1)  # σ, the factor of the noise; until: of the budget
+
+    hidden: tuple[int, ...] = (400, 300)  # units of each hidden layer, of actor and critic
+    actor_learning_rate: float = 1e-3  # of Adam
+    critic_learning_rate: float = 1e-3  # of Adam
+    tau: float = 0.005  # τ, per update
+    batch_size: int = 256  # transitions
+    replay_capacity: int = 1_000_000  # transitions
+    learning_starts: int = 100  # steps; actions are uniformly random until then
+    train_every: int = 1  # steps
+    updates: int = 1  # of actor and critic, every `train_every` steps
+
+
+class Transition(NamedTuple):
+    """What one step showed; fields [S, N, ...] when stored, [S, B, ...] when sampled.
+
+    Attributes:
+        obs: s.
+        action: a in [−1, 1], [..., A].
+        reward: r.
+        discount: d, 0 where the MDP terminated, else 1; so a time limit keeps 1.
+        next_obs: s′, before any reset.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    next_obs: Tensor
+
+
+class Agent(NamedTuple):
+    """What learns, its slow copies, and the optimisers."""
+
+    actor: Network  # tanh of its outputs [S, B, A] is the action
+    critic: Critic
+    frozen_actor: Network
+    frozen_critic: Critic
+    actor_optimizer: torch.optim.Optimizer
+    critic_optimizer: torch.optim.Optimizer
+
+
+class Losses(NamedTuple):
+    """Of one update, [S] each."""
+
+    critic: Tensor
+    actor: Tensor
+
+
+def target(batch: Transition, next_values: Tensor, discount: float) -> Tensor:
+    """y = r + γ d Q⁻(s′, μ⁻(s′)), [S, B].
+
+    Args:
+        batch: the transitions, fields [S, B, ...].
+        next_values: Q⁻(s′, μ⁻(s′)), [S, B].
+        discount: γ.
+    """
+    return batch.reward + discount * batch.discount * next_values
+
+
+def critic_loss(values: Tensor, target: Tensor) -> Tensor:
+    """The mean over the batch of (Q(s, a) − y)², [S].
+
+    Args:
+        values: Q(s, a), [S, B].
+        target: y, [S, B].
+    """
+    return (values - target).square().mean(1)
+
+
+def actor_loss(values: Tensor) -> Tensor:
+    """The mean over the batch of −Q(s, μ(s)), [S].
+
+    Args:
+        values: Q(s, μ(s)), [S, B].
+    """
+    return -values.mean(1)
+
+
+def explored(action: Tensor, noise: Tensor) -> Tensor:
+    """The action with noise, kept in [−1, 1]; [S, N, A]."""
+    return (action + noise).clamp(-1, 1)
+
+
+def update(agent: Agent, batch: Transition, config: Config) -> Losses:
+    """One step of the critic, one of the actor, one of both targets."""
+    with torch.no_grad():
+        next_action = agent.frozen_actor(batch.next_obs).tanh()
+        next_values = agent.frozen_critic(batch.next_obs, next_action)[:, 0]
+        y = target(batch, next_values, config.discount)
+    of_critic = critic_loss(agent.critic(batch.obs, batch.action)[:, 0], y)
+    descend(agent.critic_optimizer, of_critic)
+    with frozen(agent.critic):
+        of_actor = actor_loss(agent.critic(batch.obs, agent.actor(batch.obs).tanh())[:, 0])
+        descend(agent.actor_optimizer, of_actor)
+    polyak_update_(agent.frozen_critic, agent.critic, config.tau)
+    polyak_update_(agent.frozen_actor, agent.actor, config.tau)
+    return Losses(of_critic.detach(), of_actor.detach())
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Act with noise, store, replay."""
+    env = trial.make_lockstep_env()
+    bounds = Bounds(env.single_action_space, trial.device)
+    generators, space = trial.generators("initialisation"), env.single_observation_space
+    actor = stacked_network(space, config.hidden, bounds.size, generators)
+    critic = stacked_critic(space, bounds.size, config.hidden, generators)
+    optimizers = (
+        adam(actor.parameters, config.actor_learning_rate),
+        adam(critic.parameters, config.critic_learning_rate),
+    )
+    agent = Agent(actor, critic, frozen_copy(actor), frozen_copy(critic), *optimizers)
+    replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))
+    first_actions = Uniforms(trial.generators("first actions"), env.copies, bounds.size)
+    noise = NOISES[config.noise](trial.generators("policy"), env.copies, bounds.size)
+
+    @torch.no_grad()
+    def act(obs: Tensor) -> Tensor:
+        return actor(obs).tanh()
+
+    trial.policy = lambda obs: bounds.scaled(act(obs))
+    obs = env.reset()
+    begins = torch.ones(env.num_seeds, env.copies, dtype=torch.bool, device=trial.device)
+    while trial.within_budget:
+        learning = trial.steps >= config.learning_starts
+        if learning:
+            action = explored(act(obs), config.noise_scale(trial.progress) * noise(begins))
+        else:
+            action = 2 * first_actions().float() - 1
+        step = env.step(bounds.scaled(action))
+        replay.add(Transition(obs, action, step.reward, step.discount, step.next_obs))
+        obs, begins = step.obs, step.ended
+        if learning and trial.steps % config.train_every == 0:
+            for _ in range(config.updates):
+                losses = update(agent, replay.sample(), config)
+            trial.log(critic_loss=losses.critic, actor_loss=losses.actor)
