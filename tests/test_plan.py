@@ -1,6 +1,7 @@
 """From a suite to keyed runs: everything is settled and checked before anything runs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from support_hostile import HOSTILE
 from harness.commands.plan import parse_seeds
 from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin, UsageError
-from harness.running.plan import Plan, make_plan, trials
+from harness.running.plan import Plan, make_cell, make_plan, trials
 from harness.running.suite import load_suite
 
 SUITE = """
@@ -85,6 +86,17 @@ def test_a_key_changes_with_whatever_can_change_the_result_and_nothing_else(
     assert change[0] in SUITE
     other = make_plan(load_suite(SUITE.replace(*change)), registry)
     assert (other.cells[0].keys[3] == plan.cells[0].keys[3]) is same
+
+
+def test_the_array_environment_is_in_the_key_of_what_trains_on_it_alone(registry: Registry, plan: Plan):
+    for cell, same in zip(
+        plan.cells[:2], (True, False), strict=True
+    ):  # steady, and in-step, which is in lockstep
+        entry = replace(cell.environment, spec=replace(cell.environment.spec, array="somewhere.arrays"))
+        on_array = make_cell(cell.contestant, entry, cell.device, cell.task, [3])
+
+        assert (on_array.keys[3] == cell.keys[3]) is same
+        assert on_array.task_hash == cell.task_hash  # scores of both are comparable
 
 
 def test_what_is_given_replaces_what_the_suite_says(registry: Registry):

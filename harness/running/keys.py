@@ -28,10 +28,28 @@ def task_hash(environment: Mapping[str, Any], budget: int, points: int, episodes
 
 
 def run_key(
-    algorithm_id: str, version: str, config: Mapping[str, Any], task: str, seed: int, device: str
+    algorithm_id: str,
+    version: str,
+    config: Mapping[str, Any],
+    task: str,
+    seed: int,
+    device: str,
+    array: str | None = None,
 ) -> str:
-    """The key of a run: runs with the same key have the same result."""
-    return digest([RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device])
+    """The key of a run: runs with the same key have the same result.
+
+    Args:
+        algorithm_id: of the algorithm.
+        version: of its description.
+        config: every field of its configuration.
+        task: as `task_hash` gave it.
+        seed: of the run.
+        device: type of the device.
+        array: module that training in lockstep steps in place of Gymnasium's environment. It is the same task, drawn
+            from other random numbers.
+    """
+    played = [RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device]
+    return digest(played if array is None else [*played, array])
 
 
 def fingerprint(returns: Iterable[tuple[float, int]]) -> str:

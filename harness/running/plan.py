@@ -164,9 +164,10 @@ def make_cell(
 ) -> Cell:
     """A cell with the keys of its runs."""
     task_id = task_hash(as_json(environment.spec), task.steps, task.points, task.episodes)
-    version = contestant.entry.spec.version
+    algorithm = contestant.entry.spec
+    array = environment.spec.array if algorithm.lockstep else None
     keys = {
-        seed: run_key(contestant.entry.id, version, contestant.config, task_id, seed, device)
+        seed: run_key(contestant.entry.id, algorithm.version, contestant.config, task_id, seed, device, array)
         for seed in seeds
     }
     return Cell(contestant, environment, device, task, task_id, keys, reason)
