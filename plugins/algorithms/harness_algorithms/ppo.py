@@ -3,7 +3,8 @@
 N copies of the environment take T steps with one stochastic policy π_old. Then π, from π_old on, and a value function v
 take many steps of gradient descent on minibatches of that rollout, on
 
-    −min(ρ Â, clip(ρ, 1 − ε, 1 + ε) Â) + c_v (v(s) − G)² − c_e H[π(·|s)],    ρ = π(a|s) / π_old(a|s),    G = Â + v_old(s)
+    −min(ρ Â, clip(ρ, 1 − ε, 1 + ε) Â) + c_v (v(s) − G)² − c_e H[π(·|s)],
+    ρ = π(a|s) / π_old(a|s),    G = Â + v_old(s)
 
 The clipped term gives no reason to move ρ further than ε from 1, so the rollout can be used several times. Advantages Â
 (generalised, of λ), targets G and π_old are computed once per rollout and then stay as they are.
