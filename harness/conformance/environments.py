@@ -173,9 +173,7 @@ def array_is_the_same_mdp(spec: EnvironmentSpec) -> None:
     A row must give the same bits in every leading shape and beside any other rows, and no tensor may be changed in
     place or handed out twice.
     """
-    from harness.conformance.arrays import (
-        require_same_mdp,
-    )  # here, because the command line has no need of torch
+    from harness.conformance.arrays import require_same_mdp  # here, as the command line has no need of torch
 
     require_same_mdp(spec)
 
