@@ -31,8 +31,7 @@ def project(probabilities: Tensor, reward: Tensor, discount: Tensor, support: Te
 def scattered(probabilities: Tensor, position: Tensor) -> Tensor:
     """Every mass split between the atoms below and above its position; [..., M].
 
-    The atom above is the one after the atom below, also where a position is an atom: it gets nothing then, and
-    no mass is lost by both being the same.
+    A position that is an atom's leaves all with that atom, the last one included, which has none above.
 
     Args:
         probabilities: [..., M].
