@@ -151,7 +151,7 @@ class ArrayLockstep:
         self._next_limit = self._limit + min(later, default=self._time)
         if not at_limit:
             return terminated, over, []
-        ended = terminated.clone()
+        ended = terminated.clone(memory_format=torch.contiguous_format)
         ended.view(-1)[at_limit] = True
         return ended, sorted({*over, *at_limit}), at_limit
 
