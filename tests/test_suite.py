@@ -211,6 +211,19 @@ def test_claims_may_only_name_what_the_suite_lists():
     assert set(found) == {"claims[0].better", "claims[0].than", "claims[0].environment"}
 
 
+@pytest.mark.parametrize(
+    ("metric", "hint"),
+    [("final_scores", "did you mean 'final_score'?"), ("elegance", "one of final_score, online_return")],
+)
+def test_a_claim_compares_a_measure_that_is_defined(metric, hint):
+    claim = CLAIM.format(better="dqn", than="ppo", environment="cartpole")
+    found = problems(text('algorithms = ["dqn", "ppo"]', claim.replace("online_return", metric)))
+    assert hint in found["claims[0].metric"]
+
+    logged = claim.replace("online_return", "diagnostic_max_value")
+    assert load_suite(text('algorithms = ["dqn", "ppo"]', logged)).claims[0].metric == "diagnostic_max_value"
+
+
 def test_a_claim_may_spell_a_selection_differently():
     header = 'algorithms = ["dqn[gamma=0.9, tau=1.0]", "ppo"]'
     claim = CLAIM.format(better="dqn[tau=1.0,gamma=0.90]", than="ppo", environment="cartpole")

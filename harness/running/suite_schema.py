@@ -4,6 +4,7 @@ Names follow strict patterns, so that none can become a path outside the results
 """
 
 from collections import Counter
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -13,6 +14,15 @@ from harness.specs import NAME
 
 RESERVED = frozenset({"compact"})  # folders that the results store itself makes
 MOST_SEEDS = 10_000
+CLAIM_METRICS = (  # what docs/semantics.md defines; "diagnostic_" is followed by a name that was logged
+    "final_score",
+    "online_return",
+    "area_under_curve",
+    "steps_to_threshold",
+    "worst_drop",
+    "worst_quarter",
+    "spread",
+)
 
 
 def _seed_list(value: Any) -> Any:
@@ -34,6 +44,14 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 def _not_reserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"{name!r} is a folder of the results store; choose another name")
+    return name
+
+
+def _defined_metric(name: str) -> str:
+    if name not in CLAIM_METRICS and not name.startswith("diagnostic_"):
+        near = get_close_matches(name, CLAIM_METRICS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(CLAIM_METRICS)}, diagnostic_NAME"
+        raise ValueError(f"{name!r} is no measure of a claim; {hint}")
     return name
 
 
@@ -155,9 +173,8 @@ class Claim(_Table):
     statement: Sentence = Field(
         description="The claim in words.", examples=["Sarsa earns more while it learns than Q-learning."]
     )
-    metric: str = Field(
-        pattern=r"^[a-z][a-z0-9_]{0,63}$",
-        description="The measure that is compared.",
+    metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_defined_metric)] = Field(
+        description=f"The measure that is compared: {', '.join(CLAIM_METRICS)} or diagnostic_NAME.",
         examples=["online_return"],
     )
     better: Contestant = Field(
