@@ -1,5 +1,6 @@
 """Random numbers with a leading seed axis, each seed's from a stream of its own."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 256  # calls served by one draw: a generator's call costs far more than the numbers it gives
+MOST = 2**15  # numbers of one seed drawn at once, unless one call wants more
 
 
 class _Stream:
@@ -23,13 +25,14 @@ class _Stream:
         self._dtype = dtype
         self._generators = generators
         self._shape = shape
+        self._calls = max(1, min(BLOCK, MOST // max(1, math.prod(shape))))
         self._drawn: list[Tensor] = []
 
     def __call__(self) -> Tensor:
         """The next numbers, [S, *shape]."""
         if not self._drawn:
             block = [
-                self._draw((BLOCK, *self._shape), generator=g, device=g.device, dtype=self._dtype)
+                self._draw((self._calls, *self._shape), generator=g, device=g.device, dtype=self._dtype)
                 for g in self._generators
             ]
             self._drawn = list(torch.stack(block, 1).flip(0))  # a list is popped from its end
