@@ -64,9 +64,13 @@ class StackedTorso:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Features [S, B, F]."""
+        return self.at(self.flat, frames)
+
+    def at(self, flat: Tensor, frames: Tensor) -> Tensor:
+        """Features at other parameters [S, P], in their dtype."""
         num_seeds, size = frames.shape[:2]
-        x = frames.transpose(0, 1).flatten(1, 2).float() / 255  # [B, S·C, H, W]
-        parts = self.layers_of(self.flat)
+        x = frames.transpose(0, 1).flatten(1, 2).to(flat.dtype) / 255  # [B, S·C, H, W]
+        parts = self.layers_of(flat)
         for layer, weight, bias in zip(self.layers, parts[::2], parts[1::2], strict=True):
             x = functional.conv2d(x, weight.flatten(0, 1), bias.flatten(), layer.stride, groups=num_seeds)
             x = functional.relu_(x)
@@ -97,6 +101,11 @@ class StackedCNN:
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs [S, B, out] for frames [S, B, C, H, W]."""
         return self.head(self.torso(x))
+
+    def at(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
+        """The outputs at other parameters, in their dtype, differentiable twice; see `StackedMLP.at`."""
+        torso, *head = parameters
+        return self.head.at(head, self.torso.at(torso, x))
 
     def record(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The outputs, and the same attached to autograd's graph."""

@@ -114,6 +114,23 @@ class StackedMLP:
             return _Perceptron.apply(self.flat, x, self)
         return self.record(x)[0]
 
+    def at(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
+        """The outputs at other parameters, in their dtype, as autograd's own operations: differentiable twice.
+
+        Args:
+            parameters: shaped like `parameters`.
+            x: [S, B, ...].
+        """
+        weights, biases = self.layers_of(parameters[0])
+        activate = {"relu": torch.relu, "tanh": torch.tanh}[self.activation]
+        entering = x.flatten(2).to(parameters[0].dtype).mT  # [S, in, B]
+        if self.members > 1:
+            entering = entering.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
+        for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+            entering = activate(torch.baddbmm(bias, weight, entering))
+        output = torch.baddbmm(biases[-1], weights[-1], entering).mT
+        return output.unflatten(0, self._shape) if self.members > 1 else output
+
     @torch.no_grad()
     def record(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The outputs, and what entered every layer: [S·K, units, B] each.

@@ -6,16 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.convolutions import StackedCNN, stacked_network
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
-from harness_algorithms.blocks.networks import Initial, Network, fan_in
+from harness_algorithms.blocks.networks import Initial, StackedMLP, fan_in
 from harness_algorithms.blocks.streams import Normals, Uniforms
 
 
 class CategoricalPolicy:
     """π(·|s) over A discrete actions; the network's outputs are logits."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: StackedMLP | StackedCNN) -> None:
         self.network = network
 
     @property
@@ -26,6 +26,10 @@ class CategoricalPolicy:
     def __call__(self, obs: Tensor) -> Categorical:
         """The distribution over actions, [S, B], at obs [S, B, ...]."""
         return Categorical(self.network(obs))
+
+    def at(self, parameters: Sequence[Tensor], obs: Tensor) -> Categorical:
+        """The distribution at other parameters, in their dtype, differentiable twice in them."""
+        return Categorical(self.network.at(parameters, obs))
 
     def noise(self, generators: Sequence[torch.Generator], copies: int) -> Uniforms:
         """The stream of what `Categorical.sample` wants, [S, N] per call."""
@@ -46,7 +50,7 @@ class GaussianPolicy:
         high: largest actions, [A].
     """
 
-    def __init__(self, network: Network, log_std: Tensor, low: Tensor, high: Tensor) -> None:
+    def __init__(self, network: StackedMLP | StackedCNN, log_std: Tensor, low: Tensor, high: Tensor) -> None:
         self.network = network
         self.log_std = log_std
         self.low = low
@@ -60,6 +64,11 @@ class GaussianPolicy:
     def __call__(self, obs: Tensor) -> DiagonalGaussian:
         """The distribution over actions, [S, B, A], at obs [S, B, ...]."""
         return DiagonalGaussian(self.network(obs), self.log_std)
+
+    def at(self, parameters: Sequence[Tensor], obs: Tensor) -> DiagonalGaussian:
+        """The distribution at other parameters, in their dtype, differentiable twice in them."""
+        *network, log_std = parameters
+        return DiagonalGaussian(self.network.at(network, obs), log_std)
 
     def noise(self, generators: Sequence[torch.Generator], copies: int) -> Normals:
         """The stream of what `DiagonalGaussian.sample` wants, [S, N, A] per call."""

@@ -66,7 +66,7 @@ def gae(
     return _accumulated(delta, discount * lambda_ * ~ended)
 
 
-def standardised(x: Tensor, dims: int | tuple[int, ...]) -> Tensor:
+def standardised(x: Tensor, dims: int | tuple[int, ...], where: Tensor | None = None) -> Tensor:
     """(x − mean) / (standard deviation + 1e−8) over some axes; exactly 0 where all numbers are the same.
 
     The deviation is the population's, defined for a single number too. Numbers are taken relative to the least
@@ -76,11 +76,15 @@ def standardised(x: Tensor, dims: int | tuple[int, ...]) -> Tensor:
     Args:
         x: any shape; integers become floats.
         dims: the axes over which the mean becomes 0 and the deviation 1.
+        where: bool, shaped like ``x``: the numbers to count; the others become 0. None for all.
     """
     x = _real(x)
-    above = x - x.amin(dims, keepdim=True)
-    centred = above - above.mean(dims, keepdim=True)
-    return centred / (centred.square().mean(dims, keepdim=True).sqrt() + 1e-8)
+    used = torch.ones_like(x) if where is None else where.to(x.dtype)
+    count = used.sum(dims, keepdim=True).clamp(min=1)
+    least = (x if where is None else x.masked_fill(~where, torch.inf)).amin(dims, keepdim=True)
+    above = torch.where(used > 0, x - least, 0)
+    centred = (above - above.sum(dims, keepdim=True) / count) * used
+    return centred / ((centred.square().sum(dims, keepdim=True) / count).sqrt() + 1e-8)
 
 
 def _real(x: Tensor) -> Tensor:
