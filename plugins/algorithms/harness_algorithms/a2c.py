@@ -49,7 +49,7 @@ class Config:
     rms_epsilon: float = 1e-5  # added to RMSProp's root
     value_weight: float = 0.5  # c_v
     entropy_weight: float = 0.01  # c_e
-    max_gradient_norm: float = 0.5  # of each seed's gradient, over π and v
+    max_gradient_norm: float | None = 0.5  # of each seed's gradient, over π and v; None for no limit
 
 
 class Batch(NamedTuple):

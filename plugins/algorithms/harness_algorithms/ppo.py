@@ -55,7 +55,7 @@ class Config:
     standardised_advantages: bool = True  # to mean 0 and deviation 1, in each minibatch
     value_weight: float = 0.5  # c_v
     entropy_weight: float = 0.01  # c_e
-    max_gradient_norm: float = 0.5  # of each seed's gradient, over π and v
+    max_gradient_norm: float | None = 0.5  # of each seed's gradient, over π and v; None for no limit
 
 
 class Batch(NamedTuple):

@@ -39,6 +39,10 @@ class CategoricalPolicy:
         """The action as the environment takes it: the same."""
         return action
 
+    def frozen(self) -> "CategoricalPolicy":
+        """The same policy with parameters of its own, which do not learn."""
+        return CategoricalPolicy(self.network.copy())
+
 
 class GaussianPolicy:
     """π(·|s) over A real actions, a normal one whose deviation does not depend on s.
@@ -77,6 +81,10 @@ class GaussianPolicy:
     def bounded(self, action: Tensor) -> Tensor:
         """The action as the environment takes it: clipped to its bounds. What is scored is the unclipped one."""
         return action.clamp(self.low, self.high)
+
+    def frozen(self) -> "GaussianPolicy":
+        """The same policy with parameters of its own, which do not learn."""
+        return GaussianPolicy(self.network.copy(), self.log_std.detach().clone(), self.low, self.high)
 
 
 Policy = CategoricalPolicy | GaussianPolicy
