@@ -85,7 +85,7 @@ class Losses(NamedTuple):
 
 
 def target(batch: Transition, next_values: Tensor, discount: float) -> Tensor:
-    """y = r + γ d Q⁻(s′, μ⁻(s′)), [S, B].
+    """The target y = r + γ d Q⁻(s′, μ⁻(s′)), [S, B].
 
     Args:
         batch: the transitions, fields [S, B, ...].

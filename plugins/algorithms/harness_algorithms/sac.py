@@ -106,7 +106,7 @@ def policy(outputs: Tensor) -> TanhGaussian:
 def target(
     batch: Transition, next_values: Tensor, next_log_prob: Tensor, temperature: Tensor, discount: float
 ) -> Tensor:
-    """y = r + γ d (minₖ Qₖ⁻(s′, a′) − α log π(a′|s′)), [S, B].
+    """The target y = r + γ d (minₖ Qₖ⁻(s′, a′) − α log π(a′|s′)), [S, B].
 
     Args:
         batch: the transitions, fields [S, B, ...].

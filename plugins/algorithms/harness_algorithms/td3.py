@@ -92,7 +92,7 @@ def smoothed(action: Tensor, noise: Tensor, config: Config) -> Tensor:
 
 
 def target(batch: Transition, next_values: Tensor, discount: float) -> Tensor:
-    """y = r + γ d minₖ Qₖ⁻(s′, a′), [S, B].
+    """The target y = r + γ d minₖ Qₖ⁻(s′, a′), [S, B].
 
     Args:
         batch: the transitions, fields [S, B, ...].
