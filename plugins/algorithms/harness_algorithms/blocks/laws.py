@@ -1,4 +1,4 @@
-"""Laws of the return: categorical ones on fixed atoms, one for each action, kept as logits."""
+"""Laws of the return, M numbers for each action: quantiles, or logits of fixed atoms."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ def expectation(logits: Tensor, support: Tensor) -> Tensor:
     return logits.softmax(-1) @ support
 
 
-def of_action(laws: Tensor, action: Tensor) -> Tensor:
+def chosen(laws: Tensor, action: Tensor) -> Tensor:
     """The law of one action in every row, [S, B, M].
 
     Args:

@@ -2,4 +2,130 @@
 
 from harness.api import AlgorithmSpec
 
-SPECS: tuple[AlgorithmSpec, ...] = ()
+
+def distributional(
+    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]
+) -> AlgorithmSpec:
+    """The description of an algorithm that learns laws of returns."""
+    return AlgorithmSpec(
+        name,
+        f"harness_algorithms.{name}",
+        version="1",
+        summary=summary,
+        reference=reference,
+        observation_spaces=("Box",),
+        action_spaces=("Discrete",),
+        lockstep=True,
+        devices=("cpu", "cuda"),
+        presets=presets,
+    )
+
+
+# The papers' tables, of 5 · 10⁷ steps of Atari, with their largest counts shrunk for tasks of some 10⁵ steps as in
+# DQN's preset: a replay of 10⁶ transitions, 5 % of that before learning starts (kept), a target copied every 10⁴
+# steps, and ε annealed over 10⁶.
+PAPER: dict[str, object] = {
+    "batch_size": 32,
+    "train_every": 4,
+    "epsilon": {"start": 1.0, "end": 0.01, "until": 0.1},
+    "replay_capacity": 50_000,
+    "learning_starts": 2_500,
+    "target_every": 1_000,
+}
+
+# Of CleanRL (https://github.com/vwxyzjn/cleanrl), c51.py: its returns lie in [−100, 100] on classic control.
+CLEANRL_C51: dict[str, object] = {
+    "support": {"low": -100.0, "high": 100.0, "atoms": 101},
+    "adam_epsilon": 0.01 / 128,
+    "train_every": 10,
+    "learning_starts": 10_000,
+}
+
+# Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/qrdqn.yml, and Adam's ε of its library,
+# which limits no gradient.
+ZOO_CARTPOLE: dict[str, object] = {
+    "quantiles": 10,
+    "hidden": (256, 256),
+    "learning_rate": 2.3e-3,
+    "adam_epsilon": 0.01 / 64,
+    "batch_size": 64,
+    "train_every": 256,
+    "updates": 128,
+    "epsilon": {"start": 1.0, "end": 0.04, "until": 0.16},
+    "replay_capacity": 100_000,
+    "learning_starts": 1_000,
+    "target_every": 10,
+}
+ZOO_MOUNTAINCAR: dict[str, object] = {
+    "quantiles": 25,
+    "hidden": (256, 256),
+    "discount": 0.98,
+    "learning_rate": 4e-3,
+    "adam_epsilon": 0.01 / 128,
+    "batch_size": 128,
+    "train_every": 16,
+    "updates": 8,
+    "epsilon": {"start": 1.0, "end": 0.07, "until": 0.2},
+    "replay_capacity": 10_000,
+    "learning_starts": 1_000,
+    "target_every": 600,
+}
+ZOO_ACROBOT: dict[str, object] = {
+    "quantiles": 25,
+    "hidden": (256, 256),
+    "learning_rate": 6.3e-4,
+    "adam_epsilon": 0.01 / 128,
+    "batch_size": 128,
+    "train_every": 4,
+    "updates": 4,
+    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.12},
+    "replay_capacity": 50_000,
+    "learning_starts": 0,
+    "target_every": 250,
+}
+
+# With reward 1 per step and γ = 0.99, CartPole's discounted returns lie in [0, 100].
+CARTPOLE_SUPPORT: dict[str, object] = {"low": 0.0, "high": 100.0, "atoms": 51}
+
+SPECS = (
+    distributional(
+        "c51",
+        "Q-learning of the law of the return, as probabilities of fixed atoms",
+        "Bellemare et al., 2017, arXiv:1707.06887",
+        {
+            "paper": PAPER,
+            "cleanrl-classic": CLEANRL_C51,
+            "tuned-cartpole": {"support": CARTPOLE_SUPPORT, "learning_rate": 5e-4},
+        },
+    ),
+    distributional(
+        "qr_dqn",
+        "Q-learning of the law of the return, as quantiles",
+        "Dabney et al., 2018, arXiv:1710.10044",
+        {
+            "paper": {**PAPER, "quantiles": 200, "learning_rate": 5e-5},
+            "zoo-cartpole": ZOO_CARTPOLE,
+            "zoo-mountaincar": ZOO_MOUNTAINCAR,
+            "zoo-acrobot": ZOO_ACROBOT,
+        },
+    ),
+    distributional(
+        "rainbow",
+        "DQN with laws of returns, double, dueling, n steps, noisy networks and prioritized replay",
+        "Hessel et al., 2018, arXiv:1710.02298",
+        {
+            # Of 5 · 10⁷ steps: replay of 10⁶ transitions, 2 · 10⁴ steps before learning starts, a target copied
+            # every 8 · 10³ steps; shrunk as above.
+            "paper": {
+                "hidden": (512,),
+                "learning_rate": 6.25e-5,
+                "batch_size": 32,
+                "train_every": 4,
+                "replay_capacity": 50_000,
+                "learning_starts": 1_000,
+                "target_every": 800,
+            },
+            "tuned-cartpole": {"support": CARTPOLE_SUPPORT, "learning_rate": 5e-4},
+        },
+    ),
+)
