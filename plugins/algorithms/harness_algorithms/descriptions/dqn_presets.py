@@ -1,4 +1,4 @@
-"""Settings of DQN from elsewhere. Importing this module imports nothing heavy, unlike `dqn`."""
+"""Settings of deep Q-networks, from elsewhere and our own. Importing this module imports nothing heavy."""
 
 # Nature's table of hyper-parameters, with its four largest counts shrunk for tasks of some 10⁵ steps: replay of 10⁶
 # transitions, 5 % of that before learning starts (kept), a target copied every 10⁴ steps, and ε annealed over 10⁶
@@ -63,10 +63,92 @@ ZOO_ACROBOT = {
     "target_every": 250,
 }
 
-PRESETS = {
-    "paper": PAPER,
-    "tutorial": TUTORIAL,
+ZOO_PRESETS = {
     "zoo-cartpole": ZOO_CARTPOLE,
     "zoo-mountaincar": ZOO_MOUNTAINCAR,
     "zoo-acrobot": ZOO_ACROBOT,
+}
+
+DQN = {"paper": PAPER, "tutorial": TUTORIAL, **ZOO_PRESETS}
+
+# The paper keeps DQN's settings. Morvan Zhou's, for `pendulum-11-tenth` and a budget of 23,000 steps: learning starts
+# when the memory is full, and ε falls by 0.001 per update from there; here from the start of training.
+DOUBLE_TUTORIAL = {
+    "hidden": (20,),
+    "discount": 0.9,
+    "learning_rate": 0.005,
+    "batch_size": 32,
+    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.17},
+    "replay_capacity": 3_000,
+    "learning_starts": 3_000,
+    "target_every": 200,
+}
+DOUBLE_DQN = {"paper": PAPER, "tutorial": DOUBLE_TUTORIAL, **ZOO_PRESETS}
+
+# The proportional variant's α, β and quarter of DQN's learning rate; all else as DQN's, shrunk as there. Errors are
+# clipped to 1 for priorities too.
+PER_PAPER = {
+    **PAPER,
+    "learning_rate": 2.5e-4 / 4,
+    "alpha": 0.6,
+    "beta": {"start": 0.4, "end": 1.0},
+    "priority_epsilon": 1e-6,
+    "largest_error": 1.0,
+    "weight_scale": "memory",
+}
+
+# Morvan Zhou's, for `mountaincar-plus10` and a budget of 70,000 steps: β rises by 0.001 per sample (600 of 60,000),
+# ε falls by 5 · 10⁻⁵ per update (18,000 after the first 10,000 steps; here from the start of training). Its RMSProp is
+# Adam here, and its squared error Huber's.
+PER_TUTORIAL = {
+    "hidden": (20,),
+    "discount": 0.9,
+    "learning_rate": 0.005,
+    "batch_size": 32,
+    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.4},
+    "replay_capacity": 10_000,
+    "learning_starts": 10_000,
+    "target_every": 500,
+    "alpha": 0.6,
+    "beta": {"start": 0.4, "end": 1.0, "until": 0.01},
+    "priority_epsilon": 0.01,
+    "largest_error": 1.0,
+    "weight_scale": "memory",
+}
+PER_DQN = {"paper": PER_PAPER, "tutorial": PER_TUTORIAL, **ZOO_PRESETS}
+
+# Streams of 512 units after the convolutions, a smaller learning rate and clipping; all else as DQN's, shrunk as there.
+DUELING_PAPER = {
+    **PAPER,
+    "stream": (512,),
+    "learning_rate": 6.25e-5,
+    "max_gradient_norm": 10.0,
+}
+
+# Morvan Zhou's, for `pendulum-25-tenth` and a budget of 18,000 steps: streams of one layer; ε as for Double DQN.
+DUELING_TUTORIAL = {
+    "shared": (20,),
+    "stream": (),
+    "discount": 0.9,
+    "learning_rate": 0.001,
+    "batch_size": 32,
+    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.21},
+    "replay_capacity": 3_000,
+    "learning_starts": 3_000,
+    "target_every": 200,
+    "max_gradient_norm": None,
+}
+
+
+def dueling(preset: dict[str, object]) -> dict[str, object]:
+    """Settings of DQN for a dueling network: its last hidden layer is that of both streams."""
+    *shared, last = preset["hidden"]
+    rest = {name: value for name, value in preset.items() if name != "hidden"}
+    return {**rest, "shared": tuple(shared), "stream": (last,)}
+
+
+DUELING_DQN = {
+    "paper": DUELING_PAPER,
+    "tutorial": DUELING_TUTORIAL,
+    **{name: dueling(preset) for name, preset in ZOO_PRESETS.items()},
 }

@@ -1,0 +1,97 @@
+"""Double DQN (van Hasselt, Guez & Silver, 2016, arXiv:1509.06461).
+
+The maximum over noisy estimates is above the estimate of the maximum. So Q chooses the next action and its frozen
+copy Q⁻, whose errors are others, says what that is worth; all else is DQN:
+
+    y = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)),   d = 0 where the MDP terminated, else 1
+
+Departures from the paper: as in `dqn`: Adam for RMSProp; rewards are not clipped; frames are taken as the environment
+gives them; a perceptron where observations are no frames. Clipping errors to [−1, 1] is the Huber loss. All seeds
+are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.api import Trial
+from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.losses import huber
+from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
+from harness_algorithms.blocks.optim import adam, clip_gradients_
+from harness_algorithms.blocks.q_learning import (
+    Transition,
+    double_td_error,
+    epsilon_greedy,
+    huber_loss_gradient,
+)
+from harness_algorithms.blocks.replay import Replay
+from harness_algorithms.blocks.schedules import Linear
+from harness_algorithms.blocks.streams import Uniforms
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of Double DQN."""
+
+    discount: float = 0.99  # γ, per step
+    epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
+
+    hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
+    learning_rate: float = 2.5e-4  # of Adam
+    batch_size: int = 128  # transitions
+    replay_capacity: int = 10_000  # transitions
+    learning_starts: int = 1_000  # steps; actions are uniformly random until then
+    train_every: int = 1  # steps
+    updates: int = 1  # optimiser steps, every `train_every` steps
+    target_every: int = 500  # steps
+    max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
+
+
+@torch.no_grad()
+def descend(
+    q: Network, frozen_q: Network, optimizer: torch.optim.Optimizer, batch: Transition, config: Config
+) -> Tensor:
+    """One step of Q down the gradient of the loss; returns the TD errors before, [S, B]."""
+    values, tape = q.record(batch.obs)  # [S, B, A]
+    next_values, frozen_next = q(batch.next_obs), frozen_q(batch.next_obs)
+    error = double_td_error(values, next_values, frozen_next, batch, config.discount)
+    q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2]))
+    if config.max_gradient_norm is not None:
+        clip_gradients_(q.parameters, config.max_gradient_norm)
+    optimizer.step()
+    return error
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Act, store, replay; copy Q to Q⁻ now and then."""
+    env = trial.make_lockstep_env()
+    num_actions = int(env.single_action_space.n)
+    q = stacked_network(
+        env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation")
+    )
+    frozen_q = frozen_copy(q)
+    optimizer = adam(q.parameters, config.learning_rate)
+    replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))
+    exploration = Uniforms(trial.generators("policy"), env.copies, 2)
+
+    @torch.no_grad()
+    def act(obs: Tensor) -> Tensor:
+        return q(obs).argmax(2)
+
+    trial.policy = act
+    obs = env.reset()
+    while trial.within_budget:
+        learning = trial.steps >= config.learning_starts
+        epsilon = config.epsilon(trial.progress) if learning else 1.0
+        action = epsilon_greedy(act(obs), num_actions, epsilon, exploration())
+        step = env.step(action)
+        replay.add(Transition(obs, action, step.reward, step.discount, step.next_obs))
+        obs = step.obs
+        if learning and trial.steps % config.train_every == 0:
+            for _ in range(config.updates):
+                error = descend(q, frozen_q, optimizer, replay.sample(), config)
+            trial.log(loss=huber(error).mean(1))
+        if trial.steps % config.target_every == 0:
+            copy_(frozen_q, q)
