@@ -67,9 +67,9 @@ def replay_of(algorithm: ModuleType) -> type:
     return algorithm.PrioritizedReplay if algorithm is per_dqn else algorithm.Replay
 
 
-def trained(algorithm, environment="cartpole", seeds=(0,), budget=200, points=1, **changes):
+def trained(algorithm, environment="cartpole", seeds=(0,), budget=200, points=1, episodes=2, **changes):
     """Train and watch."""
-    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, points, episodes=2, lockstep=True)
+    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, points, episodes, lockstep=True)
     networks, transitions = [], []
     calls = {name: Counter() for name in ("descend", "copy_")}
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +104,7 @@ def values(q, number):
     ],
 )
 def test_values_of_the_probes_are_learned_by_every_seed(algorithm, probe, known):
-    q = trained(algorithm, probe, seeds=(0, 1, 2), budget=600).q
+    q = trained(algorithm, probe, seeds=(0, 1, 2), budget=450).q
 
     for number, expected in known.items():
         target = torch.tensor([expected] * 3, dtype=torch.float32)
@@ -114,7 +114,7 @@ def test_values_of_the_probes_are_learned_by_every_seed(algorithm, probe, known)
 @every_algorithm
 def test_a_time_limit_is_not_an_end_of_the_world(algorithm):
     q = trained(
-        algorithm, "probe-truncation", seeds=(0, 1, 2), budget=1_200, learning_rate=1e-2, target_every=10
+        algorithm, "probe-truncation", seeds=(0, 1, 2), budget=800, learning_rate=1e-2, target_every=10
     ).q
 
     torch.testing.assert_close(values(q, 0), torch.full((3, 2), 1 / (1 - GAMMA)), atol=0.3, rtol=0)
@@ -122,10 +122,11 @@ def test_a_time_limit_is_not_an_end_of_the_world(algorithm):
 
 def test_images_are_learned_by_every_seed():
     changes = {"epsilon": Linear(1.0, 0.1, 0.5), "learning_rate": 2e-3, "target_every": 50}
-    trial = trained(dqn, "pixel-catch", (0, 1), budget=2_500, replay_capacity=2_500, **changes).trial
+    trial = trained(dqn, "pixel-catch", (0, 1), 1_200, episodes=20, replay_capacity=1_200, **changes).trial
 
     for run in trial.runs:
-        assert [e.value for e in run.evaluations if e.evaluation == 1] == [1.0, 1.0]
+        first, last = ([e.value for e in run.evaluations if e.evaluation == i] for i in (0, 1))
+        assert sum(first) / 20 < 0.5 < 0.9 <= sum(last) / 20
 
 
 @every_algorithm

@@ -1,4 +1,4 @@
-"""Steps per second of DQN beside Stable-Baselines3's, on one core with the same hyper-parameters.
+"""Steps per second of DQN and Double DQN beside Stable-Baselines3's DQN, on one core with the same hyper-parameters.
 
 Bars, in steps of all seeds per second of processor time: 1.5 times at one seed, 4 times at ten in lockstep.
 The ratio is taken within one run of this file, since machines differ; it is recorded as ``speed_ratio``.
@@ -7,18 +7,19 @@ The ratio is taken within one run of this file, since machines differ; it is rec
 from collections.abc import Iterator
 from statistics import median
 from time import process_time
+from types import ModuleType
 
 import gymnasium
 import pytest
 import torch
 
 from harness.measuring.trial import LocalTrial, run_training
-from harness.specs import EnvironmentSpec
-from harness_algorithms import dqn
+from harness_algorithms import double_dqn, dqn
+from harness_environments.catalogue import GYMNASIUM_TASKS
 
 STEPS = 1_000
-CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
-CONFIG = dqn.Config(
+(CARTPOLE,) = [task for task in GYMNASIUM_TASKS if task.name == "cartpole"]  # an array in lockstep
+SETTINGS = dict(
     hidden=(120, 84),
     learning_rate=2.5e-4,
     batch_size=128,
@@ -39,29 +40,30 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def ours(num_seeds: int) -> LocalTrial:
+def ours(algorithm: ModuleType, num_seeds: int) -> LocalTrial:
     trial = LocalTrial(CARTPOLE, range(num_seeds), STEPS, lockstep=True)
-    run_training(trial, dqn.train, CONFIG)
+    run_training(trial, algorithm.train, algorithm.Config(**SETTINGS))
     return trial
 
 
 def theirs() -> None:
     stable_baselines3 = pytest.importorskip("stable_baselines3")
+    config = dqn.Config(**SETTINGS)
     model = stable_baselines3.DQN(
         "MlpPolicy",
         gymnasium.make("CartPole-v1"),
-        learning_rate=CONFIG.learning_rate,
-        buffer_size=CONFIG.replay_capacity,
-        learning_starts=CONFIG.learning_starts,
-        batch_size=CONFIG.batch_size,
-        gamma=CONFIG.discount,
-        train_freq=CONFIG.train_every,
-        gradient_steps=CONFIG.updates,
-        target_update_interval=CONFIG.target_every,
-        max_grad_norm=CONFIG.max_gradient_norm,
-        exploration_fraction=CONFIG.epsilon.until,
-        exploration_final_eps=CONFIG.epsilon.end,
-        policy_kwargs={"net_arch": list(CONFIG.hidden)},
+        learning_rate=config.learning_rate,
+        buffer_size=config.replay_capacity,
+        learning_starts=config.learning_starts,
+        batch_size=config.batch_size,
+        gamma=config.discount,
+        train_freq=config.train_every,
+        gradient_steps=config.updates,
+        target_update_interval=config.target_every,
+        max_grad_norm=config.max_gradient_norm,
+        exploration_fraction=config.epsilon.until,
+        exploration_final_eps=config.epsilon.end,
+        policy_kwargs={"net_arch": list(config.hidden)},
         device="cpu",
     )
     model.learn(STEPS)
@@ -69,14 +71,15 @@ def theirs() -> None:
 
 @pytest.mark.benchmark(timer=process_time)
 @pytest.mark.parametrize("num_seeds", [1, 10])
-def test_steps_per_second_beside_stable_baselines3(benchmark, num_seeds):
+@pytest.mark.parametrize("algorithm", [dqn, double_dqn], ids=["dqn", "double_dqn"])
+def test_steps_per_second_beside_stable_baselines3(benchmark, algorithm, num_seeds):
     baselines = []
 
-    def baseline() -> tuple[tuple[int], dict[str, object]]:
+    def baseline() -> tuple[tuple[ModuleType, int], dict[str, object]]:
         began = process_time()
         theirs()
         baselines.append(process_time() - began)
-        return (num_seeds,), {}
+        return (algorithm, num_seeds), {}
 
     trial = benchmark.pedantic(ours, setup=baseline, rounds=3)
 
