@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from harness.api import Trial
-from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName
+from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.critics import Critic, stacked_critic
+from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
 from harness_algorithms.blocks.networks import Network, frozen, frozen_copy, polyak_update_
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.replay import Replay
@@ -48,24 +48,6 @@ class Config:
     updates: int = 1  # of actor and critic, every `train_every` steps
 
 
-class Transition(NamedTuple):
-    """What one step showed; fields [S, N, ...] when stored, [S, B, ...] when sampled.
-
-    Attributes:
-        obs: s.
-        action: a in [−1, 1], [..., A].
-        reward: r.
-        discount: d, 0 where the MDP terminated, else 1; so a time limit keeps 1.
-        next_obs: s′, before any reset.
-    """
-
-    obs: Tensor
-    action: Tensor
-    reward: Tensor
-    discount: Tensor
-    next_obs: Tensor
-
-
 class Agent(NamedTuple):
     """What learns, its slow copies, and the optimisers."""
 
@@ -75,13 +57,6 @@ class Agent(NamedTuple):
     frozen_critic: Critic
     actor_optimizer: torch.optim.Optimizer
     critic_optimizer: torch.optim.Optimizer
-
-
-class Losses(NamedTuple):
-    """Of one update, [S] each."""
-
-    critic: Tensor
-    actor: Tensor
 
 
 def target(batch: Transition, next_values: Tensor, discount: float) -> Tensor:
@@ -95,16 +70,6 @@ def target(batch: Transition, next_values: Tensor, discount: float) -> Tensor:
     return batch.reward + discount * batch.discount * next_values
 
 
-def critic_loss(values: Tensor, target: Tensor) -> Tensor:
-    """The mean over the batch of (Q(s, a) − y)², [S].
-
-    Args:
-        values: Q(s, a), [S, B].
-        target: y, [S, B].
-    """
-    return (values - target).square().mean(1)
-
-
 def actor_loss(values: Tensor) -> Tensor:
     """The mean over the batch of −Q(s, μ(s)), [S].
 
@@ -114,25 +79,19 @@ def actor_loss(values: Tensor) -> Tensor:
     return -values.mean(1)
 
 
-def explored(action: Tensor, noise: Tensor) -> Tensor:
-    """The action with noise, kept in [−1, 1]; [S, N, A]."""
-    return (action + noise).clamp(-1, 1)
-
-
-def update(agent: Agent, batch: Transition, config: Config) -> Losses:
-    """One step of the critic, one of the actor, one of both targets."""
+def update(agent: Agent, batch: Transition, config: Config) -> dict[str, Tensor]:
+    """One step of the critic, one of the actor, one of both targets; returns the losses before, [S] each."""
     with torch.no_grad():
         next_action = agent.frozen_actor(batch.next_obs).tanh()
-        next_values = agent.frozen_critic(batch.next_obs, next_action)[:, 0]
-        y = target(batch, next_values, config.discount)
-    of_critic = critic_loss(agent.critic(batch.obs, batch.action)[:, 0], y)
+        y = target(batch, agent.frozen_critic(batch.next_obs, next_action)[:, 0], config.discount)
+    of_critic = critic_loss(agent.critic(batch.obs, batch.action), y)
     descend(agent.critic_optimizer, of_critic)
     with frozen(agent.critic):
         of_actor = actor_loss(agent.critic(batch.obs, agent.actor(batch.obs).tanh())[:, 0])
         descend(agent.actor_optimizer, of_actor)
     polyak_update_(agent.frozen_critic, agent.critic, config.tau)
     polyak_update_(agent.frozen_actor, agent.actor, config.tau)
-    return Losses(of_critic.detach(), of_actor.detach())
+    return {"critic_loss": of_critic, "actor_loss": of_actor}
 
 
 def train(trial: Trial, config: Config) -> None:
@@ -170,4 +129,4 @@ def train(trial: Trial, config: Config) -> None:
         if learning and trial.steps % config.train_every == 0:
             for _ in range(config.updates):
                 losses = update(agent, replay.sample(), config)
-            trial.log(critic_loss=losses.critic, actor_loss=losses.actor)
+            trial.log(**losses)

@@ -23,7 +23,7 @@ from torch import Tensor
 from harness.api import Trial
 from harness_algorithms.blocks.actions import Bounds
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.critics import Critic, stacked_critic
+from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
 from harness_algorithms.blocks.distributions import TanhGaussian
 from harness_algorithms.blocks.networks import Network, frozen, frozen_copy, polyak_update_
 from harness_algorithms.blocks.optim import adam, descend
@@ -54,24 +54,6 @@ class Config:
     target_every: int = 1  # updates
 
 
-class Transition(NamedTuple):
-    """What one step showed; fields [S, N, ...] when stored, [S, B, ...] when sampled.
-
-    Attributes:
-        obs: s.
-        action: a in [−1, 1], [..., A].
-        reward: r.
-        discount: d, 0 where the MDP terminated, else 1; so a time limit keeps 1.
-        next_obs: s′, before any reset.
-    """
-
-    obs: Tensor
-    action: Tensor
-    reward: Tensor
-    discount: Tensor
-    next_obs: Tensor
-
-
 class Agent(NamedTuple):
     """What learns, the slow copy of the critics, and the optimisers."""
 
@@ -82,14 +64,6 @@ class Agent(NamedTuple):
     actor_optimizer: torch.optim.Optimizer
     critic_optimizer: torch.optim.Optimizer
     temperature_optimizer: torch.optim.Optimizer
-
-
-class Losses(NamedTuple):
-    """Of one update, [S] each."""
-
-    temperature: Tensor
-    critic: Tensor
-    actor: Tensor
 
 
 def policy(outputs: Tensor) -> TanhGaussian:
@@ -119,16 +93,6 @@ def target(
     return batch.reward + discount * batch.discount * soft_value
 
 
-def critic_loss(values: Tensor, target: Tensor) -> Tensor:
-    """The mean over the batch of Σₖ (Qₖ(s, a) − y)² / 2, [S].
-
-    Args:
-        values: Qₖ(s, a), [S, K, B].
-        target: y, [S, B].
-    """
-    return (values - target.unsqueeze(1)).square().mean(2).sum(1) / 2
-
-
 def actor_loss(values: Tensor, log_prob: Tensor, temperature: Tensor) -> Tensor:
     """The mean over the batch of α log π(a|s) − minₖ Qₖ(s, a), [S].
 
@@ -153,8 +117,8 @@ def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: 
 
 def update(
     agent: Agent, batch: Transition, noise: tuple[Tensor, Tensor], target_entropy: float, discount: float
-) -> Losses:
-    """One step of the temperature, of the critics and of the actor.
+) -> dict[str, Tensor]:
+    """One step of the temperature, of the critics and of the actor; returns what to log, [S] each.
 
     Args:
         agent: what to improve.
@@ -165,18 +129,17 @@ def update(
     """
     action, log_prob = policy(agent.actor(batch.obs)).rsample_with_log_prob(noise[0])
     temperature = agent.log_temperature.detach().exp()
-    of_temperature = temperature_loss(agent.log_temperature, log_prob, target_entropy)
-    descend(agent.temperature_optimizer, of_temperature)
+    descend(agent.temperature_optimizer, temperature_loss(agent.log_temperature, log_prob, target_entropy))
     with torch.no_grad():
         next_action, next_log_prob = policy(agent.actor(batch.next_obs)).rsample_with_log_prob(noise[1])
         next_values = agent.frozen_critic(batch.next_obs, next_action)
         y = target(batch, next_values, next_log_prob, temperature, discount)
-    of_critic = critic_loss(agent.critic(batch.obs, batch.action), y)
+    of_critic = critic_loss(agent.critic(batch.obs, batch.action), y) / 2
     descend(agent.critic_optimizer, of_critic)
     with frozen(agent.critic):
         of_actor = actor_loss(agent.critic(batch.obs, action), log_prob, temperature)
         descend(agent.actor_optimizer, of_actor)
-    return Losses(of_temperature.detach(), of_critic.detach(), of_actor.detach())
+    return {"critic_loss": of_critic, "actor_loss": of_actor, "temperature": temperature}
 
 
 def make_agent(trial: Trial, space: Any, action_size: int, config: Config) -> Agent:
@@ -227,8 +190,4 @@ def train(trial: Trial, config: Config) -> None:
                 updates += 1
                 if updates % config.target_every == 0:
                     polyak_update_(agent.frozen_critic, agent.critic, config.tau)
-            trial.log(
-                critic_loss=losses.critic,
-                actor_loss=losses.actor,
-                temperature=agent.log_temperature.detach().exp(),
-            )
+            trial.log(**losses)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from harness.api import Trial
-from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName
+from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.critics import Critic, stacked_critic
+from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
 from harness_algorithms.blocks.networks import Network, frozen, frozen_copy, polyak_update_
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.replay import Replay
@@ -48,24 +48,6 @@ class Config:
     learning_starts: int = 100  # steps; actions are uniformly random until then
     train_every: int = 1  # steps
     updates: int = 1  # of the critics, every `train_every` steps
-
-
-class Transition(NamedTuple):
-    """What one step showed; fields [S, N, ...] when stored, [S, B, ...] when sampled.
-
-    Attributes:
-        obs: s.
-        action: a in [−1, 1], [..., A].
-        reward: r.
-        discount: d, 0 where the MDP terminated, else 1; so a time limit keeps 1.
-        next_obs: s′, before any reset.
-    """
-
-    obs: Tensor
-    action: Tensor
-    reward: Tensor
-    discount: Tensor
-    next_obs: Tensor
 
 
 class Agent(NamedTuple):
@@ -102,16 +84,6 @@ def target(batch: Transition, next_values: Tensor, discount: float) -> Tensor:
     return batch.reward + discount * batch.discount * next_values.amin(1)
 
 
-def critic_loss(values: Tensor, target: Tensor) -> Tensor:
-    """The mean over the batch of Σₖ (Qₖ(s, a) − y)², [S].
-
-    Args:
-        values: Qₖ(s, a), [S, K, B].
-        target: y, [S, B].
-    """
-    return (values - target.unsqueeze(1)).square().mean(2).sum(1)
-
-
 def actor_loss(values: Tensor) -> Tensor:
     """The mean over the batch of −Q₁(s, μ(s)), [S].
 
@@ -121,11 +93,6 @@ def actor_loss(values: Tensor) -> Tensor:
     return -values.mean(1)
 
 
-def explored(action: Tensor, noise: Tensor) -> Tensor:
-    """The action with noise, kept in [−1, 1]; [S, N, A]."""
-    return (action + noise).clamp(-1, 1)
-
-
 def update_critics(agent: Agent, batch: Transition, noise: Tensor, config: Config) -> Tensor:
     """One step of both critics; returns the loss before, [S]. The noise is from N(0, 1), [S, B, A]."""
     with torch.no_grad():
@@ -133,7 +100,7 @@ def update_critics(agent: Agent, batch: Transition, noise: Tensor, config: Confi
         y = target(batch, agent.frozen_critic(batch.next_obs, next_action), config.discount)
     loss = critic_loss(agent.critic(batch.obs, batch.action), y)
     descend(agent.critic_optimizer, loss)
-    return loss.detach()
+    return loss
 
 
 def update_actor(agent: Agent, batch: Transition, config: Config) -> Tensor:
@@ -143,7 +110,7 @@ def update_actor(agent: Agent, batch: Transition, config: Config) -> Tensor:
         descend(agent.actor_optimizer, loss)
     polyak_update_(agent.frozen_critic, agent.critic, config.tau)
     polyak_update_(agent.frozen_actor, agent.actor, config.tau)
-    return loss.detach()
+    return loss
 
 
 def train(trial: Trial, config: Config) -> None:

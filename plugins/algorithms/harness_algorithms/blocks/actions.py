@@ -43,6 +43,11 @@ class Bounds:
         return torch.lerp(self.low, self.high, (action + 1) / 2).reshape(shape)
 
 
+def explored(action: Tensor, noise: Tensor) -> Tensor:
+    """The action with noise, kept in [−1, 1]; shaped like both."""
+    return (action + noise).clamp(-1, 1)
+
+
 class WhiteNoise:
     """Independent numbers from N(0, 1).
 

@@ -2,13 +2,31 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+
+
+class Transition(NamedTuple):
+    """What one step showed; fields [S, N, ...] when stored, [S, B, ...] when sampled.
+
+    Attributes:
+        obs: s.
+        action: a in [−1, 1], [..., A].
+        reward: r.
+        discount: d, 0 where the MDP terminated, else 1; so a time limit keeps 1.
+        next_obs: s′, before any reset.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    next_obs: Tensor
 
 
 class Critic:
@@ -72,3 +90,13 @@ def stacked_critic(
     torso = stacked_torso(space.shape, generators) if is_image(space) else None
     features = math.prod(space.shape) if torso is None else torso.num_features(space.shape)
     return Critic(stacked_mlp((features + action_size, *hidden, 1), generators, members=members), torso)
+
+
+def critic_loss(values: Tensor, target: Tensor) -> Tensor:
+    """The mean over the batch of Σₖ (Qₖ(s, a) − y)², [S].
+
+    Args:
+        values: Qₖ(s, a), [S, K, B].
+        target: y, [S, B].
+    """
+    return (values - target.unsqueeze(1)).square().mean(2).sum(1)
