@@ -181,8 +181,8 @@ def train(trial: Trial, config: Config) -> None:
         alpha=config.alpha,
         epsilon=config.priority_epsilon,
     )
-    acting = Normals(trial.generators("policy"), z.noise_size)
-    learning = Normals(trial.generators("noise"), z.noise_size)
+    acting_noise = Normals(trial.generators("policy"), z.noise_size)
+    learning_noise = Normals(trial.generators("noise"), z.noise_size)
 
     @torch.no_grad()
     def greedy(obs: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -191,16 +191,17 @@ def train(trial: Trial, config: Config) -> None:
     trial.policy = greedy
     obs = env.reset()
     while trial.within_budget:
-        action = greedy(obs, acting())
+        learning = trial.steps >= config.learning_starts
+        action = greedy(obs, acting_noise())
         step = env.step(action)
         transition = Transition(obs, action, step.reward, step.discount, step.next_obs)
         if (spanned := window.push(transition, step.ended)) is not None:
             replay.add(spanned)
         obs = step.obs
-        if trial.steps >= config.learning_starts and trial.steps % config.train_every == 0:
+        if learning and trial.steps % config.train_every == 0:
             index, weight, batch = replay.sample(config.beta(trial.progress))
             error = descend(
-                z, frozen_z, optimizer, batch, weight, learning, support, config.max_gradient_norm
+                z, frozen_z, optimizer, batch, weight, learning_noise, support, config.max_gradient_norm
             )
             replay.update(index, error)
             trial.log(loss=error.mean(1))
