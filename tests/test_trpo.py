@@ -155,16 +155,16 @@ def test_conjugate_gradients_solve_every_seeds_own_system():
 
 def test_conjugate_gradients_in_float32_stall_where_float64_goes_on():
     generator = torch.Generator().manual_seed(0)
-    basis = torch.linalg.qr(torch.randn(40, 40, generator=generator, dtype=torch.float64)).Q
-    matrix = basis @ torch.diag(torch.logspace(-7, 0, 40, dtype=torch.float64)) @ basis.mT
+    basis = torch.linalg.qr(torch.randn(20, 20, generator=generator, dtype=torch.float64)).Q
+    matrix = basis @ torch.diag(torch.logspace(-4, 0, 20, dtype=torch.float64)) @ basis.mT
     b = basis.sum(1, keepdim=True).mT  # of every direction as much
     errors = {}
     for dtype in (torch.float32, torch.float64):
         a = matrix.to(dtype)
-        x = conjugate_gradient(lambda v, a=a: v @ a, b.to(dtype), steps=200, tolerance=1e-16).double()
+        x = conjugate_gradient(lambda v, a=a: v @ a, b.to(dtype), steps=40, tolerance=1e-16).double()
         errors[dtype] = ((x @ matrix - b).norm() / b.norm()).item()
 
-    assert errors[torch.float64] < 1e-3 < errors[torch.float32]
+    assert errors[torch.float64] < 1e-6 < 1e-2 < errors[torch.float32]
 
 
 @pytest.mark.parametrize("matrix", [-torch.eye(2), torch.zeros(2, 2), torch.full((2, 2), torch.nan)])
@@ -211,7 +211,7 @@ def test_an_update_uses_most_of_the_trust_region(observation_space, action_space
     policy, batch = problem(observation_space, action_space, size=50)
     outcome = trpo.update(policy, batch, trpo.Config(damping=1e-3))
 
-    assert ((outcome.kl > 0.004) & (outcome.kl <= 0.01) & (outcome.surrogate > 0.01)).all()
+    assert ((outcome.kl > 0.004) & (outcome.kl <= 0.01) & (outcome.surrogate > 0.001)).all()
 
 
 @pytest.mark.parametrize("environment", ["cartpole", "pendulum", "probe-5-both", "pixel-catch"])
@@ -230,9 +230,9 @@ def test_the_invariant_holds_for_every_update_of_training(environment, monkeypat
         return outcome
 
     monkeypatch.setattr(trpo, "update", watched)
-    trained(trpo, environment, replace(QUICK, max_kl=0.01), budget=640)
+    trained(trpo, environment, replace(QUICK, max_kl=0.01), budget=384)
 
-    assert len(checked) == 5
+    assert len(checked) == 3
     assert torch.stack(checked).any()
 
 
@@ -285,7 +285,7 @@ def test_values_of_the_probes_are_learned_by_every_seed(probe):
 
 @pytest.mark.parametrize("suffix", ["", "-continuous"])
 def test_a_time_limit_is_not_an_end_of_the_world(suffix):
-    outcome = trained(trpo, f"probe-truncation{suffix}", QUICK, budget=6_400)
+    outcome = trained(trpo, f"probe-truncation{suffix}", replace(QUICK, value_passes=10), budget=3_840)
 
     assert_values(outcome, {0: 10}, tolerance=0.5)
 
