@@ -95,7 +95,13 @@ SPECS = (
         {
             "paper": PAPER,
             "cleanrl-classic": CLEANRL_C51,
-            "tuned-cartpole": {"support": CARTPOLE_SUPPORT, "learning_rate": 5e-4},
+            # 285 ± 41 after 50 000 steps (10 seeds, 10 episodes each, standard error over seeds)
+            "tuned-cartpole": {
+                "support": CARTPOLE_SUPPORT,
+                "learning_rate": 1e-3,
+                "batch_size": 64,
+                "train_every": 4,
+            },
         },
     ),
     distributional(
