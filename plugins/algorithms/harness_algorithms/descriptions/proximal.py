@@ -1,6 +1,7 @@
 """Synchronous actor-critics with several copies, to proximal policy optimisation."""
 
 from harness.api import AlgorithmSpec
+from harness_algorithms.descriptions import proximal_presets
 
 SPECS = (
     AlgorithmSpec(
@@ -13,6 +14,7 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        presets=proximal_presets.A2C,
     ),
     AlgorithmSpec(
         "ppo",
@@ -24,6 +26,7 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        presets=proximal_presets.PPO,
     ),
     AlgorithmSpec(
         "ppo_kl",
@@ -35,5 +38,6 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        presets=proximal_presets.PPO_KL,
     ),
 )
