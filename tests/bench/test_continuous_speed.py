@@ -19,7 +19,7 @@ from harness.measuring.trial import LocalTrial, run_training
 from harness.specs import EnvironmentSpec
 from harness_algorithms import ddpg, sac, td3
 
-STEPS = 400
+STEPS = 250
 STARTS = 100
 UNITS = 256
 BATCH = 256

