@@ -483,12 +483,12 @@ def cramer_distance(first, second):
 @of_simple
 def test_the_law_of_a_return_with_two_modes_is_learned_as_no_point_estimate_can(algorithm):
     changes = {
-        c51: {"support": Support(-1.5, 2.5, 81), "batch_size": 128},
-        qr_dqn: {"quantiles": 16, "huber_threshold": 0.05, "batch_size": 64},
+        c51: {"support": Support(-1.5, 2.5, 81), "batch_size": 128, "learning_rate": 1e-3},
+        qr_dqn: {"quantiles": 16, "huber_threshold": 0.05},
     }[algorithm]
     outcome = trained(
         algorithm, "bimodal-chain", seeds=(0, 1), budget=2_000, epsilon=Linear(1.0, 0.1, until=0.3),
-        replay_capacity=2_000, target_every=50, learning_rate=1e-3, **changes,
+        replay_capacity=2_000, target_every=50, **changes,
     )  # fmt: skip
     start = torch.eye(5)[None, :1].expand(2, 1, 5)
     learned = outcome.laws(start)[:, 0, 1]  # [S, M]
