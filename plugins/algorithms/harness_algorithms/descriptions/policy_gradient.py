@@ -33,8 +33,8 @@ TUTORIAL = {
 TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": -0.23, "entropy_weight": 0.01}
 
 # Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/trpo.yml; its noise that depends on the
-# state (gSDE) and its normalisation of observations are left out, and the tasks that need the latter. After 102,400 steps,
-# 10 seeds of 10 evaluation episodes: mean return 430.6 on cartpole, -178.9 on pendulum.
+# state (gSDE) and its normalisation of observations are left out, and the tasks that need the latter. Ours
+# have after 102,400 steps, 10 seeds, a mean return of 430.6 on cartpole and −178.9 on pendulum, 10 episodes each.
 ZOO_CARTPOLE = {
     "copies": 2,
     "rollout_length": 512,
