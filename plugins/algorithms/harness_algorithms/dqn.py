@@ -22,12 +22,7 @@ from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
 from harness_algorithms.blocks.optim import adam, clip_gradients_
-from harness_algorithms.blocks.q_learning import (
-    Transition,
-    epsilon_greedy,
-    huber_loss_gradient,
-    td_error,
-)
+from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms

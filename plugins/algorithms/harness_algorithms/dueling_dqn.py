@@ -26,12 +26,7 @@ from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
 from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import StackedMLP, copy_, frozen_copy, stacked_mlp
-from harness_algorithms.blocks.q_learning import (
-    Transition,
-    double_td_error,
-    dueling_values,
-    epsilon_greedy,
-)
+from harness_algorithms.blocks.q_learning import Transition, double_td_error, dueling_values, epsilon_greedy
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
