@@ -1,0 +1,224 @@
+"""Does this commit learn worse? The decision rule of the gate, over scores of both sides.
+
+Two questions are asked of the same runs. Is the new side worse at all? Then it *regressed*. Is it better than the
+old side less a tolerated drop, overall and on every single task? Then it *passes*. If neither can be answered,
+more seeds are needed. Per task, the drop of the mean and that of the ranks are both looked at: the first sees runs
+that collapse, the second sees small drops everywhere. Over tasks, their sum sees drops that are everywhere, and
+their maximum one that is in one place; the smaller p-value of the two is judged by its own permutations.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from math import e, log, sqrt
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.statistics.intervals import alike
+from harness.statistics.laws import NORMAL, hypergeometric_tail, power_of_t_test
+from harness.statistics.multiplicity import max_t
+from harness.statistics.permutation import (
+    RANDOM,
+    SEED,
+    labels,
+    mean_drop,
+    mean_paired_drop,
+    midranks,
+    rank_drop,
+    rank_paired_drop,
+    share_at_least,
+    signs,
+)
+from harness.statistics.runs import Floats, Runs
+
+ALPHA = 0.05
+TASK_ALPHA = 0.10  # each task's non-inferiority; all must hold, so that no correction is due
+MOST_RUNS = 10_000  # when asked how many would do
+
+
+class Verdict(StrEnum):
+    """What one look at the runs says."""
+
+    PASSED = "passed"
+    REGRESSED = "regressed"
+    WITHIN_TOLERANCE = "regressed within tolerance"
+    UNDECIDED = "undecided"
+
+
+class Evidence(NamedTuple):
+    """What the runs say, as p-values.
+
+    Attributes:
+        regressed: that the new side is no worse.
+        passed: that it is worse by the tolerated drop or more.
+        task_regressed: [M] that it is no worse on this task; adjusted for looking at all of them.
+        task_passed: [M] that it is worse on this task by the drop tolerated on a single one, or more.
+    """
+
+    regressed: float
+    passed: float
+    task_regressed: Floats
+    task_passed: Floats
+
+
+def evidence(
+    old: Runs,
+    new: Runs,
+    *,
+    paired: bool,
+    drop: float,
+    task_drop: float,
+    random: int = RANDOM,
+    seed: int = SEED,
+) -> Evidence:
+    """The p-values that `verdict` judges.
+
+    Args:
+        old: scores of the old side; a share of a score is a drop, so let 0 be the score of a random policy.
+        new: of the new side, on the same tasks.
+        paired: whether run i of a task has the same seed on both sides.
+        drop: tolerated, as a share of the old score.
+        task_drop: tolerated on a single task, which is known less precisely.
+        random: permutations where there are too many to try all.
+        seed: of the permutations.
+
+    Raises:
+        ValueError: for sides that are not on the same tasks, or are paired and differ in their runs.
+    """
+    alike(old, new, paired)
+    worse = drops(old, new, paired, random, seed)
+    shorter = drops(new, lowered(old, drop), paired, random, seed)
+    much_shorter = drops(new, lowered(old, task_drop), paired, random, seed)
+    return Evidence(
+        regressed=min_p(worse),
+        passed=min_p(shorter),
+        task_regressed=max_t(worse.max(axis=2)),
+        task_passed=share_at_least(much_shorter.max(axis=2)),
+    )
+
+
+def verdict(seen: Evidence, alpha: float, task_alpha: float = TASK_ALPHA) -> Verdict:
+    """What one look decides.
+
+    Args:
+        seen: by this look.
+        alpha: what this look may spend, as `spending` gives it.
+        task_alpha: of each task's non-inferiority.
+    """
+    safe = seen.passed <= alpha and bool(np.all(seen.task_passed <= task_alpha))
+    if seen.regressed <= alpha:
+        return Verdict.WITHIN_TOLERANCE if safe else Verdict.REGRESSED
+    return Verdict.PASSED if safe else Verdict.UNDECIDED
+
+
+def lowered(runs: Runs, share: float) -> Runs:
+    """Scores less a share of their size: (1 - share) times those that are positive."""
+    return Runs(runs.values - share * np.abs(runs.values), runs.counts, runs.weights, runs.missing)
+
+
+def drops(old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED) -> Floats:
+    """Standardised drops [P, M, 2] of mean and ranks, under joint permutations; row 0 is what was observed."""
+    sides = list(zip(old.by_task(), new.by_task(), strict=True))
+    if paired:
+        kept = signs(old.counts, random, seed)
+        tasks = [
+            (mean_paired_drop(a - b, rows), rank_paired_drop(a - b, rows))
+            for (a, b), rows in zip(sides, kept, strict=True)
+        ]
+    else:
+        permuted = labels(list(zip(old.counts, new.counts, strict=True)), random, seed)
+        tasks = [
+            (mean_drop(a, b, rows), rank_drop(a, b, rows)) for (a, b), rows in zip(sides, permuted, strict=True)
+        ]
+    return np.moveaxis(np.array(tasks), 2, 0)
+
+
+def min_p(drops: Floats) -> float:
+    """One p-value of drops [P, M, 2]: of the smaller of those of the pooled and of the largest drop."""
+    pooled = drops.sum(axis=1).max(axis=1) / sqrt(drops.shape[1])
+    largest = drops.max(axis=(1, 2))
+    smaller = np.minimum(_p_of_each(pooled), _p_of_each(largest))
+    return float(share_at_least(-smaller))
+
+
+def _p_of_each(statistics: Floats) -> Floats:
+    """The p-value of every permutation [P] among all of them; nearly equal statistics are equal."""
+    rounded = np.round(statistics, 9)
+    below = np.searchsorted(np.sort(rounded), rounded, side="left")
+    return np.asarray(1 - below / len(rounded))
+
+
+def spending(fractions: Sequence[float], alpha: float, kind: Literal["pocock", "obf"] = "pocock") -> Floats:
+    """What each look may spend, such that all together spend at most alpha (Lan and DeMets, 1983).
+
+    By the union bound this holds for any valid p-values, however the looks depend on each other.
+
+    Args:
+        fractions: of the most runs, at each look; increasing, the last at most 1.
+        alpha: one-sided, of all looks together.
+        kind: "pocock", α ln(1 + (e - 1) t), or "obf" (O'Brien-Fleming), 2 (1 - Φ(z_{1-α/2} / √t)).
+    """
+    return np.diff(spent(fractions, alpha, kind), prepend=0.0)
+
+
+def spent(fractions: Sequence[float], alpha: float, kind: Literal["pocock", "obf"] = "pocock") -> Floats:
+    """What may be spent up to and including each look; the arguments are those of `spending`."""
+    if kind == "pocock":
+        return np.array([alpha * log(1 + (e - 1) * t) for t in fractions])
+    bound = NORMAL.inv_cdf(1 - alpha / 2)
+    return np.array([2 * NORMAL.cdf(-bound / sqrt(t)) for t in fractions])
+
+
+def more_failures(old_failed: int, old_runs: int, new_failed: int, new_runs: int) -> float:
+    """Fisher's exact p-value that the new side fails no more often than the old one."""
+    return hypergeometric_tail(new_failed, old_failed + new_failed, new_runs, old_runs + new_runs)
+
+
+def runs_needed(spread: float, drop: float, alpha: float = ALPHA, power: float = 0.8) -> int | None:
+    """The fewest pairs of runs with which a one-sided t test sees a drop with the given power.
+
+    Args:
+        spread: the standard deviation of the paired differences, in units of the drop.
+        drop: to be seen.
+        alpha: of the test.
+        power: wanted.
+
+    Returns:
+        That number, at least 2, or None if more than `MOST_RUNS` are needed.
+    """
+    if spread == 0:
+        return 2
+    few, many = 1, 2
+    while power_of_t_test(drop / spread, many, alpha) < power:
+        few, many = many, many * 2
+        if many > MOST_RUNS:
+            return None
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if power_of_t_test(drop / spread, middle, alpha) >= power else (middle, many)
+    return many
+
+
+def detectable_drop(spread: float, runs: int, alpha: float = ALPHA, power: float = 0.8) -> float:
+    """The smallest drop that so many pairs of runs show with the given power; in units of the spread given."""
+    low, high = 0.0, 1.0
+    while power_of_t_test(high, runs, alpha) < power:
+        low, high = high, high * 2
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power_of_t_test(middle, runs, alpha) >= power else (middle, high)
+    return high * spread
+
+
+def welch(old: ArrayLike, new: ArrayLike) -> tuple[float, float]:
+    """Welch's (1947) t of the drop, and its degrees of freedom."""
+    old, new = np.asarray(old, float), np.asarray(new, float)
+    a, b = old.var(ddof=1) / len(old), new.var(ddof=1) / len(new)
+    degrees = (a + b) ** 2 / (a**2 / (len(old) - 1) + b**2 / (len(new) - 1))
+    return float((old.mean() - new.mean()) / sqrt(a + b)), float(degrees)
+
+
+def time_ratio(old: ArrayLike, new: ArrayLike) -> float:
+    """How many times as long the new side takes: exp of the median log ratio of pairs measured side by side."""
+    return float(np.exp(np.median(np.log(np.asarray(new, float) / np.asarray(old, float)))))

@@ -1,0 +1,75 @@
+"""The probability of improvement: that a run of one algorithm scores more than a run of another (Â₁₂, U / nm)."""
+
+from itertools import combinations
+
+import numpy as np
+
+from harness.statistics.intervals import BOOTSTRAP, FEWEST_RUNS, LEVEL, NONE, Estimate, alike, ends, widening
+from harness.statistics.resampling import SEED, Cells, draws, resamples, rows_at_once
+from harness.statistics.runs import Floats, Runs
+
+RESAMPLES = 2_000
+
+
+def probability_of_improvement(a: Runs, b: Runs) -> float:
+    """The mean over tasks of the share of pairs of runs in which ``a`` scores more; ties count one half.
+
+    Raises:
+        ValueError: for groups that are not on the same tasks.
+    """
+    alike(a, b, paired=False)
+    return float(np.mean([wins.mean() for wins in _wins(a, b)]))
+
+
+def improvement(
+    a: Runs, b: Runs, *, paired: bool, level: float = LEVEL, count: int = RESAMPLES, seed: int = SEED
+) -> Estimate:
+    """The probability of improvement with a bootstrap interval, within [0, 1].
+
+    Args:
+        a: of one group, on the same tasks as ``b``.
+        b: of the other.
+        paired: whether run i of a task has the same seed in both, so that both are resampled together.
+        level: of confidence.
+        count: of resamples.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: for groups that are not on the same tasks, or are paired and differ in their runs.
+    """
+    alike(a, b, paired)
+    value = probability_of_improvement(a, b)
+    if min(a.fewest, b.fewest) < FEWEST_RUNS:
+        return Estimate(value, np.nan, np.nan, NONE)
+    wins = _wins(a, b)
+    rows = rows_at_once(a, b)
+    of_a = resamples(a, count, seed, rows=rows)
+    of_b = resamples(b, count, seed, stream=0 if paired else 1, rows=rows)
+    drawn = np.concatenate([_resampled(wins, a, b, *both) for both in zip(of_a, of_b, strict=True)])
+    wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
+    low, high = np.clip(ends(value, drawn, wider, level), 0, 1)
+    return Estimate(value, float(low), float(high), BOOTSTRAP)
+
+
+def improvement_matrix(groups: list[Runs]) -> Floats:
+    """The probability that a row improves on a column, [A, A]; one half on the diagonal."""
+    table = np.full((len(groups), len(groups)), 0.5)
+    for i, j in combinations(range(len(groups)), 2):
+        table[i, j] = probability_of_improvement(groups[i], groups[j])
+        table[j, i] = 1 - table[i, j]
+    return table
+
+
+def _wins(a: Runs, b: Runs) -> list[Floats]:
+    """Per task, whether run i of ``a`` scores more than run j of ``b``: 1, 1/2 or 0, [n, n′]."""
+    return [(np.sign(x[:, None] - y[None, :]) + 1) / 2 for x, y in zip(a.by_task(), b.by_task(), strict=True)]
+
+
+def _resampled(wins: list[Floats], a: Runs, b: Runs, cells_a: Cells, cells_b: Cells) -> Floats:
+    """The statistic [b] of resamples: a bilinear form in how often each run was drawn; sums of halves, so exact."""
+    of_a = np.split(draws(a, cells_a), a.starts[1:], axis=1)
+    of_b = np.split(draws(b, cells_b), b.starts[1:], axis=1)
+    total = np.zeros(len(cells_a))
+    for x, y, won in zip(of_a, of_b, wins, strict=True):
+        total += ((x @ won) * y).sum(axis=1) / won.size
+    return total / len(wins)

@@ -1,0 +1,240 @@
+"""How sure a number about runs is: intervals of aggregates and of their differences, bands of curves.
+
+The bootstrap of few runs is too narrow: its variance is (n-1)/n of what it should be, and its tails are normal
+where Student's are due. So distances from the estimate are widened by √(n/(n-1)) · t_{Σ(n-1)} / z. On a single
+task with fewer than `STUDENT_BELOW` runs, Student's t takes its place; below `FEWEST_RUNS` there is no interval.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.statistics.aggregates import Aggregate, replicates
+from harness.statistics.laws import NORMAL, student_quantile
+from harness.statistics.resampling import SEED, resamples, resamples_of_tasks
+from harness.statistics.runs import Floats, Runs, ragged
+
+LEVEL = 0.95
+FEWEST_RUNS = 3  # per task; below this no interval is shown
+STUDENT_BELOW = 10  # runs of a single task
+RESAMPLES = 50_000
+CURVE_RESAMPLES = 5_000
+BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks", "student", "none"
+
+
+class Estimate(NamedTuple):
+    """A number and its confidence interval.
+
+    Attributes:
+        value: the estimate.
+        low: end of the interval; NaN where there are too few runs for one.
+        high: the other end.
+        method: "bootstrap", "bootstrap of tasks", "student" or "none".
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+class Band(NamedTuple):
+    """A curve [L] and a band around it; NaN where some run has no value, or where there are too few runs."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+def intervals(
+    runs: Runs,
+    aggregates: Sequence[Aggregate],
+    *,
+    of_tasks: bool = False,
+    level: float = LEVEL,
+    count: int = RESAMPLES,
+    seed: int = SEED,
+) -> list[Estimate]:
+    """Each statistic with its interval, by the widened percentile bootstrap of whole runs, or by Student's t.
+
+    Args:
+        runs: of one group.
+        aggregates: the statistics; all see the same resamples.
+        of_tasks: whether to resample the tasks too: for a statement about tasks like these.
+        level: of confidence.
+        count: of resamples.
+        seed: of the resamples.
+    """
+    values = [aggregate(runs) for aggregate in aggregates]
+    if runs.fewest < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
+        return [Estimate(value, np.nan, np.nan, NONE) for value in values]
+    if runs.tasks == 1 and runs.fewest < STUDENT_BELOW:
+        return [_student(*_mean_and_error(runs.values, each), level) for each in aggregates]
+    drawn = (resamples_of_tasks if of_tasks else resamples)(runs, count, seed)
+    wider = widening([runs.tasks] if of_tasks else runs.counts, level)
+    low, high = ends(values, replicates(runs, aggregates, drawn), wider, level)
+    method = BOOTSTRAP_OF_TASKS if of_tasks else BOOTSTRAP
+    return [Estimate(v, float(a), float(b), method) for v, a, b in zip(values, low, high, strict=True)]
+
+
+def differences(
+    a: Runs,
+    b: Runs,
+    aggregates: Sequence[Aggregate],
+    *,
+    paired: bool,
+    level: float = LEVEL,
+    count: int = RESAMPLES,
+    seed: int = SEED,
+) -> list[Estimate]:
+    """Each statistic of ``a`` less that of ``b``, with its interval.
+
+    Args:
+        a: of one group, on the same tasks as ``b``.
+        b: of the other.
+        aggregates: the statistics.
+        paired: whether run i of a task has the same seed in both; then both are resampled together, and what
+            they share cancels. Otherwise they are resampled independently.
+        level: of confidence.
+        count: of resamples.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: for groups that are not on the same tasks, or are paired and differ in their runs.
+    """
+    alike(a, b, paired)
+    values = [aggregate(a) - aggregate(b) for aggregate in aggregates]
+    if min(a.fewest, b.fewest) < FEWEST_RUNS:
+        return [Estimate(value, np.nan, np.nan, NONE) for value in values]
+    if a.tasks == 1 and min(a.fewest, b.fewest) < STUDENT_BELOW:
+        return [
+            _student(*_difference_and_error(a.values, b.values, each, paired), level) for each in aggregates
+        ]
+    of_a = replicates(a, aggregates, resamples(a, count, seed))
+    of_b = replicates(b, aggregates, resamples(b, count, seed, stream=0 if paired else 1))
+    wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
+    low, high = ends(values, of_a - of_b, wider, level)
+    return [Estimate(v, float(x), float(y), BOOTSTRAP) for v, x, y in zip(values, low, high, strict=True)]
+
+
+def alike(a: Runs, b: Runs, paired: bool) -> None:
+    """Raise ValueError for groups that cannot be compared: other tasks, or pairs that are none."""
+    if a.tasks != b.tasks:
+        raise ValueError(f"{a.tasks} tasks cannot be compared with {b.tasks}")
+    if paired and a.counts != b.counts:
+        raise ValueError("runs pair only where both groups have the same ones")
+
+
+def band(
+    curves: Runs,
+    aggregate: Aggregate,
+    *,
+    simultaneous: bool,
+    level: float = LEVEL,
+    count: int = CURVE_RESAMPLES,
+    seed: int = SEED,
+) -> Band:
+    """The statistic at every point of the curves, with a band; each resample draws whole curves.
+
+    Args:
+        curves: with values [K, L].
+        aggregate: the statistic.
+        simultaneous: whether the band holds the whole true curve with the given confidence, rather than any
+            one point of it.
+        level: of confidence.
+        count: of resamples.
+        seed: of the resamples.
+    """
+    length = curves.values.shape[1]
+    value, low, high = (np.full(length, np.nan) for _ in range(3))
+    whole = np.asarray(np.isfinite(curves.values).all(axis=0))
+    points = [point for point, kept in zip(curves.points(), whole, strict=True) if kept]
+    value[whole] = [aggregate(point) for point in points]
+    if curves.fewest >= FEWEST_RUNS and points:
+        of = [aggregate.resampled(point) for point in points]
+        drawn = np.concatenate(
+            [np.stack([each(cells) for each in of], 1) for cells in resamples(curves, count, seed)]
+        )
+        bounds = simultaneous_ends if simultaneous else ends
+        low[whole], high[whole] = bounds(value[whole], drawn, widening(curves.counts, level), level)
+    return Band(value, low, high)
+
+
+def ends(
+    estimate: ArrayLike, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL
+) -> tuple[Floats, Floats]:
+    """Percentiles of replicates, their distances from the estimate widened.
+
+    Args:
+        estimate: [...].
+        drawn: replicates, [B, ...].
+        wider: factor on the distances, as `widening` gives it.
+        level: of confidence.
+    """
+    tail = (1 - level) / 2
+    low, high = np.quantile(np.asarray(drawn, float), [tail, 1 - tail], axis=0)
+    estimate = np.asarray(estimate, float)
+    return estimate + wider * (low - estimate), estimate + wider * (high - estimate)
+
+
+def simultaneous_ends(
+    estimate: ArrayLike, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL
+) -> tuple[Floats, Floats]:
+    """θ(l) ± q · sd(l), where q is a quantile over resamples of max_l |θ_b(l) - θ(l)| / sd(l).
+
+    Args:
+        estimate: [L].
+        drawn: [B, L].
+        wider: factor on the distances, as `widening` gives it.
+        level: of confidence that the whole curve is within.
+    """
+    estimate, drawn = np.asarray(estimate, float), np.asarray(drawn, float)
+    spread = drawn.std(axis=0)
+    distance = np.abs(drawn - estimate) / np.where(spread > 0, spread, np.inf)
+    reach = wider * np.quantile(distance.max(axis=1), level) * spread
+    return estimate - reach, estimate + reach
+
+
+def widening(counts: Sequence[int], level: float = LEVEL) -> float:
+    """√(Σ 1/n / Σ (n-1)/n²) · t_{Σ(n-1)} / z over strata of n units; √(N/(N-1)) · t / z if all have N."""
+    units = np.array(counts, float)
+    variance = np.sum(1 / units) / np.sum((units - 1) / units**2)
+    upper = (1 + level) / 2
+    return sqrt(variance) * student_quantile(upper, int(np.sum(units - 1))) / NORMAL.inv_cdf(upper)
+
+
+def _student(value: float, error: float, degrees: float, level: float) -> Estimate:
+    reach = student_quantile((1 + level) / 2, degrees) * error if error > 0 else 0.0
+    return Estimate(value, value - reach, value + reach, STUDENT)
+
+
+def _mean_and_error(scores: Floats, aggregate: Aggregate) -> tuple[float, float, float]:
+    """The estimate on a single task, its standard error and its degrees of freedom."""
+    numbers, kept = aggregate.averaged(scores)
+    error = sqrt(np.sum((numbers - numbers.mean()) ** 2) / (kept * (kept - 1)))
+    return _on_one_task(aggregate, scores), error, kept - 1
+
+
+def _difference_and_error(
+    a: Floats, b: Floats, aggregate: Aggregate, paired: bool
+) -> tuple[float, float, float]:
+    """As `_mean_and_error`; Welch's (1947) degrees of freedom where runs do not pair."""
+    value = _on_one_task(aggregate, a) - _on_one_task(aggregate, b)
+    if paired:
+        (of_a, kept), (of_b, _) = aggregate.averaged(a), aggregate.averaged(b)
+        numbers = of_a - of_b
+        return value, sqrt(np.sum((numbers - numbers.mean()) ** 2) / (kept * (kept - 1))), kept - 1
+    (_, error_a, degrees_a), (_, error_b, degrees_b) = (
+        _mean_and_error(a, aggregate),
+        _mean_and_error(b, aggregate),
+    )
+    variance = error_a**2 + error_b**2
+    degrees = variance**2 / (error_a**4 / degrees_a + error_b**4 / degrees_b) if variance > 0 else 1.0
+    return value, sqrt(variance), degrees
+
+
+def _on_one_task(aggregate: Aggregate, scores: Floats) -> float:
+    return aggregate(ragged([scores]))

@@ -1,0 +1,67 @@
+"""Performance profiles (Dolan and Moré, 2002; Agarwal et al., 2021): how many runs, or tasks, score above τ."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.statistics.aggregates import task_means
+from harness.statistics.intervals import FEWEST_RUNS, LEVEL, Band, ends, simultaneous_ends, widening
+from harness.statistics.resampling import SEED, Cells, identity, resamples
+from harness.statistics.runs import Floats, Runs
+
+Of = Literal["runs", "means"]
+RESAMPLES = 2_000
+
+
+def profile(runs: Runs, thresholds: ArrayLike, of: Of = "runs") -> Floats:
+    """The share of runs, or of tasks by the mean of their runs, that score strictly above each threshold.
+
+    The profile of means is biased at few runs: a mean is rarely extreme.
+
+    Args:
+        runs: each with one score.
+        thresholds: [L] increasing.
+        of: "runs" (a run weighs as in the pooled statistics) or "means".
+
+    Returns:
+        [L], not increasing.
+    """
+    return np.asarray(_shares(runs, np.asarray(thresholds, float), of, identity(runs))[0])
+
+
+def profile_band(
+    runs: Runs,
+    thresholds: ArrayLike,
+    of: Of = "runs",
+    *,
+    simultaneous: bool = False,
+    level: float = LEVEL,
+    count: int = RESAMPLES,
+    seed: int = SEED,
+) -> Band:
+    """The profile with a bootstrap band over whole runs, within [0, 1]; the arguments are those of `profile`."""
+    thresholds = np.asarray(thresholds, float)
+    value = profile(runs, thresholds, of)
+    if runs.fewest < FEWEST_RUNS:
+        return Band(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+    drawn = np.concatenate([_shares(runs, thresholds, of, cells) for cells in resamples(runs, count, seed)])
+    bounds = simultaneous_ends if simultaneous else ends
+    low, high = bounds(value, drawn, widening(runs.counts, level), level)
+    return Band(value, np.clip(low, 0, 1), np.clip(high, 0, 1))
+
+
+def _shares(runs: Runs, thresholds: Floats, of: Of, cells: Cells) -> Floats:
+    """Shares above each threshold, [b, L], in resamples [b, K]: a histogram, summed from above."""
+    if of == "means":
+        scores, weights = task_means(runs, cells), np.full(runs.tasks, 1 / runs.tasks)
+        passed = np.searchsorted(thresholds, scores, side="left")  # how many thresholds are below the score
+        weights = np.broadcast_to(weights, passed.shape)
+    else:
+        passed = np.searchsorted(thresholds, runs.values, side="left")[cells]
+        weights = runs.weights[cells]
+    bins = len(thresholds) + 1
+    flat = passed + bins * np.arange(len(passed))[:, None]
+    histogram = np.bincount(flat.ravel(), weights.ravel(), minlength=bins * len(passed)).reshape(-1, bins)
+    above = np.cumsum(histogram[:, :0:-1], axis=1)[:, ::-1]
+    return np.asarray(above / weights.sum(axis=1)[:, None])

@@ -1,0 +1,85 @@
+"""How reliably an algorithm learns (Chan et al., 2020, arXiv:1912.05663): dispersion and risk over runs and time.
+
+Curves are on a common grid, [N, L]; risks are conditional values at risk.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.statistics.runs import Floats
+
+FEW_RUNS = 20  # below this the worst 5 % of runs are a single one
+WORST, WORST_OF_FEW = 0.05, 0.25
+
+
+def interquartile_range(values: ArrayLike, axis: int = 0) -> Floats:
+    """The distance between the quartiles, by linear interpolation."""
+    low, high = np.quantile(np.asarray(values, float), [0.25, 0.75], axis=axis)
+    return np.asarray(high - low)
+
+
+def median_absolute_deviation(values: ArrayLike, axis: int = 0) -> Floats:
+    """The median distance from the median; without the factor that would make it a standard deviation."""
+    values = np.asarray(values, float)
+    centre = np.median(values, axis=axis, keepdims=True)
+    return np.asarray(np.median(np.abs(values - centre), axis=axis))
+
+
+def lower_cvar(values: ArrayLike, share: float) -> float:
+    """The mean of the values at or below their quantile at ``share`` (linear interpolation)."""
+    values = np.asarray(values, float)
+    return float(values[values <= np.quantile(values, share)].mean())
+
+
+def upper_cvar(values: ArrayLike, share: float) -> float:
+    """The mean of the values at or above their quantile at ``1 - share``."""
+    return -lower_cvar(-np.asarray(values, float), share)
+
+
+def dispersion_across_runs(curves: ArrayLike) -> Floats:
+    """The interquartile range over runs at each point, [L], of curves [N, L]."""
+    return interquartile_range(curves, axis=0)
+
+
+def dispersion_across_time(steps: ArrayLike, curves: ArrayLike, window: int) -> Floats:
+    """The mean, over sliding windows, of the interquartile range of a run's slopes, [N].
+
+    Slopes rather than scores, so that steady learning is no dispersion.
+
+    Args:
+        steps: [L] increasing.
+        curves: [N, L].
+        window: slopes per window, at most L - 1.
+    """
+    slopes = np.diff(np.asarray(curves, float), axis=1) / np.diff(np.asarray(steps, float))
+    windows = np.lib.stride_tricks.sliding_window_view(slopes, window, axis=1)
+    return np.asarray(interquartile_range(windows, axis=-1).mean(axis=-1))
+
+
+def short_term_risk(curve: ArrayLike, share: float = WORST) -> float:
+    """The lower CVaR of the changes from one evaluation to the next."""
+    return lower_cvar(np.diff(np.asarray(curve, float)), share)
+
+
+def drawdown(curve: ArrayLike) -> Floats:
+    """How far each point [L] is below the highest before it."""
+    curve = np.asarray(curve, float)
+    return np.asarray(np.maximum.accumulate(curve) - curve)
+
+
+def long_term_risk(curve: ArrayLike, share: float = WORST) -> float:
+    """The upper CVaR of the drawdown."""
+    return upper_cvar(drawdown(curve), share)
+
+
+def risk_across_runs(scores: ArrayLike, share: float | None = None) -> float:
+    """The lower CVaR over runs: of the worst 5 %, or of the worst quarter of fewer than 20 runs."""
+    scores = np.asarray(scores, float)
+    usual = WORST if len(scores) >= FEW_RUNS else WORST_OF_FEW
+    return lower_cvar(scores, usual if share is None else share)
+
+
+def curve_range(curves: ArrayLike) -> float:
+    """The median over runs of the 95th percentile of a curve less its start: what dispersions are relative to."""
+    curves = np.asarray(curves, float)
+    return float(np.median(np.quantile(curves, 0.95, axis=1) - curves[:, 0]))

@@ -1,0 +1,107 @@
+"""Resamples of whole runs, stratified by task.
+
+A resample draws, for each task on its own, as many of its runs as it has, with replacement. It is a row of
+*cells*, indices into `Runs.values`; a run's curve is drawn in one piece, because only its index is drawn.
+
+Resamples are drawn in blocks of fixed size, each from its own generator, which is seeded by the number of the
+block. So neither the memory at hand, nor the number of threads, nor how many resamples are asked for decides
+what resample 17 is. (NumPy's bounded integers discard buffered bits at the end of a call: with one generator
+for all, the stream would depend on how it is cut.)
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.statistics.runs import Floats, Runs
+
+Cells = NDArray[np.intp]
+
+SEED = 0
+BLOCK = 512  # resamples; a multiple of 4
+CELLS_AT_ONCE = 2**20  # indices in memory: 8 MiB
+
+
+def resamples(
+    runs: Runs, count: int, seed: int = SEED, stream: int = 0, rows: int | None = None
+) -> Iterator[Cells]:
+    """Cells of so many resamples, [b, K] at a time.
+
+    Args:
+        runs: of which only the counts matter.
+        count: of resamples.
+        seed: of the generators.
+        stream: samples that are to be resampled independently have different numbers.
+        rows: how many resamples to hold at most; as many as `rows_at_once` says if not given.
+    """
+    first = np.repeat(runs.starts, runs.counts)
+    rows = rows or rows_at_once(runs)
+    for index, block in enumerate(_blocks(count)):
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index)))
+        picked = _picked(rng, runs)[:block]
+        for begin in range(0, block, rows):
+            yield np.add(picked[begin : begin + rows], first, dtype=np.intp)
+
+
+def resamples_of_tasks(runs: Runs, count: int, seed: int = SEED, stream: int = 0) -> Iterator[Cells]:
+    """Resamples that draw tasks as well, for statements about tasks like these rather than about these.
+
+    Every place of a resample is given to a task drawn with replacement, and filled with runs of that task,
+    drawn anew for each place.
+
+    Raises:
+        ValueError: for different numbers of runs per task, when the size of a resample would be random.
+    """
+    if not runs.equal:
+        raise ValueError("tasks can be resampled only where each has the same number of runs")
+    for index, block in enumerate(_blocks(count)):
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index)))
+        tasks = rng.integers(runs.tasks, size=(BLOCK, runs.tasks))
+        begins = np.repeat(runs.starts[tasks], runs.counts[0], axis=1)
+        yield np.add(_picked(rng, runs), begins, dtype=np.intp)[:block]
+
+
+def rows_at_once(*groups: Runs) -> int:
+    """How many resamples of each group fit in memory, at least one."""
+    return max(1, CELLS_AT_ONCE // max(len(runs.values) for runs in groups))
+
+
+def draws(runs: Runs, cells: Cells) -> Floats:
+    """How often each run was drawn, [b, K]; whole numbers."""
+    size = len(runs.values)
+    flat = cells + size * np.arange(len(cells))[:, None]
+    return np.bincount(flat.ravel(), minlength=flat.size).reshape(cells.shape).astype(float)
+
+
+def identity(runs: Runs) -> Cells:
+    """The resample that is the sample, [1, K]: what a statistic makes of it is its estimate."""
+    return np.arange(len(runs.values))[None]
+
+
+def _blocks(count: int) -> Iterator[int]:
+    """Sizes of the blocks; the last is cut short, after it was drawn whole."""
+    for begin in range(0, count, BLOCK):
+        yield min(BLOCK, count - begin)
+
+
+def _picked(rng: np.random.Generator, runs: Runs) -> NDArray[np.unsignedinteger]:
+    """Indices within each task, [BLOCK, K]."""
+    if runs.equal:
+        return _below(rng, runs.fewest, len(runs.values))
+    return np.concatenate([_below(rng, n, n) for n in runs.counts], axis=1)
+
+
+def _below(rng: np.random.Generator, bound: int, width: int) -> NDArray[np.unsignedinteger]:
+    """Uniform integers below a bound, [BLOCK, width], from 16 random bits each (Lemire, 2019, arXiv:1805.10941).
+
+    ⌊bits · bound / 2¹⁶⌋ is uniform once the few products are redrawn whose low half is below 2¹⁶ mod bound.
+    """
+    if bound > 2**16:
+        return rng.integers(bound, size=(BLOCK, width), dtype=np.uint32)
+    words = rng.integers(2**64, size=BLOCK * width // 4, dtype=np.uint64)
+    products = np.multiply(words.view(np.uint16), np.uint32(bound), dtype=np.uint32)
+    uneven = (products & 0xFFFF) < 2**16 % bound
+    products >>= 16
+    products[uneven] = rng.integers(bound, size=np.count_nonzero(uneven))
+    return products.reshape(BLOCK, width)

@@ -1,0 +1,120 @@
+"""The scores that statistics are about: one number, or one curve, per run, grouped by task.
+
+A run is the unit of replication; a task is an environment. Tasks may have different numbers of runs. What is
+missing is never skipped silently: whoever builds `Runs` from a matrix with holes says what is to become of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Missing = Literal["fail", "floor", "drop"]
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Runs of M tasks, task after task.
+
+    Attributes:
+        values: [K], or [K, L] for curves on a common grid; K runs altogether.
+        counts: [M] runs per task, at least 1 each.
+        weights: [K] of the runs in pooled statistics; they add up to 1.
+        missing: runs that had no score, and were floored or dropped.
+    """
+
+    values: Floats
+    counts: tuple[int, ...]
+    weights: Floats
+    missing: int = 0
+
+    @property
+    def tasks(self) -> int:
+        """M."""
+        return len(self.counts)
+
+    @property
+    def fewest(self) -> int:
+        """The number of runs of the task that has the fewest."""
+        return min(self.counts)
+
+    @cached_property
+    def equal(self) -> bool:
+        """Whether every task has the same number of runs; then every run has the same weight."""
+        return len(set(self.counts)) == 1
+
+    @cached_property
+    def starts(self) -> Integers:
+        """[M] where the runs of each task begin."""
+        return np.cumsum([0, *self.counts[:-1]])
+
+    @cached_property
+    def task(self) -> Integers:
+        """[K] the task of each run."""
+        return np.repeat(np.arange(self.tasks), self.counts)
+
+    def by_task(self) -> list[Floats]:
+        """The values of each task, [n_m] or [n_m, L]."""
+        return np.split(self.values, self.starts[1:])
+
+    def points(self) -> "list[Runs]":
+        """One `Runs` per point of the curves."""
+        return [Runs(column, self.counts, self.weights, self.missing) for column in self.values.T]
+
+
+def ragged(tasks: Sequence[ArrayLike]) -> Runs:
+    """Runs of tasks that may have different numbers of them; every task has the same weight, 1/M.
+
+    Args:
+        tasks: M arrays [n_m] of scores, or [n_m, L] of curves.
+
+    Raises:
+        ValueError: for no task, for a task without a run, and for scores that are not finite. (Points of
+            curves may be NaN: a run is not evaluated beyond its end.)
+    """
+    arrays = [np.asarray(task, float) for task in tasks]
+    if not arrays:
+        raise ValueError("there is no task")
+    if empty := [index for index, array in enumerate(arrays) if not len(array)]:
+        raise ValueError(f"tasks {empty} have no runs")
+    values = np.concatenate(arrays)
+    if np.isinf(values).any() or (values.ndim == 1 and np.isnan(values).any()):
+        raise ValueError("some scores are not finite: say what becomes of runs without a score")
+    counts = tuple(map(len, arrays))
+    return Runs(values, counts, np.repeat([1 / (len(counts) * n) for n in counts], counts))
+
+
+def matrix(scores: ArrayLike, missing: Missing, floor: ArrayLike | None = None) -> Runs:
+    """Runs of a design in which every task was to have the same number of runs; NaN where one has no score.
+
+    Args:
+        scores: [N, M], or [N, M, L] for curves.
+        missing: what becomes of runs without a score. "fail" raises; "floor" gives them the floor; "drop" leaves
+            them out, and the others keep the weight they had. A curve with any NaN is kept by "fail", for its
+            run may have ended; the other two know no curves.
+        floor: [M] or one number: the score of a run that has none, as a rule the random policy's.
+
+    Raises:
+        ValueError: for missing scores under "fail", for "floor" without a floor, and as `ragged` does.
+    """
+    scores = np.asarray(scores, float)
+    absent = np.isnan(scores)
+    if missing == "fail" or not absent.any():
+        if scores.ndim == 2 and absent.any():
+            raise ValueError(f"{absent.sum()} of {scores.size} runs have no score")
+        return ragged(list(np.moveaxis(scores, 1, 0)))
+    if scores.ndim != 2:
+        raise ValueError("runs without a score can be floored or dropped as scores, not as curves")
+    if missing == "floor":
+        if floor is None:
+            raise ValueError("runs without a score are to get the floor, but none is given")
+        whole = ragged(list(np.where(absent, np.asarray(floor, float), scores).T))
+        return Runs(whole.values, whole.counts, whole.weights, int(absent.sum()))
+    left = ragged([task[~gone] for task, gone in zip(scores.T, absent.T, strict=True)])
+    size = len(left.values)
+    return Runs(left.values, left.counts, np.full(size, 1 / size), int(absent.sum()))
