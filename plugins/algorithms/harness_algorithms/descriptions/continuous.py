@@ -37,15 +37,26 @@ ZOO_PENDULUM_SAC = {
     "temperature_learning_rate": 1e-3,
 }
 
-# Small networks, which are enough for `pendulum` and learn it ten times as fast. Mean final return of 10 seeds after
-# 20,000 steps, 10 episodes each, and the worst seed's: ddpg −148 (−188), td3 −148 (−189).
+# Small networks, which are enough for `pendulum` and cost far less. Mean final return of seeds 0 to 9 after 20,000
+# steps, 10 episodes each, and the worst seed's: ddpg −148 (−188), td3 −148 (−189).
 PENDULUM = {
     "discount": 0.98,
     "hidden": (64, 64),
     "batch_size": 128,
     "learning_starts": 1_000,
 }
-PENDULUM_SAC = {**PENDULUM, **ZOO_PENDULUM_SAC}  # likewise: after 5,000 steps −154 (−184)
+PENDULUM_SAC = {**PENDULUM, **ZOO_PENDULUM_SAC}  # likewise: −154 (−184) after 5,000, −174 (−414) after 10,000
+
+# Noise that at first is mostly full thrust to either side: alone, it reaches the flag in 55 % of 400 episodes, that of
+# the zoo in 8 %. After 20,000 steps of ddpg, 10 seeds: median 92.7, mean 71; nine reach the flag (72 to 94), while
+# the actor of one is stuck at full thrust (−100).
+MOUNTAINCAR = {
+    **ZOO_MOUNTAINCAR,
+    "noise_scale": {"start": 2.0, "end": 0.1, "until": 0.6},
+    "hidden": (64, 64),
+    "batch_size": 64,
+    "replay_capacity": 50_000,
+}
 
 # Of Morvan Zhou's tutorial, for `pendulum`. Its noise, of deviation 3 for torques of at most 2, falls by a factor of
 # .9995 per step after the first 10,000; here it falls in a straight line.
@@ -68,6 +79,7 @@ SPECS: tuple[AlgorithmSpec, ...] = (
         {
             "tutorial": TUTORIAL,
             "pendulum": PENDULUM,
+            "mountaincar-continuous": MOUNTAINCAR,
             "zoo-pendulum": ZOO_PENDULUM,
             "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR,
         },
