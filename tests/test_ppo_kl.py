@@ -30,6 +30,7 @@ QUICK = ppo_kl.Config(
     target_kl=0.05,
     copies=8,
     rollout_length=8,
+    passes=4,
     minibatches=2,
     hidden=(32,),
     learning_rate=Linear(2e-2, 2e-2),

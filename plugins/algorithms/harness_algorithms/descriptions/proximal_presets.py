@@ -1,6 +1,7 @@
 """Settings of A2C and PPO from elsewhere. Importing this module imports nothing heavy, unlike the algorithms.
 
-Scores are mean returns of the final greedy policy, over 10 seeds and 20 episodes each.
+Scores are mean returns of the final greedy policy, over 10 seeds and 20 episodes each. With its defaults, A2C reaches
+500 on CartPole after 500,000 steps; after 100,000, PPO reaches 440 and PPO with a penalty 458.
 """
 
 
@@ -58,6 +59,15 @@ PPO_ZOO_PENDULUM = {  # −193 after 100,000 steps; without the zoo's noise that
     "learning_rate": constant(1e-3),
     "entropy_weight": 0.0,
 }
+# The zoo's rollouts for Acrobot without its normalised observations and rewards, at a rate of ours.
+PPO_ACROBOT = {  # −84 after 100,000 steps
+    "lambda_": 0.94,
+    "copies": 16,
+    "rollout_length": 256,
+    "minibatches": 64,
+    "learning_rate": {"start": 1e-3, "end": 0.0},
+    "entropy_weight": 0.0,
+}
 A2C_ZOO_CARTPOLE = {"copies": 8, "entropy_weight": 0.0}
 
 A2C = {"zoo-cartpole": A2C_ZOO_CARTPOLE}
@@ -66,5 +76,6 @@ PPO = {
     "tutorial": PPO_TUTORIAL,
     "zoo-cartpole": PPO_ZOO_CARTPOLE,
     "zoo-pendulum": PPO_ZOO_PENDULUM,
+    "acrobot": PPO_ACROBOT,
 }
 PPO_KL = {"paper": PPO_PAPER, "tutorial": PPO_KL_TUTORIAL}
