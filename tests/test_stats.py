@@ -12,8 +12,8 @@ from harness.analysis.stats import (
     percentile_ends,
     resample,
     resampled_means,
-    student_quantile,
 )
+from harness.statistics.laws import student_quantile
 
 # scipy 1.17.1, scipy.stats.t.ppf(0.975, degrees)
 QUANTILES = {

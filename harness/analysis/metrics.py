@@ -4,14 +4,25 @@ A curve is ``steps [L]`` (increasing) and ``scores [L]``, the mean return of eac
 seconds instead of steps.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from harness.statistics.runs import Floats
+from harness.statistics.survival import NEVER, Survival, kaplan_meier, restricted_mean
 
-NEVER = np.inf
+__all__ = [
+    "NEVER",
+    "Survival",
+    "area_under_curve",
+    "crossing",
+    "final_score",
+    "held",
+    "kaplan_meier",
+    "normalised",
+    "regret",
+    "restricted_mean",
+    "steps_to_threshold",
+]
 
 
 def final_score(scores: ArrayLike) -> float:
@@ -27,6 +38,12 @@ def area_under_curve(steps: ArrayLike, scores: ArrayLike) -> float:
     x, y = np.asarray(steps, float), np.asarray(scores, float)
     width = x[-1] - x[0]
     return float(np.trapezoid(y, x) / width) if width > 0 else np.nan
+
+
+def regret(steps: ArrayLike, scores: ArrayLike, reference: float) -> float:
+    """The trapezoidal area between the reference and the curve, in units of return times steps."""
+    x, y = np.asarray(steps, float), np.asarray(scores, float)
+    return float(np.trapezoid(reference - y, x))
 
 
 def normalised(score: ArrayLike, random: ArrayLike, reference: ArrayLike) -> Floats:
@@ -52,52 +69,19 @@ def steps_to_threshold(steps: ArrayLike, scores: ArrayLike, threshold: float, su
     return float(np.asarray(steps, float)[windows.argmax()]) if windows.any() else NEVER
 
 
-class Survival(NamedTuple):
-    """The Kaplan-Meier estimate of the share of runs that have not reached the threshold.
+def crossing(steps: ArrayLike, scores: ArrayLike, threshold: float) -> float:
+    """Where the straight lines between evaluations first reach the threshold; `NEVER` if they do not.
 
-    Attributes:
-        times: when runs reached it, increasing.
-        shares: that are still short of it just after each of these times; 1 before the first.
+    A policy was not seen between evaluations: this smooths a figure, and is no `steps_to_threshold`.
     """
-
-    times: Floats
-    shares: Floats
-
-    def at(self, times: ArrayLike) -> Floats:
-        """The share still short of the threshold at these times."""
-        index = np.searchsorted(self.times, np.asarray(times, float), side="right")
-        return np.concatenate([[1.0], self.shares])[index]
-
-    @property
-    def median(self) -> float:
-        """The first time at which at most half the runs are still short; `NEVER` if that is not seen."""
-        below = self.shares <= 0.5
-        return float(self.times[below.argmax()]) if below.any() else NEVER
-
-
-def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> Survival:
-    """Kaplan and Meier (1958): S(t) = ∏ (1 - dᵢ / rᵢ) over the times tᵢ ≤ t at which runs reached the threshold.
-
-    Args:
-        times: [N] when a run reached the threshold, or when it was last seen short of it.
-        reached: [N] which of the two.
-    """
-    times, reached = np.asarray(times, float), np.asarray(reached, bool)
-    events = np.unique(times[reached])
-    at_risk = (times[None, :] >= events[:, None]).sum(axis=1)
-    ended = ((times[None, :] == events[:, None]) & reached[None, :]).sum(axis=1)
-    return Survival(events, np.cumprod(1 - ended / at_risk))
-
-
-def restricted_mean(times: ArrayLike, reached: ArrayLike, horizon: float) -> float:
-    """The mean of the time to the threshold, cut off at the horizon: the area under S(t) from 0 to it.
-
-    Runs that never got there count as the horizon, so this is no mean time to the threshold: it bounds that
-    from below, and the horizon belongs in every statement of it.
-    """
-    survival = kaplan_meier(times, reached)
-    edges = np.concatenate([[0.0], survival.times[survival.times < horizon], [horizon]])
-    return float(np.sum(np.diff(edges) * survival.at(edges[:-1])))
+    x, y = np.asarray(steps, float), np.asarray(scores, float)
+    above = np.flatnonzero(y >= threshold)
+    if not len(above):
+        return NEVER
+    i = above[0]
+    return float(
+        x[i] if i == 0 else x[i - 1] + (x[i] - x[i - 1]) * (threshold - y[i - 1]) / (y[i] - y[i - 1])
+    )
 
 
 def held(x: ArrayLike, values: ArrayLike, grid: ArrayLike) -> Floats:

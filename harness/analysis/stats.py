@@ -4,20 +4,27 @@ Every function draws from a generator of its own with a fixed seed, so a number 
 it is about: neither on global random state nor on what else is in the table.
 """
 
-from functools import cache
-from math import atan, cos, pi, sin, sqrt
-from statistics import NormalDist
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from harness.statistics.intervals import FEWEST_RUNS, LEVEL, STUDENT_BELOW, ends, widening
+from harness.statistics.laws import student_quantile
+from harness.statistics.runs import Floats
+
+__all__ = [
+    "FEWEST_RUNS",
+    "Interval",
+    "mean_band",
+    "mean_interval",
+    "percentile_ends",
+    "resample",
+    "resampled_means",
+]
 
 RESAMPLES = 2_000
-LEVEL = 0.95
-FEWEST_RUNS = 3  # below this no interval is shown
-STUDENT_BELOW = 10  # runs; Student's t covers the mean of few runs better than any bootstrap
 SEED = 0
 
 
@@ -64,11 +71,7 @@ def percentile_ends(
         runs: N, at least 2.
         level: of confidence.
     """
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.asarray(replicates, float), [tail, 1 - tail], axis=0)
-    widening = sqrt(runs / (runs - 1)) * student_quantile(1 - tail, runs - 1) / NormalDist().inv_cdf(1 - tail)
-    estimate = np.asarray(estimate, float)
-    return estimate + widening * (low - estimate), estimate + widening * (high - estimate)
+    return ends(estimate, replicates, widening([runs], level), level)
 
 
 def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
@@ -107,29 +110,3 @@ def mean_band(curves: ArrayLike, level: float = LEVEL) -> tuple[Floats, Floats]:
     if runs < FEWEST_RUNS:
         return np.full(points, np.nan), np.full(points, np.nan)
     return percentile_ends(curves.mean(axis=0), resampled_means(curves, resample(runs)), runs, level)
-
-
-@cache
-def student_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t distribution for a probability of at least one half, by bisection."""
-    low, high = 0.0, 1.0
-    while _student_cdf(high, degrees) < probability:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if _student_cdf(middle, degrees) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def _student_cdf(t: float, degrees: int) -> float:
-    """P(T ≤ t) for t ≥ 0: the finite series of Abramowitz and Stegun (1964), 26.7.3 and 26.7.4."""
-    angle = atan(t / sqrt(degrees))
-    term = total = cos(angle) if degrees % 2 else 1.0
-    for k in range(3 if degrees % 2 else 2, degrees - 1, 2):
-        term *= cos(angle) ** 2 * (k - 1) / k
-        total += term
-    if degrees == 1:
-        return 0.5 + angle / pi
-    return 0.5 + ((angle + sin(angle) * total) / pi if degrees % 2 else sin(angle) * total / 2)

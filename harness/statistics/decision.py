@@ -13,7 +13,6 @@ from math import e, log, sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from harness.statistics.intervals import alike
 from harness.statistics.laws import NORMAL, hypergeometric_tail, power_of_t_test
@@ -24,7 +23,6 @@ from harness.statistics.permutation import (
     labels,
     mean_drop,
     mean_paired_drop,
-    midranks,
     rank_drop,
     rank_paired_drop,
     share_at_least,
@@ -129,7 +127,8 @@ def drops(old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = 
     else:
         permuted = labels(list(zip(old.counts, new.counts, strict=True)), random, seed)
         tasks = [
-            (mean_drop(a, b, rows), rank_drop(a, b, rows)) for (a, b), rows in zip(sides, permuted, strict=True)
+            (mean_drop(a, b, rows), rank_drop(a, b, rows))
+            for (a, b), rows in zip(sides, permuted, strict=True)
         ]
     return np.moveaxis(np.array(tasks), 2, 0)
 
@@ -196,7 +195,9 @@ def runs_needed(spread: float, drop: float, alpha: float = ALPHA, power: float =
             return None
     while many - few > 1:
         middle = (few + many) // 2
-        few, many = (few, middle) if power_of_t_test(drop / spread, middle, alpha) >= power else (middle, many)
+        few, many = (
+            (few, middle) if power_of_t_test(drop / spread, middle, alpha) >= power else (middle, many)
+        )
     return many
 
 
@@ -209,16 +210,3 @@ def detectable_drop(spread: float, runs: int, alpha: float = ALPHA, power: float
         middle = (low + high) / 2
         low, high = (low, middle) if power_of_t_test(middle, runs, alpha) >= power else (middle, high)
     return high * spread
-
-
-def welch(old: ArrayLike, new: ArrayLike) -> tuple[float, float]:
-    """Welch's (1947) t of the drop, and its degrees of freedom."""
-    old, new = np.asarray(old, float), np.asarray(new, float)
-    a, b = old.var(ddof=1) / len(old), new.var(ddof=1) / len(new)
-    degrees = (a + b) ** 2 / (a**2 / (len(old) - 1) + b**2 / (len(new) - 1))
-    return float((old.mean() - new.mean()) / sqrt(a + b)), float(degrees)
-
-
-def time_ratio(old: ArrayLike, new: ArrayLike) -> float:
-    """How many times as long the new side takes: exp of the median log ratio of pairs measured side by side."""
-    return float(np.exp(np.median(np.log(np.asarray(new, float) / np.asarray(old, float)))))

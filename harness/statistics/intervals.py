@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from harness.statistics.aggregates import Aggregate, replicates
 from harness.statistics.laws import NORMAL, student_quantile
 from harness.statistics.resampling import SEED, resamples, resamples_of_tasks
-from harness.statistics.runs import Floats, Runs, ragged
+from harness.statistics.runs import Floats, Runs
+from harness.statistics.students import difference_and_error, mean_and_error
 
 LEVEL = 0.95
 FEWEST_RUNS = 3  # per task; below this no interval is shown
@@ -72,7 +73,7 @@ def intervals(
     if runs.fewest < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
         return [Estimate(value, np.nan, np.nan, NONE) for value in values]
     if runs.tasks == 1 and runs.fewest < STUDENT_BELOW:
-        return [_student(*_mean_and_error(runs.values, each), level) for each in aggregates]
+        return [_student(*mean_and_error(runs.values, each), level) for each in aggregates]
     drawn = (resamples_of_tasks if of_tasks else resamples)(runs, count, seed)
     wider = widening([runs.tasks] if of_tasks else runs.counts, level)
     low, high = ends(values, replicates(runs, aggregates, drawn), wider, level)
@@ -111,7 +112,7 @@ def differences(
         return [Estimate(value, np.nan, np.nan, NONE) for value in values]
     if a.tasks == 1 and min(a.fewest, b.fewest) < STUDENT_BELOW:
         return [
-            _student(*_difference_and_error(a.values, b.values, each, paired), level) for each in aggregates
+            _student(*difference_and_error(a.values, b.values, each, paired), level) for each in aggregates
         ]
     of_a = replicates(a, aggregates, resamples(a, count, seed))
     of_b = replicates(b, aggregates, resamples(b, count, seed, stream=0 if paired else 1))
@@ -207,34 +208,5 @@ def widening(counts: Sequence[int], level: float = LEVEL) -> float:
 
 
 def _student(value: float, error: float, degrees: float, level: float) -> Estimate:
-    reach = student_quantile((1 + level) / 2, degrees) * error if error > 0 else 0.0
+    reach = student_quantile((1 + level) / 2, degrees) * error
     return Estimate(value, value - reach, value + reach, STUDENT)
-
-
-def _mean_and_error(scores: Floats, aggregate: Aggregate) -> tuple[float, float, float]:
-    """The estimate on a single task, its standard error and its degrees of freedom."""
-    numbers, kept = aggregate.averaged(scores)
-    error = sqrt(np.sum((numbers - numbers.mean()) ** 2) / (kept * (kept - 1)))
-    return _on_one_task(aggregate, scores), error, kept - 1
-
-
-def _difference_and_error(
-    a: Floats, b: Floats, aggregate: Aggregate, paired: bool
-) -> tuple[float, float, float]:
-    """As `_mean_and_error`; Welch's (1947) degrees of freedom where runs do not pair."""
-    value = _on_one_task(aggregate, a) - _on_one_task(aggregate, b)
-    if paired:
-        (of_a, kept), (of_b, _) = aggregate.averaged(a), aggregate.averaged(b)
-        numbers = of_a - of_b
-        return value, sqrt(np.sum((numbers - numbers.mean()) ** 2) / (kept * (kept - 1))), kept - 1
-    (_, error_a, degrees_a), (_, error_b, degrees_b) = (
-        _mean_and_error(a, aggregate),
-        _mean_and_error(b, aggregate),
-    )
-    variance = error_a**2 + error_b**2
-    degrees = variance**2 / (error_a**4 / degrees_a + error_b**4 / degrees_b) if variance > 0 else 1.0
-    return value, sqrt(variance), degrees
-
-
-def _on_one_task(aggregate: Aggregate, scores: Floats) -> float:
-    return aggregate(ragged([scores]))

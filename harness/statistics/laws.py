@@ -71,7 +71,9 @@ def power_of_t_test(effect: float, runs: int, alpha: float) -> float:
 
 def normal_tail(z: NDArray[np.floating]) -> NDArray[np.float64]:
     """P(Z > z), elementwise."""
-    return np.array([1 - NORMAL.cdf(x) if x < 0 else NORMAL.cdf(-x) for x in z.ravel().tolist()]).reshape(z.shape)
+    return np.array([1 - NORMAL.cdf(x) if x < 0 else NORMAL.cdf(-x) for x in z.ravel().tolist()]).reshape(
+        z.shape
+    )
 
 
 def hypergeometric_tail(at_least: int, marked: int, drawn: int, total: int) -> float:

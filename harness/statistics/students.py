@@ -1,0 +1,43 @@
+"""Standard errors for Student's t, of a statistic that on a single task is a mean, plain or trimmed.
+
+Of a trimmed mean it is that of the winsorised scores, with the degrees of freedom of those that were kept (Tukey
+and McLaughlin, 1963; for differences Yuen, 1974).
+"""
+
+from math import sqrt
+from typing import NamedTuple
+
+from harness.statistics.aggregates import Aggregate
+from harness.statistics.runs import Floats, ragged
+
+
+class Error(NamedTuple):
+    """An estimate, its standard error and the degrees of freedom of that."""
+
+    value: float
+    error: float
+    degrees: float
+
+
+def mean_and_error(scores: Floats, aggregate: Aggregate) -> Error:
+    """Of one group on a single task, from scores [n], n ≥ 2."""
+    numbers, kept = aggregate.averaged(scores)
+    return Error(aggregate(ragged([scores])), _error(numbers, kept), kept - 1)
+
+
+def difference_and_error(a: Floats, b: Floats, aggregate: Aggregate, paired: bool) -> Error:
+    """Of ``a`` less ``b`` on a single task; with Welch's (1947) degrees of freedom where runs do not pair."""
+    first, second = mean_and_error(a, aggregate), mean_and_error(b, aggregate)
+    value = first.value - second.value
+    if paired:
+        (of_a, kept), (of_b, _) = aggregate.averaged(a), aggregate.averaged(b)
+        return Error(value, _error(of_a - of_b, kept), kept - 1)
+    variances = first.error**2, second.error**2
+    if not any(variances):
+        return Error(value, 0.0, first.degrees + second.degrees)
+    weakness = variances[0] ** 2 / first.degrees + variances[1] ** 2 / second.degrees
+    return Error(value, sqrt(sum(variances)), sum(variances) ** 2 / weakness)
+
+
+def _error(numbers: Floats, kept: int) -> float:
+    return sqrt(float(((numbers - numbers.mean()) ** 2).sum()) / (kept * (kept - 1)))
