@@ -33,7 +33,7 @@ QUICK = reinforce.Config(
     log_std=-1.0,
     copies=8,
     rollout_length=16,
-    learning_rate=0.03,
+    learning_rate=0.02,
     value_learning_rate=0.03,
     value_updates=10,
 )
@@ -251,7 +251,7 @@ def test_each_weighting_is_less_noisy_than_the_one_before_and_of_the_same_mean()
 def test_the_best_actions_of_the_probes_are_found_by_every_seed(probe, weighting, suffix):
     probe += suffix
     outcome = trained(
-        reinforce, probe, replace(QUICK, weighting=weighting), budget=6_400 if suffix else 2_560
+        reinforce, probe, replace(QUICK, weighting=weighting), budget=6_400 if suffix else 3_840
     )
 
     assert_actions(outcome, ACTIONS[probe])

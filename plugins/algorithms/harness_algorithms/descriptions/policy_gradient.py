@@ -43,6 +43,9 @@ ZOO_CARTPOLE = {
     "value_passes": 20,
     "value_minibatches": 2,
 }
+# The zoo's with rollouts twice as long, and eight times the updates of v for each: 491.9, likewise, on the seeds that
+# it was chosen by.
+TUNED_CARTPOLE = {**ZOO_CARTPOLE, "rollout_length": 1024, "value_minibatches": 16}
 ZOO_PENDULUM = {"copies": 2, "rollout_length": 1024, "discount": 0.9, "value_passes": 15}
 
 SPECS = (
@@ -72,6 +75,6 @@ SPECS = (
         "trpo",
         "Natural gradient, with a step as long as a divergence allows",
         "Schulman et al., 2015, arXiv:1502.05477",
-        {"zoo-cartpole": ZOO_CARTPOLE, "zoo-pendulum": ZOO_PENDULUM},
+        {"zoo-cartpole": ZOO_CARTPOLE, "tuned-cartpole": TUNED_CARTPOLE, "zoo-pendulum": ZOO_PENDULUM},
     ),
 )
