@@ -27,6 +27,21 @@ def harness_suites() -> list[SuiteSpec]:
             "harness.suites:classic-control.toml",
             summary="Gymnasium's classic control tasks",
         ),
+        SuiteSpec(
+            "claims-value",
+            "harness.suites:claims-value.toml",
+            summary="What papers on action values claim, on small tasks",
+        ),
+        SuiteSpec(
+            "claims-policy",
+            "harness.suites:claims-policy.toml",
+            summary="What papers on policy gradients claim, on CartPole",
+        ),
+        SuiteSpec(
+            "claims-continuous",
+            "harness.suites:claims-continuous.toml",
+            summary="What papers on continuous control claim, on a pendulum",
+        ),
     ]
 
 

@@ -102,15 +102,16 @@ def train(trial: Trial, config: Config) -> None:
     exploration = Uniforms(trial.generators("policy"), env.copies, 2)
 
     @torch.no_grad()
-    def act(obs: Tensor) -> Tensor:
-        return q(obs).argmax(2)
+    def values_of(obs: Tensor) -> Tensor:
+        return q(obs)  # [S, N, A]
 
-    trial.policy = act
+    trial.policy = lambda obs: values_of(obs).argmax(2)
     obs = env.reset()
     while trial.within_budget:
         learning = trial.steps >= config.learning_starts
         epsilon = config.epsilon(trial.progress) if learning else 1.0
-        action = epsilon_greedy(act(obs), num_actions, epsilon, exploration())
+        values = values_of(obs)
+        action = epsilon_greedy(values.argmax(2), num_actions, epsilon, exploration())
         step = env.step(action)
         replay.add(Transition(obs, action, step.reward, step.discount, step.next_obs))
         obs = step.obs
@@ -120,6 +121,6 @@ def train(trial: Trial, config: Config) -> None:
                 index, weight, batch = replay.sample(config.beta(learned))
                 error = descend(q, frozen_q, optimizer, batch, weight, config)
                 replay.update(index, error)
-            trial.log(loss=huber(error).mean(1))
+            trial.log(loss=huber(error).mean(1), max_value=values.amax(2).mean(1))
         if trial.steps % config.target_every == 0:
             copy_(frozen_q, q)

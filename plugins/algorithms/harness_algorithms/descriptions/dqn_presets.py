@@ -63,13 +63,43 @@ ZOO_ACROBOT = {
     "target_every": 250,
 }
 
+# Of CleanRL (https://github.com/vwxyzjn/cleanrl), dqn.py, for a budget of 500,000 steps: 488.7 on CartPole there.
+CLEANRL_CLASSIC = {
+    "hidden": (120, 84),
+    "learning_rate": 2.5e-4,
+    "batch_size": 128,
+    "train_every": 10,
+    "epsilon": {"start": 1.0, "end": 0.05, "until": 0.5},
+    "replay_capacity": 10_000,
+    "learning_starts": 10_000,
+    "target_every": 500,
+}
+
+# Enough for small tasks: what the claims about action values are tried with, the same for all.
+SMALL = {
+    "hidden": (64,),
+    "learning_rate": 1e-3,
+    "batch_size": 32,
+    "train_every": 2,
+    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.2},
+    "replay_capacity": 20_000,
+    "learning_starts": 1_000,
+    "target_every": 500,
+}
+
 ZOO_PRESETS = {
     "zoo-cartpole": ZOO_CARTPOLE,
     "zoo-mountaincar": ZOO_MOUNTAINCAR,
     "zoo-acrobot": ZOO_ACROBOT,
 }
 
-DQN = {"paper": PAPER, "tutorial": TUTORIAL, **ZOO_PRESETS}
+DQN = {
+    "paper": PAPER,
+    "tutorial": TUTORIAL,
+    "small": SMALL,
+    "cleanrl-classic": CLEANRL_CLASSIC,
+    **ZOO_PRESETS,
+}
 
 # The paper keeps DQN's settings. Morvan Zhou's, for `pendulum-11-tenth` and a budget of 23,000 steps: learning starts
 # when the memory is full, and ε falls by 0.001 per update from there; here from the start of training.
@@ -83,7 +113,13 @@ DOUBLE_TUTORIAL = {
     "learning_starts": 3_000,
     "target_every": 200,
 }
-DOUBLE_DQN = {"paper": PAPER, "tutorial": DOUBLE_TUTORIAL, **ZOO_PRESETS}
+DOUBLE_DQN = {
+    "paper": PAPER,
+    "tutorial": DOUBLE_TUTORIAL,
+    "small": SMALL,
+    "cleanrl-classic": CLEANRL_CLASSIC,
+    **ZOO_PRESETS,
+}
 
 # The proportional variant's α, β and quarter of DQN's learning rate; all else as DQN's, shrunk as there. Errors are
 # clipped to 1 for priorities too.
@@ -115,7 +151,7 @@ PER_TUTORIAL = {
     "largest_error": 1.0,
     "weight_scale": "memory",
 }
-PER_DQN = {"paper": PER_PAPER, "tutorial": PER_TUTORIAL, **ZOO_PRESETS}
+PER_DQN = {"paper": PER_PAPER, "tutorial": PER_TUTORIAL, "small": SMALL, **ZOO_PRESETS}
 
 # Streams of 512 units after the convolutions, a smaller learning rate and clipping; all else as DQN's, shrunk as there.
 DUELING_PAPER = {
@@ -150,5 +186,6 @@ def dueling(preset: dict[str, object]) -> dict[str, object]:
 DUELING_DQN = {
     "paper": DUELING_PAPER,
     "tutorial": DUELING_TUTORIAL,
+    "small": {**dueling({**SMALL, "hidden": (64, 32)}), "max_gradient_norm": None},
     **{name: dueling(preset) for name, preset in ZOO_PRESETS.items()},
 }
