@@ -49,12 +49,13 @@ PENDULUM = {
 PENDULUM_SAC = {**PENDULUM, **ZOO_PENDULUM_SAC}
 
 # Noise that at first is mostly full thrust to either side: alone, it reaches the flag in 55 % of 400 episodes, that of
-# the zoo in 8 %. After 20,000 steps of ddpg, 10 seeds: median 92.7, mean 71; nine reach the flag (72 to 94), while
-# the actor of one is stuck at full thrust (−100).
+# the zoo in 8 %. The actor learns at the paper's rate: at ten times that, one of ten was stuck at full thrust for good.
+# Mean final return of seeds 0 to 9 after 30,000 steps, and the worst seed's: 91.5 (89).
 MOUNTAINCAR = {
     **ZOO_MOUNTAINCAR,
     "noise_scale": {"start": 2.0, "end": 0.1, "until": 0.6},
     "hidden": (64, 64),
+    "actor_learning_rate": 1e-4,
     "batch_size": 64,
     "replay_capacity": 50_000,
 }
