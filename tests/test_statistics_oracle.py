@@ -93,15 +93,15 @@ def test_replicates_of_given_resamples_agree_with_the_oracle():
     inputs, expected, tolerance = case("bootstrap_fixed_indices")
     scores, drawn = np.array(inputs["scores"]), np.array(inputs["indices"])  # [N, M], [B, N, M]
     cells = np.moveaxis(drawn, 2, 1) + len(scores) * np.arange(scores.shape[1])[:, None]
-    found = replicates(matrix(scores, "fail"), [IQM], [cells.reshape(len(drawn), -1)])
-    np.testing.assert_allclose(found[:, 0], expected, atol=tolerance)
+    found = replicates([matrix(scores, "fail")], [IQM], [cells.reshape(len(drawn), -1)])
+    np.testing.assert_allclose(found[0, 0], expected, atol=tolerance)
 
 
 def test_all_27_resamples_of_three_runs_give_the_percentiles_of_the_oracle():
     inputs, expected, tolerance = case("bootstrap_exhaustive_mean_n3")
     runs = matrix(inputs["scores"], "fail")
     every = np.stack(np.meshgrid(*[range(3)] * 3), axis=-1).reshape(-1, 3)
-    found = ends(MEAN(runs), replicates(runs, [MEAN], [every])[:, 0], level=inputs["size"])
+    found = ends(MEAN(runs), replicates([runs], [MEAN], [every])[0, 0], level=inputs["size"])
     np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
@@ -111,8 +111,8 @@ def test_intervals_of_10_runs_on_26_tasks_agree_with_rliable_within_monte_carlo_
     aggregates = [AGGREGATES[name] for name in inputs["metrics"]]
     points = [aggregate(runs) for aggregate in aggregates]
     np.testing.assert_allclose(points, expected["point"], atol=1e-7)  # the oracle's scores are rounded
-    drawn = replicates(runs, aggregates, resamples(runs, inputs["reps"]))
-    found = np.array(ends(points, drawn, level=inputs["size"]))
+    (drawn,) = replicates([runs], aggregates, resamples(runs, inputs["reps"]))
+    found = np.array(ends(points, drawn.T, level=inputs["size"]))
     error = np.abs(found - expected["ci"]) / np.array(expected["mcse"])
     assert (error <= 5 * np.sqrt(2)).all(), error
 

@@ -123,7 +123,11 @@ def task_means(runs: Runs, cells: Cells) -> Floats:
     return np.asarray(np.add.reduceat(drawn, runs.starts, axis=1) / np.array(runs.counts))
 
 
-def replicates(runs: Runs, aggregates: Sequence[Aggregate], drawn: Iterable[Cells]) -> Floats:
-    """The value of each statistic in each resample, [B, Q]; all of them see the same resamples."""
-    of = [aggregate.resampled(runs) for aggregate in aggregates]
-    return np.concatenate([np.stack([each(cells) for each in of], axis=1) for cells in drawn])
+def replicates(groups: Sequence[Runs], aggregates: Sequence[Aggregate], drawn: Iterable[Cells]) -> Floats:
+    """The value of each statistic of each group in each resample, [G, Q, B].
+
+    All groups have the same numbers of runs, and all see the same resamples: drawing them is half the work.
+    """
+    of = [[aggregate.resampled(runs) for aggregate in aggregates] for runs in groups]
+    pieces = [np.array([[each(cells) for each in row] for row in of]) for cells in drawn]
+    return np.concatenate(pieces, axis=2)

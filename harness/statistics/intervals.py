@@ -51,34 +51,48 @@ class Band(NamedTuple):
 
 
 def intervals(
-    runs: Runs,
+    groups: Sequence[Runs],
     aggregates: Sequence[Aggregate],
     *,
     of_tasks: bool = False,
     level: float = LEVEL,
     count: int = RESAMPLES,
     seed: int = SEED,
-) -> list[Estimate]:
-    """Each statistic with its interval, by the widened percentile bootstrap of whole runs, or by Student's t.
+) -> list[list[Estimate]]:
+    """Each statistic of each group with its interval, by the widened percentile bootstrap or by Student's t.
+
+    A group's numbers depend on no other group: those with equally many runs are merely resampled in one go.
 
     Args:
-        runs: of one group.
-        aggregates: the statistics; all see the same resamples.
+        groups: G of them.
+        aggregates: Q statistics.
         of_tasks: whether to resample the tasks too: for a statement about tasks like these.
         level: of confidence.
         count: of resamples.
         seed: of the resamples.
+
+    Returns:
+        [G][Q]
     """
-    values = [aggregate(runs) for aggregate in aggregates]
-    if runs.fewest < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
-        return [Estimate(value, np.nan, np.nan, NONE) for value in values]
-    if runs.tasks == 1 and runs.fewest < STUDENT_BELOW:
-        return [_student(*mean_and_error(runs.values, each), level) for each in aggregates]
-    drawn = (resamples_of_tasks if of_tasks else resamples)(runs, count, seed)
-    wider = widening([runs.tasks] if of_tasks else runs.counts, level)
-    low, high = ends(values, replicates(runs, aggregates, drawn), wider, level)
-    method = BOOTSTRAP_OF_TASKS if of_tasks else BOOTSTRAP
-    return [Estimate(v, float(a), float(b), method) for v, a, b in zip(values, low, high, strict=True)]
+    found: dict[int, list[Estimate]] = {}
+    resampled: dict[tuple[int, ...], list[int]] = {}
+    for index, runs in enumerate(groups):
+        if runs.fewest < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
+            found[index] = [Estimate(each(runs), np.nan, np.nan, NONE) for each in aggregates]
+        elif runs.tasks == 1 and runs.fewest < STUDENT_BELOW:
+            found[index] = [_student(*mean_and_error(runs.values, each), level) for each in aggregates]
+        else:
+            resampled.setdefault(runs.counts, []).append(index)
+    for counts, indices in resampled.items():
+        same = [groups[index] for index in indices]
+        drawn = (resamples_of_tasks if of_tasks else resamples)(same[0], count, seed)
+        wider = widening([len(counts)] if of_tasks else counts, level)
+        method = BOOTSTRAP_OF_TASKS if of_tasks else BOOTSTRAP
+        of_groups = replicates(same, aggregates, drawn)
+        for index, of_group in zip(indices, of_groups, strict=True):
+            values = [each(groups[index]) for each in aggregates]
+            found[index] = _estimates(values, of_group, wider, level, method)
+    return [found[index] for index in range(len(groups))]
 
 
 def differences(
@@ -114,11 +128,13 @@ def differences(
         return [
             _student(*difference_and_error(a.values, b.values, each, paired), level) for each in aggregates
         ]
-    of_a = replicates(a, aggregates, resamples(a, count, seed))
-    of_b = replicates(b, aggregates, resamples(b, count, seed, stream=0 if paired else 1))
+    if paired:
+        of_a, of_b = replicates([a, b], aggregates, resamples(a, count, seed))
+    else:
+        (of_a,) = replicates([a], aggregates, resamples(a, count, seed))
+        (of_b,) = replicates([b], aggregates, resamples(b, count, seed, stream=1))
     wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
-    low, high = ends(values, of_a - of_b, wider, level)
-    return [Estimate(v, float(x), float(y), BOOTSTRAP) for v, x, y in zip(values, low, high, strict=True)]
+    return _estimates(values, of_a - of_b, wider, level, BOOTSTRAP)
 
 
 def alike(a: Runs, b: Runs, paired: bool) -> None:
@@ -155,10 +171,7 @@ def band(
     points = [point for point, kept in zip(curves.points(), whole, strict=True) if kept]
     value[whole] = [aggregate(point) for point in points]
     if curves.fewest >= FEWEST_RUNS and points:
-        of = [aggregate.resampled(point) for point in points]
-        drawn = np.concatenate(
-            [np.stack([each(cells) for each in of], 1) for cells in resamples(curves, count, seed)]
-        )
+        drawn = replicates(points, [aggregate], resamples(curves, count, seed))[:, 0].T
         bounds = simultaneous_ends if simultaneous else ends
         low[whole], high[whole] = bounds(value[whole], drawn, widening(curves.counts, level), level)
     return Band(value, low, high)
@@ -205,6 +218,14 @@ def widening(counts: Sequence[int], level: float = LEVEL) -> float:
     variance = np.sum(1 / units) / np.sum((units - 1) / units**2)
     upper = (1 + level) / 2
     return sqrt(variance) * student_quantile(upper, int(np.sum(units - 1))) / NORMAL.inv_cdf(upper)
+
+
+def _estimates(
+    values: Sequence[float], drawn: Floats, wider: float, level: float, method: str
+) -> list[Estimate]:
+    """Estimates [Q] from replicates [Q, B]."""
+    low, high = ends(values, drawn.T, wider, level)
+    return [Estimate(v, float(a), float(b), method) for v, a, b in zip(values, low, high, strict=True)]
 
 
 def _student(value: float, error: float, degrees: float, level: float) -> Estimate:
