@@ -1,0 +1,284 @@
+"""Permutation tests, adjusted p-values, and the decision rule of the gate."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.statistics.decision import (
+    Evidence,
+    Verdict,
+    detectable_drop,
+    drops,
+    evidence,
+    lowered,
+    min_p,
+    more_failures,
+    runs_needed,
+    spending,
+    spent,
+    verdict,
+)
+from harness.statistics.multiplicity import benjamini_hochberg, holm, max_t
+from harness.statistics.permutation import (
+    EXACT,
+    labels,
+    mean_drop,
+    mean_paired_drop,
+    midranks,
+    rank_drop,
+    rank_paired_drop,
+    share_at_least,
+    signs,
+)
+from harness.statistics.runs import matrix, ragged
+from harness.statistics.timing import time_ratio
+
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
+numbers = st.lists(st.integers(-20, 20).map(float), min_size=2, max_size=6)
+FEW = 1_000  # permutations
+
+
+def sides(runs, tasks, seed, rho=0.0, drop=0.0):
+    """Old and new scores around 1 with a coefficient of variation of .15, correlated within a seed."""
+    random = np.random.default_rng(seed)
+    old, own = random.normal(size=(2, runs, tasks))
+    new = rho * old + np.sqrt(1 - rho**2) * own
+    return matrix(1 + 0.15 * old, "fail"), matrix((1 - np.asarray(drop)) * (1 + 0.15 * new), "fail")
+
+
+def judged(old, new, paired, alpha=0.05):
+    return verdict(evidence(old, new, paired=paired, drop=0.1, task_drop=0.25, random=FEW), alpha)
+
+
+@given(p_values)
+def test_adjusted_p_values_keep_their_order_and_only_grow(p):
+    for adjust in (holm, benjamini_hochberg):
+        adjusted = adjust(p)
+        assert (adjusted >= np.array(p) - 1e-12).all()
+        assert (adjusted <= 1).all()
+        assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
+    assert (benjamini_hochberg(p) <= holm(p) + 1e-12).all()
+
+
+def test_benjamini_hochberg_agrees_with_numbers_worked_by_hand():
+    """p · 5 / rank is .005, .03, .05, .05, .2."""
+    found = benjamini_hochberg([0.2, 0.001, 0.012, 0.03, 0.04])
+    assert found == pytest.approx([0.2, 0.005, 0.03, 0.05, 0.05])
+
+
+def test_max_t_of_one_test_is_its_permutation_p_value():
+    statistics = np.random.default_rng(0).normal(size=(200, 1))
+    assert max_t(statistics) == pytest.approx(share_at_least(statistics))
+
+
+def test_max_t_charges_nothing_for_the_same_test_twice_where_holm_does():
+    one = np.random.default_rng(0).normal(size=200)
+    one[0] = np.sort(one)[-5]
+    twice = np.stack([one, one], axis=1)
+    assert max_t(twice) == pytest.approx(share_at_least(twice))
+    assert (holm(share_at_least(twice)) > share_at_least(twice)).all()
+
+
+def test_max_t_steps_down():
+    """Without the strongest test, the second is compared with the permutations of the second alone."""
+    statistics = np.array([[9.0, 2.0], [3.0, 1.0], [0.0, 1.5], [3.0, 0.0]])
+    assert max_t(statistics).tolist() == [0.25, 0.25]
+    statistics[0] = 9.0, 1.0
+    assert max_t(statistics).tolist() == [0.25, 0.75]
+
+
+def test_trap_holm_over_five_tasks_of_three_runs_can_never_reject():
+    apart = [mean_drop([9.0, 8.0, 7.0], [1.0, 2.0, 3.0], labels([(3, 3)])[0])] * 5
+    assert holm([share_at_least(each) for each in apart]).min() == pytest.approx(0.25)
+    old, new = (matrix(np.tile(side, (5, 1)).T, "fail") for side in ([9.0, 8.0, 7.0], [1.0, 2.0, 3.0]))
+    assert min_p(drops(old, new, paired=False)) < 0.001
+
+
+@pytest.mark.parametrize(("old", "new"), [(3, 3), (2, 4), (5, 1)])
+def test_all_splits_are_tried_once_and_the_identity_first(old, new):
+    found = labels([(old, new)])[0]
+    assert len(found) == len(np.unique(found, axis=0)) == comb(old + new, old)
+    assert (found.sum(axis=1) == old).all()
+    assert found[0].tolist() == [True] * old + [False] * new
+
+
+def test_tasks_are_permuted_jointly_and_exhaustively_while_that_is_feasible():
+    first, second = labels([(3, 3), (3, 3)])
+    assert len(np.unique(np.hstack([first, second]), axis=0)) == 400
+    kept = signs([3, 2])
+    assert len(np.unique(np.hstack(kept), axis=0)) == 32
+    assert kept[0][0].all()
+    assert kept[1][0].all()
+
+
+def test_too_many_permutations_are_sampled_identity_included():
+    assert comb(20, 10) > EXACT
+    (found,) = labels([(10, 10)], random=500)
+    assert found.shape == (500, 20)
+    assert found[0].tolist() == [True] * 10 + [False] * 10
+    assert (found.sum(axis=1) == 10).all()
+    assert (found == labels([(10, 10)], random=500)[0]).all()
+    (kept,) = signs([20], random=500)
+    assert kept.shape == (500, 20)
+    assert kept[0].all()
+    assert 0.4 < kept[1:].mean() < 0.6
+
+
+@given(numbers, numbers, st.floats(0.5, 5), st.floats(-5, 5))
+def test_p_values_of_a_drop_know_no_unit(old, new, scale, shift):
+    permuted = labels([(len(old), len(new))])[0]
+    for drop in (mean_drop, rank_drop):
+        moved = drop(scale * np.array(old) + shift, scale * np.array(new) + shift, permuted)
+        assert share_at_least(moved) == share_at_least(drop(old, new, permuted))
+
+
+@given(numbers)
+def test_standardised_drops_have_mean_zero_and_variance_one_over_all_permutations(values):
+    old, new = values, [v + 1 for v in reversed(values)]
+    permuted, kept = labels([(len(old), len(new))])[0], signs([len(old)])[0]
+    differences = np.subtract(old, new)
+    found = [drop(old, new, permuted) for drop in (mean_drop, rank_drop)]
+    found += [drop(differences, kept) for drop in (mean_paired_drop, rank_paired_drop)]
+    for statistics in found:
+        assert statistics.mean() == pytest.approx(0, abs=1e-9)
+        assert statistics.var() == pytest.approx(1, rel=1e-6) or not statistics.any()
+
+
+def test_the_mean_drop_orders_permutations_as_the_difference_of_means_does():
+    old, new = [4.0, 9.0, 1.0], [3.0, 2.0, 8.0]
+    pooled = np.array([*old, *new])
+    plain = [
+        pooled[list(first)].mean() - np.delete(pooled, list(first)).mean()
+        for first in combinations(range(6), 3)
+    ]
+    found = mean_drop(old, new, labels([(3, 3)])[0])
+    assert np.corrcoef(plain, found)[0, 1] == pytest.approx(1)
+
+
+def test_unequal_numbers_of_runs_are_studentised():
+    old, new = [1.0, 2.0, 3.0, 4.0, 9.0], [0.0, 1.0, 1.5]
+    t = (np.mean(old) - np.mean(new)) / np.sqrt(np.var(old, ddof=1) / 5 + np.var(new, ddof=1) / 3)
+    assert mean_drop(old, new, labels([(5, 3)])[0])[0] == pytest.approx(t)
+
+
+def test_trap_a_task_whose_runs_are_all_equal_says_nothing_instead_of_nan():
+    equal = np.full(4, 1 / 3)
+    permuted, kept = labels([(4, 4)])[0], signs([4])[0]
+    for drop in (mean_drop, rank_drop):
+        assert not drop(equal, equal, permuted).any()
+    for drop in (mean_paired_drop, rank_paired_drop):
+        assert not drop(equal - equal, kept).any()
+    old, new = sides(5, 3, seed=1)
+    degenerate = [ragged([equal[[0] * 5], *side.by_task()]) for side in (old, new)]
+    found = evidence(*degenerate, paired=False, drop=0.1, task_drop=0.25, random=FEW)
+    assert np.isfinite(np.concatenate([[found.regressed, found.passed], found.task_regressed])).all()
+    assert found.task_regressed[0] == 1
+
+
+def test_ranks_are_shared_among_equals():
+    assert midranks([3.0, 1.0, 3.0, 2.0]).tolist() == [3.5, 1.0, 3.5, 2.0]
+
+
+def test_equal_pairs_have_no_signed_rank():
+    kept = signs([3])[0]
+    assert (rank_paired_drop([0.0, 2.0, 1.0], kept) == rank_paired_drop([0.0, 9.0, 4.0], kept)).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_the_min_p_test_is_valid(seed, paired):
+    """Its p-value of any permutation is among all of them as often small as it says."""
+    found = drops(*sides(3, 2, seed), paired)
+    every = np.array([min_p(np.roll(found, -shift, axis=0)) for shift in range(0, len(found), 7)])
+    for alpha in (0.05, 0.2, 0.5):
+        assert np.mean(every <= alpha) <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / len(every))
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6, unique=True), st.floats(0.001, 0.2))
+def test_all_looks_together_spend_alpha_at_most(fractions, alpha):
+    fractions = [*sorted(fractions), 1.0] if max(fractions) < 1 else sorted(fractions)
+    for kind in ("pocock", "obf"):
+        each = spending(fractions, alpha, kind)
+        assert (each >= 0).all()
+        assert each.sum() == pytest.approx(alpha)
+        assert spent(fractions, alpha, kind) == pytest.approx(np.cumsum(each))
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_drop_everywhere_regresses_and_no_change_passes(paired):
+    assert judged(*sides(8, 5, 0, rho=0.9, drop=0.3), paired) is Verdict.REGRESSED
+    assert judged(*sides(12, 5, 1, rho=0.9), paired) is Verdict.PASSED
+
+
+def test_too_few_runs_decide_nothing():
+    assert judged(*sides(3, 1, 0), paired=False) is Verdict.UNDECIDED
+
+
+def test_a_small_drop_seen_clearly_regresses_within_tolerance():
+    old, _ = sides(10, 5, 0)
+    assert judged(old, lowered(old, 0.02), paired=True) is Verdict.WITHIN_TOLERANCE
+
+
+def test_trap_a_gate_that_only_pools_passes_a_commit_that_breaks_one_task_of_five():
+    """Everything is better by 10 %, but one task has lost 40 %: not worse on the whole, and no pass."""
+    old, new = sides(8, 5, 3, rho=0.9, drop=[-0.1, -0.1, 0.4, -0.1, -0.1])
+    found = evidence(old, new, paired=True, drop=0.1, task_drop=0.25, random=FEW)
+    pooled = drops(new, lowered(old, 0.1), paired=True, random=FEW).sum(axis=1).max(axis=1)
+    assert share_at_least(pooled) <= 0.05  # what a pooled gate would pass by
+    assert found.task_regressed.argmin() == 2
+    assert found.task_passed.argmax() == 2
+    assert verdict(found, 0.05) is Verdict.REGRESSED
+    blind = Evidence(1.0, 0.0, found.task_regressed, found.task_passed)
+    assert verdict(blind, 0.05) is Verdict.UNDECIDED
+
+
+def test_a_pass_needs_every_task():
+    fine = np.array([0.01, 0.10])
+    assert verdict(Evidence(0.9, 0.01, np.ones(2), fine), 0.05) is Verdict.PASSED
+    assert verdict(Evidence(0.9, 0.01, np.ones(2), np.array([0.01, 0.11])), 0.05) is Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_equal_sides_regress_hardly_ever(paired):
+    """5 % of 200 is 10; three standard errors are 9."""
+    false = sum(min_p(drops(*sides(4, 4, seed, rho=0.5), paired, random=400)) <= 0.05 for seed in range(200))
+    assert false <= 19
+
+
+def test_tolerances_lower_scores_on_either_side_of_zero():
+    assert lowered(ragged([[10.0, -10.0]]), 0.1).values.tolist() == [9.0, -11.0]
+
+
+def test_failures_are_judged_exactly():
+    """Five of five fail where none of five did: one arrangement of the 252."""
+    assert more_failures(0, 5, 5, 5) == pytest.approx(1 / 252)
+    assert more_failures(2, 5, 0, 5) == 1
+    assert more_failures(0, 9, 0, 3) == 1
+
+
+def test_the_runs_needed_are_the_fewest_with_the_power():
+    # scipy 1.17.1, nct.sf(t.ppf(0.95, n - 1), n - 1, effect * sqrt(n)): power
+    # .754 at 7 runs and .815 at 8 for an effect of 1; .798 at 26 and .812 at 27 for one of 0.5
+    assert runs_needed(1.0, 1.0) == 8
+    assert runs_needed(1.0, 0.5) == 27
+    assert runs_needed(0.0, 0.1) == 2
+    assert runs_needed(1.0, 0.001) is None
+
+
+def test_the_detectable_drop_needs_the_runs_it_is_detectable_with():
+    for runs in (3, 8, 30):
+        drop = detectable_drop(0.15, runs)
+        assert runs_needed(0.15, drop * 1.001) == runs
+        assert runs_needed(0.15, drop * 0.95) > runs
+
+
+def test_a_disturbed_pair_does_not_move_the_ratio_of_times():
+    old = np.array([1.0, 1.1, 0.9, 1.0, 1.2])
+    new = 1.05 * old
+    assert time_ratio(old, new) == pytest.approx(1.05)
+    new[0], old[1] = 90.0, 0.01
+    assert time_ratio(old, new) == pytest.approx(1.05)
