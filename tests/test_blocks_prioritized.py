@@ -272,3 +272,19 @@ def test_a_seeds_sample_depends_on_itself_alone():
         error = error.gather(1, index % BATCH)  # one error per record, however often it was sampled
         together.update(index, error)
         alone.update(own_index, error[2:])
+
+
+@pytest.mark.parametrize("error", [torch.nan, torch.inf, 3.4e38])
+@pytest.mark.parametrize("diverged", [0, 1])
+def test_a_seed_that_diverged_leaves_the_samples_of_the_others_alone(error, diverged):
+    other = 1 - diverged
+    sound, broken = (replay_of(50, capacity=40) for _ in range(2))
+    for _ in range(5):
+        (index, weight, record), (found, found_weight, found_record) = sound.sample(0.5), broken.sample(0.5)
+        assert torch.equal(found[other], index[other])
+        assert torch.equal(found_weight[other], weight[other])
+        assert torch.equal(found_record.number[other], record.number[other])
+        assert (found_record.number[diverged] // 100 == diverged).all()
+        errors = index / 40
+        sound.update(index, errors)
+        broken.update(found, errors.index_fill(0, torch.tensor(diverged), error))

@@ -133,6 +133,16 @@ def test_rows_have_rewards_and_discounts_of_their_own():
     assert result.tolist() == [[[0, 0.25, 0.25, 0.25, 0.25], [0, 0, 1, 0, 0]]]
 
 
+@pytest.mark.parametrize("formula", [scattered, weighted])
+@pytest.mark.parametrize("position", [math.nan, 2.5])
+def test_a_seed_that_diverged_leaves_the_laws_of_the_others_alone(formula, position):
+    probabilities = torch.full((2, 3, 5), 0.2)
+    positions = torch.arange(5.0).expand(2, 3, 5).clone()
+    positions[0] = position
+
+    assert torch.equal(formula(probabilities, positions)[1], probabilities[1])
+
+
 def test_the_probabilities_given_are_not_changed():
     probabilities = law(0.25, 0.25, 0.25, 0.25, 0.0)
     before = probabilities.clone()

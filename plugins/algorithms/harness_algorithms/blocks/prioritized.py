@@ -15,6 +15,7 @@ from harness_algorithms.blocks.streams import Uniforms
 
 FANOUT = 32  # children of a node: a level costs some ten calls, however wide, so few wide levels are fastest
 BELOW = 1 - 2**-53  # a positive double times this is below it
+MOST = 3e38  # what a larger error counts as, so that sums of priorities are finite
 
 
 class Tree:
@@ -220,11 +221,14 @@ class PrioritizedReplay(Generic[Record]):
     def update(self, index: Tensor, td_error: Tensor) -> None:
         """Give sampled records the priorities of their errors as they are now.
 
+        Errors that are not finite count as none or as `MOST`: a seed that diverged has such, and in a tree they would
+        lead its search to leaves of other seeds.
+
         Args:
             index: as sampled, int64 [S, B].
             td_error: δ, [S, B].
         """
-        error = td_error.detach().double().abs() + self._epsilon
+        error = td_error.detach().double().abs().nan_to_num(0.0).clamp(max=MOST) + self._epsilon
         if self._largest_error is not None:
             error = error.clamp(max=self._largest_error)
         priority = error**self._alpha

@@ -39,7 +39,7 @@ def scattered(probabilities: Tensor, position: Tensor) -> Tensor:
     """
     below = position.floor()
     upper = probabilities * (position - below)
-    below = below.long()
+    below = below.long().clamp_(min=0)  # NaN, of a seed that diverged, would be an index that fails for all
     above = (below + 1).clamp_(max=position.shape[-1] - 1)
     lower = torch.zeros_like(probabilities).scatter_add_(-1, below, probabilities - upper)
     return lower.scatter_add_(-1, above, upper)
