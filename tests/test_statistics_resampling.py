@@ -130,6 +130,19 @@ def test_trap_missing_runs_need_a_policy():
     assert floored.missing == 2
 
 
+def test_a_run_without_a_curve_is_missing_and_one_that_ended_early_is_not():
+    curves = np.arange(12.0).reshape(3, 1, 4)
+    curves[0, 0, 2:] = np.nan
+    assert matrix(curves, "fail").missing == 0
+    curves[2] = np.nan
+    with pytest.raises(ValueError, match="1 of 3 runs"):
+        matrix(curves, "fail")
+    dropped, floored = matrix(curves, "drop"), matrix(curves, "floor", floor=-1.0)
+    assert dropped.counts == (2,)
+    assert floored.values[2].tolist() == [-1.0] * 4
+    assert dropped.missing == floored.missing == 1
+
+
 def test_no_task_and_a_task_without_runs_are_errors():
     with pytest.raises(ValueError, match="no task"):
         ragged([])

@@ -5,7 +5,7 @@ missing is never skipped silently: whoever builds `Runs` from a matrix with hole
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -93,28 +93,28 @@ def matrix(scores: ArrayLike, missing: Missing, floor: ArrayLike | None = None) 
     """Runs of a design in which every task was to have the same number of runs; NaN where one has no score.
 
     Args:
-        scores: [N, M], or [N, M, L] for curves.
-        missing: what becomes of runs without a score. "fail" raises; "floor" gives them the floor; "drop" leaves
-            them out, and the others keep the weight they had. A curve with any NaN is kept by "fail", for its
-            run may have ended; the other two know no curves.
+        scores: [N, M], or [N, M, L] for curves; a run has none if all of its points are NaN.
+        missing: what becomes of runs without a score. "fail" raises; "floor" gives them the floor, throughout
+            the curve; "drop" leaves them out, and the others keep the weight they had.
         floor: [M] or one number: the score of a run that has none, as a rule the random policy's.
 
     Raises:
         ValueError: for missing scores under "fail", for "floor" without a floor, and as `ragged` does.
     """
     scores = np.asarray(scores, float)
-    absent = np.isnan(scores)
-    if missing == "fail" or not absent.any():
-        if scores.ndim == 2 and absent.any():
-            raise ValueError(f"{absent.sum()} of {scores.size} runs have no score")
+    by_run = scores.reshape(*scores.shape[:2], -1)
+    absent = np.isnan(by_run).all(axis=2)
+    if not absent.any():
         return ragged(list(np.moveaxis(scores, 1, 0)))
-    if scores.ndim != 2:
-        raise ValueError("runs without a score can be floored or dropped as scores, not as curves")
+    count = int(absent.sum())
+    if missing == "fail":
+        raise ValueError(f"{count} of {absent.size} runs have no score")
     if missing == "floor":
         if floor is None:
             raise ValueError("runs without a score are to get the floor, but none is given")
-        whole = ragged(list(np.where(absent, np.asarray(floor, float), scores).T))
-        return Runs(whole.values, whole.counts, whole.weights, int(absent.sum()))
-    left = ragged([task[~gone] for task, gone in zip(scores.T, absent.T, strict=True)])
+        floors = np.broadcast_to(np.asarray(floor, float), absent.shape)[..., None]
+        floored = np.where(absent[..., None], floors, by_run).reshape(scores.shape)
+        return replace(ragged(list(np.moveaxis(floored, 1, 0))), missing=count)
+    left = ragged([scores[~gone, task] for task, gone in enumerate(absent.T)])
     size = len(left.values)
-    return Runs(left.values, left.counts, np.full(size, 1 / size), int(absent.sum()))
+    return replace(left, weights=np.full(size, 1 / size), missing=count)
