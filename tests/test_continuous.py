@@ -610,6 +610,13 @@ def test_updates_happen_when_the_configuration_says(algorithm, settings, expecte
 
 
 @every_algorithm
+def test_a_memory_takes_no_more_room_than_the_budget_can_fill(algorithm):
+    config = replace(QUICK[algorithm], replay_capacity=10**13)
+
+    assert len(trained(algorithm, "pendulum", budget=60, config=config).transitions.obs) == 60
+
+
+@every_algorithm
 def test_losses_of_every_seed_are_recorded(algorithm):
     trial = trained(algorithm, "pendulum", seeds=(0, 1), budget=100).trial
     names = {name for _, name, _ in trial.runs[0].diagnostics}

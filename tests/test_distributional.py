@@ -563,6 +563,19 @@ def test_gradient_norms_are_limited_where_the_configuration_says(algorithm):
 
 
 @of_all
+def test_a_memory_takes_no_more_room_than_the_budget_can_fill(algorithm):
+    calls = trained(algorithm, budget=60, replay_capacity=10**13).calls
+
+    assert sum(calls["descend"].values()) == 10
+
+
+def test_rainbow_waits_for_its_first_transition_where_learning_starts_at_once():
+    calls = trained(rainbow, budget=10, learning_starts=0, steps=3).calls
+
+    assert calls["descend"] == dict.fromkeys(range(3, 11), 1)
+
+
+@of_all
 def test_frames_are_learned_from(algorithm):
     outcome = trained(algorithm, "pixel-catch", seeds=(0, 1), budget=54)
 

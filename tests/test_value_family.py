@@ -170,6 +170,13 @@ def test_nothing_is_sampled_before_it_is_stored(algorithm):
     assert len(seen) == 20
 
 
+@every_algorithm
+def test_a_memory_takes_no_more_room_than_the_budget_can_fill(algorithm):
+    outcome = trained(algorithm, budget=60, replay_capacity=10**13)
+
+    assert len(outcome.transitions.obs) == 60
+
+
 # Lockstep
 
 

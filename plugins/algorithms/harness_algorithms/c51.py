@@ -96,7 +96,8 @@ def train(trial: Trial, config: Config) -> None:
     )
     frozen_z = frozen_copy(z)
     optimizer = optim.adam(z.parameters, config.learning_rate, config.adam_epsilon)
-    replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))
+    capacity = min(config.replay_capacity, trial.budget)  # more is never stored
+    replay = Replay(Transition, capacity, config.batch_size, trial.generators("batches"))
     exploration = Uniforms(trial.generators("policy"), env.copies, 2)
 
     @torch.no_grad()

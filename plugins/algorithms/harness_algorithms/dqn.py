@@ -69,7 +69,8 @@ def train(trial: Trial, config: Config) -> None:
     )
     frozen_q = frozen_copy(q)
     optimizer = adam(q.parameters, config.learning_rate)
-    replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))
+    capacity = min(config.replay_capacity, trial.budget)  # more is never stored
+    replay = Replay(Transition, capacity, config.batch_size, trial.generators("batches"))
     exploration = Uniforms(trial.generators("policy"), env.copies, 2)
 
     @torch.no_grad()

@@ -89,9 +89,10 @@ def train(trial: Trial, config: Config) -> None:
     )
     frozen_q = frozen_copy(q)
     optimizer = adam(q.parameters, config.learning_rate)
+    capacity = min(config.replay_capacity, trial.budget)  # more is never stored
     replay = PrioritizedReplay(
         Transition,
-        config.replay_capacity,
+        capacity,
         config.batch_size,
         trial.generators("batches"),
         alpha=config.alpha,

@@ -173,9 +173,10 @@ def train(trial: Trial, config: Config) -> None:
     frozen_z = frozen_copy(z)
     optimizer = optim.adam(z.parameters, config.learning_rate, config.adam_epsilon)
     window = NStepWindow[Transition](config.steps, config.discount)
+    capacity = min(config.replay_capacity, trial.budget)  # more is never stored
     replay = PrioritizedReplay(
         Transition,
-        config.replay_capacity,
+        capacity,
         config.batch_size,
         trial.generators("batches"),
         alpha=config.alpha,
@@ -198,7 +199,7 @@ def train(trial: Trial, config: Config) -> None:
         if (spanned := window.push(transition, step.ended)) is not None:
             replay.add(spanned)
         obs = step.obs
-        if learning and trial.steps % config.train_every == 0:
+        if learning and len(replay) and trial.steps % config.train_every == 0:
             index, weight, batch = replay.sample(config.beta(trial.progress))
             error = descend(
                 z, frozen_z, optimizer, batch, weight, learning_noise, support, config.max_gradient_norm

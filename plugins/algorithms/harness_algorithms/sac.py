@@ -165,7 +165,8 @@ def train(trial: Trial, config: Config) -> None:
     bounds = Bounds(env.single_action_space, trial.device)
     agent = make_agent(trial, env.single_observation_space, bounds.size, config)
     target_entropy = -float(bounds.size) if config.target_entropy is None else config.target_entropy
-    replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))
+    capacity = min(config.replay_capacity, trial.budget)  # more is never stored
+    replay = Replay(Transition, capacity, config.batch_size, trial.generators("batches"))
     first_actions = Uniforms(trial.generators("first actions"), env.copies, bounds.size)
     noise = Normals(trial.generators("policy"), env.copies, bounds.size)
     noise_of_batches = Normals(trial.generators("replayed actions"), 2, config.batch_size, bounds.size)

@@ -125,7 +125,8 @@ def train(trial: Trial, config: Config) -> None:
         adam(critic.parameters, config.critic_learning_rate),
     )
     agent = Agent(actor, critic, frozen_copy(actor), frozen_copy(critic), *optimizers)
-    replay = Replay(Transition, config.replay_capacity, config.batch_size, trial.generators("batches"))
+    capacity = min(config.replay_capacity, trial.budget)  # more is never stored
+    replay = Replay(Transition, capacity, config.batch_size, trial.generators("batches"))
     first_actions = Uniforms(trial.generators("first actions"), env.copies, bounds.size)
     noise = NOISES[config.noise](trial.generators("policy"), env.copies, bounds.size)
     target_noise = Normals(trial.generators("target actions"), config.batch_size, bounds.size)
