@@ -14,6 +14,14 @@ def test_huber_and_its_gradient_by_hand():
     assert error.grad.tolist() == huber_gradient(error).tolist() == [-1, -1, -0.5, 0, 0.5, 1, 1]
 
 
+def test_below_its_threshold_huber_is_half_the_squared_error():
+    error = torch.tensor([-30.0, 2.0, 3.0])
+
+    assert huber(error, threshold=1e6).tolist() == [450, 2, 4.5]
+    assert huber_gradient(error, threshold=1e6).tolist() == [-30, 2, 3]
+    assert huber(error, threshold=2.0).tolist() == [58, 2, 4]
+
+
 def test_quantile_huber_by_hand():
     error = torch.tensor([[[[-3.0, 0.5], [0.0, 2.0]]]])  # [S, B, predictions, targets]
     quantiles = torch.tensor([0.25, 0.75])

@@ -107,17 +107,17 @@ def test_the_online_networks_choice_gets_no_gradient():
     assert values.grad is not None and next_values.grad is None
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_loss_gradient_is_the_derivative_of_the_huber_loss_averaged_over_the_batch(weighted):
+@pytest.mark.parametrize(("weighted", "threshold"), [(False, 1.0), (True, 1.0), (False, 1.5)])
+def test_the_loss_gradient_is_the_derivative_of_the_huber_loss_averaged_over_the_batch(weighted, threshold):
     num_seeds, size, num_actions = 2, 50, 3
     values = torch.randn(num_seeds, size, num_actions, requires_grad=True)
     batch = batch_of(num_seeds, size, num_actions)
     weight = torch.rand(num_seeds, size) if weighted else None
     error = q_learning.td_error(values, torch.randn(num_seeds, size, num_actions), batch, GAMMA)
-    (huber(error) * (1 if weight is None else weight)).mean(1).sum().backward()
+    (huber(error, threshold) * (1 if weight is None else weight)).mean(1).sum().backward()
 
-    assert (error.abs() > 1).any() and (error.abs() < 1).any()
-    gradient = q_learning.huber_loss_gradient(error.detach(), batch.action, num_actions, weight)
+    assert (error.abs() > threshold).any() and (error.abs() < threshold).any()
+    gradient = q_learning.huber_loss_gradient(error.detach(), batch.action, num_actions, threshold, weight)
     assert_close(gradient, values.grad)
 
 

@@ -8,7 +8,8 @@ of gradient descent, together, on
 where G runs to the end of the rollout or of the episode, and the last value is left out only where the MDP terminated.
 
 Departures from the paper: copies step together instead of asynchronously, as its authors did later; π and v share
-no layers; no recurrent variant; G may be a λ-return. RMSProp is torch's, which divides by √E[g²] + ε and starts the
+no layers; no recurrent variant; G may be a λ-return; initial weights are orthogonal, gradients limited in norm, and the
+learning rate stays as it is unless asked for. RMSProp is torch's, which divides by √E[g²] + ε and starts the
 average at 0; TensorFlow's, which older code relied on, divides by √(E[g²] + ε) and starts at 1, so that its first
 steps are some ten times smaller for the same learning rate. All seeds are trained in lockstep: a leading axis S
 throughout, losses averaged over the batch and summed over seeds.

@@ -46,6 +46,7 @@ class Config:
     train_every: int = 1  # steps
     updates: int = 1  # optimiser steps, every `train_every` steps
     target_every: int = 500  # steps
+    huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
 
@@ -57,7 +58,7 @@ def descend(
     values, tape = q.record(batch.obs)  # [S, B, A]
     next_values, frozen_next = q(batch.next_obs), frozen_q(batch.next_obs)
     error = double_td_error(values, next_values, frozen_next, batch, config.discount)
-    q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2]))
+    q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2], config.huber_threshold))
     if config.max_gradient_norm is not None:
         clip_gradients_(q.parameters, config.max_gradient_norm)
     optimizer.step()
@@ -94,6 +95,6 @@ def train(trial: Trial, config: Config) -> None:
         if learning and trial.steps % config.train_every == 0:
             for _ in range(config.updates):
                 error = descend(q, frozen_q, optimizer, replay.sample(), config)
-            trial.log(loss=huber(error).mean(1), max_value=values.amax(2).mean(1))
+            trial.log(loss=huber(error, config.huber_threshold).mean(1), max_value=values.amax(2).mean(1))
         if trial.steps % config.target_every == 0:
             copy_(frozen_q, q)

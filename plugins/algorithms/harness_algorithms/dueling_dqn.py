@@ -50,6 +50,7 @@ class Config:
     train_every: int = 1  # steps
     updates: int = 1  # optimiser steps, every `train_every` steps
     target_every: int = 500  # steps
+    huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
     max_gradient_norm: float | None = 10.0  # of each seed's gradient; None for no limit
 
     def __post_init__(self) -> None:
@@ -125,7 +126,7 @@ def descend(
     with torch.no_grad():
         next_values, frozen_next = q(batch.next_obs), frozen_q(batch.next_obs)  # [S, B, A]
     error = double_td_error(q(batch.obs), next_values, frozen_next, batch, config.discount)
-    optim.descend(optimizer, huber(error).mean(1), config.max_gradient_norm)
+    optim.descend(optimizer, huber(error, config.huber_threshold).mean(1), config.max_gradient_norm)
     return error.detach()
 
 
@@ -156,6 +157,6 @@ def train(trial: Trial, config: Config) -> None:
         if learning and trial.steps % config.train_every == 0:
             for _ in range(config.updates):
                 error = descend(q, frozen_q, optimizer, replay.sample(), config)
-            trial.log(loss=huber(error).mean(1))
+            trial.log(loss=huber(error, config.huber_threshold).mean(1))
         if trial.steps % config.target_every == 0:
             copy_(frozen_q, q)

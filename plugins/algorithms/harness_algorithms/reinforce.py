@@ -6,7 +6,8 @@ After every rollout of a stochastic policy π, the policy takes one step up an e
 
 where R is the whole episode's discounted return and Gₜ that from step t on. All three have the same mean (at γ = 1: see
 below): rewards that came before an action, and any function of the state, add noise and no more. The weighting is part
-of the estimator as a number is: it changes Ψ and neither the loss nor the loop, so the three are presets of one file.
+of the estimator as a number is: it changes Ψ, and which steps have one where an episode is cut, but neither the loss
+nor how the policy is moved, so the three are presets of one file.
 
 Where an episode is cut, the rewards that would have followed are not seen. With a value function, v(s′) stands for
 them. Without one, there are two cuts. Steps of an episode that the rollout's end cuts are left out of the update (what

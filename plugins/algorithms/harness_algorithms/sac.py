@@ -9,7 +9,8 @@ where d = 0 if the MDP terminated, else 1, and Qₖ⁻ follows Qₖ slowly. The 
 minimises E[α log π(a|s) − minₖ Qₖ(s, a)], differentiated through its sample a; α minimises E[−log α (log π(a|s) + H̄)],
 so it falls while the entropy is above H̄.
 
-Departures from the paper: none of 1812.05905 but that log α replaces α in its loss, as in the authors' program.
+Departures from the paper: none of 1812.05905 but that log α replaces α in its loss and that the first actions are
+uniform, both as in the authors' program.
 All seeds are trained in lockstep: a leading axis S throughout, losses [S].
 """
 

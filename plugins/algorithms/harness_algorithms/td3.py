@@ -7,7 +7,8 @@ DDPG's critic believes its own errors, which the actor seeks out. So there are t
 where d = 0 if the MDP terminated, else 1. The noise ε smooths the target over similar actions; and the actor, which
 climbs Q₁(s, μ(s)), and all targets wait for `policy_every` updates of the critics.
 
-Departures from the paper: the first actions are uniform, in any environment. All seeds are trained in lockstep: a
+Departures from the paper: unless asked for, 100 first actions are uniform where it has 1,000 or 10,000, and batches are
+of 256 transitions for 100, as in its authors' later program; noise is correlated over time where asked for. All seeds are trained in lockstep: a
 leading axis S throughout, losses [S].
 """
 

@@ -9,7 +9,8 @@ L is linearised and KL taken to second order: with its Hessian F (the Fisher mat
 above δ, shorter and shorter steps are tried, and in the end none is taken. So there is no learning rate to tune.
 
 Departures from the paper, as in its authors' later code: generalised advantages (Schulman et al., 2016,
-arXiv:1506.02438), standardised; λ; a value function apart from π, regressed by Adam; F from all steps of the rollout.
+arXiv:1506.02438), standardised; λ; a value function apart from π, regressed by Adam; F from all steps of the rollout;
+orthogonal initial weights.
 All seeds are trained in lockstep: a leading axis S throughout. Each has its own step size and line search. Directions
 and divergences are computed in float64, for the parameters that float32 holds.
 """

@@ -4,14 +4,19 @@ import torch
 from torch import Tensor
 
 
-def huber(error: Tensor) -> Tensor:
-    """e² / 2 where |e| ≤ 1, else |e| − 1/2: a squared error whose gradient is clipped to [−1, 1]."""
-    return torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none")
+def huber(error: Tensor, threshold: float = 1.0) -> Tensor:
+    """e² / 2 where |e| ≤ κ, else κ (|e| − κ/2): a squared error whose gradient is clipped to [−κ, κ].
+
+    Args:
+        error: e, any shape.
+        threshold: κ > 0; where no error is larger, this is half the squared error.
+    """
+    return torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=threshold)
 
 
-def huber_gradient(error: Tensor) -> Tensor:
-    """The derivative of `huber`: e, clipped to [−1, 1]."""
-    return error.clamp(-1, 1)
+def huber_gradient(error: Tensor, threshold: float = 1.0) -> Tensor:
+    """The derivative of `huber`: e, clipped to [−κ, κ]."""
+    return error.clamp(-threshold, threshold)
 
 
 def quantile_huber(error: Tensor, quantiles: Tensor, threshold: float = 1.0) -> Tensor:
@@ -25,5 +30,4 @@ def quantile_huber(error: Tensor, quantiles: Tensor, threshold: float = 1.0) -> 
         quantiles: τ of every prediction, in (0, 1), [i].
         threshold: κ > 0.
     """
-    loss = torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=threshold)
-    return (quantiles.unsqueeze(-1) - (error < 0).to(error.dtype)).abs() * loss
+    return (quantiles.unsqueeze(-1) - (error < 0).to(error.dtype)).abs() * huber(error, threshold)

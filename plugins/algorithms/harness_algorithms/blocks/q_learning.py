@@ -74,7 +74,7 @@ def double_td_error(
 
 
 def huber_loss_gradient(
-    error: Tensor, action: Tensor, num_actions: int, weight: Tensor | None = None
+    error: Tensor, action: Tensor, num_actions: int, threshold: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
     """∂ / ∂ Q(s, ·) of the Huber loss averaged over the batch, [S, B, A]: only the action taken has one.
 
@@ -82,9 +82,10 @@ def huber_loss_gradient(
         error: TD errors, [S, B].
         action: a, [S, B].
         num_actions: A.
+        threshold: κ of the loss.
         weight: of every transition in the mean, [S, B]; None for 1.
     """
-    slope = -huber_gradient(error) / error.shape[1]
+    slope = -huber_gradient(error, threshold) / error.shape[1]
     if weight is not None:
         slope *= weight
     return error.new_zeros(*error.shape, num_actions).scatter_(2, action.unsqueeze(2), slope.unsqueeze(2))
