@@ -8,7 +8,7 @@ where d = 0 if the MDP terminated, else 1. The noise ε smooths the target over 
 climbs Q₁(s, μ(s)), and all targets wait for `policy_every` updates of the critics.
 
 Departures from the paper: unless asked for, 100 first actions are uniform where it has 1,000 or 10,000, and batches are
-of 256 transitions for 100, as in its authors' later program; noise is correlated over time where asked for. All seeds are trained in lockstep: a
+of 256 transitions where it has 100; noise is correlated over time where asked for. All seeds are trained in lockstep: a
 leading axis S throughout, losses [S].
 """
 
