@@ -15,6 +15,7 @@ from harness.running.suite import load_suite
 
 ASKED = tomllib.loads((judge.FOLDER / "bars.toml").read_text(encoding="utf-8"))
 SUITES = {path.stem: path for path in judge.suites()}
+ALL_SUITES = {**SUITES, **{path.stem: path for path in judge.SHIPPED.glob("*.toml")}}
 
 
 def stored(tmp_path, monkeypatch, finals, suite="learnt", algorithm="algorithms/dqn"):
@@ -65,6 +66,15 @@ def test_twins_differ_if_the_interval_of_the_paired_difference_lies_below_zero(
     assert row["difference"] == pytest.approx(sum(ours) / 10 - 5)
 
 
+def test_a_preset_is_told_from_the_other_configurations(tmp_path, monkeypatch):
+    stored(tmp_path, monkeypatch, [1.0] * 10, algorithm="algorithms/dqn:small")
+    stored(tmp_path, monkeypatch, [2.0] * 10, algorithm="algorithms/dqn:small[gamma=0.9]")
+
+    assert judge.final_scores("learnt", "algorithms/dqn:small", "cartpole").tolist() == [1.0] * 10
+    with pytest.raises(ValueError, match="several configurations"):
+        judge.final_scores("learnt", "algorithms/dqn", "cartpole")
+
+
 def test_what_was_never_run_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(judge, "RESULTS", tmp_path)
 
@@ -83,8 +93,8 @@ def test_every_suite_of_learning_can_be_run(path: Path):
 @pytest.mark.parametrize("table", ["bars", "twins"])
 def test_every_question_is_about_a_contestant_of_its_suite(table):
     for asked in ASKED[table]:
-        suite = load_suite(SUITES[asked["suite"]])
-        ids = [parse_selection(text).id for text in suite.algorithms]
+        suite = load_suite(ALL_SUITES[asked["suite"]])
+        names = [text for selected in suite.algorithms for text in {selected, parse_selection(selected).id}]
         for role in {"algorithm", "ours", "theirs"} & set(asked):
-            assert ids.count(asked[role]) == 1, asked
+            assert names.count(asked[role]) == 1, asked
         assert asked["environment"] in suite.environments

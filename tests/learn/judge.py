@@ -1,6 +1,6 @@
 """Judges learning: published behaviour against its bars, and our algorithms beside Stable-Baselines3's.
 
-python tests/learn/judge.py run        # run every suite beside this file (what is complete is kept), then judge
+python tests/learn/judge.py run        # run its suites (what is complete is kept), then judge
 python tests/learn/judge.py            # judge what is stored in results/
 
 The bars and the pairs are in bars.toml. The exit code is 1 if one is missed, 3 if runs are missing.
@@ -20,16 +20,17 @@ from harness.analysis.stats import mean_interval
 from harness.errors import ExitCode
 
 FOLDER = Path(__file__).parent
+SHIPPED = FOLDER.parents[1] / "suites"
 RESULTS = Path("results")
 SEEDS = 10  # fewer decide nothing here
 
 
 def final_scores(suite: str, algorithm: str, environment: str) -> pd.Series:
-    """The final score of every done run of one algorithm, by seed; a suite here has one configuration of each.
+    """The final score of every done run of one contestant, by seed.
 
     Args:
         suite: its name.
-        algorithm: full id.
+        algorithm: full id, with its preset where the suite has several configurations of it.
         environment: short name.
 
     Raises:
@@ -39,7 +40,12 @@ def final_scores(suite: str, algorithm: str, environment: str) -> pd.Series:
         return pd.Series(dtype=float)
     results = harness.load(RESULTS / suite)
     runs = results.runs
-    named = (runs["algorithm_id"] == algorithm) & (runs["environment"] == environment)
+    id_, preset, _ = algorithm.partition(":")
+    named = (runs["algorithm_id"] == id_) & (runs["environment"] == environment)
+    if preset:
+        named &= (
+            runs["algorithm"].str.removeprefix(f"{id_.partition('/')[0]}/") == algorithm.partition("/")[2]
+        )
     done = runs[named & (runs["status"] == "done")]
     if done["algorithm"].nunique() > 1:
         raise ValueError(
@@ -94,8 +100,9 @@ def twin_row(twin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def suites() -> Iterator[Path]:
-    """The suite files beside this one."""
-    return (path for path in sorted(FOLDER.glob("*.toml")) if path.name != "bars.toml")
+    """The suite files beside this one, and those with claims."""
+    yield from (path for path in sorted(FOLDER.glob("*.toml")) if path.name != "bars.toml")
+    yield from sorted(SHIPPED.glob("claims-*.toml"))
 
 
 def main(arguments: list[str]) -> int:
