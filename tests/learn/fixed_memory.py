@@ -1,6 +1,6 @@
 """What prioritized replay and dueling networks are worth when all there is to learn from is stored beforehand.
 
-python tests/learn/fixed_memory.py    # some three minutes of one core; writes results/reference/fixed-memory/
+python tests/learn/fixed_memory.py    # some four minutes of one core; writes results/reference/fixed-memory/
 
 Both worlds are deterministic and known, so a memory is a list of pairs (s, a), values are exact, and no exploration
 blurs what is compared. Repetitions are the seed axis S and run in lockstep. Nothing here is tuned to a claim.
