@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness_algorithms.blocks.returns import discounted_returns, gae, nstep_returns, standardised
+from harness_algorithms.blocks.returns import discounted_returns, gae, standardised
 
 GAMMA = 0.5
 
@@ -88,33 +88,6 @@ def test_the_marks_of_ends_are_not_changed():
     assert not ended.any()
 
 
-# ---- n-step returns
-
-
-def test_nstep_returns_by_hand():
-    returns = nstep_returns(
-        column(1, 2, 4, 6, 10),
-        column(GAMMA, 0, GAMMA, GAMMA, GAMMA),
-        marks(0, 1, 0, 0, 0),
-        column(99, 99, 8, 16, 20),
-        steps=2,
-    )
-
-    # ended in time; terminated; 4 + 6/2 + 16/4; cut at the last row: 6 + 10/2 + 20/4; 10 + 20/2
-    assert returns.flatten().tolist() == [2, 2, 11, 16, 20]
-
-
-@given(rollouts(), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
-def test_nstep_returns_are_their_definition(rollout, steps):
-    reward, discount, ended, _, next_value = rollout
-    returns = nstep_returns(reward, discount, ended, next_value, steps)
-
-    for (s, n), series in columns(reward, discount, ended, next_value):
-        expected = [partial_return(t, steps, *series) for t in range(len(reward))]
-        assert returns[:, s, n].tolist() == pytest.approx(expected)
-
-
 # ---- generalised advantages
 
 
@@ -161,12 +134,11 @@ def test_gae_with_lambda_one_is_the_return_less_the_value(rollout):
 
 @given(rollouts())
 @settings(max_examples=60, deadline=None)
-def test_gae_with_lambda_zero_is_the_td_error_and_so_is_the_one_step_return(rollout):
-    reward, discount, ended, value, next_value = rollout
+def test_gae_with_lambda_zero_is_the_td_error(rollout):
+    reward, discount, _, value, next_value = rollout
     advantage = gae(*rollout, 0.0)
 
     torch.testing.assert_close(advantage, reward + discount * next_value - value)
-    torch.testing.assert_close(advantage + value, nstep_returns(reward, discount, ended, next_value, 1))
 
 
 def test_a_time_limit_bootstraps_and_a_termination_does_not():
@@ -181,17 +153,9 @@ def test_a_time_limit_bootstraps_and_a_termination_does_not():
 def test_nothing_flows_from_the_next_episode_into_the_one_before():
     reward = column(1, 1, 1, 1)
     rest = column(1, 1, 1, 1), marks(0, 1, 0, 0), column(0, 0, 0, 0)
-    before = (
-        discounted_returns(reward, *rest),
-        gae(reward, *rest, rest[2], 0.9),
-        nstep_returns(reward, *rest, 3),
-    )
+    before = discounted_returns(reward, *rest), gae(reward, *rest, rest[2], 0.9)
     reward[2:] = 1e6
-    after = (
-        discounted_returns(reward, *rest),
-        gae(reward, *rest, rest[2], 0.9),
-        nstep_returns(reward, *rest, 3),
-    )
+    after = discounted_returns(reward, *rest), gae(reward, *rest, rest[2], 0.9)
 
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old[:2], new[:2])
@@ -202,11 +166,7 @@ def test_integer_rewards_are_not_truncated():
     reward, discount, value = column(1, 1).long(), column(1, 1).long(), column(2, 3).long()
 
     assert gae(reward, discount, marks(0, 0), value, value, 0.5).flatten().tolist() == [1.5, 1.0]
-    for returns in (
-        discounted_returns(reward, discount, marks(0, 0), value),
-        nstep_returns(reward, discount, marks(0, 0), value, 1),
-    ):
-        assert returns.is_floating_point()
+    assert discounted_returns(reward, discount, marks(0, 0), value).is_floating_point()
 
 
 # ---- standardisation

@@ -4,10 +4,12 @@ import sys
 from itertools import combinations
 
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.measuring import seeding
+from harness.running.worker import seed_libraries
 
 TAGS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 1_000)), max_size=3)
 
@@ -48,3 +50,15 @@ def test_neighbouring_seeds_give_unlike_generators():
     draws = [np.random.default_rng(seeding.stream(seed, "policy")).random(2_000) for seed in range(6)]
     for first, second in combinations(draws, 2):
         assert abs(np.corrcoef(first, second)[0, 1]) < 0.1  # 4.5 standard errors
+
+
+def test_a_trial_pins_what_would_make_a_gpu_give_other_numbers(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+
+    seed_libraries(0, threads)
+
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.allow_tf32
+    torch.set_rng_state(state)

@@ -90,8 +90,10 @@ def _die_with_parent() -> None:
 
 
 def seed_libraries(seed: int, threads: int) -> None:
-    """Pin threads, and seed the global generators that libraries draw from."""
+    """Pin threads and the order of sums on a GPU, and seed the global generators that libraries draw from."""
     torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True  # because one seed shall give one result, bit for bit
+    torch.backends.cudnn.allow_tf32 = False  # which would round the products of convolutions to ten bits
     torch.manual_seed(seeding.integer(seed, "torch"))
     np.random.seed(seeding.integer(seed, "numpy"))  # noqa: NPY002, since libraries draw from it
     random.seed(seeding.integer(seed, "python"))

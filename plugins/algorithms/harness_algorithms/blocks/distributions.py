@@ -163,10 +163,6 @@ class TanhGaussian:
         u = (2 * (action - self.low) / (self.high - self.low) - 1).clamp(-limit, limit).atanh()
         return self.gaussian.log_prob(u) - log_tanh_slope(u).sum(-1)
 
-    def kl(self, other: "TanhGaussian") -> Tensor:
-        """KL(self ‖ other), [...], for the same bounds: that of the Gaussians, as tanh is invertible."""
-        return self.gaussian.kl(other.gaussian)
-
     def _rescaled(self, u: Tensor) -> Tensor:
         """Within the bounds even after rounding, as lerp is exact at both ends; (tanh(u) + 1)/2 is σ(2u)."""
         return torch.lerp(self.low, self.high, (2 * u).sigmoid())

@@ -24,27 +24,6 @@ def discounted_returns(reward: Tensor, discount: Tensor, ended: Tensor, bootstra
     return _accumulated(_real(reward) + (discount - carried) * bootstrap, carried)
 
 
-def nstep_returns(reward: Tensor, discount: Tensor, ended: Tensor, next_value: Tensor, steps: int) -> Tensor:
-    """rₜ + dₜ rₜ₊₁ + … over at most ``steps`` rows, then the value of the last one's successor; [T, ...].
-
-    The sum is shorter where the episode or the rollout ends before.
-
-    Args:
-        reward: r, [T, ...].
-        discount: d, γ included, [T, ...].
-        ended: bool, [T, ...].
-        next_value: v(s′), [T, ...], finite.
-        steps: n, at least 1.
-    """
-    carried = discount * ~ended
-    one_step = _real(reward) + discount * next_value
-    base = one_step - carried * next_value  # where the sum goes on
-    returns = one_step
-    for _ in range(min(steps, len(reward)) - 1):
-        returns = torch.cat([base[:-1] + carried[:-1] * returns[1:], one_step[-1:]])
-    return returns
-
-
 def gae(
     reward: Tensor, discount: Tensor, ended: Tensor, value: Tensor, next_value: Tensor, lambda_: float
 ) -> Tensor:
