@@ -35,6 +35,9 @@ ELSEWHERE = {
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
     ],
     r"tox -e bench": [("measures; neither passes nor fails", "tox.ini", r"\[testenv:bench\]")],
+    r"python tests/learn/fixed_memory\.py": [
+        ("takes four minutes", "tests/test_fixed_memory.py", r"import fixed_memory")
+    ],
     r"tox -e learn": [("takes hours", "tests/test_learn.py", r"judge\.main\(")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
