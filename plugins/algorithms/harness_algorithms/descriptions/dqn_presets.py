@@ -90,6 +90,18 @@ SMALL = {
     "target_every": 500,
 }
 
+# For `acrobot` and a budget of 200,000 steps: little exploration, so that the memory holds mostly swings that end.
+ACROBOT = {
+    "hidden": (64,),
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "train_every": 4,
+    "epsilon": {"start": 1.0, "end": 0.05, "until": 0.1},
+    "replay_capacity": 50_000,
+    "learning_starts": 1_000,
+    "target_every": 500,
+}
+
 ZOO_PRESETS = {
     "zoo-cartpole": ZOO_CARTPOLE,
     "zoo-mountaincar": ZOO_MOUNTAINCAR,
@@ -101,6 +113,7 @@ DQN = {
     "tutorial": TUTORIAL,
     "small": SMALL,
     "cleanrl-classic": CLEANRL_CLASSIC,
+    "acrobot": ACROBOT,
     **ZOO_PRESETS,
 }
 
