@@ -90,7 +90,8 @@ SMALL = {
     "target_every": 500,
 }
 
-# For `acrobot` and a budget of 200,000 steps: little exploration, so that the memory holds mostly swings that end.
+# For `acrobot` and a budget of 200,000 steps: little exploration, so that the memory holds mostly swings that end. Mean
+# final return of seeds 0 to 9: −141; that is short of −100, as some runs fall back now and then.
 ACROBOT = {
     "hidden": (64,),
     "learning_rate": 1e-3,
