@@ -156,6 +156,8 @@ def test_a_strangers_manifest_may_hold_anything(tmp_path, registry):
     (place / "run.json").write_text(json.dumps(content))
     write_report(harness.load(tmp_path / "suite"), registry, tmp_path / "report")
 
+    assert "</html>" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
 
 PLUGIN = """
 from harness.api import FigureSpec, hookimpl
