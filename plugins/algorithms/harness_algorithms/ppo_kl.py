@@ -24,8 +24,8 @@ from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Network, orthogonal
 from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
-from harness_algorithms.blocks.returns import gae, standardised
-from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time, collect, minibatches
+from harness_algorithms.blocks.returns import standardised
+from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect, minibatches
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
 
@@ -93,19 +93,8 @@ class Terms(NamedTuple):
 @torch.no_grad()
 def batch_of(rollout: Rollout, v: Network, config: Config) -> Batch:
     """The rollout with its advantages and targets, which no gradient passes through."""
-    obs, next_obs = by_seed(rollout.obs), by_seed(rollout.next_obs)
-    value, next_value = v(obs).squeeze(2), v(next_obs).squeeze(2)  # [S, B]
-    advantage = by_seed(
-        gae(
-            rollout.reward,
-            config.discount * rollout.discount,
-            rollout.ended,
-            by_time(value, config.copies),
-            by_time(next_value, config.copies),
-            config.lambda_,
-        )
-    )
-    return Batch(obs, by_seed(rollout.action), advantage, advantage + value)
+    advantage, value = advantages(rollout, v, config.discount, config.lambda_)
+    return Batch(by_seed(rollout.obs), by_seed(rollout.action), advantage, advantage + value)
 
 
 def terms(policy: Policy, old: Policy, v: Network, batch: Batch) -> Terms:

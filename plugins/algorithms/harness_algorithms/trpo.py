@@ -30,8 +30,8 @@ from harness_algorithms.blocks.networks import Network, orthogonal
 from harness_algorithms.blocks.optim import adam
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.regression import regress
-from harness_algorithms.blocks.returns import gae, standardised
-from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time, collect, minibatches
+from harness_algorithms.blocks.returns import standardised
+from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect, minibatches
 from harness_algorithms.blocks.streams import Uniforms
 
 ADAM_EPSILON = 1e-5
@@ -96,20 +96,9 @@ class Outcome(NamedTuple):
 @torch.no_grad()
 def batch_of(rollout: Rollout, v: Network, config: Config) -> Batch:
     """The rollout with its advantages and targets."""
-    obs, next_obs = by_seed(rollout.obs), by_seed(rollout.next_obs)
-    value, next_value = v(obs).squeeze(2), v(next_obs).squeeze(2)  # [S, B]
-    advantage = by_seed(
-        gae(
-            rollout.reward,
-            config.discount * rollout.discount,
-            rollout.ended,
-            by_time(value, config.copies),
-            by_time(next_value, config.copies),
-            config.lambda_,
-        )
-    )
+    advantage, value = advantages(rollout, v, config.discount, config.lambda_)
     used = standardised(advantage, 1) if config.standardised_advantages else advantage
-    return Batch(obs, by_seed(rollout.action), used, advantage + value)
+    return Batch(by_seed(rollout.obs), by_seed(rollout.action), used, advantage + value)
 
 
 def flattened(parameters: Sequence[Tensor]) -> Tensor:

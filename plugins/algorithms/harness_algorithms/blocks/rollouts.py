@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from harness.api import LockstepEnv
+from harness_algorithms.blocks.networks import Network
 from harness_algorithms.blocks.policies import Policy
+from harness_algorithms.blocks.returns import gae
 from harness_algorithms.blocks.streams import Normals, Uniforms
 
 Batch = TypeVar("Batch", bound=NamedTuple)
@@ -55,6 +57,22 @@ def by_seed(x: Tensor) -> Tensor:
 def by_time(x: Tensor, copies: int) -> Tensor:
     """[S, T·N, ...] as [T, S, N, ...]: the inverse of `by_seed`."""
     return x.unflatten(1, (-1, copies)).transpose(0, 1)
+
+
+@torch.no_grad()
+def advantages(rollout: Rollout, v: Network, discount: float, lambda_: float) -> tuple[Tensor, Tensor]:
+    """Generalised advantages of a rollout, and the values v(s) they are relative to; [S, T·N] each.
+
+    Args:
+        rollout: fields [T, S, N, ...].
+        v: the value function, one output.
+        discount: γ.
+        lambda_: λ.
+    """
+    copies = rollout.reward.shape[2]
+    value, next_value = (v(by_seed(x)).squeeze(2) for x in (rollout.obs, rollout.next_obs))
+    ends = rollout.reward, discount * rollout.discount, rollout.ended
+    return by_seed(gae(*ends, by_time(value, copies), by_time(next_value, copies), lambda_)), value
 
 
 def minibatches(batch: Batch, number: int, shuffle: Uniforms) -> Iterator[Batch]:
