@@ -25,7 +25,7 @@ from harness_algorithms.blocks.optim import adam, clip_gradients_
 from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.streams import Uniforms
+from harness_algorithms.blocks.streams import Uniforms, uniforms
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Config:
 
     discount: float = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
+    evaluation_epsilon: float = 0.0  # the same while evaluated
 
     hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
     learning_rate: float = 2.5e-4  # of Adam
@@ -78,7 +79,13 @@ def train(trial: Trial, config: Config) -> None:
     def values_of(obs: Tensor) -> Tensor:
         return q(obs)  # [S, N, A]
 
-    trial.policy = lambda obs: values_of(obs).argmax(2)
+    evaluated = trial.generators("evaluated_actions")
+
+    def act(obs: Tensor) -> Tensor:
+        chance = uniforms(evaluated, obs.shape[1], 2)
+        return epsilon_greedy(values_of(obs).argmax(2), num_actions, config.evaluation_epsilon, chance)
+
+    trial.policy = act
     obs = env.reset()
     while trial.within_budget:
         learning = trial.steps >= config.learning_starts
