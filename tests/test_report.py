@@ -6,6 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from support_browser import CHROMIUM, chromium
@@ -16,6 +17,7 @@ from harness.cli import cli, main
 from harness.discovery.registry import Registry
 from harness.errors import ExitCode
 from harness.reporting.report import NothingToReportError, terminal_table, write_report
+from harness.reporting.sheets import Column, Sheet
 
 HOSTILE = 'a/x[note="</td><script>alert(1)</script><img src=http://example.invalid/x onerror=alert(2)>"]'
 FIGURES = {"final-scores", "curves-over-steps", "curves-over-seconds", "steps-to-threshold", "wall-clock"}
@@ -157,6 +159,18 @@ def test_a_strangers_manifest_may_hold_anything(tmp_path, registry):
     write_report(harness.load(tmp_path / "suite"), registry, tmp_path / "report")
 
     assert "</html>" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_sheet_of_claims_is_a_section_and_files(tmp_path, registry):
+    rows = (("cartpole", "Sarsa is <safer>", "holds"),)
+    headings = ("environment", "statement", "verdict")
+    columns = tuple(Column(heading, str, number=False, prose=True) for heading in headings)
+    data = pd.DataFrame(rows, columns=headings)
+    claims = Sheet("claims", "Claims", "What the suite claims.", columns, rows, data)
+    results = harness.load(write_runs(tmp_path / "suite", [Run()]))
+    page = write_report(results, registry, tmp_path / "report", claims)
+    assert "Sarsa is <safer>" in Elements(page).text
+    assert (page.parent / "tables" / "claims.csv").read_text("utf-8").splitlines()[1] == ",".join(rows[0])
 
 
 PLUGIN = """

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Sections of the page: title, table, figures of the harness that belong to it.
 SECTIONS = (
+    ("Claims", "claims", ()),
     ("Final scores", "scores", ("final-scores",)),
     ("Learning curves", None, ("curves-over-steps", "curves-over-seconds")),
     ("Sample efficiency", "sample_efficiency", ("steps-to-threshold",)),
@@ -66,13 +67,14 @@ class Drawing:
         return Markup(inline_svg(self.svg, self.name, self.spec.title))
 
 
-def write_report(results: "Results", registry: "Registry", folder: Path) -> Path:
+def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sheet | None = None) -> Path:
     """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.svg``.
 
     Args:
         results: stored runs.
         registry: of the plugins whose figures are drawn.
         folder: is made if missing; files of an earlier report are replaced.
+        claims: named "claims": what became of the suite's claims; without it there is no such section.
 
     Returns:
         The page.
@@ -87,6 +89,8 @@ def write_report(results: "Results", registry: "Registry", folder: Path) -> Path
     tables = [sheets.scores(results), sheets.sample_efficiency(results), sheets.wall_clock(results)]
     if (results.runs["status"] != "done").any():
         tables.append(sheets.failures(results))
+    if claims is not None:
+        tables.append(claims)
     drawings = list(_drawings(results, registry))
     _write_tables(tables, folder / "tables")
     _write_figures(drawings, folder / "figures")

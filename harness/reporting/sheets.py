@@ -24,11 +24,13 @@ class Column(NamedTuple):
         heading: with the unit.
         text: makes the cell of a row.
         number: whether cells are aligned as numbers.
+        prose: whether cells hold sentences, which need room and lines.
     """
 
     heading: str
     text: Callable[[Any], str]
     number: bool = True
+    prose: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def failures(results: "Results") -> Sheet:
         Column("status", lambda row: str(row["status"]), number=False),
         Column("n", lambda row: str(row["runs"])),
         Column("seeds", lambda row: str(row["seeds"]), number=False),
-        Column("reason", lambda row: str(row["reason"]), number=False),
+        Column("reason", lambda row: str(row["reason"]), number=False, prose=True),
     )
     note = "Runs that did not finish. None of them is part of a mean; all of them are counted beside it."
     return Sheet("failures", "Runs that did not finish", note, columns, _cells(table, columns), data)
