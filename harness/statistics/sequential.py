@@ -1,0 +1,139 @@
+"""When a gate stops: looks at more and more seeds, declared before the first of them, until one decides.
+
+Each look spends a part of alpha, so that all together raise a false alarm no more often than alpha says. A look
+that could not reject however the runs turned out, because so few of them have too few permutations, spends nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.statistics.decision import ALPHA, TASK_ALPHA, Evidence, Verdict, evidence, spent, verdict
+from harness.statistics.permutation import RANDOM, SEED
+from harness.statistics.runs import matrix
+
+MANY_TASKS = 4  # from which on so few seeds decide that the first look is at 3
+LOOKS_AT_MANY_TASKS = (3, 5, 8, 12)
+LOOKS_AT_FEW_TASKS = (5, 8, 12, 20)
+DROP, DROP_OF_ONE_TASK, TASK_DROP = 0.10, 0.20, 0.25
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is declared before any run is seen.
+
+    Attributes:
+        looks: numbers of seeds per side at which is looked; increasing.
+        drop: tolerated overall, as a share of the old score.
+        task_drop: tolerated on a single task.
+        alpha: of all looks together: the chance to call an unchanged side regressed, or to pass one that is worse
+            by the tolerated drop.
+        task_alpha: of each task's non-inferiority, at each look.
+    """
+
+    looks: tuple[int, ...]
+    drop: float
+    task_drop: float = TASK_DROP
+    alpha: float = ALPHA
+    task_alpha: float = TASK_ALPHA
+
+    def __post_init__(self) -> None:
+        if not self.looks or self.looks[0] < 1 or any(a >= b for a, b in pairwise(self.looks)):
+            raise ValueError(f"looks {self.looks} are not increasing numbers of seeds")
+        if not (0 < self.drop < 1 and 0 < self.task_drop < 1):
+            raise ValueError("a tolerated drop is a share between 0 and 1")
+        if not (0 < self.alpha < 1 and 0 < self.task_alpha < 1):
+            raise ValueError("alpha is a chance between 0 and 1")
+
+
+class Look(NamedTuple):
+    """One look that may be taken.
+
+    Attributes:
+        seeds: per side.
+        alpha: it may spend.
+    """
+
+    seeds: int
+    alpha: float
+
+
+class Decision(NamedTuple):
+    """What the looks came to.
+
+    Attributes:
+        verdict: of the last look taken; undecided if there are too few seeds for any.
+        look: the last one taken; None if none was.
+        seen: by it.
+    """
+
+    verdict: Verdict
+    look: Look | None
+    seen: Evidence | None
+
+
+def usual_rule(tasks: int) -> Rule:
+    """The rule for so many tasks, where nothing else is declared."""
+    looks = LOOKS_AT_MANY_TASKS if tasks >= MANY_TASKS else LOOKS_AT_FEW_TASKS
+    return Rule(looks, DROP_OF_ONE_TASK if tasks == 1 else DROP)
+
+
+def decide(
+    old: ArrayLike,
+    new: ArrayLike,
+    rule: Rule,
+    *,
+    paired: bool,
+    random: int = RANDOM,
+    seed: int = SEED,
+) -> Decision:
+    """Look at the first seeds of both sides, then at more, and stop at the first look that decides.
+
+    Args:
+        old: [N, M] scores of N seeds, in the order declared, on M tasks; 0 is the score of a random policy. What
+            has no score has been given one.
+        new: [N', M] of the new side.
+        rule: declared before.
+        paired: whether row i of both sides has the same seed.
+        random: permutations where there are too many to try all.
+        seed: of the permutations.
+
+    Raises:
+        ValueError: for scores that are missing, and for sides that are not on the same tasks.
+    """
+    scores = np.asarray(old, float), np.asarray(new, float)
+    first, second = (matrix(side, "fail") for side in scores)
+    available = min(first.fewest, second.fewest)
+    decision = Decision(Verdict.UNDECIDED, None, None)
+    for look in looks(rule, first.tasks, paired):
+        if look.seeds > available:
+            break
+        looked_at = [matrix(side[: look.seeds], "fail") for side in scores]
+        seen = evidence(
+            *looked_at, paired=paired, drop=rule.drop, task_drop=rule.task_drop, random=random, seed=seed
+        )
+        decision = Decision(verdict(seen, look.alpha, rule.task_alpha), look, seen)
+        if decision.verdict is not Verdict.UNDECIDED:
+            break
+    return decision
+
+
+def looks(rule: Rule, tasks: int, paired: bool) -> Iterator[Look]:
+    """The looks that are worth taking, each with what it may spend; what a skipped one would have is kept."""
+    shares = [seeds / rule.looks[-1] for seeds in rule.looks]
+    used = 0.0
+    for seeds, allowed in zip(rule.looks, spent(shares, rule.alpha), strict=True):
+        alpha = float(allowed) - used
+        if smallest_p(seeds, tasks, paired) <= alpha:
+            yield Look(seeds, alpha)
+            used = float(allowed)
+
+
+def smallest_p(seeds: int, tasks: int, paired: bool) -> float:
+    """The smallest p-value that so many seeds per side on so many tasks can have: one of all permutations."""
+    return float((2**seeds if paired else comb(2 * seeds, seeds)) ** -tasks)
