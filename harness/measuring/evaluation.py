@@ -70,17 +70,25 @@ def evaluate(
     reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
     envs = [make() for _ in reserved]
     try:
-        outcomes = _play(envs, _actor(policy, envs[0], len(seeds), device, lockstep), reserved)
+        outcomes = _play(envs, actor(policy, envs[0], len(seeds), device, lockstep), reserved)
     finally:
         for env in envs:
             env.close()
     return [outcomes[i * episodes : (i + 1) * episodes] for i in range(len(seeds))]
 
 
-def _actor(
+def actor(
     policy: Policy, env: Env, num_seeds: int, device: torch.device, lockstep: bool
 ) -> Callable[[list[Any], np.ndarray[Any, Any]], Any]:
-    """A function from the copies' observations and a mask of fresh copies to their actions."""
+    """A function from the copies' observations and a mask of fresh copies to their actions, as arrays.
+
+    Args:
+        policy: as in `evaluate`.
+        env: one of the copies.
+        num_seeds: S; copies are in the order of seeds.
+        device: of lockstep tensors.
+        lockstep: whether the policy takes the seed axis.
+    """
     recurrent = None if callable(policy) else policy
     act = policy if callable(policy) else policy.act
     dtype = array_dtype(env.observation_space) if lockstep else None

@@ -89,7 +89,7 @@ def make_plan(
     for environment in chosen.values():
         registry.check_requirements(environment)
     described = describe_targets(
-        [_config_request(entry, selection) for entry, selection in zip(entries, selections, strict=True)],
+        [config_request(entry, selection) for entry, selection in zip(entries, selections, strict=True)],
         {name: entry.spec for name, entry in chosen.items()},
     )
     spaces = {answer.id: answer for answer in described.environments}
@@ -120,7 +120,12 @@ def _chosen_environments(
     return {name: registry.resolve("environment", name) for name in (names or suite.environments)}
 
 
-def _config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigRequest:
+def config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigRequest:
+    """What a selection asks of an algorithm's ``Config``.
+
+    Raises:
+        UsageError: the algorithm has no such preset.
+    """
     layers: list[Mapping[str, Any]] = []
     if selection.preset is not None:
         if selection.preset not in entry.spec.presets:

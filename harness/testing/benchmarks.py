@@ -1,0 +1,226 @@
+"""How fast algorithms train and act, in a plugin's own benchmarks: a lane for pytest-benchmark.
+
+::
+
+    from harness.testing.benchmarks import measure_acting, measure_training, parametrize_with_algorithms
+
+    @parametrize_with_algorithms("climber")
+    def test_training_speed(benchmark, algorithm):
+        measure_training(benchmark, algorithm)
+
+    @parametrize_with_algorithms("climber")
+    def test_acting_speed(benchmark, algorithm):
+        measure_acting(benchmark, algorithm)
+
+The environment is the smallest there is, one of the rings on which ``harness check`` tries algorithms, so what is
+timed is the algorithm. Every round does the same work, that of one seed; names do not depend on the machine, so that
+``pytest --benchmark-compare`` finds the earlier measurement. Compare on one machine only.
+"""
+
+import contextlib
+import importlib
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+import torch
+
+from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS, ring
+from harness.discovery.compatibility import incompatibility
+from harness.discovery.config import resolve_config
+from harness.discovery.plugins import DISTRIBUTION
+from harness.discovery.registry import Entry, Registry
+from harness.discovery.selection import parse_selection
+from harness.errors import UsageError
+from harness.measuring import environments
+from harness.measuring.evaluation import actor
+from harness.measuring.trial import LocalTrial, run_training
+from harness.running.plan import config_request
+from harness.running.worker import seed_libraries
+from harness.specs import AlgorithmSpec, EnvironmentSpec
+
+__all__ = ["installed_algorithms", "measure_acting", "measure_training", "parametrize_with_algorithms"]
+
+Benchmark = Any  # the fixture of pytest-benchmark, which has no types
+
+SEED = 0
+STEPS = 2_000  # of one training
+ROUNDS = 5
+ACTING_ROUNDS = 20
+ACTIONS_A_ROUND = 100
+
+
+def installed_algorithms(*names: str) -> list[str]:
+    """Ids of installed algorithms.
+
+    Args:
+        names: plugins or distributions, all of whose algorithms are meant, and algorithms, with presets and overrides
+            or not: ``"dqn:paper[learning_starts=50]"``. Without names, every algorithm there is.
+
+    Raises:
+        UsageError: a name stands for nothing.
+        MissingPlugin: likewise, since its plugin is not installed.
+    """
+    registry = Registry.load()
+    if not names:
+        return list(registry.algorithms)
+    return list(dict.fromkeys(itertools.chain.from_iterable(_meant(name, registry) for name in names)))
+
+
+def _meant(name: str, registry: Registry) -> list[str]:
+    if any(plugin.answers_to({name}) for plugin in registry.plugins):
+        return [id_ for id_, entry in registry.algorithms.items() if entry.plugin.answers_to({name})]
+    selection = parse_selection(name)
+    return [registry.resolve("algorithm", selection.id).id + selection.variant]
+
+
+def parametrize_with_algorithms(*names: str) -> pytest.MarkDecorator:
+    """Run a test, which takes the argument ``algorithm``, once for every algorithm that `installed_algorithms` gives.
+
+    Raises:
+        UsageError, MissingPlugin: as `installed_algorithms`, and where there is no algorithm.
+    """
+    found = installed_algorithms(*names)
+    if not found:
+        raise UsageError(f"there is no algorithm of {' or '.join(names) or 'any plugin'} to measure")
+    return pytest.mark.parametrize("algorithm", found, ids=found)
+
+
+def measure_training(
+    benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, device: str = "cpu"
+) -> None:
+    """Time whole trainings; ``steps_per_second``, from the median, is among ``extra_info``.
+
+    Args:
+        benchmark: the fixture of pytest-benchmark.
+        algorithm: id, with preset and overrides or not. Where learning starts late, let it start earlier, or give
+            more steps: what is timed before is acting only.
+        steps: of the environment in each training.
+        device: where to train.
+    """
+    benchmark.group = "training"
+    with _Subject(algorithm, steps, device) as subject:
+        benchmark.pedantic(
+            subject.train, setup=lambda: ((subject.trial(),), {}), rounds=ROUNDS, warmup_rounds=1
+        )
+        _describe(benchmark, subject, steps)
+
+
+def measure_acting(benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, device: str = "cpu") -> None:
+    """Time the trained policy on one observation at a time, as an evaluation of one episode would ask it.
+
+    Args:
+        benchmark: the fixture of pytest-benchmark.
+        algorithm: as in `measure_training`.
+        steps: of the training before, which is not timed.
+        device: where to act.
+    """
+    benchmark.group = "acting"
+    with _Subject(algorithm, steps, device) as subject:
+        trial = subject.trial()
+        subject.train(trial)
+        benchmark.pedantic(_asked(trial), rounds=ACTING_ROUNDS, iterations=ACTIONS_A_ROUND, warmup_rounds=1)
+        _describe(benchmark, subject, 1)
+
+
+class _Subject:
+    """An algorithm to measure, in this process, with the threads that a run of it would have.
+
+    Args:
+        algorithm: as in `measure_training`.
+        steps: of each training.
+        device: where to train.
+    """
+
+    def __init__(self, algorithm: str, steps: int, device: str) -> None:
+        registry = Registry.load()
+        selection = parse_selection(algorithm)
+        self.entry = registry.resolve("algorithm", selection.id)
+        self.environment = _environment(registry, self.entry, device)
+        self.request = config_request(self.entry, selection)
+        self.steps = steps
+        self.device = device
+        self._undo = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._undo.enter_context(_threads(self.entry.spec.cpus))
+        self._folder = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="harness-speed-")))
+        module = importlib.import_module(self.entry.spec.target)
+        self._train = module.train
+        self._config = resolve_config(module.Config, *self.request.layers, owner=self.request.id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def trial(self) -> LocalTrial:
+        """A fresh trial, always of the same seed."""
+        spec = self.entry.spec
+        seed_libraries(SEED, spec.cpus)
+        shared = Path(tempfile.mkdtemp(dir=self._folder)) if spec.processes == "many" else None
+        return LocalTrial(
+            self.environment, (SEED,), self.steps, device=self.device, lockstep=spec.lockstep, shared=shared
+        )
+
+    def train(self, trial: LocalTrial) -> None:
+        """Train until the budget is spent."""
+        run_training(trial, self._train, self._config)
+
+
+def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -> EnvironmentSpec:
+    """The first ring that an algorithm can train on; skips the test where there is none, or something is missing."""
+    if missing := registry.missing_requirements(entry):
+        pytest.skip(f"{entry.id} needs {', '.join(missing)}")
+    reasons = []
+    for observation, action in itertools.product(OBSERVATIONS, ACTIONS):
+        reason = incompatibility(entry.spec, observation, action, device)
+        if reason is None:
+            return ring(observation, action)
+        reasons.append(reason)
+    pytest.skip(f"no ring can be trained on: {reasons[0]}")
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Give torch so many threads, and what it had before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _asked(trial: LocalTrial) -> Callable[[], Any]:
+    """A function that asks a trial's policy for one action."""
+    env = environments.make(trial.environment)
+    act = actor(trial.policy, env, 1, trial.device, trial.lockstep)
+    observation, _ = env.reset(seed=SEED)
+    act(
+        [observation], np.ones(1, bool)
+    )  # an episode's first question, with which a policy forgets the last one
+    going_on = np.zeros(1, bool)
+    return lambda: act([observation], going_on)
+
+
+def _describe(benchmark: Benchmark, subject: _Subject, steps: int) -> None:
+    """Say what was measured; ``steps`` are those of one iteration."""
+    entry = subject.entry
+    benchmark.extra_info |= {
+        "algorithm": subject.request.id,
+        "version": entry.spec.version,
+        "distribution": entry.plugin.source,
+        "environment": subject.environment.id,
+        "seeds": [SEED],
+        "steps": subject.steps,
+        "device": subject.device,
+        "threads": entry.spec.cpus,
+        "harness": metadata.version(DISTRIBUTION),
+    }
+    if benchmark.enabled:
+        benchmark.extra_info["steps_per_second"] = round(steps / benchmark.stats.stats.median)
