@@ -58,7 +58,8 @@ class Results:
 
     Attributes:
         path: where they were read.
-        runs: a row per run, whatever became of it.
+        runs: a row per run, whatever became of it. ``algorithm`` and ``environment`` are as short as the runs at
+            hand allow; ``contestant`` and ``environment_name`` are what was stored.
         evaluations: a row per evaluation episode.
         episodes: a row per training episode.
         diagnostics: a row per logged value.
@@ -133,6 +134,7 @@ def _runs(stored: Stored) -> pd.DataFrame:
     runs = pd.DataFrame(columns)
     for moment in ("started_at", "finished_at"):
         runs[moment] = pd.to_datetime(runs[moment], format="ISO8601", utc=True, errors="coerce")
+    runs["contestant"], runs["environment_name"] = runs["algorithm"], runs["environment"]
     runs["algorithm"], runs["environment"] = algorithm_labels(runs), environment_labels(runs)
     return runs.sort_values([*CELL, "seed", "key"], ignore_index=True)
 

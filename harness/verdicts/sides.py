@@ -1,0 +1,259 @@
+"""Two sides as matched tasks: which runs may be compared with which, and why others may not.
+
+A task is an environment with its budget and evaluation, an algorithm and a device. What differs in any of them, or
+in a version, is not comparable: it is listed with the reason, and never averaged with anything.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from math import isfinite, nan
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.measures import measured
+from harness.analysis.results import Results
+from harness.analysis.summaries import FAILED
+from harness.errors import UsageError
+from harness.statistics.runs import Floats
+
+CELL = ["environment_name", "contestant", "device"]
+TASK = {  # columns that make a task, and how a person calls them
+    "environment_id": "environment id",
+    "environment_version": "environment version",
+    "budget": "budget",
+    "task_hash": "environment arguments, wrappers or evaluation",
+}
+ALGORITHM = {"algorithm_id": "algorithm", "algorithm_version": "algorithm version"}
+
+
+class Run(NamedTuple):
+    """What is compared of a run.
+
+    Attributes:
+        status: one of the stored statuses.
+        value: of the measure; NaN for a run that has none.
+        fingerprint: of all its returns.
+        seconds: its share of the wall-clock time of its trial; NaN if not known.
+        machine: it ran on.
+        commit: it ran with.
+    """
+
+    status: str
+    value: float
+    fingerprint: str
+    seconds: float
+    machine: str
+    commit: str
+
+    @property
+    def judged(self) -> bool:
+        """Whether it says something about the algorithm: it is done, or failed by itself."""
+        return self.failed or (self.status == "done" and isfinite(self.value))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed by itself, rather than by what is around it."""
+        return self.status in FAILED
+
+
+Side = Mapping[int, Run]  # by seed
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs of both sides that are compared, or the reason why they cannot be.
+
+    Attributes:
+        environment: its short name.
+        algorithm: full id, preset and overrides; of the head, where two algorithms are compared.
+        device: trained on.
+        base: runs of the old side by seed; empty where it has none.
+        head: of the new side.
+        random: score of a random policy, as the base has it stored; NaN if it is not known.
+        why_not: why they are not comparable; empty if they are.
+        note: what a reader should know though they are.
+    """
+
+    environment: str
+    algorithm: str
+    device: str
+    base: Side
+    head: Side
+    random: float = nan
+    why_not: str = ""
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a person reads."""
+        return f"{self.algorithm} on {self.environment}{f' ({self.device})' if self.device != 'cpu' else ''}"
+
+    @property
+    def shared(self) -> list[int]:
+        """Seeds that both sides have, whatever became of them; ascending."""
+        return sorted(self.base.keys() & self.head.keys())
+
+    @property
+    def newly_failing(self) -> list[int]:
+        """Seeds that failed on the head and were done on the base."""
+        return [seed for seed in self.shared if self.head[seed].failed and self.base[seed].status == "done"]
+
+    @property
+    def origin(self) -> float:
+        """The score that counts as none: a random policy's, or 0 where that is not known."""
+        return self.random if isfinite(self.random) else 0.0
+
+    @property
+    def floor(self) -> float:
+        """The score of a run that failed: a random policy's, or the worst of both sides."""
+        seen = [run.value for side in (self.base, self.head) for run in side.values() if isfinite(run.value)]
+        return self.random if isfinite(self.random) or not seen else min(seen)
+
+    def scores(self, side: Side, seeds: Sequence[int]) -> Floats:
+        """Scores [N] of judged runs in the order of the seeds; those that failed have the floor."""
+        return np.array([self.floor if side[seed].failed else side[seed].value for seed in seeds])
+
+
+def matched(base: Results, head: Results, measure: str) -> list[Task]:
+    """The same algorithms on both sides, task by task, in the order of environments and algorithms.
+
+    An algorithm whose version was raised is not comparable; one whose configuration differs under the same name is,
+    because that is a change of the code, and it is noted.
+
+    Args:
+        base: stored runs of the old side.
+        head: of the new side.
+        measure: a name that `harness.analysis.measures` knows.
+    """
+    old, new = _cells(base, measure), _cells(head, measure)
+    return [
+        task
+        for cell in sorted(old.keys() | new.keys())
+        for task in _tasks(cell, old.get(cell, []), new.get(cell, []), same_algorithm=True)
+    ]
+
+
+def contrasted(results: Results, base: str, head: str, measure: str) -> list[Task]:
+    """Two algorithms of one set of runs, task by task.
+
+    Args:
+        results: stored runs.
+        base: the algorithm that is compared with: full id, preset and overrides, or the same without the plugin.
+        head: the one that is judged.
+        measure: a name that `harness.analysis.measures` knows.
+
+    Raises:
+        UsageError: there are no runs of an algorithm, or a name fits several.
+    """
+    cells = _cells(results, measure)
+    known = sorted({contestant for _, contestant, _ in cells})
+    old, new = (_contestant(name, known) for name in (base, head))
+    if old == new:
+        raise UsageError(f"{base!r} and {head!r} are the same algorithm")
+    places = sorted({(environment, device) for environment, name, device in cells if name in (old, new)})
+    return [
+        task
+        for environment, device in places
+        for task in _tasks(
+            (environment, new, device),
+            cells.get((environment, old, device), []),
+            cells.get((environment, new, device), []),
+            same_algorithm=False,
+        )
+    ]
+
+
+def _contestant(name: str, known: Sequence[str]) -> str:
+    found = [each for each in known if name in (each, each.partition("/")[2])]
+    if len(found) != 1:
+        problem = f"fits {' and '.join(found)}" if found else f"has no runs; there are {', '.join(known)}"
+        raise UsageError(f"{name!r} {problem}")
+    return found[0]
+
+
+Cell = tuple[str, str, str]
+
+
+class _Group(NamedTuple):
+    """Runs of one side in one cell that are of the same task."""
+
+    facts: tuple[object, ...]  # values of the columns TASK
+    runs: pd.DataFrame
+
+
+def _cells(results: Results, measure: str) -> dict[Cell, list[_Group]]:
+    runs = results.runs.assign(value=measured(results, measure)["value"].to_numpy())
+    return {
+        (str(environment), str(contestant), str(device)): [
+            _Group(facts, group) for facts, group in rows.groupby([*TASK], sort=True)
+        ]
+        for (environment, contestant, device), rows in runs.groupby(CELL, sort=True)
+    }
+
+
+def _tasks(cell: Cell, base: list[_Group], head: list[_Group], same_algorithm: bool) -> Iterator[Task]:
+    """What both sides of a cell have in common, then what they have not."""
+    old, new = ({group.facts: group for group in side} for side in (base, head))
+    empty = Task(*cell, {}, {})
+    for facts in (each for each in old if each in new):
+        yield _task(empty, old[facts].runs, new[facts].runs, same_algorithm)
+    only_old = [group for group in base if group.facts not in new]
+    only_new = [group for group in head if group.facts not in old]
+    for left, right in zip_longest(only_old, only_new):
+        why = "only the head has it" if left is None else "only the base has it"
+        if left is not None and right is not None:
+            why = _differing(left.facts, right.facts)
+        sides = [{} if group is None else _side(group.runs) for group in (left, right)]
+        yield replace(empty, base=sides[0], head=sides[1], why_not=why)
+
+
+def _task(empty: Task, base: pd.DataFrame, head: pd.DataFrame, same_algorithm: bool) -> Task:
+    """Both sides of one task, if each is of one algorithm, and of the same where that is asked."""
+    task = replace(empty, base=_side(base), head=_side(head), random=_random(base, head))
+    for side, runs in (("base", base), ("head", head)):
+        for column, name in (*ALGORITHM.items(), ("config", "configuration")):
+            if runs[column].nunique() > 1:
+                return replace(task, why_not=f"the {side} has more than one {name}")
+        if runs["seed"].duplicated().any():
+            return replace(task, why_not=f"the {side} has several runs of one seed")
+        if runs.loc[runs["status"] == "done", "value"].isna().any():
+            return replace(task, why_not=f"a run of the {side} has nothing that this measure could measure")
+    if not same_algorithm:
+        return task
+    old, new = base.iloc[0], head.iloc[0]
+    why = _difference(
+        [*ALGORITHM.values()], [old[name] for name in ALGORITHM], [new[name] for name in ALGORITHM]
+    )
+    note = "" if old["config"] == new["config"] else "its configuration differs"
+    return replace(task, why_not=why, note=note)
+
+
+def _differing(base: tuple[object, ...], head: tuple[object, ...]) -> str:
+    """What differs between two tasks; hashes are only named where nothing readable differs."""
+    *readable, _ = zip(TASK.values(), base, head, strict=True)
+    told = _difference(*zip(*readable, strict=True))
+    return told or f"{TASK['task_hash']} differ"
+
+
+def _difference(names: Sequence[str], base: Sequence[object], head: Sequence[object]) -> str:
+    return ", ".join(
+        f"{name} {old} and {new}" for name, old, new in zip(names, base, head, strict=True) if old != new
+    )
+
+
+def _side(runs: pd.DataFrame) -> dict[int, Run]:
+    seconds = (runs["total_seconds"] / runs["runs_in_trial"].clip(lower=1)).astype(float)
+    columns = (runs[name] for name in ("status", "value", "fingerprint"))
+    rows = zip(runs["seed"], *columns, seconds, runs["machine"], runs["commit"], strict=True)
+    return {int(seed): Run(*run) for seed, *run in rows}
+
+
+def _random(base: pd.DataFrame, head: pd.DataFrame) -> float:
+    for runs in (base, head):
+        known = runs["random_score"].dropna()
+        if len(known):
+            return float(known.iloc[0])
+    return nan
