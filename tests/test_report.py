@@ -241,7 +241,7 @@ def test_the_command_prints_json(tmp_path):
     folder = write_runs(tmp_path, [Run(scores=(0, 0, 0))])
     answer = CliRunner().invoke(cli, ["--no-plugins", "report", str(folder), "--json"])
     found = json.loads(answer.stdout)
-    assert set(found) == {"report", "problems", *TABLES}
+    assert set(found) == {"report", "problems", "claims", *TABLES}
     assert found["scores"][0]["done"] == 1
     assert found["sample_efficiency"][0]["median_steps"] is None  # JSON has no infinity
 

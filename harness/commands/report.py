@@ -1,36 +1,63 @@
 """Tables and figures of stored runs."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import Session, note
 from harness.errors import UsageError
 
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+    from harness.running.suite import Suite
+    from harness.verdicts.claims import Judged
+
 
 @click.command(name="report")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default: PATH/report.")
+@click.option(
+    "--suite",
+    metavar="SUITE",
+    help="Name or file of the suite whose claims are judged; default: as installed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 @click.pass_obj
-def command(session: Session, path: Path, out: Path | None, as_json: bool) -> None:
+def command(session: Session, path: Path, out: Path | None, suite: str | None, as_json: bool) -> None:
     """Write a report of results/SUITE, or of a folder of several suites: a page, tables and figures."""
-    report(session, path, out or path / "report", as_json)
+    from harness.running.suite import find_suite
+
+    asked = find_suite(suite, session.registry) if suite else None
+    report(session, path, out or path / "report", as_json, asked)
 
 
-def report(session: Session, path: Path, out: Path, as_json: bool = False) -> None:
-    """Write the report of the runs stored at ``path`` and print its tables."""
+def report(
+    session: Session, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None
+) -> None:
+    """Write the report of the runs stored at ``path`` and print its tables.
+
+    Args:
+        session: whose plugins draw.
+        path: of the runs.
+        out: folder of the report.
+        as_json: whether to print JSON.
+        suite: whose claims are judged; those installed under the names that the runs have, if not given.
+    """
     import json
 
     import harness
     from harness.listing import print_json
+    from harness.reporting.claims_sheet import claims_sheet, claims_text, evidence
     from harness.reporting.report import terminal_table, write_report
 
     results = harness.load(path)
     for problem in results.problems:
         note(f"{problem.path}: {problem.message}")
+    claims = _claims(results, [suite] if suite else _installed(session, results))
     try:
-        page = write_report(results, session.registry, out)
+        page = write_report(results, session.registry, out, claims_sheet(claims) if claims else None)
     except OSError as error:
         raise UsageError(f"{out}: the report cannot be written there: {error}") from error
     if as_json:
@@ -39,9 +66,31 @@ def report(session: Session, path: Path, out: Path, as_json: bool = False) -> No
             {
                 "report": str(page),
                 "problems": [problem._asdict() for problem in results.problems],
+                "claims": evidence(claims),
                 **{name: json.loads(getattr(results, name)().to_json(orient="records")) for name in tables},
             }
         )
     else:
         click.echo(terminal_table(results))
+        if claims:
+            click.echo(f"\n{claims_text(claims)}")
     note(f"wrote {page}")
+
+
+def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[Judged]":
+    """The verdicts on the claims of these suites, if there are runs and claims."""
+    from harness.verdicts.claims import judged
+
+    return [each for suite in suites if suite.claims and len(results.runs) for each in judged(suite, results)]
+
+
+def _installed(session: Session, results: "Results") -> "Iterator[Suite]":
+    """The installed suites that the runs name; one that cannot be used is only noted, for its runs can."""
+    from harness.running.suite import find_suite
+
+    names = {entry.spec.name for entry in session.registry.suites.values()}
+    for name in sorted(names.intersection(results.runs["suite"])):
+        try:
+            yield find_suite(name, session.registry)
+        except UsageError as error:
+            note(f"the claims of suite {name!r} are not judged: {error}")

@@ -192,7 +192,7 @@ class Claim(_Table):
         default=0.0, ge=0, description="By at least how much, in the unit of the metric.", examples=[10]
     )
     confidence: float = Field(
-        default=0.95, ge=0.5, lt=1, description="Confidence the claim must reach.", examples=[0.95]
+        default=0.95, gt=0.5, lt=1, description="Confidence the claim must reach.", examples=[0.95]
     )
 
 

@@ -27,8 +27,14 @@ def median_absolute_deviation(values: ArrayLike, axis: int = 0) -> Floats:
 
 def lower_cvar(values: ArrayLike, share: float) -> float:
     """The mean of the values at or below their quantile at ``share`` (linear interpolation)."""
+    return float(lower_cvars(np.ravel(np.asarray(values, float)), share))
+
+
+def lower_cvars(values: ArrayLike, share: float) -> Floats:
+    """`lower_cvar` along the last axis, [...] of values [..., N]."""
     values = np.asarray(values, float)
-    return float(values[values <= np.quantile(values, share)].mean())
+    worst = values <= np.quantile(values, share, axis=-1, keepdims=True)
+    return np.asarray(values.mean(axis=-1, where=worst))
 
 
 def upper_cvar(values: ArrayLike, share: float) -> float:

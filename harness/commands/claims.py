@@ -1,0 +1,54 @@
+"""Judge the claims of a suite on stored runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import Session, note
+from harness.errors import ExitCode
+
+if TYPE_CHECKING:
+    from harness.verdicts.claims import Judged
+
+
+@click.command(name="claims")
+@click.argument("suite")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="An undecided claim, too, is answered with exit code 1.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def command(session: Session, suite: str, path: Path | None, strict: bool, as_json: bool) -> ExitCode:
+    """Judge the claims of SUITE, a name or a TOML file, on the runs stored in PATH; default: results/SUITE.
+
+    Exit codes: 0 none fails, 1 one fails, 3 none fails but one could not be judged. An undecided claim is
+    named on stderr.
+    """
+    import harness
+    from harness.listing import print_json
+    from harness.reporting.claims_sheet import claims_text, evidence
+    from harness.running.suite import find_suite
+    from harness.verdicts.claims import judged
+
+    asked = find_suite(suite, session.registry)
+    results = harness.load(path or Path("results") / asked.name)
+    for problem in results.problems:
+        note(f"{problem.path}: {problem.message}")
+    claims = judged(asked, results)
+    if as_json:
+        print_json({"schema": 1, "suite": asked.name, "claims": evidence(claims)})
+    else:
+        click.echo(claims_text(claims))
+    return _answer(claims, strict)
+
+
+def _answer(claims: "list[Judged]", strict: bool) -> ExitCode:
+    """The exit code; a claim that fails outweighs one that could not be judged."""
+    from harness.verdicts.claims import Verdict
+
+    verdicts = [each.verdict for each in claims]
+    if undecided := verdicts.count(Verdict.UNDECIDED):
+        note(f"{undecided} of {len(verdicts)} claims are undecided: more seeds are needed")
+    if Verdict.FAILS in verdicts or (strict and undecided):
+        return ExitCode.NO
+    return ExitCode.INCOMPLETE if Verdict.NOT_JUDGED in verdicts else ExitCode.YES

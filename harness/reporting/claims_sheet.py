@@ -1,0 +1,120 @@
+"""The claims of a suite and what became of them, as a sheet of the report and as data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import pandas as pd
+
+from harness.listing import one_line
+from harness.reporting.sheets import NONE, Column, Sheet, number
+from harness.statistics.decision import MOST_RUNS
+from harness.verdicts.claims import Judged, Verdict, expected_by_chance
+
+TEXT_WIDTH = 110  # columns of a terminal
+VERDICT_WIDTH = max(map(len, Verdict)) + 2
+
+
+def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Every claim with its verdict and all that it rests on; None where there is no number."""
+    rows = [
+        {
+            "environment": each.claim.environment,
+            "device": each.device,
+            "verdict": str(each.verdict),
+            "statement": each.claim.statement,
+            "metric": each.claim.metric,
+            "better": each.claim.better,
+            "than": each.claim.than,
+            "runs": each.runs,
+            "better_value": each.better,
+            "than_value": each.than,
+            "advantage": each.advantage,
+            "low": each.low,
+            "high": each.high,
+            "confidence": each.claim.confidence,
+            "method": each.method,
+            "margin": each.claim.margin,
+            "more_seeds": each.more_seeds,
+            "reason": each.reason,
+        }
+        for each in claims
+    ]
+    return [{name: None if pd.isna(value) else value for name, value in row.items()} for row in rows]
+
+
+def claims_sheet(claims: Sequence[Judged]) -> Sheet:
+    """A row per claim, and per device where there are several.
+
+    Args:
+        claims: of one suite, in its order.
+    """
+    data = pd.DataFrame(evidence(claims))
+    columns = (
+        Column("environment", lambda row: str(row["environment"]), number=False),
+        *([Column("device", lambda row: str(row["device"]), number=False)] * (data["device"].nunique() > 1)),
+        Column("verdict", lambda row: str(row["verdict"]), number=False),
+        Column("claim", lambda row: str(row["statement"]), number=False, prose=True),
+        Column("measure", lambda row: str(row["metric"]), number=False),
+        Column("n", lambda row: f"{row['runs']} + {row['runs']}" if row["runs"] else NONE),
+        Column("better", lambda row: number(row["better_value"])),
+        Column("than", lambda row: number(row["than_value"])),
+        Column("advantage", lambda row: number(row["advantage"])),
+        Column("bounds", _bounds),
+        Column("margin", lambda row: f"{row['margin']:g}"),
+        Column("more seeds", _more_seeds),
+        Column("remark", lambda row: str(row["reason"]), number=False, prose=True),
+    )
+    kept = tuple(column for column in columns if column.heading != "remark" or data["reason"].any())
+    rows = tuple(tuple(column.text(row) for column in kept) for row in data.to_dict("records"))
+    return Sheet("claims", "Claims of the suite", _note(claims), kept, rows, data)
+
+
+def claims_text(claims: Sequence[Judged]) -> str:
+    """The same for a terminal: two lines per claim, as statements are too long for a column."""
+    sheet = claims_sheet(claims)
+    lines = []
+    for row in sheet.data.to_dict("records"):
+        device = f" on {row['device']}" if sheet.data["device"].nunique() > 1 else ""
+        lines += [
+            f"{row['verdict']:<{VERDICT_WIDTH}}{one_line(row['statement'])}",
+            f"{'':{VERDICT_WIDTH}}{row['metric']} in {row['environment']}{device}: {one_line(_told(row))}",
+        ]
+    return "\n".join([*lines, "", click.wrap_text(sheet.note, TEXT_WIDTH)])
+
+
+def _told(row: Any) -> str:
+    """The numbers of a row in words."""
+    if row["verdict"] == Verdict.NOT_JUDGED:
+        return str(row["reason"])
+    told = (
+        f"{number(row['better_value'])} against {number(row['than_value'])}, {row['runs']} + {row['runs']} runs; "
+        f"advantage {number(row['advantage'])}, {_bounds(row)}; margin {row['margin']:g}"
+    )
+    more = f"; {_more_seeds(row)} more seeds" if row["verdict"] == Verdict.UNDECIDED else ""
+    return f"{told}{more}{'; ' if row['reason'] else ''}{row['reason']}"
+
+
+def _bounds(row: Any) -> str:
+    if row["method"] == "none":
+        return "too few runs" if row["runs"] else NONE
+    return f"{number(row['low'])} to {number(row['high'])}"
+
+
+def _more_seeds(row: Any) -> str:
+    if row["verdict"] != Verdict.UNDECIDED:
+        return NONE
+    return f"over {MOST_RUNS:,}" if pd.isna(row["more_seeds"]) else f"about {row['more_seeds']:,.0f}"
+
+
+def _note(claims: Sequence[Judged]) -> str:
+    levels = " or ".join(f"{100 * level:g} %" for level in sorted({each.claim.confidence for each in claims}))
+    judged = sum(each.verdict is not Verdict.NOT_JUDGED for each in claims)
+    return (
+        "n: runs of either side, paired by seed. The advantage is that of the contestant said to be better; its lower "
+        f"and its upper bound hold with {levels} confidence each. A claim holds if the lower one reaches the margin, "
+        "fails if the upper one stays below it, and is undecided otherwise; about so many more seeds would then decide "
+        "it, if the advantage is what it seems to be. Confidence is per claim: "
+        f"were every advantage just the margin, {expected_by_chance(claims):.2g} of the {judged} judged here would be "
+        "expected to hold by chance."
+    )

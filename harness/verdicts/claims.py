@@ -1,0 +1,304 @@
+"""Which claims of a suite hold: each compares two of its contestants, on stored runs, by one measure.
+
+The advantage of the one said to be better has a lower and an upper bound, each with the confidence the claim asks
+for. A claim holds where the lower one reaches its margin, fails where the upper one stays below it, and is
+undecided between. What becomes of runs that did not finish is said in docs/semantics.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.measures import measured, more_is_better
+from harness.discovery.selection import parse_selection
+from harness.errors import UsageError
+from harness.running.suite_schema import Claim, Suite
+from harness.statistics import groups
+from harness.statistics.aggregates import MEAN
+from harness.statistics.decision import runs_needed
+from harness.statistics.groups import GroupStatistic, group_difference
+from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
+from harness.statistics.runs import Floats, ragged
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+OF_GROUP: Mapping[str, GroupStatistic] = {"worst_quarter": groups.worst_quarter, "spread": groups.spread}
+MORE_OF_GROUP = ("worst_quarter",)  # is better; of a spread less is
+FLOORED = (
+    "final_score",
+    "area_under_curve",
+    "online_return",
+    "worst_quarter",
+)  # a failed run scores as random
+FAILURES = ("failed", "crashed", "timeout", "diverged")
+
+
+class Verdict(StrEnum):
+    """What the runs say about a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+    NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim, what became of it on one device, and the evidence.
+
+    Attributes:
+        claim: as the suite states it.
+        device: the runs trained on.
+        verdict: on the claim.
+        reason: why it is not judged, or else what the numbers do not say; may be empty.
+        runs: pairs of runs, one of each contestant with the same seed.
+        better: the measure of the contestant said to be better: its mean over runs, or of the group.
+        than: that of the other.
+        advantage: by how much the one said to be better is better, in the unit of the measure; negative if worse.
+        low: lower bound of the advantage, with the claim's confidence; NaN where there are too few runs.
+        high: upper bound, with the claim's confidence.
+        method: of the bounds: "bootstrap", "student" or "none".
+        more_seeds: about how many more would decide it, if what was seen is the truth; None if none are needed,
+            or more than `harness.statistics.decision.MOST_RUNS`.
+    """
+
+    claim: Claim
+    device: str
+    verdict: Verdict
+    reason: str = ""
+    runs: int = 0
+    better: float = np.nan
+    than: float = np.nan
+    advantage: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    method: str = NONE
+    more_seeds: int | None = None
+
+
+class _NotJudgedError(Exception):
+    """Why the stored runs do not answer a claim."""
+
+
+class _Side(NamedTuple):
+    """One contestant's runs of a claim.
+
+    Attributes:
+        name: as the claim writes it.
+        runs: one per seed, which is the index: columns of the table of runs, and ``value``.
+    """
+
+    name: str
+    runs: pd.DataFrame
+
+    @property
+    def failed(self) -> str:
+        """How many runs failed, in words; empty if none did."""
+        count = int(self.runs["status"].isin(FAILURES).sum())
+        return f"{count} run{'s' * (count > 1)} of {self.name} failed" if count else ""
+
+
+def judged(suite: Suite, results: "Results") -> list[Judged]:
+    """The verdict on every claim of a suite, on every device that its runs were trained on.
+
+    Args:
+        suite: with claims.
+        results: stored runs; those of other suites are left out.
+
+    Raises:
+        UsageError: the suite makes no claims, or none of the runs is of this suite.
+    """
+    if not suite.claims:
+        raise UsageError(f"suite {suite.name!r} makes no claims; they are written as [[claims]] in its file")
+    stored = results.runs[results.runs["suite"] == suite.name]
+    if stored.empty:
+        others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
+        raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
+    values = {name: measured(results, name) for name in {_of_run(claim.metric) for claim in suite.claims}}
+    return [
+        _judged(suite, claim, device, stored, values[_of_run(claim.metric)], results)
+        for claim in suite.claims
+        for device in sorted(stored["device"].unique())
+    ]
+
+
+def expected_by_chance(claims: Sequence[Judged]) -> float:
+    """How many of these claims would be found to hold if each advantage were exactly the margin."""
+    return sum(1 - each.claim.confidence for each in claims if each.verdict is not Verdict.NOT_JUDGED)
+
+
+def _of_run(metric: str) -> str:
+    """The measure of single runs that a claim is about."""
+    return "final_score" if metric in OF_GROUP else metric
+
+
+def _judged(
+    suite: Suite,
+    claim: Claim,
+    device: str,
+    stored: pd.DataFrame,
+    values: pd.DataFrame,
+    results: "Results",
+) -> Judged:
+    """The verdict on one claim."""
+    runs = stored[stored["device"] == device].assign(value=values["value"])
+    try:
+        better, than = (_side(runs, name, claim.environment) for name in (claim.better, claim.than))
+        _check_tasks(suite, claim, better, than, results)
+        _check_seeds(suite, better, than)
+        scores = _scores(claim.metric, better, than)
+        return _compared(claim, device, better, than, *scores)
+    except _NotJudgedError as reason:
+        return Judged(claim, device, Verdict.NOT_JUDGED, str(reason))
+
+
+def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
+    """The stored runs of exactly this configuration on this environment."""
+    selection = parse_selection(contestant)
+    named = [
+        selection.id in (id_, id_.rpartition("/")[2])
+        and _is_label_of(label, id_, selection.variant)
+        and task.partition(" (")[0] == environment.rpartition("/")[2]
+        for label, id_, task in zip(runs["algorithm"], runs["algorithm_id"], runs["environment"], strict=True)
+    ]
+    found = runs[named]
+    if found.empty:
+        raise _NotJudgedError(f"no run of {contestant} on {environment} is stored")
+    for column, what in (
+        ("algorithm_id", "several algorithms"),
+        ("algorithm_version", "several versions, which are not comparable"),
+        ("config", "several configurations, as presets or defaults were changed"),
+    ):
+        values = sorted(found[column].unique())
+        if len(values) > 1:
+            shown = "" if column == "config" else f": {', '.join(values)}"
+            raise _NotJudgedError(f"{contestant} stands for {what}{shown}")
+    return _Side(contestant, found.set_index("seed").sort_index())
+
+
+def _is_label_of(label: str, id_: str, variant: str) -> bool:
+    """Whether a label, which may lack the plugin's name and end with what makes it distinct, is of this variant."""
+    rest = label.removeprefix(id_ if label.startswith(id_) else id_.rpartition("/")[2])
+    return rest == variant or rest.startswith(f"{variant} (")
+
+
+def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results: "Results") -> None:
+    """Refuse runs that were not all asked what the suite asks now."""
+    both = pd.concat([better.runs, than.runs])
+    if both["task_hash"].nunique() > 1:
+        raise _NotJudgedError(f"the runs on {claim.environment} differ in task, budget or evaluation")
+    asked = suite.for_environment(claim.environment)
+    job = results.manifest(both["key"].iloc[0]).get("job")
+    told = job if isinstance(job, dict) else {}
+    for what, ran, wanted in (
+        ("steps", both["budget"].iloc[0], asked.steps),
+        ("evaluations", told.get("points", asked.points), asked.points),
+        ("episodes per evaluation", told.get("episodes", asked.episodes), asked.episodes),
+    ):
+        if ran != wanted:
+            raise _NotJudgedError(f"the suite asks for {wanted:,} {what}; the runs have {ran:,}")
+
+
+def _check_seeds(suite: Suite, better: _Side, than: _Side) -> None:
+    """Refuse contestants that lack a run which the suite asks for, or which the other one has."""
+    wanted = {*suite.seeds, *better.runs.index, *than.runs.index}
+    for side in (better, than):
+        if absent := sorted(wanted - set(side.runs.index)):
+            raise _NotJudgedError(f"{side.name} was not run with {_seeds(absent)}")
+        unfinished = side.runs[~side.runs["status"].isin(["done", *FAILURES])]
+        if not unfinished.empty:
+            statuses = " or ".join(sorted(unfinished["status"].unique()))
+            raise _NotJudgedError(f"{side.name} with {_seeds(unfinished.index)} was {statuses}")
+
+
+def _seeds(seeds: Sequence[int] | pd.Index) -> str:
+    shown = ", ".join(map(str, seeds[:10]))
+    return f"seed{'s' * (len(seeds) > 1)} {shown}{', ...' * (len(seeds) > 10)}"
+
+
+def _scores(metric: str, better: _Side, than: _Side) -> tuple[Floats, Floats]:
+    """One number per run of either side, in the order of the seeds, what failed included."""
+    for side in (better, than):
+        nothing = side.runs[(side.runs["status"] == "done") & side.runs["value"].isna()]
+        if not nothing.empty:
+            raise _NotJudgedError(f"{side.name} has no {metric} with {_seeds(nothing.index)}")
+    values = pd.concat([better.runs["value"], than.runs["value"]])
+    if better.failed or than.failed:
+        values = values.fillna(_floor(metric, better, than))
+    if metric == "steps_to_threshold":
+        values = values.clip(upper=better.runs["budget"].iloc[0])
+    return values.to_numpy()[: len(better.runs)], values.to_numpy()[len(better.runs) :]
+
+
+def _floor(metric: str, better: _Side, than: _Side) -> float:
+    """What a failed run counts as."""
+    both = pd.concat([better.runs, than.runs])
+    told = " and ".join(side.failed for side in (better, than) if side.failed)
+    if metric == "steps_to_threshold":
+        return np.inf
+    if metric not in FLOORED:
+        raise _NotJudgedError(f"{told}, and a failed run has no {metric}")
+    random = both["random_score"].iloc[0]
+    if pd.isna(random):
+        raise _NotJudgedError(f"{told}, and the environment has no random score to count them as")
+    return float(np.fmin(random, both["value"].min()))
+
+
+def _compared(
+    claim: Claim, device: str, better: _Side, than: _Side, of_better: Floats, of_than: Floats
+) -> Judged:
+    """The verdict on numbers, one per run of either side."""
+    more = claim.metric in MORE_OF_GROUP if claim.metric in OF_GROUP else more_is_better(claim.metric)
+    first, second = (of_better, of_than) if more else (of_than, of_better)
+    estimate, spread = _difference(claim, first, second)
+    verdict = _verdict(estimate, claim.margin)
+    if verdict is Verdict.HOLDS and than.failed:
+        raise _NotJudgedError(f"it would hold, but {than.failed}, and that must not decide it")
+    of_runs = OF_GROUP.get(claim.metric, np.mean)
+    return Judged(
+        claim,
+        device,
+        verdict,
+        reason="; ".join(side.failed for side in (better, than) if side.failed),
+        runs=len(of_better),
+        better=float(of_runs(of_better)),
+        than=float(of_runs(of_than)),
+        advantage=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        method=estimate.method,
+        more_seeds=_more_seeds(claim, estimate, spread, len(of_better))
+        if verdict is Verdict.UNDECIDED
+        else None,
+    )
+
+
+def _difference(claim: Claim, first: Floats, second: Floats) -> tuple[Estimate, float]:
+    """One side less the other, with bounds, and the standard deviation that decides how many runs are needed."""
+    level = 2 * claim.confidence - 1  # of an interval whose ends are bounds of that confidence
+    if statistic := OF_GROUP.get(claim.metric):
+        return group_difference(first, second, statistic, level=level)
+    (estimate,) = differences(ragged([first]), ragged([second]), [MEAN], paired=True, level=level)
+    return estimate, float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
+
+
+def _verdict(estimate: Estimate, margin: float) -> Verdict:
+    """What the bounds of an advantage say; without bounds, nothing."""
+    if estimate.low >= margin and estimate.low > 0:
+        return Verdict.HOLDS
+    return Verdict.FAILS if estimate.high < margin else Verdict.UNDECIDED
+
+
+def _more_seeds(claim: Claim, estimate: Estimate, spread: float, runs: int) -> int | None:
+    """With how many more seeds a t test would decide it in 4 of 5 cases, were the advantage what it seems to be."""
+    fewest = groups.FEWEST_RUNS if claim.metric in OF_GROUP else FEWEST_RUNS
+    if runs < fewest:
+        return fewest - runs
+    distance = abs(estimate.value - claim.margin)
+    needed = runs_needed(spread, distance, 1 - claim.confidence) if distance > 0 else None
+    return None if needed is None else max(needed - runs, 1)
