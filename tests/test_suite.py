@@ -95,6 +95,11 @@ def test_other_seeds_are_refused(seeds):
         ("[budget]\nsteps = 100\n[limits]\nseconds = nan", "limits.seconds"),
         ("[budget]\nsteps = 100\n[limits]\nmemory_gib = 0", "limits.memory_gib"),
         ("[budget]\nsteps = 100\n[environment]\nacrobot = 3", "environment.acrobot"),
+        ("[budget]\nsteps = 100\n[gate]\ntolerance = 1", "gate.tolerance"),
+        ("[budget]\nsteps = 100\n[gate]\nalpha = 0", "gate.alpha"),
+        ("[budget]\nsteps = 100\n[gate]\nlooks = [5, 3]", "gate.looks"),
+        ("[budget]\nsteps = 100\n[gate]\nlooks = []", "gate.looks"),
+        ('[budget]\nsteps = 100\n[gate]\nmeasure = "worst_drop"', "gate.measure"),
     ],
 )
 def test_absurd_sizes_and_wrong_types_are_refused_by_key(tables, key):

@@ -21,6 +21,7 @@ from harness.running.suite_schema import (
     Budget,
     Claim,
     Evaluation,
+    Gate,
     Header,
     Limits,
     Override,
@@ -42,6 +43,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "evaluation": Evaluation,
     "limits": Limits,
     "environment": Override,
+    "gate": Gate,
     "claims": Claim,
 }
 

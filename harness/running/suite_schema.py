@@ -5,6 +5,7 @@ Names follow strict patterns, so that none can become a path outside the results
 
 from collections import Counter
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -55,6 +56,12 @@ def _defined_metric(name: str) -> str:
     return name
 
 
+def _increasing(values: tuple[int, ...]) -> tuple[int, ...]:
+    if any(first >= second for first, second in pairwise(values)):
+        raise ValueError("must increase from one to the next")
+    return values
+
+
 def _readable_selection(text: str) -> str:
     try:
         return parse_selection(text).text
@@ -71,6 +78,7 @@ Episodes = Annotated[int, Field(ge=1, le=100_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 SeedCount = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
 SeedList = Annotated[tuple[Seed, ...], _LIST, Field(min_length=1, max_length=MOST_SEEDS), _UNIQUE]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Identifier = Annotated[str, Field(pattern=rf"^{ID.pattern}$")]
 Contestant = Annotated[str, AfterValidator(_readable_selection)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
@@ -196,6 +204,36 @@ class Claim(_Table):
     )
 
 
+class Gate(_Table):
+    """How `harness gate` decides; what is not given follows from the number of tasks."""
+
+    measure: Literal["area_under_curve", "final_score", "online_return"] = Field(
+        default="area_under_curve",
+        description="The measure of a run that is gated.",
+        examples=["final_score"],
+    )
+    tolerance: Share | None = Field(
+        default=None,
+        description="Drop tolerated overall, as a share of the old score less a random policy's; 0.1 unless given, "
+        "0.2 for a single task.",
+        examples=[0.1],
+    )
+    task_tolerance: Share = Field(
+        default=0.25, description="Drop tolerated on any one task, likewise.", examples=[0.25]
+    )
+    looks: Annotated[tuple[SeedCount, ...], _LIST, AfterValidator(_increasing)] | None = Field(
+        default=None,
+        description="Numbers of seeds per side at which it may decide; 3, 5, 8, 12 unless given, and 5, 8, 12, 20 "
+        "for fewer than four tasks.",
+        min_length=1,
+        max_length=20,
+        examples=[[3, 5, 8, 12]],
+    )
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        default=0.05, description="Chance of a false alarm, and of a false pass.", examples=[0.05]
+    )
+
+
 class _Tables(_Table):
     budget: Budget = Field(description="How long a run trains.", examples=[{"steps": 20_000}])
     evaluation: Evaluation = Field(
@@ -208,6 +246,9 @@ class _Tables(_Table):
         default={},
         description="What differs for one environment: [environment.NAME], NAME as in suite.environments.",
         examples=[{"cartpole": {"steps": 50_000}}],
+    )
+    gate: Gate = Field(
+        default=Gate(), description="How `harness gate` decides.", examples=[{"tolerance": 0.1}]
     )
     claims: Annotated[tuple[Claim, ...], Field(strict=False)] = Field(
         default=(),

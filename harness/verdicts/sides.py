@@ -6,7 +6,6 @@ in a version, is not comparable: it is listed with the reason, and never average
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from math import isfinite, nan
 from typing import NamedTuple
 
@@ -70,6 +69,7 @@ class Task:
         environment: its short name.
         algorithm: full id, preset and overrides; of the head, where two algorithms are compared.
         device: trained on.
+        budget: steps of a run; the base's, where they differ.
         base: runs of the old side by seed; empty where it has none.
         head: of the new side.
         random: score of a random policy, as the base has it stored; NaN if it is not known.
@@ -80,6 +80,7 @@ class Task:
     environment: str
     algorithm: str
     device: str
+    budget: int
     base: Side
     head: Side
     random: float = nan
@@ -183,6 +184,10 @@ class _Group(NamedTuple):
     facts: tuple[object, ...]  # values of the columns TASK
     runs: pd.DataFrame
 
+    @property
+    def budget(self) -> int:
+        return int(self.runs["budget"].iloc[0])
+
 
 def _cells(results: Results, measure: str) -> dict[Cell, list[_Group]]:
     runs = results.runs.assign(value=measured(results, measure)["value"].to_numpy())
@@ -197,23 +202,23 @@ def _cells(results: Results, measure: str) -> dict[Cell, list[_Group]]:
 def _tasks(cell: Cell, base: list[_Group], head: list[_Group], same_algorithm: bool) -> Iterator[Task]:
     """What both sides of a cell have in common, then what they have not."""
     old, new = ({group.facts: group for group in side} for side in (base, head))
-    empty = Task(*cell, {}, {})
     for facts in (each for each in old if each in new):
-        yield _task(empty, old[facts].runs, new[facts].runs, same_algorithm)
+        yield _task(cell, old[facts], new[facts], same_algorithm)
     only_old = [group for group in base if group.facts not in new]
     only_new = [group for group in head if group.facts not in old]
-    for left, right in zip_longest(only_old, only_new):
-        why = "only the head has it" if left is None else "only the base has it"
-        if left is not None and right is not None:
-            why = _differing(left.facts, right.facts)
-        sides = [{} if group is None else _side(group.runs) for group in (left, right)]
-        yield replace(empty, base=sides[0], head=sides[1], why_not=why)
+    for left, right in zip(only_old, only_new, strict=False):
+        why = _differing(left.facts, right.facts)
+        yield Task(*cell, left.budget, _side(left.runs), _side(right.runs), why_not=why)
+    for left in only_old[len(only_new) :]:
+        yield Task(*cell, left.budget, _side(left.runs), {}, why_not="only the base has it")
+    for right in only_new[len(only_old) :]:
+        yield Task(*cell, right.budget, {}, _side(right.runs), why_not="only the head has it")
 
 
-def _task(empty: Task, base: pd.DataFrame, head: pd.DataFrame, same_algorithm: bool) -> Task:
+def _task(cell: Cell, base: _Group, head: _Group, same_algorithm: bool) -> Task:
     """Both sides of one task, if each is of one algorithm, and of the same where that is asked."""
-    task = replace(empty, base=_side(base), head=_side(head), random=_random(base, head))
-    for side, runs in (("base", base), ("head", head)):
+    task = Task(*cell, base.budget, _side(base.runs), _side(head.runs), _random(base.runs, head.runs))
+    for side, runs in (("base", base.runs), ("head", head.runs)):
         for column, name in (*ALGORITHM.items(), ("config", "configuration")):
             if runs[column].nunique() > 1:
                 return replace(task, why_not=f"the {side} has more than one {name}")
@@ -223,7 +228,7 @@ def _task(empty: Task, base: pd.DataFrame, head: pd.DataFrame, same_algorithm: b
             return replace(task, why_not=f"a run of the {side} has nothing that this measure could measure")
     if not same_algorithm:
         return task
-    old, new = base.iloc[0], head.iloc[0]
+    old, new = base.runs.iloc[0], head.runs.iloc[0]
     why = _difference(
         [*ALGORITHM.values()], [old[name] for name in ALGORITHM], [new[name] for name in ALGORITHM]
     )
