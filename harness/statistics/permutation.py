@@ -6,6 +6,7 @@ p-value is 0. Statistics lie on scales that permuting does not change, with vari
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations, product
 from math import comb, prod
 
@@ -30,23 +31,34 @@ def labels(sizes: Sequence[tuple[int, int]], random: int = RANDOM, seed: int = S
         random: permutations where there are more than `EXACT`.
         seed: of the generator that draws them.
     """
+    return list(_labels(tuple(sizes), random, seed))
+
+
+@lru_cache(maxsize=4)  # because one look asks several questions of the same permutations
+def _labels(sizes: tuple[tuple[int, int], ...], random: int, seed: int) -> tuple[Labels, ...]:
     if prod(comb(n + m, n) for n, m in sizes) <= EXACT:
-        return _product([_every_choice(n + m, n) for n, m in sizes])
+        return _kept(_product([_every_choice(n + m, n) for n, m in sizes]))
     rng = np.random.default_rng(seed)
     drawn = []
     for n, m in sizes:
         first = np.arange(n + m) < n
         drawn.append(np.vstack([first, rng.permuted(np.tile(first, (random - 1, 1)), axis=1)]))
-    return drawn
+    return _kept(drawn)
 
 
 def signs(sizes: Sequence[int], random: int = RANDOM, seed: int = SEED) -> list[Labels]:
     """Which differences keep their sign, [P, n] per task, row 0 all of them; tasks are permuted jointly."""
+    return list(_signs(tuple(sizes), random, seed))
+
+
+@lru_cache(maxsize=4)  # likewise
+def _signs(sizes: tuple[int, ...], random: int, seed: int) -> tuple[Labels, ...]:
     if 2 ** sum(sizes) <= EXACT:
         every = [np.array(list(product([True, False], repeat=n))).reshape(-1, n) for n in sizes]
-        return _product(every)
+        return _kept(_product(every))
     rng = np.random.default_rng(seed)
-    return [np.vstack([np.ones(n, bool), rng.integers(2, size=(random - 1, n)).astype(bool)]) for n in sizes]
+    drawn = (rng.integers(2, size=(random - 1, n)).astype(bool) for n in sizes)
+    return _kept([np.vstack([np.ones(n, bool), rows]) for n, rows in zip(sizes, drawn, strict=True)])
 
 
 def share_at_least(statistics: ArrayLike) -> Floats:
@@ -129,6 +141,13 @@ def _every_choice(total: int, chosen: int) -> Labels:
     table = np.zeros((len(indices), total), bool)
     np.put_along_axis(table, indices, True, axis=1)
     return table
+
+
+def _kept(tables: list[Labels]) -> tuple[Labels, ...]:
+    """The tables, safe from whoever they are given to."""
+    for table in tables:
+        table.setflags(write=False)
+    return tuple(tables)
 
 
 def _product(tables: list[Labels]) -> list[Labels]:
