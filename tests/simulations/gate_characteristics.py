@@ -1,0 +1,398 @@
+"""How often the gate calls what: simulated result pairs, judged by the gate's own sequential decision.
+
+    python tests/simulations/gate_characteristics.py
+
+writes `docs/gate-operating-characteristics.md`. Every row has random numbers of its own, drawn from the seed and the
+row's name, so that rows may be added without changing others.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from populations import Floats, drawn, made_up, real
+
+from harness.statistics.decision import Verdict
+from harness.statistics.sequential import Rule, decide, usual_rule
+
+ROOT = Path(__file__).parents[2]
+OUTPUT = ROOT / "docs" / "gate-operating-characteristics.md"
+DECIDING = [  # whose commit the figures belong to
+    f"harness/statistics/{name}.py" for name in ("sequential", "decision", "permutation", "multiplicity")
+]
+SIMULATIONS = 1_000
+SEED = 0
+FIVE = 5  # environments
+MIXED = ("normal", "td3", "sac", "bimodal", "ceiling")
+
+Change = Callable[[Floats, np.random.Generator], Floats]  # of scores [N, M] of the new side
+
+
+@dataclass(frozen=True)
+class Case:
+    """One situation.
+
+    Attributes:
+        name: what is changed, and where.
+        populations: one per environment.
+        change: of the new side.
+        rho: correlation of seeds between sides, judged as pairs; None for sides that share no seeds.
+    """
+
+    name: str
+    populations: tuple[str, ...]
+    change: Change
+    rho: float | None = None
+
+    @property
+    def rule(self) -> Rule:
+        """What the gate declares for so many environments."""
+        return usual_rule(len(self.populations))
+
+    @property
+    def where(self) -> str:
+        """Environments and pairing, for a table."""
+        kinds = dict.fromkeys(self.populations)
+        pairing = "unpaired" if self.rho is None else f"paired, ρ {self.rho:g}"
+        return f"{len(self.populations)} x {'mixed' if len(kinds) > 1 else next(iter(kinds))}, {pairing}"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What became of so many simulations of a case."""
+
+    simulations: int
+    verdicts: Mapping[Verdict, int]
+    seeds: float  # per side, on average
+
+    def share(self, *verdicts: Verdict) -> float:
+        """Of simulations that ended so."""
+        return sum(self.verdicts.get(verdict, 0) for verdict in verdicts) / self.simulations
+
+    def error(self, *verdicts: Verdict) -> float:
+        """Standard error of that share."""
+        share = self.share(*verdicts)
+        return sqrt(share * (1 - share) / self.simulations)
+
+
+def simulated(
+    case: Case, populations: Mapping[str, Floats], simulations: int = SIMULATIONS, seed: int = SEED
+) -> Figures:
+    """Judge so many pairs of sides, each with as many seeds as the last look wants."""
+    rng = np.random.default_rng([seed, zlib.crc32(f"{case.name}, {case.where}".encode())])
+    shape = (case.rule.looks[-1],)
+    verdicts: Counter[Verdict] = Counter()
+    seeds = 0
+    for _ in range(simulations):
+        sides = [drawn(populations[name], shape, case.rho or 0.0, rng) for name in case.populations]
+        old, new = (np.stack(columns, axis=1) for columns in zip(*sides, strict=True))
+        decision = decide(old, case.change(new, rng), case.rule, paired=case.rho is not None)
+        assert decision.look is not None
+        verdicts[decision.verdict] += 1
+        seeds += decision.look.seeds
+    return Figures(simulations, verdicts, seeds / simulations)
+
+
+# What changes
+
+
+def nothing(scores: Floats, rng: np.random.Generator) -> Floats:
+    """The scores as they are."""
+    return scores
+
+
+def lower(share: float, environments: int | None = None) -> Change:
+    """Scores less a share of them, on the first so many environments; None for all."""
+
+    def change(scores: Floats, rng: np.random.Generator) -> Floats:
+        scores = scores.copy()
+        scores[:, :environments] *= 1 - share
+        return scores
+
+    return change
+
+
+def collapses(chance: float) -> Change:
+    """Runs of the first environment that learn nothing, with a chance each."""
+
+    def change(scores: Floats, rng: np.random.Generator) -> Floats:
+        scores = scores.copy()
+        scores[rng.random(len(scores)) < chance, 0] = 0.0
+        return scores
+
+    return change
+
+
+# What is simulated
+
+
+def unchanged(names: Sequence[str]) -> list[Case]:
+    """Two equal sides: who is called regressed is so by chance."""
+    sides = [(name,) * tasks for name in names for tasks in (FIVE, 1)]
+    same = [Case("none", where, nothing, rho) for where in sides for rho in (None, 0.9)]
+    return same + [Case("none", MIXED, nothing, rho) for rho in (None, 0.0, 0.9)]
+
+
+def broken(names: Sequence[str]) -> list[Case]:
+    """One environment of five is broken."""
+    collapsing = [(name, chance) for name in names for chance in (0.25, 0.5) if name[:3] in ("td3", "sac")]
+    return [
+        *(Case("-40 % on one", (name,) * FIVE, lower(0.4, 1), rho) for rho in (None, 0.9) for name in names),
+        *(
+            Case(f"{100 * chance:.0f} % of runs collapse on one", (name,) * FIVE, collapses(chance), rho)
+            for rho in (None, 0.9)
+            for name, chance in collapsing
+        ),
+    ]
+
+
+def everywhere(names: Sequence[str]) -> list[Case]:
+    """All five environments lose the same share."""
+    return [
+        Case(f"-{100 * share:.0f} % everywhere", (name,) * FIVE, lower(share), rho)
+        for share, rho, where in (
+            (0.10, 0.9, names),
+            (0.10, 0.0, ("td3",)),
+            (0.10, None, ("td3",)),
+            *((share, rho, ("td3",)) for share in (0.05, 0.20) for rho in (0.9, 0.0, None)),
+        )
+        for name in where
+    ]
+
+
+def alone() -> list[Case]:
+    """A single environment, where 20 % are tolerated."""
+    return [
+        Case(f"-{100 * share:.0f} %", (name,), lower(share))
+        for name in ("normal", "td3", "sac", "bimodal")
+        for share in (0.05, 0.10, 0.20, 0.40)
+    ]
+
+
+# What is written
+
+COLUMNS = (
+    "change",
+    "environments",
+    "pass",
+    "regressed",
+    "within tolerance",
+    "inconclusive",
+    "seeds per side",
+)
+Results = dict[Case, Figures]
+
+
+def results(cases: Sequence[Case], populations: Mapping[str, Floats], simulations: int, seed: int) -> Results:
+    """Figures of cases; progress on stderr."""
+    found = {}
+    for case in cases:
+        began = time.perf_counter()
+        found[case] = simulated(case, populations, simulations, seed)
+        print(row(case, found[case]), f"{time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    return found
+
+
+def percent(figures: Figures, *verdicts: Verdict) -> str:
+    """A share and its standard error, in percent."""
+    return f"{100 * figures.share(*verdicts):.1f} ± {100 * figures.error(*verdicts):.1f}"
+
+
+def row(case: Case, figures: Figures) -> str:
+    """A row of a table."""
+    shares = [
+        percent(figures, verdict)
+        for verdict in (Verdict.PASSED, Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE, Verdict.UNDECIDED)
+    ]
+    return f"| {' | '.join([case.name, case.where, *shares, f'{figures.seeds:.1f}'])} |"
+
+
+def section(title: str, question: str, found: Results) -> list[str]:
+    """A heading, what the table is to tell, and the table."""
+    head = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    return [f"## {title}", "", question, "", *head, *(row(*pair) for pair in found.items()), ""]
+
+
+class Bar(NamedTuple):
+    """What the figures of some cases shall be.
+
+    Attributes:
+        statement: in words.
+        cases: their figures.
+        value: of a case's figures, the lower the better.
+        limit: of it.
+        told: the figure, for readers.
+    """
+
+    statement: str
+    cases: Results
+    value: Callable[[Figures], float]
+    limit: float
+    told: Callable[[Figures], str]
+
+    def row(self) -> str:
+        """A row of the table of bars: the worst case, and all that miss the bar."""
+        worst = max(self.cases, key=lambda case: self.value(self.cases[case]))
+        missed = [
+            f"{case.where}: {self.told(figures)}"
+            for case, figures in self.cases.items()
+            if self.value(figures) > self.limit
+        ]
+        cells = (
+            self.statement,
+            str(len(self.cases)),
+            f"{self.told(self.cases[worst])} ({worst.where})",
+            "; ".join(missed) or "none",
+        )
+        return f"| {' | '.join(cells)} |"
+
+
+def bars(same: Results, one: Results, all_five: Results) -> list[Bar]:
+    """What is asked of the gate."""
+    regressed = (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
+    apart = {k: v for k, v in one.items() if k.rho is None and k.name == "-40 % on one"}
+    pairs = {k: v for k, v in all_five.items() if k.rho == 0.9 and k.name == "-10 % everywhere"}
+
+    def missed(figures: Figures) -> float:
+        return -figures.share(Verdict.REGRESSED)
+
+    def seen(figures: Figures) -> str:
+        return f"{percent(figures, Verdict.REGRESSED)} %"
+
+    return [
+        Bar(
+            "no change: *regressed*, within tolerance or not, at most 5 %",
+            same,
+            lambda figures: figures.share(*regressed),
+            0.05,
+            lambda figures: f"{percent(figures, *regressed)} %",
+        ),
+        Bar("-40 % on one of five, unpaired: *regressed* at least 95 %", apart, missed, -0.95, seen),
+        Bar(
+            "the same: *pass* at most 1 %",
+            apart,
+            lambda figures: figures.share(Verdict.PASSED),
+            0.01,
+            lambda figures: f"{percent(figures, Verdict.PASSED)} %",
+        ),
+        Bar("-10 % on all five, paired at ρ 0.9: *regressed* at least 95 %", pairs, missed, -0.95, seen),
+        Bar(
+            "the same: at most 4 seeds per side on average",
+            pairs,
+            lambda figures: figures.seeds,
+            4.0,
+            lambda figures: f"{figures.seeds:.2f}",
+        ),
+    ]
+
+
+def page(populations: Mapping[str, Floats], command: str, simulations: int, seed: int) -> str:
+    """Simulate everything and write it down."""
+    same, one, all_five, single = (
+        results(cases, populations, simulations, seed)
+        for cases in (
+            unchanged(list(populations)),
+            broken(list(populations)),
+            everywhere(list(populations)),
+            alone(),
+        )
+    )
+    preface = PREFACE.format(
+        command=command,
+        commit=commit(),
+        simulations=f"{simulations:,}",
+        seed=seed,
+        rare=f"{300 / simulations:.1f}",
+    )
+    judged = ["| bar | cases | worst | missed by |", "|---|---|---|---|"]
+    judged += [bar.row() for bar in bars(same, one, all_five)]
+    tables = [
+        *section("No change", "Every *regressed* is a false alarm.", same),
+        *section("One environment of five is broken", "The others are as they were.", one),
+        *section("Every environment loses the same share", "10 % are tolerated.", all_five),
+        *section("A single environment", "20 % are tolerated, and 5, 8, 12 or 20 seeds looked at.", single),
+    ]
+    return "\n".join([preface, *judged, "", READING, *tables]).rstrip() + "\n"
+
+
+def commit() -> str:
+    """The last commit of the code that decides, and whether it was changed since."""
+
+    def git(*arguments: str) -> str:
+        line = ["git", *arguments, "--", *DECIDING]
+        return subprocess.run(line, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain")
+    return git("log", "-1", "--format=%h") + (" with uncommitted changes" if changed else "")
+
+
+PREFACE = """# What the gate calls what, and how often
+
+Pairs of results were simulated, and judged by the gate's own sequential decision with its own defaults
+(`harness.statistics.sequential`): 5 % for all looks together; looks at 3, 5, 8 and 12 seeds per side for five
+environments and at 5, 8, 12 and 20 for one; a tolerated drop of 10 % over five environments, 25 % on any one of
+them, and 20 % of a single one.
+
+```sh
+python {command}
+```
+
+made this page, with the decision as of commit {commit}: {simulations} simulations per row, seed {seed}. Shares are
+in percent, with the standard error of the simulation behind ±. Where it is 0.0, what never happened is rarer than
+{rare} % (with 95 % confidence).
+
+## Populations
+
+A run's score is drawn from a population of mean 1, in which 0 is the score of a random policy:
+
+| population | what it is |
+|---|---|
+| normal | a coefficient of variation of 0.15 |
+| td3 | made up: coefficient of variation 0.14 and skewness -1.3, those of TD3 on HalfCheetah |
+| sac | made up: 0.11 and -5.4, those of SAC on HalfCheetah, from rare collapses: 3.5 % of runs reach 65 %, 0.5 % nothing |
+| bimodal | made up: 15 % of runs fail |
+| ceiling | made up: 70 % of runs reach exactly the best score |
+| td3 (real), sac (real) | 193 and 192 final returns on HalfCheetah-v2, from github.com/flowersteam/rl_stats (Colas et al., 2019, arXiv:1904.06979) |
+| mixed | one environment of each that is not real |
+
+The real returns come without a licence and are not in this repository; `--real FOLDER` reads them, and without it the
+rows about them are left out and no other row changes. In pairs, ρ is the correlation of the normal numbers behind two
+runs of one seed; that of their scores is about 0.9 for *normal* and *td3*, and 0.8 for the others.
+
+## What was asked
+"""  # noqa: E501, because a row of a table is one line
+
+READING = """Counted as *regressed* in the bars on drops: only what fails a build, not what is within tolerance.
+
+Not simulated: runs that depend on each other, drops other than by a share of the score or by collapses, and more than
+one change at a time. Each simulated gate tries the same random permutations, as the gate itself does with its seed.
+"""
+
+
+def main() -> None:
+    """Simulate, and write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--simulations", type=int, default=SIMULATIONS, help="per row")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the simulations")
+    parser.add_argument("--real", type=Path, help="folder with the returns that Colas et al. published")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the page")
+    options = parser.parse_args()
+    populations = made_up() | ({} if options.real is None else real(options.real))
+    command = f"tests/simulations/gate_characteristics.py{' --real FOLDER' if options.real else ''}"
+    written = page(populations, command, options.simulations, options.seed)
+    options.output.write_text(written, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
