@@ -1,4 +1,4 @@
-"""Writes what the documents must not say from memory: the catalogue, the result of quickstart, the list of checks.
+"""Writes what the documents must not say from memory: the catalogue, results, verdicts on claims, the list of checks.
 
 python docs/generate.py                      # all, from the installed plugins and results/reference
 python docs/generate.py results/quickstart   # the same, after making these runs the reference of their suite
@@ -6,9 +6,11 @@ python docs/generate.py results/quickstart   # the same, after making these runs
 
 import json
 import sys
+import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "plugin-author-guide.md"
+CLAIMS = ROOT / "docs" / "claims.md"
+EXPLANATIONS = ROOT / "docs" / "claims.toml"  # of verdicts, by statement
 REFERENCE = ROOT / "results" / "reference"
 QUICKSTART = "quickstart"
 FIGURE = ROOT / "docs" / "quickstart.svg"
@@ -30,6 +34,7 @@ BUNDLED = frozenset({"algorithms", "environments", "sb3", "example"})  # plugins
 ONLINE = "online_return"
 TABLES = ("scores", "sample_efficiency", "wall_clock", ONLINE)
 CELL = ["environment", "algorithm", "device"]
+VERDICTS = {"holds": "hold", "fails": "fail", "undecided": "are undecided", "not judged": "are not judged"}
 LIBRARIES = ("python", "gymnasium", "numpy", "stable-baselines3", "torch")  # whose versions the README names
 DIGITS = "%.6g"  # of numbers in the reference
 
@@ -133,6 +138,10 @@ def publish(folder: Path) -> None:
             ids = results.runs.drop_duplicates("algorithm").set_index("algorithm")["algorithm_id"]
             table = table.assign(algorithm_id=table["algorithm"].map(ids))
         table.to_csv(reference / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
+    if verdicts := _verdicts(suite, results):
+        pd.DataFrame(verdicts).to_csv(
+            reference / "claims.csv", index=False, float_format=DIGITS, lineterminator="\n"
+        )
     text = json.dumps(_provenance(results), indent=1) + "\n"
     (reference / "provenance.json").write_text(text, encoding="utf-8")
     if suite == QUICKSTART:
@@ -149,6 +158,56 @@ def online_return(results: "Results") -> pd.DataFrame:
     low, high = zip(*(mean_interval(values) for _, values in runs), strict=True)
     columns = {"done": runs.size(), "online_return": runs.mean(), "online_low": low, "online_high": high}
     return pd.DataFrame(columns).reset_index()
+
+
+def _verdicts(suite: str, results: "Results") -> list[dict[str, Any]]:
+    """What became of the claims of an installed suite, if it makes any."""
+    from harness.reporting.claims_sheet import evidence
+    from harness.verdicts.claims import judged
+
+    specs = [entry.spec for entry in Registry.load(only=BUNDLED).suites.values() if entry.spec.name == suite]
+    suites = [load_suite(suite_text(spec), spec.name) for spec in specs]
+    return [row for each in suites if each.claims for row in evidence(judged(each, results))]
+
+
+def claims() -> str:
+    """Every published claim with its verdict and the evidence, then what explains the verdicts that need it."""
+    explained = tomllib.loads(EXPLANATIONS.read_text(encoding="utf-8"))["explained"]
+    texts = {each["statement"]: each["text"].strip() for each in explained}
+    tables = {path.parent.name: pd.read_csv(path) for path in sorted(REFERENCE.glob("*/claims.csv"))}
+    counted = Counter(verdict for table in tables.values() for verdict in table["verdict"])
+    told = ", ".join(f"{counted[verdict]} {words}" for verdict, words in VERDICTS.items() if counted[verdict])
+    parts = [f"{sum(counted.values())} claims: {told}."]
+    for suite, table in tables.items():
+        rows = table.to_dict("records")
+        header = ("", "verdict", "claim", "measure, environment", "better / than", "advantage, bounds")
+        numbers = ("margin", "n", "more seeds")
+        cells = [(str(index), *_claim_cells(row)) for index, row in enumerate(rows, 1)]
+        notes = [
+            f"**{index}, {row['verdict']}.** {texts[row['statement']]}"
+            for index, row in enumerate(rows, 1)
+            if row["statement"] in texts
+        ]
+        path = f"../suites/{suite}.toml"
+        parts += [f"## [`{suite}`]({path})", markdown((*header, *numbers), cells, len(numbers)), *notes]
+    return "\n\n".join(parts)
+
+
+def _claim_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A claim as a row of a table."""
+    better, than, advantage, low, high = (
+        _number(row[name]) for name in ("better_value", "than_value", "advantage", "low", "high")
+    )
+    return (
+        row["verdict"],
+        row["statement"],
+        f"`{row['metric']}`, {row['environment']}",
+        f"{better} / {than}",
+        f"{advantage} [{low}, {high}]",
+        f"{row['margin']:g}",
+        str(row["runs"]),
+        "" if pd.isna(row["more_seeds"]) else f"{row['more_seeds']:.0f}",
+    )
 
 
 def _provenance(results: "Results") -> dict[str, object]:
@@ -250,7 +309,11 @@ def checks() -> str:
     return markdown(("of", "check", "question"), rows)
 
 
-PARTS = {README: {"catalogue": catalogue, "quickstart": quickstart}, GUIDE: {"checks": checks}}
+PARTS = {
+    README: {"catalogue": catalogue, "quickstart": quickstart},
+    GUIDE: {"checks": checks},
+    CLAIMS: {"claims": claims},
+}
 
 
 def generated(path: Path) -> str:

@@ -56,13 +56,13 @@ def claims_sheet(claims: Sequence[Judged]) -> Sheet:
         Column("verdict", lambda row: str(row["verdict"]), number=False),
         Column("claim", lambda row: str(row["statement"]), number=False, prose=True),
         Column("measure", lambda row: str(row["metric"]), number=False),
-        Column("n", lambda row: f"{row['runs']} + {row['runs']}" if row["runs"] else NONE),
+        Column("n", lambda row: str(row["runs"] or NONE)),
         Column("better", lambda row: number(row["better_value"])),
         Column("than", lambda row: number(row["than_value"])),
         Column("advantage", lambda row: number(row["advantage"])),
         Column("bounds", _bounds),
         Column("margin", lambda row: f"{row['margin']:g}"),
-        Column("more seeds", _more_seeds),
+        Column("more seeds, about", _more_seeds),
         Column("remark", lambda row: str(row["reason"]), number=False, prose=True),
     )
     kept = tuple(column for column in columns if column.heading != "remark" or data["reason"].any())
@@ -75,10 +75,10 @@ def claims_text(claims: Sequence[Judged]) -> str:
     sheet = claims_sheet(claims)
     lines = []
     for row in sheet.data.to_dict("records"):
-        device = f" on {row['device']}" if sheet.data["device"].nunique() > 1 else ""
+        device = f", {row['device']}" if sheet.data["device"].nunique() > 1 else ""
         lines += [
             f"{row['verdict']:<{VERDICT_WIDTH}}{one_line(row['statement'])}",
-            f"{'':{VERDICT_WIDTH}}{row['metric']} in {row['environment']}{device}: {one_line(_told(row))}",
+            f"{'':{VERDICT_WIDTH}}{row['metric']} on {row['environment']}{device}: {one_line(_told(row))}",
         ]
     return "\n".join([*lines, "", click.wrap_text(sheet.note, TEXT_WIDTH)])
 
@@ -88,10 +88,10 @@ def _told(row: Any) -> str:
     if row["verdict"] == Verdict.NOT_JUDGED:
         return str(row["reason"])
     told = (
-        f"{number(row['better_value'])} against {number(row['than_value'])}, {row['runs']} + {row['runs']} runs; "
+        f"{number(row['better_value'])} against {number(row['than_value'])}, n = {row['runs']}; "
         f"advantage {number(row['advantage'])}, {_bounds(row)}; margin {row['margin']:g}"
     )
-    more = f"; {_more_seeds(row)} more seeds" if row["verdict"] == Verdict.UNDECIDED else ""
+    more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == Verdict.UNDECIDED else ""
     return f"{told}{more}{'; ' if row['reason'] else ''}{row['reason']}"
 
 
@@ -104,17 +104,17 @@ def _bounds(row: Any) -> str:
 def _more_seeds(row: Any) -> str:
     if row["verdict"] != Verdict.UNDECIDED:
         return NONE
-    return f"over {MOST_RUNS:,}" if pd.isna(row["more_seeds"]) else f"about {row['more_seeds']:,.0f}"
+    return f"> {MOST_RUNS:,}" if pd.isna(row["more_seeds"]) else f"{row['more_seeds']:,.0f}"
 
 
 def _note(claims: Sequence[Judged]) -> str:
     levels = " or ".join(f"{100 * level:g} %" for level in sorted({each.claim.confidence for each in claims}))
     judged = sum(each.verdict is not Verdict.NOT_JUDGED for each in claims)
     return (
-        "n: runs of either side, paired by seed. The advantage is that of the contestant said to be better; its lower "
-        f"and its upper bound hold with {levels} confidence each. A claim holds if the lower one reaches the margin, "
-        "fails if the upper one stays below it, and is undecided otherwise; about so many more seeds would then decide "
-        "it, if the advantage is what it seems to be. Confidence is per claim: "
-        f"were every advantage just the margin, {expected_by_chance(claims):.2g} of the {judged} judged here would be "
-        "expected to hold by chance."
+        "n: pairs of runs, one of either side with the same seed. The advantage is that of the contestant said to be "
+        f"better; its lower and its upper bound hold with {levels} confidence each. A claim holds if the lower one "
+        "reaches the margin, fails if the upper one stays below it, and is undecided otherwise; about so many more "
+        "seeds would then decide it, if the advantage is what it seems to be. Confidence is per claim: were every "
+        f"advantage just the margin, {expected_by_chance(claims):.2g} of the {judged} judged here would be expected "
+        "to hold by chance."
     )
