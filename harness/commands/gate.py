@@ -1,0 +1,167 @@
+"""Judge whether a commit learns worse, from stored runs of both sides."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import Session, note
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+    from harness.running.suite import Suite
+    from harness.verdicts.judgement import Inconclusive, Judgement
+
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+@click.command(name="gate")
+@click.argument("suite")
+@click.option("--base", required=True, type=click.Path(path_type=Path), help="Results of the old side.")
+@click.option("--head", required=True, type=click.Path(path_type=Path), help="Results of the new side.")
+@click.option("-a", "--algorithm", "algorithms", multiple=True, help="Judge this one, not the suite's.")
+@click.option("-e", "--environment", "environments", multiple=True, help="Only this environment.")
+@click.option(
+    "--measure",
+    type=click.Choice(["area_under_curve", "final_score", "online_return"]),
+    help="Of a run; default: the suite's.",
+)
+@click.option("--tolerance", type=SHARE, help="Drop tolerated overall; default: the suite's.")
+@click.option("--task-tolerance", type=SHARE, help="Drop tolerated on a task; default: the suite's.")
+@click.option("--alpha", type=SHARE, help="Chance of a false alarm; default: the suite's.")
+@click.option(
+    "--looks", metavar="N,N,...", help="Seeds per side at which it may decide; default: the suite's."
+)
+@click.option("--strict", is_flag=True, help="A regression within the tolerance is one.")
+@click.option(
+    "--inconclusive",
+    type=click.Choice(["pass", "warn", "fail"]),
+    default="warn",
+    show_default=True,
+    help="What becomes of that outcome.",
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write JSON; - writes it to stdout, not the table.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit XML file.")
+@click.option(
+    "--summary", type=click.Path(path_type=Path), help="Append Markdown; default: $GITHUB_STEP_SUMMARY."
+)
+@click.pass_obj
+def command(
+    session: Session,
+    /,
+    suite: str,
+    base: Path,
+    head: Path,
+    algorithms: tuple[str, ...],
+    environments: tuple[str, ...],
+    measure: str | None,
+    strict: bool,
+    inconclusive: "Inconclusive",
+    json_file: str | None,
+    junit: Path | None,
+    summary: Path | None,
+    looks: str | None,
+    **shares: float | None,
+) -> ExitCode:
+    """Judge stored runs of SUITE: do those of the head score less than those of the base?
+
+    Ends with 0 passed, 1 regressed, 3 runs are missing, 4 a plugin is missing, 5 nothing to compare. An
+    inconclusive gate ends with 0 and a warning unless --inconclusive=fail.
+    """
+    from harness.running.suite import find_suite
+    from harness.verdicts.gate import judge
+
+    asked = regated(find_suite(suite, session.registry), measure, looks, shares)
+    for name in environments:
+        if name not in asked.environments:
+            known = ", ".join(asked.environments)
+            raise UsageError(f"suite {asked.name!r} has no environment {name!r}; it has {known}")
+    judgement = judge(asked, stored(base, asked), stored(head, asked), algorithms, environments)
+    show(judgement, json_file)
+    for path, text in documents(judgement, junit, summary, strict, inconclusive):
+        save(path, text, append=path != junit)
+    return judgement.exit_code(strict, inconclusive)
+
+
+def regated(
+    suite: "Suite", measure: str | None, looks: str | None, shares: Mapping[str, float | None]
+) -> "Suite":
+    """The suite with what the options say in place of what its table [gate] says.
+
+    Raises:
+        UsageError: the looks are no increasing numbers of seeds.
+    """
+    from pydantic import ValidationError
+
+    from harness.running.suite_schema import Gate
+
+    given: dict[str, Any] = {"measure": measure, **shares}
+    try:
+        given["looks"] = None if looks is None else tuple(int(part) for part in looks.split(","))
+        told = {name: value for name, value in given.items() if value is not None}
+        gate = Gate.model_validate({**suite.gate.model_dump(), **told})
+    except (ValueError, ValidationError):
+        raise UsageError(f"--looks {looks}: write increasing numbers of seeds, as in 3,5,8,12") from None
+    return suite.model_copy(update={"gate": gate})
+
+
+def stored(path: Path, suite: "Suite") -> "Results":
+    """The runs of a suite below a folder of results, or in the suite's own folder; broken files are named."""
+    import harness
+
+    results = harness.load(path / suite.name if (path / suite.name).is_dir() else path)
+    for problem in results.problems:
+        note(f"{problem.path}: {problem.message}")
+    return results
+
+
+def show(judgement: "Judgement", json_file: str | None) -> None:
+    """Print the table and what it says, or JSON."""
+    import json
+
+    from harness.listing import print_json, print_table
+    from harness.verdicts import gate_output
+
+    if json_file == "-":
+        print_json(gate_output.as_json(judgement))
+    else:
+        print_table(gate_output.HEADER, gate_output.rows(judgement))
+        click.echo()
+        click.echo("\n".join(gate_output.sentences(judgement)))
+        if json_file is not None:
+            save(Path(json_file), json.dumps(gate_output.as_json(judgement), indent=2) + "\n")
+
+
+def documents(
+    judgement: "Judgement",
+    junit: Path | None,
+    summary: Path | None,
+    strict: bool,
+    inconclusive: "Inconclusive",
+) -> Iterator[tuple[Path, str]]:
+    """The files that are asked for, by an option or by the CI service."""
+    from harness.verdicts import gate_output
+
+    if junit is not None:
+        yield junit, gate_output.junit(judgement, strict, inconclusive)
+    page = summary or (
+        Path(os.environ["GITHUB_STEP_SUMMARY"]) if os.environ.get("GITHUB_STEP_SUMMARY") else None
+    )
+    if page is not None:
+        yield page, gate_output.markdown(judgement)
+
+
+def save(path: Path, text: str, append: bool = False) -> None:
+    """Write a file.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        with path.open("a" if append else "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,236 @@
+"""Does a commit learn worse? Stored runs of both sides, judged by the rule of `harness.statistics.sequential`.
+
+What needs no statistics comes first: runs that fail where they did not, and sides that are the same bit for bit.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite, nan, sqrt
+
+import numpy as np
+
+from harness.analysis.results import Results
+from harness.running.suite import Suite
+from harness.statistics.aggregates import MEAN
+from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
+from harness.statistics.intervals import NONE, Estimate, differences
+from harness.statistics.runs import Floats, matrix
+from harness.statistics.sequential import Decision, Rule, decide, looks, usual_rule
+from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
+from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
+from harness.verdicts.sides import Run, Side, Task, matched
+
+UNKNOWN = Estimate(nan, nan, nan, NONE)
+
+
+def judge(
+    suite: Suite,
+    base: Results,
+    head: Results,
+    algorithms: Sequence[str] = (),
+    environments: Sequence[str] = (),
+) -> Judgement:
+    """Judge the stored runs of both sides.
+
+    Args:
+        suite: that both ran; its table ``gate`` says how they are judged.
+        base: stored runs of the old side.
+        head: of the new side.
+        algorithms: replace the suite's, if any are given.
+        environments: of the suite, keeps only these if any are given.
+    """
+    measure = suite.gate.measure
+    scope = in_scope(suite, matched(base, head, measure), algorithms, environments)
+    tasks, missing = scope.tasks, tuple(scope.unanswered)
+    rule = rule_of(suite, len(tasks))
+    if not tasks:
+        outcome = Outcome.INCOMPLETE if missing and len(base.runs) else Outcome.NOTHING
+        nothing = Seeds([], [], False, [])
+        return Judgement(suite.name, outcome, measure, rule, scope, nothing, reasons=missing)
+    seeds = chosen_seeds(tasks, suite.seeds, rule.looks[0])
+    old = _scores(tasks, [task.base for task in tasks], seeds.base)
+    new = _scores(tasks, [task.head for task in tasks], seeds.head)
+    same = seeds.paired and not seeds.unfinished and all(map(_identical, tasks))
+    undecided = Decision(Verdict.UNDECIDED, None, None)
+    decision = undecided if same or not seeds.each else decide(old, new, rule, paired=seeds.paired)
+    used = decision.look.seeds if decision.look else seeds.each
+    failing = tuple(_failing(tasks, rule.alpha))
+    outcome = _outcome(scope, seeds, decision, bool(failing), same)
+    changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
+    more = _more(changes, rule, len(tasks), seeds, used) if outcome is Outcome.INCONCLUSIVE else None
+    return Judgement(
+        suite.name,
+        outcome,
+        measure,
+        rule,
+        scope,
+        seeds,
+        used,
+        decision.look,
+        tuple(
+            _judged(task, seeds, used, change, rule, decision)
+            for task, change in zip(tasks, changes[1:], strict=True)
+        ),
+        changes[0],
+        (*failing, *missing, *(seeds.unfinished if outcome is Outcome.INCOMPLETE else ())),
+        tuple(_notes(tasks, seeds)),
+        more,
+        nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
+    )
+
+
+def rule_of(suite: Suite, tasks: int) -> Rule:
+    """The rule that a suite declares for so many tasks."""
+    usual, gate = usual_rule(tasks), suite.gate
+    return Rule(gate.looks or usual.looks, gate.tolerance or usual.drop, gate.task_tolerance, gate.alpha)
+
+
+def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> Outcome:
+    """The answer: a regression that is seen is one, whatever is missing; all else waits until everything is there."""
+    if failing or decision.verdict is Verdict.REGRESSED:
+        return Outcome.REGRESSED
+    if scope.unanswered or (decision.verdict is Verdict.UNDECIDED and seeds.unfinished):
+        return Outcome.INCOMPLETE
+    return Outcome.IDENTICAL if same else OF_VERDICT[decision.verdict]
+
+
+def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
+    """Reasons to call the head regressed by its failures alone."""
+    for task in tasks:
+        for seed in task.newly_failing:
+            yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
+    old, new = ([run for task in tasks for run in side(task) if run.judged] for side in (_base, _head))
+    if not (old and new):
+        return
+    failed = [sum(run.failed for run in runs) for runs in (old, new)]
+    p = more_failures(failed[0], len(old), failed[1], len(new))
+    if p <= alpha:
+        yield f"{failed[1]} of {len(new)} runs failed, {failed[0]} of {len(old)} on the base (Fisher's p = {p:.2g})"
+
+
+def _base(task: Task) -> list[Run]:
+    return [*task.base.values()]
+
+
+def _head(task: Task) -> list[Run]:
+    return [*task.head.values()]
+
+
+def _identical(task: Task) -> bool:
+    """Whether every seed that both sides have came out the same, and at least one was done."""
+    pairs = [(task.base[seed], task.head[seed]) for seed in task.shared]
+    done = [old.status == "done" for old, _ in pairs]
+    return any(done) and all(
+        old.status == new.status and (old.fingerprint == new.fingerprint != "" or not ended)
+        for (old, new), ended in zip(pairs, done, strict=True)
+    )
+
+
+def _scores(tasks: Sequence[Task], sides: Sequence[Side], seeds: Sequence[int]) -> Floats:
+    """Scores [N, M] less what counts as none."""
+    return np.stack(
+        [task.scores(side, seeds) - task.origin for task, side in zip(tasks, sides, strict=True)], axis=1
+    )
+
+
+def _changes(old: Floats, new: Floats, paired: bool, rule: Rule, decision: Decision) -> list[Change]:
+    """The change over all tasks, then that of each, from scores [N, M] of both sides."""
+    tasks, seen = old.shape[1], decision.seen
+    if not len(old):
+        return [Change(UNKNOWN, nan, nan, nan, nan)] * (tasks + 1)
+    scale = np.abs(old.mean(axis=0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a, b = old / scale, new / scale
+    regressed = [nan] * (tasks + 1) if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
+    passed = [nan] * (tasks + 1) if seen is None else [seen.passed, *seen.task_passed.tolist()]
+    columns: list[slice] = [slice(None), *(slice(task, task + 1) for task in range(tasks))]
+    return [
+        _change(a[:, part], b[:, part], paired, rule.alpha, p, q)
+        for part, p, q in zip(columns, regressed, passed, strict=True)
+    ]
+
+
+def _change(old: Floats, new: Floats, paired: bool, alpha: float, regressed: float, passed: float) -> Change:
+    """From scores [N, M] in units of the base's mean on each task; not finite where that is 0."""
+    if not (np.isfinite(old).all() and np.isfinite(new).all()):
+        return Change(UNKNOWN, regressed, passed, nan, nan)
+    sides = matrix(new, "fail"), matrix(old, "fail")
+    (relative,) = differences(*sides, [MEAN], paired=paired)
+    seeds = len(old)
+    if seeds < 2:
+        return Change(relative, regressed, passed, nan, nan)
+    a, b = old.mean(axis=1), new.mean(axis=1)
+    spread = float(np.std(b - a, ddof=1)) if paired else sqrt(np.var(a, ddof=1) + np.var(b, ddof=1))
+    return Change(relative, regressed, passed, spread, detectable_drop(spread, seeds, alpha))
+
+
+def _judged(task: Task, seeds: Seeds, used: int, change: Change, rule: Rule, decision: Decision) -> Judged:
+    base, head = seeds.base[:used], seeds.head[:used]
+    return Judged(
+        task,
+        _mean(task.scores(task.base, base)),
+        _mean(task.scores(task.head, head)),
+        sum(task.base[seed].failed for seed in base),
+        sum(task.head[seed].failed for seed in head),
+        change,
+        _task_verdict(task, change, rule, decision),
+    )
+
+
+def _task_verdict(task: Task, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
+    if task.newly_failing:
+        return TaskVerdict.NEWLY_FAILING
+    if _identical(task):
+        return TaskVerdict.IDENTICAL
+    if decision.look and change.regressed <= decision.look.alpha:
+        return TaskVerdict.WORSE
+    return TaskVerdict.NOT_WORSE if change.passed <= rule.task_alpha else TaskVerdict.UNCLEAR
+
+
+def _more(changes: Sequence[Change], rule: Rule, tasks: int, seeds: Seeds, used: int) -> int | None:
+    """Seeds per side to add: up to the next look at which an unchanged head can be expected to pass.
+
+    By a t test with a power of 80 % of the tolerated drop, overall and on every task, at the spread seen so far.
+    """
+    left = [look.seeds for look in looks(rule, tasks, seeds.paired) if look.seeds > seeds.each]
+    if used < 2:
+        return left[0] - seeds.each if left else None
+    overall, *each = (change.spread for change in changes)
+    asked = [
+        (overall, rule.drop, rule.alpha),
+        *((spread, rule.task_drop, rule.task_alpha) for spread in each),
+    ]
+    needed = [runs_needed(*one) if isfinite(one[0]) else None for one in asked]
+    enough = max((n for n in needed if n is not None), default=0)
+    if None in needed or (not left and enough <= seeds.each):
+        return None
+    return next((n for n in left if n >= enough), enough) - seeds.each
+
+
+def _seconds(task: Task) -> float:
+    """Of one more seed on both sides."""
+    return sum(
+        _mean([run.seconds for run in runs if run.status == "done"]) for runs in (_base(task), _head(task))
+    )
+
+
+def _mean(values: Sequence[float] | Floats) -> float:
+    return float(np.mean(values)) if len(values) else nan
+
+
+def _notes(tasks: Sequence[Task], seeds: Seeds) -> Iterator[str]:
+    for task in tasks:
+        if task.note:
+            yield f"{task.name}: {task.note}"
+        if not isfinite(task.random):
+            yield f"{task.name}: no random score is known, so that shares are of the score itself"
+        elif seeds.each and _mean(task.scores(task.base, seeds.base)) <= task.random:
+            yield f"{task.name}: the base is no better than a random policy, so that shares of its score mean little"
+    if seeds.each and not seeds.paired:
+        yield "seeds are not shared, so that runs do not pair"
+    for name, of in (("base", _base), ("head", _head)):
+        commits = {run.commit for task in tasks for run in of(task)}
+        if len(commits) > 1:
+            yield f"the runs of the {name} come from {len(commits)} commits"
+    machines = {run.machine for task in tasks for of in (_base, _head) for run in of(task)}
+    if len(machines) > 1:
+        yield f"the runs come from {len(machines)} kinds of machines"

@@ -1,0 +1,144 @@
+"""What a gate found, as data: the answer, the evidence for it, and what was not judged."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import nan
+from typing import Literal
+
+from harness.errors import ExitCode
+from harness.statistics.decision import Verdict
+from harness.statistics.intervals import Estimate
+from harness.statistics.sequential import Look, Rule
+from harness.verdicts.scope import Scope, Seeds
+from harness.verdicts.sides import Task
+
+Inconclusive = Literal["pass", "warn", "fail"]
+
+
+class Outcome(StrEnum):
+    """What a gate says."""
+
+    PASSED = "passed"
+    IDENTICAL = "passed (identical)"
+    REGRESSED = "regressed"
+    WITHIN_TOLERANCE = "regressed within tolerance"
+    INCONCLUSIVE = "inconclusive"
+    INCOMPLETE = "incomplete"
+    NOTHING = "nothing to compare"
+
+
+OF_VERDICT = {
+    Verdict.PASSED: Outcome.PASSED,
+    Verdict.REGRESSED: Outcome.REGRESSED,
+    Verdict.WITHIN_TOLERANCE: Outcome.WITHIN_TOLERANCE,
+    Verdict.UNDECIDED: Outcome.INCONCLUSIVE,
+}
+EXIT_CODES = {
+    Outcome.PASSED: ExitCode.YES,
+    Outcome.IDENTICAL: ExitCode.YES,
+    Outcome.REGRESSED: ExitCode.NO,
+    Outcome.INCOMPLETE: ExitCode.INCOMPLETE,
+    Outcome.NOTHING: ExitCode.NOTHING_RAN,
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """How the head differs from the base on one task, or on all.
+
+    Attributes:
+        relative: change of the mean, as a share of the base's mean less the random score, with its 95 % interval.
+        regressed: p-value that the head is no worse; of a task, adjusted for all tasks. NaN before the first look.
+        passed: p-value that it is worse by the tolerated drop or more; NaN likewise.
+        spread: standard deviation of such a relative change from one seed to the next; NaN below two seeds.
+        detectable: the smallest drop, as such a share, that so many seeds show with a power of 80 %; NaN likewise.
+    """
+
+    relative: Estimate
+    regressed: float
+    passed: float
+    spread: float
+    detectable: float
+
+
+class TaskVerdict(StrEnum):
+    """What a gate says about one task."""
+
+    NEWLY_FAILING = "newly failing"
+    IDENTICAL = "identical"
+    WORSE = "worse"
+    NOT_WORSE = "not worse"
+    UNCLEAR = "~"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One task of a gate.
+
+    Attributes:
+        task: with the runs of both sides.
+        base: mean of the measure over the seeds looked at; runs that failed count as the floor.
+        head: likewise.
+        base_failed: how many of these runs failed.
+        head_failed: likewise.
+        change: from base to head.
+        verdict: about this task.
+    """
+
+    task: Task
+    base: float
+    head: float
+    base_failed: int
+    head_failed: int
+    change: Change
+    verdict: TaskVerdict
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a gate found.
+
+    Attributes:
+        suite: its name.
+        outcome: the answer.
+        measure: of a run.
+        rule: by which it was judged.
+        scope: what was asked for, and what of it could not be judged.
+        seeds: of both sides.
+        used: how many of them per side the numbers are about.
+        look: the last one taken; None if none was.
+        tasks: that were judged.
+        overall: change over all tasks, each with the same weight; None if there are none.
+        reasons: why, in words; runs that are newly failing or missing are named.
+        notes: what else a reader should know.
+        more: seeds per side to add until it can be expected to decide; None if it decided, or no number is enough.
+        minutes: that they take, one run after the other; NaN if not known.
+    """
+
+    suite: str
+    outcome: Outcome
+    measure: str
+    rule: Rule
+    scope: Scope
+    seeds: Seeds
+    used: int = 0
+    look: Look | None = None
+    tasks: tuple[Judged, ...] = ()
+    overall: Change | None = None
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    more: int | None = None
+    minutes: float = nan
+
+    def exit_code(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> ExitCode:
+        """What a process ends with.
+
+        Args:
+            strict: whether a regression within the tolerance is one.
+            inconclusive: what becomes of that outcome; "warn" ends as "pass" does.
+        """
+        if self.outcome is Outcome.WITHIN_TOLERANCE:
+            return ExitCode.NO if strict else ExitCode.YES
+        if self.outcome is Outcome.INCONCLUSIVE:
+            return ExitCode.NO if inconclusive == "fail" else ExitCode.YES
+        return EXIT_CODES[self.outcome]

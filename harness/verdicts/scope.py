@@ -1,0 +1,137 @@
+"""What a gate judges: the tasks a suite asks for, and the seeds on which both sides answered.
+
+Runs that failed by themselves are answers. Runs that are missing, interrupted or skipped are not: they are to be
+run again, and a gate waits for them rather than judge by those that happen to be there.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import NamedTuple
+
+from harness.running.suite import Suite
+from harness.verdicts.sides import Side, Task
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The tasks of a gate.
+
+    Attributes:
+        tasks: to be judged.
+        not_comparable: that cannot be, each with the reason.
+        unanswered: what the suite asks for and a side has no run of, in words.
+    """
+
+    tasks: list[Task]
+    not_comparable: list[Task]
+    unanswered: list[str]
+
+
+class Seeds(NamedTuple):
+    """The seeds of each side, in the order in which they are looked at.
+
+    Attributes:
+        base: of the old side.
+        head: of the new side; the same ones, in the same order, if they pair.
+        paired: whether they do.
+        unfinished: runs before which the order stops, in words.
+    """
+
+    base: list[int]
+    head: list[int]
+    paired: bool
+    unfinished: list[str]
+
+    @property
+    def each(self) -> int:
+        """How many each side has at least."""
+        return min(len(self.base), len(self.head))
+
+
+def in_scope(
+    suite: Suite, tasks: Iterable[Task], algorithms: Sequence[str] = (), environments: Sequence[str] = ()
+) -> Scope:
+    """Sort matched tasks by what a suite asks for.
+
+    Args:
+        suite: that both sides ran.
+        tasks: of both sides, as `matched` gives them.
+        algorithms: replace the suite's, if any are given.
+        environments: of the suite, keeps only these if any are given.
+    """
+    matched = list(tasks)
+    contestants = algorithms or suite.algorithms or sorted({task.algorithm for task in matched})
+    scope = Scope([], [], [])
+    for environment in environments or suite.environments:
+        budget = suite.for_environment(environment).steps
+        for algorithm in contestants:
+            for device in suite.devices:
+                cell = [task for task in matched if _answers(task, environment, algorithm, device)]
+                _sort_cell(scope, cell, budget, f"{algorithm} on {environment}")
+    return scope
+
+
+def _answers(task: Task, environment: str, algorithm: str, device: str) -> bool:
+    return (
+        task.environment == environment.rpartition("/")[2]
+        and algorithm in (task.algorithm, task.algorithm.partition("/")[2])
+        and task.device == device
+    )
+
+
+def _sort_cell(scope: Scope, cell: list[Task], budget: int, name: str) -> None:
+    if not cell:
+        scope.unanswered.append(f"{name}: no run of either side")
+    for task in cell:
+        why = task.why_not
+        if not why and task.budget != budget:
+            why = f"its budget is {task.budget:,} steps, the suite's is {budget:,}"
+        if not why and _skipped(task.base) and _skipped(task.head):
+            why = "both sides skipped it"
+        if task.base and not task.head:
+            scope.unanswered.append(f"{task.name}: no run of the head")
+        elif why:
+            scope.not_comparable.append(replace(task, why_not=why))
+        else:
+            scope.tasks.append(task)
+
+
+def _skipped(side: Side) -> bool:
+    return all(run.status == "skipped" for run in side.values())
+
+
+def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int], enough: int) -> Seeds:
+    """The seeds that are looked at: shared ones if there are enough of them, otherwise each side's own.
+
+    Which runs are looked at first is settled before any is seen: the suite's seeds in its order, then others in
+    ascending order. The order stops before the first seed that some task has no answer for.
+
+    Args:
+        tasks: at least one.
+        declared: seeds of the suite.
+        enough: seeds of the first look.
+    """
+    sides = [[task.base for task in tasks], [task.head for task in tasks]]
+    present = [set().union(*side) for side in sides]
+    answered = [
+        set.intersection(*({s for s, run in one.items() if run.judged} for one in side)) for side in sides
+    ]
+    shared = present[0] & present[1]
+    paired = len(shared) >= min(enough, len(present[0]), len(present[1]))
+    orders = [_ordered(shared if paired else seeds, declared) for seeds in present]
+    good = [answered[0] & answered[1]] * 2 if paired else answered
+    base, head = (list(takewhile(kept.__contains__, order)) for order, kept in zip(orders, good, strict=True))
+    unfinished = [
+        f"{task.name}, seed {seed}: {side[seed].status if seed in side else 'no run'} on the {name}"
+        for name, order, one_side in zip(("base", "head"), orders, sides, strict=True)
+        for task, side in zip(tasks, one_side, strict=True)
+        for seed in order
+        if seed not in side or not side[seed].judged
+    ]
+    return Seeds(base, head, paired, unfinished)
+
+
+def _ordered(seeds: set[int], declared: Sequence[int]) -> list[int]:
+    first = [seed for seed in declared if seed in seeds]
+    return [*first, *sorted(seeds.difference(first))]
