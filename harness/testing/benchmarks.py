@@ -22,9 +22,10 @@ import importlib
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,8 +104,8 @@ def measure_training(
         steps: of the environment in each training.
         device: where to train.
     """
-    benchmark.group = "training"
-    with _Subject(algorithm, steps, device) as subject:
+    with _subject(algorithm, steps, device) as subject:
+        benchmark.group = "training"
         benchmark.pedantic(
             subject.train, setup=lambda: ((subject.trial(),), {}), rounds=ROUNDS, warmup_rounds=1
         )
@@ -120,56 +121,62 @@ def measure_acting(benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, 
         steps: of the training before, which is not timed.
         device: where to act.
     """
-    benchmark.group = "acting"
-    with _Subject(algorithm, steps, device) as subject:
+    with _subject(algorithm, steps, device) as subject:
+        benchmark.group = "acting"
         trial = subject.trial()
         subject.train(trial)
         benchmark.pedantic(_asked(trial), rounds=ACTING_ROUNDS, iterations=ACTIONS_A_ROUND, warmup_rounds=1)
         _describe(benchmark, subject, 1)
 
 
+@dataclass(frozen=True)
 class _Subject:
-    """An algorithm to measure, in this process, with the threads that a run of it would have.
+    """An algorithm to measure, in this process.
 
-    Args:
-        algorithm: as in `measure_training`.
+    Attributes:
+        id: of the algorithm, with preset and overrides.
+        entry: of the algorithm.
+        environment: to train on.
+        config: as selected.
         steps: of each training.
         device: where to train.
+        folder: in which environments of other processes meter.
     """
 
-    def __init__(self, algorithm: str, steps: int, device: str) -> None:
-        registry = Registry.load()
-        selection = parse_selection(algorithm)
-        self.entry = registry.resolve("algorithm", selection.id)
-        self.environment = _environment(registry, self.entry, device)
-        self.request = config_request(self.entry, selection)
-        self.steps = steps
-        self.device = device
-        self._undo = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        self._undo.enter_context(_threads(self.entry.spec.cpus))
-        self._folder = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="harness-speed-")))
-        module = importlib.import_module(self.entry.spec.target)
-        self._train = module.train
-        self._config = resolve_config(module.Config, *self.request.layers, owner=self.request.id)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
+    id: str
+    entry: Entry[AlgorithmSpec]
+    environment: EnvironmentSpec
+    config: Any
+    steps: int
+    device: str
+    folder: Path
 
     def trial(self) -> LocalTrial:
         """A fresh trial, always of the same seed."""
         spec = self.entry.spec
         seed_libraries(SEED, spec.cpus)
-        shared = Path(tempfile.mkdtemp(dir=self._folder)) if spec.processes == "many" else None
+        shared = Path(tempfile.mkdtemp(dir=self.folder)) if spec.processes == "many" else None
         return LocalTrial(
             self.environment, (SEED,), self.steps, device=self.device, lockstep=spec.lockstep, shared=shared
         )
 
     def train(self, trial: LocalTrial) -> None:
         """Train until the budget is spent."""
-        run_training(trial, self._train, self._config)
+        run_training(trial, importlib.import_module(self.entry.spec.target).train, self.config)
+
+
+@contextlib.contextmanager
+def _subject(algorithm: str, steps: int, device: str) -> Iterator[_Subject]:
+    """The algorithm, with the threads that a run of it would have."""
+    registry = Registry.load()
+    selection = parse_selection(algorithm)
+    entry = registry.resolve("algorithm", selection.id)
+    environment = _environment(registry, entry, device)
+    request = config_request(entry, selection)
+    with _threads(), tempfile.TemporaryDirectory(prefix="harness-speed-") as folder:
+        config_class = importlib.import_module(entry.spec.target).Config
+        config = resolve_config(config_class, *request.layers, owner=request.id)
+        yield _Subject(request.id, entry, environment, config, steps, device, Path(folder))
 
 
 def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -> EnvironmentSpec:
@@ -186,10 +193,9 @@ def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -
 
 
 @contextlib.contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Give torch so many threads, and what it had before afterwards."""
+def _threads() -> Iterator[None]:
+    """Give torch back the number of threads it had."""
     before = torch.get_num_threads()
-    torch.set_num_threads(number)
     try:
         yield
     finally:
@@ -197,13 +203,11 @@ def _threads(number: int) -> Iterator[None]:
 
 
 def _asked(trial: LocalTrial) -> Callable[[], Any]:
-    """A function that asks a trial's policy for one action."""
+    """A function that asks a trial's policy for one action, in the middle of an episode."""
     env = environments.make(trial.environment)
     act = actor(trial.policy, env, 1, trial.device, trial.lockstep)
     observation, _ = env.reset(seed=SEED)
-    act(
-        [observation], np.ones(1, bool)
-    )  # an episode's first question, with which a policy forgets the last one
+    act([observation], np.ones(1, bool))  # the first one, with which a policy forgets earlier episodes
     going_on = np.zeros(1, bool)
     return lambda: act([observation], going_on)
 
@@ -212,7 +216,7 @@ def _describe(benchmark: Benchmark, subject: _Subject, steps: int) -> None:
     """Say what was measured; ``steps`` are those of one iteration."""
     entry = subject.entry
     benchmark.extra_info |= {
-        "algorithm": subject.request.id,
+        "algorithm": subject.id,
         "version": entry.spec.version,
         "distribution": entry.plugin.source,
         "environment": subject.environment.id,
