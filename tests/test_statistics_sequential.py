@@ -87,9 +87,38 @@ def test_the_decision_rests_on_the_evidence_of_the_first_seeds_of_both_sides():
     assert (found.seen.task_passed == alone.task_passed).all()
 
 
+def test_a_drop_smaller_than_tolerated_is_looked_at_until_it_is_so_on_every_task():
+    """Three pairs show that a drop is one, and that it is small overall, but of no task that it is small there."""
+    old, _ = sides(12, 5, 0)
+    new = old * (0.98 + np.random.default_rng(0).normal(scale=0.001, size=old.shape))
+    three = decide(old[:3], new[:3], usual_rule(5), paired=True, random=FEW)
+    assert (three.verdict, three.look.seeds, three.final) == (Verdict.REGRESSED, 3, False)
+    every = decide(old, new, usual_rule(5), paired=True, random=FEW)
+    assert (every.verdict, every.look.seeds, every.final) == (Verdict.WITHIN_TOLERANCE, 5, True)
+
+
+def test_what_was_once_seen_to_be_worse_never_passes_as_unchanged():
+    old, new = sides(12, 5, 0)
+    new[:3] = old[:3] * 0.98
+    new[3:] = old[3:] * 1.1
+    assert decide(old, new, usual_rule(5), paired=True, random=FEW).verdict is Verdict.WITHIN_TOLERANCE
+
+
+def test_a_drop_on_one_task_that_is_more_than_tolerated_there_stays_a_regression():
+    old, _ = sides(12, 5, 0)
+    new = (
+        old
+        * np.array([0.6, 1.0, 1.0, 1.0, 1.0])
+        * (1 + np.random.default_rng(0).normal(scale=1e-3, size=old.shape))
+    )
+    found = decide(old, new, usual_rule(5), paired=True, random=FEW)
+    assert found.verdict is Verdict.REGRESSED
+    assert found.seen.task_passed[0] > 0.5
+
+
 def test_too_few_seeds_for_any_look_decide_nothing():
     old, new = sides(2, 5, 0, drop=0.9)
-    assert decide(old, new, usual_rule(5), paired=True) == (Verdict.UNDECIDED, None, None)
+    assert decide(old, new, usual_rule(5), paired=True) == (Verdict.UNDECIDED, None, None, False)
 
 
 def test_scores_that_are_missing_are_refused_by_whichever_look():

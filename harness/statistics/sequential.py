@@ -2,6 +2,9 @@
 
 Each look spends a part of alpha, so that all together raise a false alarm no more often than alpha says. A look
 that could not reject however the runs turned out, because so few of them have too few permutations, spends nothing.
+
+A side that is worse, though overall by less than is tolerated, stays worse. But whether it is so on every task takes
+more seeds to see, so the looks go on while that may still turn a regression into one within tolerance.
 """
 
 from collections.abc import Iterator
@@ -70,11 +73,13 @@ class Decision(NamedTuple):
         verdict: of the last look taken; undecided if there are too few seeds for any.
         look: the last one taken; None if none was.
         seen: by it.
+        final: whether no further look could change the verdict.
     """
 
     verdict: Verdict
     look: Look | None
     seen: Evidence | None
+    final: bool
 
 
 def usual_rule(tasks: int) -> Rule:
@@ -109,17 +114,27 @@ def decide(
     scores = np.asarray(old, float), np.asarray(new, float)
     first, second = (matrix(side, "fail") for side in scores)
     available = min(first.fewest, second.fewest)
-    decision = Decision(Verdict.UNDECIDED, None, None)
-    for look in looks(rule, first.tasks, paired):
-        if look.seeds > available:
+    decision = Decision(Verdict.UNDECIDED, None, None, final=False)
+    worse = False
+    declared = list(looks(rule, first.tasks, paired))
+    for look in declared:
+        if look.seeds > available or decision.final:
             break
         looked_at = [matrix(side[: look.seeds], "fail") for side in scores]
         seen = evidence(
             *looked_at, paired=paired, drop=rule.drop, task_drop=rule.task_drop, random=random, seed=seed
         )
-        decision = Decision(verdict(seen, look.alpha, rule.task_alpha), look, seen)
-        if decision.verdict is not Verdict.UNDECIDED:
-            break
+        now = verdict(seen, look.alpha, rule.task_alpha)
+        worse |= now in (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
+        if worse:
+            now = (
+                Verdict.REGRESSED
+                if now in (Verdict.REGRESSED, Verdict.UNDECIDED)
+                else Verdict.WITHIN_TOLERANCE
+            )
+        tolerable = now is Verdict.REGRESSED and seen.passed <= look.alpha
+        decided = now is not Verdict.UNDECIDED and not tolerable
+        decision = Decision(now, look, seen, final=decided or look is declared[-1])
     return decision
 
 

@@ -50,13 +50,14 @@ def judge(
     old = _scores(tasks, [task.base for task in tasks], seeds.base)
     new = _scores(tasks, [task.head for task in tasks], seeds.head)
     same = seeds.paired and not seeds.unfinished and all(map(_identical, tasks))
-    undecided = Decision(Verdict.UNDECIDED, None, None)
+    undecided = Decision(Verdict.UNDECIDED, None, None, final=False)
     decision = undecided if same or not seeds.each else decide(old, new, rule, paired=seeds.paired)
     used = decision.look.seeds if decision.look else seeds.each
     failing = tuple(_failing(tasks, rule.alpha))
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
     changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
-    more = _more(changes, rule, len(tasks), seeds, used) if outcome is Outcome.INCONCLUSIVE else None
+    tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
+    more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
     return Judgement(
         suite.name,
         outcome,
@@ -186,12 +187,12 @@ def _task_verdict(task: Task, change: Change, rule: Rule, decision: Decision) ->
     return TaskVerdict.NOT_WORSE if change.passed <= rule.task_alpha else TaskVerdict.UNCLEAR
 
 
-def _more(changes: Sequence[Change], rule: Rule, tasks: int, seeds: Seeds, used: int) -> int | None:
+def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int) -> int | None:
     """Seeds per side to add: up to the next look at which an unchanged head can be expected to pass.
 
     By a t test with a power of 80 % of the tolerated drop, overall and on every task, at the spread seen so far.
     """
-    left = [look.seeds for look in looks(rule, tasks, seeds.paired) if look.seeds > seeds.each]
+    left = [look.seeds for look in looks(rule, len(changes) - 1, seeds.paired) if look.seeds > seeds.each]
     if used < 2:
         return left[0] - seeds.each if left else None
     overall, *each = (change.spread for change in changes)

@@ -94,13 +94,16 @@ def sentences(judgement: Judgement) -> Iterator[str]:
             f"look at {judgement.look.seeds} seeds: p = {_p(found.regressed)} of no drop, "
             f"p = {_p(found.passed)} of one of {judgement.rule.drop:.0%} or more; it may decide up to {allowed:.2g}"
         )
-    if judgement.overall is not None and isfinite(judgement.overall.detectable):
+    identical = judgement.outcome is Outcome.IDENTICAL
+    if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
         yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
     yield from map(one_line, judgement.reasons)
     if judgement.outcome is Outcome.INCOMPLETE:
         yield "runs are missing: `harness run` repeats those that are not done"
     if judgement.outcome is Outcome.INCONCLUSIVE:
         yield _advice(judgement)
+    if judgement.outcome is Outcome.REGRESSED and judgement.more is not None:
+        yield f"the drop may be within what is tolerated: {_advice(judgement)} to tell"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
 
 

@@ -111,7 +111,8 @@ class Judgement:
         overall: change over all tasks, each with the same weight; None if there are none.
         reasons: why, in words; runs that are newly failing or missing are named.
         notes: what else a reader should know.
-        more: seeds per side to add until it can be expected to decide; None if it decided, or no number is enough.
+        more: seeds per side to add until it can be expected to decide, or to tell whether a regression is within the
+            tolerance; None if there is nothing more to tell, or no number is enough.
         minutes: that they take, one run after the other; NaN if not known.
     """
 
