@@ -179,6 +179,14 @@ def test_a_time_limit_is_not_an_end_of_the_world(suffix):
     assert_values(trained(a2c, "probe-truncation" + suffix, QUICK, budget=4_000), {0: 1 / (1 - GAMMA)}, 0.3)
 
 
+def test_a_policy_can_be_learned_from_pixels():
+    config = replace(QUICK, learning_rate=Linear(1e-3, 1e-3), max_gradient_norm=0.5)
+    trial = trained(a2c, "pixel-motion", config, (0,), budget=6_400).trial
+    returns = [episode.value for episode in trial.runs[0].episodes[-50:]]
+
+    assert np.mean(returns) > 0.5  # one frame alone is worth 0
+
+
 def test_a_seed_trains_as_it_would_alone():
     assert_trains_as_alone(a2c, "cartpole", QUICK, budget=200)
     assert_trains_as_alone(a2c, "pendulum", QUICK, budget=200)

@@ -48,6 +48,28 @@ def test_exactly_the_latest_records_are_sampled(added):
         assert {n for sample in samples for n in sample[seed].tolist()} == {n + 100 * seed for n in latest}
 
 
+class Pair(NamedTuple):
+    """An observation and its successor."""
+
+    obs: torch.Tensor  # [S, N]
+    next_obs: torch.Tensor  # [S, N]
+
+
+def test_successors_are_not_shared_with_the_next_record():
+    """Memories that keep one frame for s' and the next s are wrong at ends of episodes and where the oldest is lost."""
+    replay = Replay(Pair, 4, BATCH, generators([0]))
+    for time in range(7):  # an episode ends at time 4: its successor, 45, is not where the next begins
+        replay.add(Pair(torch.tensor([[10 * time]]), torch.tensor([[10 * time + 10 if time != 4 else 45]])))
+    sample = replay.sample()
+
+    assert set(zip(sample.obs[0].tolist(), sample.next_obs[0].tolist(), strict=True)) == {
+        (30, 40),
+        (40, 45),
+        (50, 60),
+        (60, 70),
+    }
+
+
 def test_fields_of_a_record_stay_together_and_keep_their_dtypes_and_shapes():
     sample = filled(CAPACITY + 2).sample()
 

@@ -82,8 +82,11 @@ def train(trial: Trial, config: Config) -> None:
     evaluated = trial.generators("evaluated_actions")
 
     def act(obs: Tensor) -> Tensor:
+        greedy = values_of(obs).argmax(2)
+        if config.evaluation_epsilon == 0:
+            return greedy
         chance = uniforms(evaluated, obs.shape[1], 2)
-        return epsilon_greedy(values_of(obs).argmax(2), num_actions, config.evaluation_epsilon, chance)
+        return epsilon_greedy(greedy, num_actions, config.evaluation_epsilon, chance)
 
     trial.policy = act
     obs = env.reset()

@@ -20,10 +20,16 @@ def tanh_(x: Tensor) -> Tensor:
 
 
 ACTIVATIONS = {"relu": torch.relu_, "tanh": tanh_}
-BACKWARD = {
-    "relu": lambda gradient, output: torch.ops.aten.threshold_backward(gradient, output, 0),
-    "tanh": torch.ops.aten.tanh_backward,
+BACKWARD_ = {  # ∂ loss / ∂ input of an activation, over that of its output
+    "relu": lambda gradient, output: torch.ops.aten.threshold_backward.grad_input(
+        gradient, output, 0, grad_input=gradient
+    ),
+    "tanh": lambda gradient, output: torch.ops.aten.tanh_backward.grad_input(
+        gradient, output, grad_input=gradient
+    ),
 }
+
+WIDE = 16  # a batch from which on it is the last axis in memory
 
 Initial = Callable[[Tensor, Tensor, bool, torch.Generator], None]
 """Fills the weight [out, in, ...] and the bias [out] of one layer; the flag says whether it is the last one."""
@@ -133,19 +139,15 @@ class StackedMLP:
 
     @torch.no_grad()
     def record(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The outputs, and what entered every layer: [S·K, units, B] each.
-
-        The batch is the last axis, so that products with a layer of few units, such as one per action, are wide
-        in memory: they are several times faster.
-        """
+        """The outputs, and what entered every layer: [S·K, units, B] each."""
         entering = x.flatten(2).float().mT  # [S, in, B]
         if self.members > 1:
             entering = entering.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
         activate = ACTIVATIONS[self.activation]
-        tape = [entering.contiguous()]
+        tape = [entering.contiguous() if entering.shape[2] >= WIDE else entering]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            tape.append(activate(torch.baddbmm(bias, weight, tape[-1])))
-        output = torch.baddbmm(self.biases[-1], self.weights[-1], tape[-1]).mT
+            tape.append(activate(_affine(bias, weight, tape[-1])))
+        output = _affine(self.biases[-1], self.weights[-1], tape[-1]).mT
         return (output.unflatten(0, self._shape) if self.members > 1 else output), tape
 
     @torch.no_grad()
@@ -167,7 +169,7 @@ class StackedMLP:
                 torch.bmm(gradient, tape[i].mT, out=slopes[0][i])
                 torch.sum(gradient, 2, keepdim=True, out=slopes[1][i])
             if i > 0:
-                gradient = BACKWARD[self.activation](torch.bmm(self.weights[i].mT, gradient), tape[i])
+                gradient = BACKWARD_[self.activation](torch.bmm(self.weights[i].mT, gradient), tape[i])
         if not to_input:
             return flat, None
         gradient = torch.bmm(self.weights[0].mT, gradient)  # [S·K, in, B]
@@ -176,6 +178,17 @@ class StackedMLP:
     def copy(self) -> "StackedMLP":
         """The same perceptrons with parameters of their own, which autograd does not follow."""
         return StackedMLP(self.sizes, self.flat.detach().clone(), self.activation, self.members)
+
+
+def _affine(bias: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+    """W x + b, [S, out, B], for x [S, in, B].
+
+    Which axis is the last in memory decides how fast that is, by up to seven times: the batch where it is wide, since a
+    layer may have few units, such as one per action; the units where few copies of an environment are acted in.
+    """
+    if x.shape[2] >= WIDE:
+        return torch.baddbmm(bias, weight, x)
+    return torch.baddbmm(bias.mT, x.mT, weight.mT).mT
 
 
 class _Perceptron(torch.autograd.Function):

@@ -69,7 +69,8 @@ def double_td_error(
         batch: the transitions, fields [S, B, ...].
         discount: γ.
     """
-    best_next = of_action(frozen_next, next_values.argmax(2))
+    greedy = next_values.max(2).indices  # far faster than argmax where the batch is the last axis in memory
+    best_next = of_action(frozen_next, greedy)
     return batch.reward + discount * batch.discount * best_next - of_action(values, batch.action)
 
 
