@@ -144,7 +144,12 @@ def min_p(drops: Floats) -> float:
 def _p_of_each(statistics: Floats) -> Floats:
     """The p-value of every permutation [P] among all of them; nearly equal statistics are equal."""
     rounded = np.round(statistics, 9)
-    below = np.searchsorted(np.sort(rounded), rounded, side="left")
+    order = np.argsort(rounded)
+    ordered = rounded[order]
+    places = np.arange(len(rounded))
+    places[1:][ordered[1:] == ordered[:-1]] = 0
+    below = np.empty_like(places)
+    below[order] = np.maximum.accumulate(places)
     return np.asarray(1 - below / len(rounded))
 
 

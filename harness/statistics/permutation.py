@@ -84,14 +84,15 @@ def mean_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
     variance = pooled.var(ddof=1)
     if not variance > ROUNDING**2 * np.max(np.abs(np.concatenate([np.ravel(old), np.ravel(new)]))) ** 2:
         return np.zeros(len(permuted))
-    mean_old = permuted @ pooled / n
-    mean_new = (pooled.sum() - permuted @ pooled) / m
-    squared_error = np.full(len(permuted), variance * (1 / n + 1 / m))
-    if n != m and min(n, m) > 1:
-        var_old = (permuted @ pooled**2 - n * mean_old**2) / (n - 1)
-        var_new = (~permuted @ pooled**2 - m * mean_new**2) / (m - 1)
-        squared_error = np.maximum(var_old, 0) / n + np.maximum(var_new, 0) / m + ROUNDING * variance
-    return np.asarray((mean_old - mean_new) / np.sqrt(squared_error))
+    total = permuted @ pooled
+    drop = total * (1 / n + 1 / m) - pooled.sum() / m
+    if n == m or min(n, m) == 1:
+        return np.asarray(drop / np.sqrt(variance * (1 / n + 1 / m)))
+    squares = permuted @ pooled**2
+    var_old = (squares - total**2 / n) / (n - 1)
+    var_new = (np.sum(pooled**2) - squares - (pooled.sum() - total) ** 2 / m) / (m - 1)
+    squared_error = np.maximum(var_old, 0) / n + np.maximum(var_new, 0) / m + ROUNDING * variance
+    return np.asarray(drop / np.sqrt(squared_error))
 
 
 def rank_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
@@ -101,8 +102,8 @@ def rank_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
     variance = ranks.var(ddof=1) * (1 / n + 1 / m)
     if variance == 0:
         return np.zeros(len(permuted))
-    total = permuted @ ranks
-    return np.asarray((total / n - (ranks.sum() - total) / m) / np.sqrt(variance))
+    drop = permuted @ ranks * (1 / n + 1 / m) - ranks.sum() / m
+    return np.asarray(drop / np.sqrt(variance))
 
 
 def mean_paired_drop(differences: ArrayLike, kept: Labels) -> Floats:
