@@ -19,6 +19,7 @@ from harness.api import EnvironmentSpec
 from harness.measuring.trial import LocalTrial, run_training
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
+CLAIMS = ROOT / "docs" / "claims.md"
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 
 # Commands that no test here runs: why, the file that runs them instead, and what is to be found there.
@@ -41,6 +42,9 @@ ELSEWHERE = {
     r"tox -e learn": [("takes hours", "tests/test_learn.py", r"judge\.main\(")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
+    ],
+    r"harness claims claims-value": [
+        ("judges runs that take an hour", "tests/test_claims.py", r"harness claims|\"claims\"")
     ],
     r"harness check climber": [
         ("takes as long as the example's", "tests/wheels.sh", r"harness check climber")
@@ -165,7 +169,7 @@ def test_the_smallest_plugin_is_the_example():
     assert shown == {path.name: path.read_text("utf-8") for path in files}
 
 
-@pytest.mark.parametrize("path", [README, GUIDE], ids=name_of)
+@pytest.mark.parametrize("path", [README, GUIDE, CLAIMS], ids=name_of)
 def test_generated_parts_are_up_to_date(generate: types.ModuleType, path: Path):
     assert generate.generated(path) == path.read_text(encoding="utf-8"), "run python docs/generate.py"
 

@@ -81,6 +81,20 @@ class Judged:
     more_seeds: int | None = None
 
 
+class Decision(NamedTuple):
+    """What numbers say about a claim.
+
+    Attributes:
+        verdict: holds, fails or undecided.
+        advantage: of the contestant said to be better, with its two bounds.
+        more_seeds: as in `Judged`.
+    """
+
+    verdict: Verdict
+    advantage: Estimate
+    more_seeds: int | None
+
+
 class _NotJudgedError(Exception):
     """Why the stored runs do not answer a claim."""
 
@@ -253,29 +267,41 @@ def _compared(
     claim: Claim, device: str, better: _Side, than: _Side, of_better: Floats, of_than: Floats
 ) -> Judged:
     """The verdict on numbers, one per run of either side."""
-    more = claim.metric in MORE_OF_GROUP if claim.metric in OF_GROUP else more_is_better(claim.metric)
-    first, second = (of_better, of_than) if more else (of_than, of_better)
-    estimate, spread = _difference(claim, first, second)
-    verdict = _verdict(estimate, claim.margin)
-    if verdict is Verdict.HOLDS and than.failed:
+    decision = decide(claim, of_better, of_than)
+    if decision.verdict is Verdict.HOLDS and than.failed:
         raise _NotJudgedError(f"it would hold, but {than.failed}, and that must not decide it")
     of_runs = OF_GROUP.get(claim.metric, np.mean)
     return Judged(
         claim,
         device,
-        verdict,
+        decision.verdict,
         reason="; ".join(side.failed for side in (better, than) if side.failed),
         runs=len(of_better),
         better=float(of_runs(of_better)),
         than=float(of_runs(of_than)),
-        advantage=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        method=estimate.method,
-        more_seeds=_more_seeds(claim, estimate, spread, len(of_better))
-        if verdict is Verdict.UNDECIDED
-        else None,
+        advantage=decision.advantage.value,
+        low=decision.advantage.low,
+        high=decision.advantage.high,
+        method=decision.advantage.method,
+        more_seeds=decision.more_seeds,
     )
+
+
+def decide(claim: Claim, better: Floats, than: Floats) -> Decision:
+    """The verdict on numbers.
+
+    Args:
+        claim: of which the measure, margin and confidence count.
+        better: [N] the measure of each run of the contestant said to be better; of group measures, final scores.
+        than: [N] of the other's; run i has the same seed.
+    """
+    more = claim.metric in MORE_OF_GROUP if claim.metric in OF_GROUP else more_is_better(claim.metric)
+    estimate, spread = _difference(claim, better, than) if more else _difference(claim, than, better)
+    if estimate.low >= claim.margin and estimate.low > 0:
+        return Decision(Verdict.HOLDS, estimate, None)
+    if estimate.high < claim.margin:
+        return Decision(Verdict.FAILS, estimate, None)
+    return Decision(Verdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
 
 
 def _difference(claim: Claim, first: Floats, second: Floats) -> tuple[Estimate, float]:
@@ -285,13 +311,6 @@ def _difference(claim: Claim, first: Floats, second: Floats) -> tuple[Estimate, 
         return group_difference(first, second, statistic, level=level)
     (estimate,) = differences(ragged([first]), ragged([second]), [MEAN], paired=True, level=level)
     return estimate, float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
-
-
-def _verdict(estimate: Estimate, margin: float) -> Verdict:
-    """What the bounds of an advantage say; without bounds, nothing."""
-    if estimate.low >= margin and estimate.low > 0:
-        return Verdict.HOLDS
-    return Verdict.FAILS if estimate.high < margin else Verdict.UNDECIDED
 
 
 def _more_seeds(claim: Claim, estimate: Estimate, spread: float, runs: int) -> int | None:
