@@ -1,19 +1,21 @@
-from itertools import product
 from math import sqrt
-from statistics import NormalDist
 
 import numpy as np
 import pytest
-from support_oracle import case
 
 from harness.analysis.stats import (
+    CURVE_RESAMPLES,
+    RESAMPLES,
+    SLOW_RESAMPLES,
     mean_band,
     mean_interval,
-    percentile_ends,
-    resample,
-    resampled_means,
+    resampled_interval,
 )
+from harness.statistics.aggregates import MEAN
+from harness.statistics.intervals import band, ends, intervals, widening
 from harness.statistics.laws import student_quantile
+from harness.statistics.resampling import draws, resamples
+from harness.statistics.runs import Runs, ragged
 
 # scipy 1.17.1, scipy.stats.t.ppf(0.975, degrees)
 QUANTILES = {
@@ -31,38 +33,6 @@ QUANTILES = {
 @pytest.mark.parametrize(("degrees", "expected"), QUANTILES.items())
 def test_student_quantiles_agree_with_scipy(degrees, expected):
     assert student_quantile(0.975, degrees) == pytest.approx(expected, rel=1e-9)
-
-
-def test_all_27_resamples_of_three_runs_give_the_percentiles_of_the_oracle_once_the_widening_is_undone():
-    inputs, expected, tolerance = case("bootstrap_exhaustive_mean_n3")
-    scores = np.array(inputs["scores"])[:, 0]
-    every = np.array(list(product(range(3), repeat=3)))
-    ends = percentile_ends(scores.mean(), resampled_means(scores, every), runs=3, level=inputs["size"])
-    widening = sqrt(3 / 2) * QUANTILES[2] / NormalDist().inv_cdf(0.975)
-    narrow = [scores.mean() + (float(end) - scores.mean()) / widening for end in ends]
-    np.testing.assert_allclose(narrow, expected, atol=tolerance)
-
-
-def test_resampled_means_are_means_of_the_drawn_runs():
-    values = np.random.default_rng(1).normal(size=(5, 3))
-    indices = resample(5, 40)
-    np.testing.assert_allclose(resampled_means(values, indices), values[indices].mean(axis=1))
-
-
-def test_a_resample_draws_whole_curves():
-    """Runs are 0 or 1 throughout, so the mean of any resample is one constant curve."""
-    curves = np.repeat([[0.0], [0.0], [1.0], [1.0], [1.0]], 9, axis=1)
-    means = resampled_means(curves, resample(5))
-    assert (means == means[:, :1]).all()
-
-
-def test_resamples_neither_use_nor_change_global_random_state():
-    np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    first = resample(7)
-    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
-    np.random.seed(1)  # noqa: NPY002
-    assert (resample(7) == first).all()
 
 
 def test_the_interval_of_few_runs_is_students():
@@ -87,12 +57,49 @@ def test_below_three_runs_there_is_no_interval(values):
 
 @pytest.mark.parametrize("runs", [4, 12])
 def test_equal_runs_have_an_interval_of_no_width(runs):
-    assert mean_interval([500.0] * runs) == (500.0, 500.0)
+    assert mean_interval([500.0] * runs) == pytest.approx((500.0, 500.0), rel=1e-12)
 
 
 @pytest.mark.parametrize("runs", [5, 12])
 def test_a_nan_score_makes_the_interval_nan_rather_than_narrower(runs):
     assert np.isnan(mean_interval([*np.arange(runs - 1.0), np.nan])).all()
+
+
+def test_an_interval_is_that_of_the_statistics_package():
+    values = np.random.default_rng(4).normal(size=17)
+    ((estimate,),) = intervals([ragged([values])], [MEAN], count=RESAMPLES)
+    assert mean_interval(values) == (estimate.low, estimate.high)
+
+
+def test_a_band_is_that_of_the_statistics_package():
+    curves = np.random.default_rng(4).normal(size=(17, 5))
+    expected = band(ragged([curves]), MEAN, simultaneous=False, count=CURVE_RESAMPLES)
+    np.testing.assert_array_equal(mean_band(curves), expected[1:])
+
+
+@pytest.mark.parametrize("counts", [(6,), (4, 4), (3, 5)])
+def test_the_band_of_a_mean_agrees_with_intervals_of_its_points(counts):
+    """Curves are resampled as counts of runs, points as runs."""
+    rng = np.random.default_rng(5)
+    curves = ragged([rng.normal(size=(n, 3)) for n in counts])
+    found = band(curves, MEAN, simultaneous=False, count=300)
+    cells = np.concatenate(list(resamples(curves, 300)))
+    for index, point in enumerate(curves.values.T):
+        shares = Runs(point, curves.counts, curves.weights)
+        drawn = draws(shares, cells) @ (point * curves.weights)
+        low, high = ends(found.value[index], drawn, widening(counts))
+        assert (found.low[index], found.high[index]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_any_number_over_runs_has_a_resampled_interval():
+    """The same resamples, written out."""
+    values = np.random.default_rng(6).normal(size=12)
+    cells = np.concatenate(list(resamples(ragged([values]), SLOW_RESAMPLES)))
+    drawn = np.median(values[cells], axis=1)
+    low, high = ends(np.median(values), drawn, widening([12]))
+    found = resampled_interval(values, lambda of: np.median(of, axis=1))
+    assert found == (pytest.approx(float(low)), pytest.approx(float(high)))
+    assert np.isnan(resampled_interval(values[:2], lambda of: of.mean(axis=1))).all()
 
 
 def test_a_band_holds_its_mean_and_is_nan_below_three_runs():

@@ -58,7 +58,7 @@ def run_curves(points: pd.DataFrame) -> dict[str, Curve]:
 
 
 def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
-    """The mean over runs, with a 95 % bootstrap band over whole runs.
+    """The mean over runs, with a pointwise 95 % bootstrap band over whole runs.
 
     Between evaluations a run keeps its last score. Against seconds, the mean ends where the first run of the
     cell ends: beyond, it would be the mean of whichever runs are slow.
@@ -72,11 +72,11 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
     """
     every = run_curves(points)
     frames = [
-        pd.DataFrame({**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(aligned)}).assign(
-            mean=aligned.mean(axis=0), **dict(zip(("low", "high"), mean_band(aligned), strict=True))
+        pd.DataFrame({**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}).assign(
+            mean=scores.mean(axis=0), **dict(zip(("low", "high"), mean_band(scores), strict=True))
         )
         for cell, keys in _cells(points)
-        for grid, aligned in [_aligned([every[key] for key in keys], against)]
+        for grid, scores in [aligned([every[key] for key in keys], against)]
     ]
     columns = [*CELL, against, "done", "mean", "low", "high"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
@@ -87,8 +87,15 @@ def _cells(points: pd.DataFrame) -> Iterator[tuple[tuple[Hashable, ...], list[st
         yield cell, list(dict.fromkeys(group["key"]))
 
 
-def _aligned(runs: list[Curve], against: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A grid [G] and the runs' scores on it [N, G]."""
+def aligned(runs: list[Curve], against: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A grid [G] that all of the runs [N] span, and their scores on it [N, G]; [0] and [0, 0] of no run.
+
+    Args:
+        runs: N of them.
+        against: "step" (the grid is every step at which a run was evaluated) or "seconds" (evenly spaced).
+    """
+    if not runs:
+        return np.empty(0), np.empty((0, 0))
     axes = [run.steps if against == "step" else run.seconds for run in runs]
     first, last = max(axis[0] for axis in axes), min(axis[-1] for axis in axes)
     if against == "step":

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness.analysis import curves, summaries
+from harness.analysis import curves, overall, pairs, steadiness, summaries
 from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
 from harness.errors import UsageError
@@ -94,6 +94,16 @@ class Results:
         """A row per evaluation of a done run: key, cell, seed, step, seconds (of one run), score."""
         return curves.points(self.runs, self.evaluations)
 
+    @cached_property
+    def counted(self) -> pd.DataFrame:
+        """The runs that count in statistics over environments, with their scores; see `overall.counted`."""
+        return overall.counted(self)
+
+    @cached_property
+    def common(self) -> overall.Common:
+        """The environments that statistics are over, who is compared, and what was left out why."""
+        return overall.common(self.runs, self.counted)
+
     def scores(self) -> pd.DataFrame:
         """Final scores per environment, algorithm and device; see `summaries.scores`."""
         return self._once("scores", lambda: summaries.scores(self.runs, self.points))
@@ -109,6 +119,34 @@ class Results:
     def wall_clock(self) -> pd.DataFrame:
         """Seconds, speed and memory; see `summaries.wall_clock`."""
         return self._once("wall-clock", lambda: summaries.wall_clock(self.runs))
+
+    def reliability(self) -> pd.DataFrame:
+        """Dispersion and risk across runs and over time; see `steadiness.reliability`."""
+        return self._once("reliability", lambda: steadiness.reliability(self.runs, self.points))
+
+    def pairwise(self) -> pd.DataFrame:
+        """Differences of final scores on each environment, with adjusted p-values; see `pairs.pairwise`."""
+        return self._once("pairwise", lambda: pairs.pairwise(self))
+
+    def improvement(self) -> pd.DataFrame:
+        """Probabilities of improvement over environments; see `pairs.improvement`."""
+        return self._once("improvement", lambda: pairs.improvement(self))
+
+    def aggregates(self) -> pd.DataFrame:
+        """IQM, mean, median and optimality gap over environments; see `overall.aggregates`."""
+        return self._once("aggregates", lambda: overall.aggregates(self))
+
+    def profiles(self) -> pd.DataFrame:
+        """Performance profiles over environments; see `overall.profiles`."""
+        return self._once("profiles", lambda: overall.profiles(self))
+
+    def overall_curves(self) -> pd.DataFrame:
+        """The IQM over environments while the budget is spent; see `overall.curves`."""
+        return self._once("overall-curves", lambda: overall.curves(self))
+
+    def trade_off(self) -> pd.DataFrame:
+        """Score against steps and seconds, over environments; see `overall.trade_off`."""
+        return self._once("trade-off", lambda: overall.trade_off(self))
 
     def failures(self) -> pd.DataFrame:
         """A row per run that is not done, with the reason; see `summaries.failures`."""

@@ -1,31 +1,22 @@
-"""Uncertainty over runs. The run is the unit that is resampled: its episodes and its curve stay together.
+"""Intervals of one environment's runs, as tables and figures need them; the statistics are `harness.statistics`.
 
-Every function draws from a generator of its own with a fixed seed, so a number depends on nothing but the runs
-it is about: neither on global random state nor on what else is in the table.
+They draw from generators of their own with a fixed seed, so a number depends on nothing but the runs it is about.
 """
 
-from math import sqrt
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from harness.statistics.intervals import FEWEST_RUNS, LEVEL, STUDENT_BELOW, ends, widening
-from harness.statistics.laws import student_quantile
-from harness.statistics.runs import Floats
+from harness.statistics.aggregates import MEAN
+from harness.statistics.intervals import FEWEST_RUNS, LEVEL, band, ends, intervals, widening
+from harness.statistics.resampling import resamples
+from harness.statistics.runs import Floats, ragged
 
-__all__ = [
-    "FEWEST_RUNS",
-    "Interval",
-    "mean_band",
-    "mean_interval",
-    "percentile_ends",
-    "resample",
-    "resampled_means",
-]
-
-RESAMPLES = 2_000
-SEED = 0
+RESAMPLES = 5_000  # of a number about one environment: a report has hundreds of them
+CURVE_RESAMPLES = 2_000
+SLOW_RESAMPLES = 1_000  # of numbers that need all runs in order
 
 
 class Interval(NamedTuple):
@@ -35,78 +26,38 @@ class Interval(NamedTuple):
     high: float
 
 
-def resample(runs: int, resamples: int = RESAMPLES) -> NDArray[np.int64]:
-    """Indices of whole runs drawn with replacement, [resamples, runs]; the same ones at every call."""
-    return np.random.default_rng(SEED).integers(runs, size=(resamples, runs))
+NO_INTERVAL = Interval(np.nan, np.nan)
 
 
-def resampled_means(values: ArrayLike, indices: NDArray[np.int64]) -> Floats:
-    """The mean over runs in every resample; all of a run's values are drawn together.
+def mean_interval(values: ArrayLike) -> Interval:
+    """The 95 % interval of the mean of one number per run, [N]; NaN if a number is missing or infinite."""
+    values = np.asarray(values, float)
+    if len(values) < FEWEST_RUNS or not np.isfinite(values).all():
+        return NO_INTERVAL
+    ((estimate,),) = intervals([ragged([values])], [MEAN], count=RESAMPLES)
+    return Interval(estimate.low, estimate.high)
+
+
+def mean_band(curves: ArrayLike) -> tuple[Floats, Floats]:
+    """The pointwise 95 % band of the mean curve of runs [N, L], N ≥ 1: lower and upper end, [L] each.
+
+    A point that some run lacks has none.
+    """
+    _, low, high = band(ragged([curves]), MEAN, simultaneous=False, count=CURVE_RESAMPLES)
+    return low, high
+
+
+def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) -> Interval:
+    """The widened percentile bootstrap of any number that is computed from all runs of an environment.
 
     Args:
-        values: [N, ...] a number, or a whole curve, per run.
-        indices: [B, N] of runs.
-
-    Returns:
-        [B, ...]
+        values: [N, ...] a number, or a curve, per run; runs are resampled whole.
+        statistic: of resamples [b, N, ...], as [b].
     """
     values = np.asarray(values, float)
-    resamples, runs = indices.shape
-    flat = indices + runs * np.arange(resamples)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=resamples * runs).reshape(resamples, runs)
-    return np.asarray(np.tensordot(counts.astype(float), values, axes=1) / runs)
-
-
-def percentile_ends(
-    estimate: ArrayLike, replicates: ArrayLike, runs: int, level: float = LEVEL
-) -> tuple[Floats, Floats]:
-    """Percentile bootstrap interval, widened for few runs.
-
-    The bootstrap variance is (N-1)/N of what it should be, and its tails are normal where Student's are due;
-    so distances from the estimate are multiplied by √(N/(N-1)) · t_{N-1} / z.
-
-    Args:
-        estimate: [...].
-        replicates: [B, ...].
-        runs: N, at least 2.
-        level: of confidence.
-    """
-    return ends(estimate, replicates, widening([runs], level), level)
-
-
-def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
-    """Interval of the mean of one number per run, on one environment.
-
-    Student's t below `STUDENT_BELOW` runs, the widened percentile bootstrap from there on.
-
-    Args:
-        values: [N].
-        level: of confidence.
-    """
-    values = np.asarray(values, float)
-    runs = len(values)
-    if runs < FEWEST_RUNS:
-        return Interval(np.nan, np.nan)
-    mean = values.mean()
-    if runs < STUDENT_BELOW:
-        reach = student_quantile((1 + level) / 2, runs - 1) * values.std(ddof=1) / sqrt(runs)
-        return Interval(float(mean - reach), float(mean + reach))
-    low, high = percentile_ends(mean, resampled_means(values, resample(runs)), runs, level)
+    if len(values) < FEWEST_RUNS or not np.isfinite(values).all():
+        return NO_INTERVAL
+    runs = ragged([np.zeros(len(values))])
+    drawn = np.concatenate([statistic(values[cells]) for cells in resamples(runs, SLOW_RESAMPLES)])
+    low, high = ends(float(statistic(values[None])[0]), drawn, widening(runs.counts), LEVEL)
     return Interval(float(low), float(high))
-
-
-def mean_band(curves: ArrayLike, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Pointwise interval of the mean curve, by the widened percentile bootstrap over whole runs.
-
-    Args:
-        curves: [N, L]; NaN where a run has no value, which leaves that point without a band.
-        level: of confidence.
-
-    Returns:
-        Lower and upper end, [L] each.
-    """
-    curves = np.asarray(curves, float)
-    runs, points = curves.shape
-    if runs < FEWEST_RUNS:
-        return np.full(points, np.nan), np.full(points, np.nan)
-    return percentile_ends(curves.mean(axis=0), resampled_means(curves, resample(runs)), runs, level)

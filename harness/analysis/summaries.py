@@ -17,7 +17,20 @@ from harness.analysis.stats import mean_interval
 FAILED = ("failed", "crashed", "timeout", "diverged")
 SUSTAINED = 2  # consecutive evaluations that must reach the threshold
 INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
+OF_RUNS = [
+    "key",
+    "steps",
+    "budget",
+    "random_score",
+    "reference_score",
+    "threshold",
+    "machine",
+    "threads",
+    "jobs",
+]
+OF_RUNS += ["runs_in_trial", "peak_memory_mib", "peak_gpu_memory_mib", "train_seconds", "cpu_seconds"]
 SECONDS = ("setup", "environment", "learning", "evaluation")
+OF_RUNS += [f"{part}_seconds" for part in SECONDS]
 
 Row = Mapping[str, Any]
 
@@ -38,15 +51,15 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         scaled = metrics.normalised(final, done["random_score"], done["reference_score"])
         low, high = mean_interval(final)
         return {
-            "mean": _mean(final),
+            "mean": mean(final),
             "std": final.std(ddof=1) if len(final) > 1 else np.nan,
             "low": low,
             "high": high,
-            "normalised": _mean(scaled),
-            "best": _mean([curve.scores.max() for curve in curves]),
+            "normalised": mean(scaled),
+            "best": mean([curve.scores.max() for curve in curves]),
         }
 
-    return _per_cell(runs, row)
+    return per_cell(runs, row)
 
 
 def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -69,13 +82,13 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
         low, high = mean_interval(areas)
         return {
-            "area": _mean(areas),
+            "area": mean(areas),
             "area_low": low,
             "area_high": high,
             **_steps_to_threshold(done, failed, curves),
         }
 
-    return _per_cell(runs, row)
+    return per_cell(runs, row)
 
 
 def _steps_to_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: list[Curve]) -> Row:
@@ -135,12 +148,12 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
         largest = ("peak_memory_mib", "peak_gpu_memory_mib", "runs_in_trial", "jobs", "threads")
         return {
             "steps_per_second": done["steps"].sum() / seconds if seconds > 0 else np.nan,
-            **{name: _mean(shares[name]) for name in names},
+            **{name: mean(shares[name]) for name in names},
             **{name: done[name].max() if len(done) else np.nan for name in largest},
             "machines": done["machine"].nunique(),
         }
 
-    return _per_cell(runs, row)
+    return per_cell(runs, row)
 
 
 def failures(runs: pd.DataFrame) -> pd.DataFrame:
@@ -153,19 +166,24 @@ def failures(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.loc[runs["status"] != "done", columns].reset_index(drop=True)
 
 
-def _per_cell(runs: pd.DataFrame, row: Callable[[pd.DataFrame, pd.DataFrame], Row]) -> pd.DataFrame:
+def per_cell(runs: pd.DataFrame, row: Callable[[pd.DataFrame, pd.DataFrame], Row]) -> pd.DataFrame:
     """A row per cell: what it is, how many runs it has, and what ``row(done, failed)`` says of them."""
     rows: list[dict[str, Any]] = []
-    for cell, group in runs.groupby(CELL, sort=True):
-        done = group[group["status"] == "done"]
-        failed = group[group["status"].isin(FAILED)]
-        counts = {"done": len(done), "failed": len(failed), "other": len(group) - len(done) - len(failed)}
-        rows.append({**dict(zip(CELL, cell, strict=True)), **counts, **row(done, failed)})
+    facts = runs[[*CELL, *OF_RUNS]].astype(
+        dict.fromkeys(("key", "machine"), object)
+    )  # faster to take rows of
+    done_or_failed = (runs["status"] == "done").to_numpy(), runs["status"].isin(FAILED).to_numpy()
+    for _, places in sorted(runs.groupby(CELL).indices.items()):
+        places = np.asarray(places)
+        done, failed = (facts.take(places[kind[places]]) for kind in done_or_failed)
+        counts = {"done": len(done), "failed": len(failed), "other": len(places) - len(done) - len(failed)}
+        cell = {name: str(facts[name].iloc[places[0]]) for name in CELL}
+        rows.append({**cell, **counts, **row(done, failed)})
     table = pd.DataFrame(rows)
     return table.astype({name: "Int64" for name in INTEGERS if name in table})
 
 
-def _mean(values: Any) -> float:
+def mean(values: Any) -> float:
     """The mean; NaN of nothing, and NaN if any value is NaN, for a missing value is no reason to ignore it."""
     array = np.asarray(values, float)
     return float(array.mean()) if array.size else np.nan

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.curves import CELL
-from harness.analysis.stats import FEWEST_RUNS
 from harness.listing import reason
+from harness.statistics.intervals import FEWEST_RUNS
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

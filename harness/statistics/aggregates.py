@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.resampling import Cells, identity
+from harness.statistics.resampling import Cells, draws, identity
 from harness.statistics.runs import Floats, Runs
 
 Resampled = Callable[[Cells], Floats]  # cells [b, K] to one number per resample [b]
@@ -121,6 +121,11 @@ def task_means(runs: Runs, cells: Cells) -> Floats:
     if runs.equal:
         return np.asarray(drawn.reshape(len(cells), runs.tasks, runs.fewest).mean(axis=2))
     return np.asarray(np.add.reduceat(drawn, runs.starts, axis=1) / np.array(runs.counts))
+
+
+def mean_replicates(runs: Runs, drawn: Iterable[Cells]) -> Floats:
+    """The mean curve in each resample, [B, L]: what `replicates` gives, but linear in how often runs were drawn."""
+    return np.concatenate([(draws(runs, cells) * runs.weights) @ runs.values for cells in drawn])
 
 
 def replicates(groups: Sequence[Runs], aggregates: Sequence[Aggregate], drawn: Iterable[Cells]) -> Floats:

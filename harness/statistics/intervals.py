@@ -6,13 +6,14 @@ task with fewer than `STUDENT_BELOW` runs, Student's t takes its place; below `F
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.statistics.aggregates import Aggregate, replicates
+from harness.statistics.aggregates import MEAN, Aggregate, mean_replicates, replicates
 from harness.statistics.laws import NORMAL, student_quantile
 from harness.statistics.resampling import SEED, resamples, resamples_of_tasks
 from harness.statistics.runs import Floats, Runs
@@ -171,7 +172,11 @@ def band(
     points = [point for point, kept in zip(curves.points(), whole, strict=True) if kept]
     value[whole] = [aggregate(point) for point in points]
     if curves.fewest >= FEWEST_RUNS and points:
-        drawn = replicates(points, [aggregate], resamples(curves, count, seed))[:, 0].T
+        cells = resamples(curves, count, seed)
+        if aggregate is MEAN:
+            drawn = mean_replicates(replace(curves, values=curves.values[:, whole]), cells)
+        else:
+            drawn = replicates(points, [aggregate], cells)[:, 0].T
         bounds = simultaneous_ends if simultaneous else ends
         low[whole], high[whole] = bounds(value[whole], drawn, widening(curves.counts, level), level)
     return Band(value, low, high)

@@ -1,0 +1,236 @@
+"""Statistics over environments: how good each algorithm is on all of them together, in normalised scores.
+
+A failed run counts with the score of the random policy, 0 normalised: an algorithm gains nothing by failing where
+it is bad. Interrupted and skipped runs say nothing about an algorithm; they are left out, and counted.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis import metrics
+from harness.analysis.curves import run_curves
+from harness.analysis.measures import measured
+from harness.analysis.stats import CURVE_RESAMPLES, RESAMPLES
+from harness.analysis.summaries import FAILED
+from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
+from harness.statistics.intervals import band, intervals
+from harness.statistics.profiles import Of, profile_band
+from harness.statistics.runs import Floats, ragged
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+CONTESTANT = ["algorithm", "device"]
+COUNTS = ["n_runs", "fewest_runs", "most_runs", "n_tasks", "n_missing", "n_floored"]
+STATISTICS = (IQM, MEAN, MEDIAN, optimality_gap())
+PROFILES: tuple[Of, ...] = ("runs", "means")
+THRESHOLDS = np.arange(-50, 152, 2) / 100  # of profiles; fixed, so that no algorithm moves those of another
+SHARES = np.arange(51) / 50  # of the budget
+
+Contestant = tuple[str, str]
+
+
+class Common(NamedTuple):
+    """Who is compared on what.
+
+    Attributes:
+        environments: on which every contestant has a run that counts, and that have a random and a reference score.
+        contestants: algorithm and device of each.
+        left_out: columns kind ("environment" or "algorithm"), name, reason.
+    """
+
+    environments: list[str]
+    contestants: list[Contestant]
+    left_out: pd.DataFrame
+
+
+def counted(results: "Results") -> pd.DataFrame:
+    """The runs that count: those that are done, and those that failed, with the floor.
+
+    Returns:
+        Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
+        random policy's, NaN where that is not known), normalised (NaN without a random or a reference score).
+    """
+    table = measured(results, "final_score").rename(columns={"value": "score"})
+    random, reference = results.runs["random_score"], results.runs["reference_score"]
+    failed = table["status"].isin(FAILED)
+    table["score"] = table["score"].where(~failed, random)
+    table["normalised"] = metrics.normalised(table["score"], random, reference)
+    return table[failed | (table["status"] == "done")].reset_index(drop=True)
+
+
+def common(runs: pd.DataFrame, counting: pd.DataFrame) -> Common:
+    """The common set of environments, and why the others are not in it.
+
+    Args:
+        runs: the table of runs.
+        counting: as `counted` returns it.
+    """
+    contestants = _contestants(counting)
+    left_out = [
+        ("algorithm", " on ".join(contestant), "none of its runs is done or failed")
+        for contestant in _contestants(runs)
+        if contestant not in contestants
+    ]
+    environments = []
+    for name, group in counting.groupby("environment"):
+        here = _contestants(group)
+        absent = [algorithm for algorithm, device in contestants if (algorithm, device) not in here]
+        if group["normalised"].isna().any():
+            left_out.append(("environment", str(name), "it has no random or no reference score"))
+        elif absent:
+            left_out.append(("environment", str(name), f"no run of {', '.join(dict.fromkeys(absent))}"))
+        else:
+            environments.append(str(name))
+    return Common(environments, contestants, pd.DataFrame(left_out, columns=["kind", "name", "reason"]))
+
+
+def aggregates(results: "Results") -> pd.DataFrame:
+    """Normalised final scores over the common environments.
+
+    Returns:
+        Columns algorithm, device, statistic (iqm, mean, median, optimality_gap), value, low, high (95 %
+        interval; NaN where an environment has fewer than 3 runs), method (of the interval); n_runs (that
+        count), fewest_runs and most_runs (of an environment), n_tasks, n_missing (runs that are not done),
+        n_floored (those of them that count with the floor).
+    """
+    groups = [ragged(tasks) for tasks in _tasks(results, results.counted, "normalised").values()]
+    rows = [
+        [(statistic.name, *estimate) for statistic, estimate in zip(STATISTICS, of_one, strict=True)]
+        for of_one in intervals(groups, STATISTICS)
+    ]
+    return _table(results, ["statistic", "value", "low", "high", "method"], rows)
+
+
+def profiles(results: "Results") -> pd.DataFrame:
+    """Performance profiles: the share of runs, or of environments by the mean of their runs, above a threshold.
+
+    Returns:
+        Columns algorithm, device, of ("runs" or "means"), threshold (normalised score), share, low, high
+        (pointwise 95 % band), and the counts of `aggregates`.
+    """
+    rows = []
+    for tasks in _tasks(results, results.counted, "normalised").values():
+        bands = [(of, profile_band(ragged(tasks), THRESHOLDS, of)) for of in PROFILES]
+        rows.append([(of, *point) for of, band in bands for point in zip(THRESHOLDS, *band, strict=True)])
+    return _table(results, ["of", "threshold", "share", "low", "high"], rows)
+
+
+def curves(results: "Results") -> pd.DataFrame:
+    """The IQM of normalised scores while the budget is spent; failed runs stay at the floor.
+
+    Returns:
+        Columns algorithm, device, share (of the budget), iqm, low, high (pointwise 95 % band), and the counts of
+        `aggregates`.
+    """
+    on_grid, floor = _normalised_curves(results), np.zeros(len(SHARES))
+    rows = []
+    for tasks in _tasks(results, results.counted, "key").values():
+        runs = ragged([[on_grid.get(key, floor) for key in keys] for keys in tasks])
+        rows.append(
+            list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=CURVE_RESAMPLES), strict=True))
+        )
+    return _table(results, ["share", "iqm", "low", "high"], rows)
+
+
+def trade_off(results: "Results") -> pd.DataFrame:
+    """What a score costs, in steps and in seconds, over the common environments.
+
+    Returns:
+        Columns algorithm, device; score, score_low, score_high (IQM of normalised final scores); steps, steps_low,
+        steps_high (mean share of the budget until the threshold, 1 where it is not reached: a restricted mean;
+        NaN unless every environment has a threshold); seconds, seconds_low, seconds_high (training seconds of
+        one run, mean over environments, of done runs; no interval where a trial trained several, for they
+        share a clock), machines (how many different ones), and the counts of `aggregates`.
+    """
+    spent = results.counted.assign(share=_share_until_threshold(results))
+    done = results.runs[results.runs["status"] == "done"]
+    clock = done.assign(seconds=done["train_seconds"] / done["runs_in_trial"])
+    score = results.aggregates().query("statistic == 'iqm'")[["value", "low", "high"]]
+    steps = _means(_tasks(results, spent, "share"))
+    seconds = _means(_tasks(results, clock, "seconds"))
+    sharing, machines = _tasks(results, clock, "runs_in_trial"), _tasks(results, clock, "machine")
+    rows = []
+    for one, of_score in zip(_compared(results), score.to_numpy(), strict=True):
+        of_steps, (mean, low, high) = steps[one], seconds[one]
+        if (np.concatenate(sharing[one]) > 1).any():
+            low = high = np.nan
+        different = len(set(np.concatenate(machines[one])))
+        rows.append([(*of_score, *of_steps, mean, low, high, different)])
+    names = [f"{name}{end}" for name in ("score", "steps", "seconds") for end in ("", "_low", "_high")]
+    return _table(results, [*names, "machines"], rows)
+
+
+def _table(results: "Results", columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+    """The rows of each contestant, between what it is and the runs they rest on."""
+    statuses = _tasks(results, results.runs, "status")
+    whole = [
+        (*one, *row, *counts)
+        for one, of_one in zip(_compared(results), rows, strict=True)
+        for counts in [_counts(statuses[one])]
+        for row in of_one
+    ]
+    return pd.DataFrame(whole, columns=[*CONTESTANT, *columns, *COUNTS])
+
+
+def _counts(statuses: Sequence[Any]) -> tuple[int, ...]:
+    """The columns `COUNTS` of runs with these statuses, an array per environment."""
+    done, failed = (
+        [int(np.isin(of_task, kinds).sum()) for of_task in statuses] for kinds in (("done",), FAILED)
+    )
+    sizes = np.add(done, failed)
+    missing = sum(map(len, statuses)) - sum(done)
+    return int(sizes.sum()), int(sizes.min()), int(sizes.max()), len(sizes), missing, sum(failed)
+
+
+def _compared(results: "Results") -> list[Contestant]:
+    """The contestants, if there is anything to compare them on."""
+    return results.common.contestants if results.common.environments else []
+
+
+def _contestants(table: pd.DataFrame) -> list[Contestant]:
+    return sorted(set(zip(table["algorithm"], table["device"], strict=True)))
+
+
+def _tasks(results: "Results", table: pd.DataFrame, column: str) -> dict[Contestant, list[Any]]:
+    """A column of the rows of each compared contestant, as an array per common environment."""
+    rows, values = table.groupby([*CONTESTANT, "environment"]).indices, table[column].to_numpy()
+    return {
+        one: [values[rows.get((*one, name), [])] for name in results.common.environments]
+        for one in _compared(results)
+    }
+
+
+def _means(tasks: dict[Contestant, list[Any]]) -> dict[Contestant, tuple[float, float, float]]:
+    """The mean over environments with its interval; NaN where one has no run, or a run no value."""
+    whole = {
+        one: ragged(arrays)
+        for one, arrays in tasks.items()
+        if all(len(array) and not np.isnan(array).any() for array in arrays)
+    }
+    estimates = intervals(list(whole.values()), [MEAN], count=RESAMPLES)
+    found = {one: estimate[:3] for one, (estimate,) in zip(whole, estimates, strict=True)}
+    return {one: found.get(one, (np.nan, np.nan, np.nan)) for one in tasks}
+
+
+def _normalised_curves(results: "Results") -> dict[str, Floats]:
+    """Per done run, its normalised scores at `SHARES` of the steps it took."""
+    references = results.runs.set_index("key")[["random_score", "reference_score"]]
+    known = {key: (random, reference) for key, random, reference in references.itertuples(name=None)}
+    return {
+        key: metrics.held(
+            curve.steps / curve.steps[-1], metrics.normalised(curve.scores, *known[key]), SHARES
+        )
+        for key, curve in run_curves(results.points).items()
+    }
+
+
+def _share_until_threshold(results: "Results") -> pd.Series:
+    """Per run that counts, the share of its budget until the threshold, 1 if not reached; NaN without a threshold."""
+    steps = measured(results, "steps_to_threshold").set_index("key")["value"]
+    facts = results.runs.set_index("key")
+    share = (steps.fillna(metrics.NEVER) / facts["budget"]).clip(upper=1).where(facts["threshold"].notna())
+    return results.counted["key"].map(share)
