@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is importe
     "show": "Show one algorithm, environment or suite.",
     "plugins": "Show every plugin and what became of it.",
     "claims": "Judge the claims of a suite: each holds, fails or is undecided.",
+    "compare": "Compare two sets of stored runs, or two algorithms of one.",
     "gate": "Judge whether a commit learns worse, from stored runs of both sides.",
     "report": "Write tables and figures of finished runs.",
     "rerun": "Repeat a stored run: does it give the same result?",

@@ -18,6 +18,11 @@ from harness.analysis.summaries import FAILED
 from harness.errors import UsageError
 from harness.statistics.runs import Floats
 
+MEASURES = (
+    "area_under_curve",
+    "final_score",
+    "online_return",
+)  # that two sides are compared by: more is better
 CELL = ["environment_name", "contestant", "device"]
 TASK = {  # columns that make a task, and how a person calls them
     "environment_id": "environment id",
@@ -73,6 +78,7 @@ class Task:
         base: runs of the old side by seed; empty where it has none.
         head: of the new side.
         random: score of a random policy, as the base has it stored; NaN if it is not known.
+        reference: score of a good policy, likewise.
         why_not: why they are not comparable; empty if they are.
         note: what a reader should know though they are.
     """
@@ -84,6 +90,7 @@ class Task:
     base: Side
     head: Side
     random: float = nan
+    reference: float = nan
     why_not: str = ""
     note: str = ""
 
@@ -106,6 +113,11 @@ class Task:
     def origin(self) -> float:
         """The score that counts as none: a random policy's, or 0 where that is not known."""
         return self.random if isfinite(self.random) else 0.0
+
+    @property
+    def known_scale(self) -> bool:
+        """Whether it is known which scores are 0 and 1 of the normalised score."""
+        return isfinite(self.random) and isfinite(self.reference) and self.random != self.reference
 
     @property
     def floor(self) -> float:
@@ -217,7 +229,8 @@ def _tasks(cell: Cell, base: list[_Group], head: list[_Group], same_algorithm: b
 
 def _task(cell: Cell, base: _Group, head: _Group, same_algorithm: bool) -> Task:
     """Both sides of one task, if each is of one algorithm, and of the same where that is asked."""
-    task = Task(*cell, base.budget, _side(base.runs), _side(head.runs), _random(base.runs, head.runs))
+    random, reference = (_stored(name, base.runs, head.runs) for name in ("random_score", "reference_score"))
+    task = Task(*cell, base.budget, _side(base.runs), _side(head.runs), random, reference)
     for side, runs in (("base", base.runs), ("head", head.runs)):
         for column, name in (*ALGORITHM.items(), ("config", "configuration")):
             if runs[column].nunique() > 1:
@@ -256,9 +269,6 @@ def _side(runs: pd.DataFrame) -> dict[int, Run]:
     return {int(seed): Run(*run) for seed, *run in rows}
 
 
-def _random(base: pd.DataFrame, head: pd.DataFrame) -> float:
-    for runs in (base, head):
-        known = runs["random_score"].dropna()
-        if len(known):
-            return float(known.iloc[0])
-    return nan
+def _stored(column: str, *sides: pd.DataFrame) -> float:
+    """The first value of a column that a side has; NaN if none has."""
+    return next((float(value) for runs in sides for value in runs[column].dropna()), nan)

@@ -1,0 +1,122 @@
+"""Compare two sets of stored runs, or two algorithms of one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import note
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+    from harness.verdicts.comparison import Comparison, Row
+
+HEADER = (
+    "environment",
+    "algorithm",
+    "n",
+    "base",
+    "head",
+    "difference",
+    "95 % interval",
+    "p",
+    "p adjusted",
+    "verdict",
+)
+
+
+@click.command(name="compare")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("head", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--algorithms", nargs=2, metavar="A B", help="Compare these two of BASE: is B better or worse than A?"
+)
+@click.option(
+    "--measure",
+    type=click.Choice(["area_under_curve", "final_score", "online_return"]),
+    default="area_under_curve",
+    show_default=True,
+    help="Of a run.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    base: Path, head: Path | None, algorithms: tuple[str, str] | None, measure: str, as_json: bool
+) -> ExitCode:
+    """Compare the runs in two folders, or two algorithms of one folder.
+
+    Is HEAD better or worse than BASE, on which environments, and how sure is that? Ends with 5 if nothing is
+    comparable.
+    """
+    from harness.listing import print_json, print_table
+    from harness.verdicts.comparison import Finding, compare, compare_algorithms
+
+    if (head is None) == (algorithms is None):
+        raise UsageError("name two folders, or one folder and --algorithms A B")
+    if head is not None:
+        comparison = compare(_loaded(base), _loaded(head), measure)
+    else:
+        assert algorithms is not None
+        comparison = compare_algorithms(_loaded(base), *algorithms, measure)
+    if as_json:
+        print_json(_as_json(comparison))
+    else:
+        click.echo(f"{comparison.measure}: head {comparison.head}, base {comparison.base}\n")
+        print_table(HEADER, [_cells(row) for row in (*comparison.tasks, *comparison.overall)])
+    compared = any(row.verdict is not Finding.NOT_COMPARABLE for row in comparison.tasks)
+    return ExitCode.YES if compared else ExitCode.NOTHING_RAN
+
+
+def _loaded(path: Path) -> "Results":
+    import harness
+
+    results = harness.load(path)
+    for problem in results.problems:
+        note(f"{problem.path}: {problem.message}")
+    return results
+
+
+def _as_json(comparison: "Comparison") -> dict[str, Any]:
+    import json
+
+    rows = comparison.table().to_json(orient="records")
+    return {
+        "schema": 1,
+        "measure": comparison.measure,
+        "base": comparison.base,
+        "head": comparison.head,
+        "rows": json.loads(rows),
+    }
+
+
+def _cells(row: "Row") -> tuple[str, ...]:
+    """A row as a person reads it."""
+    name = row.environment if row.tasks == 1 else f"{row.environment} {row.tasks}"
+    named = name if row.device == "cpu" else f"{name} ({row.device})"
+    verdict = f"{row.verdict} ({row.reason})" if row.reason else row.verdict
+    return (
+        named,
+        row.algorithm,
+        f"{row.pairs} pairs" if row.pairs else f"{row.base_runs} and {row.head_runs}",
+        _score(row.base, row.base_failed),
+        _score(row.head, row.head_failed),
+        _number(row.difference, "+"),
+        _interval(row),
+        _number(row.p, digits=2),
+        _number(row.p_adjusted, digits=2),
+        verdict,
+    )
+
+
+def _score(value: float, failed: int) -> str:
+    return f"{_number(value)} ({failed} failed)" if failed else _number(value)
+
+
+def _interval(row: "Row") -> str:
+    if row.low != row.low:
+        return "-" if row.difference != row.difference else "none below 3 runs"
+    return f"{_number(row.low, '+')} to {_number(row.high, '+')}"
+
+
+def _number(value: float, sign: str = "", digits: int = 4) -> str:
+    return "-" if value != value else f"{value:{sign}.{digits}g}"
