@@ -148,6 +148,17 @@ class Results:
         """Score against steps and seconds, over environments; see `overall.trade_off`."""
         return self._once("trade-off", lambda: overall.trade_off(self))
 
+    def compare(self, head: "Results", measure: str = "area_under_curve") -> pd.DataFrame:
+        """How the runs of ``head`` differ from these, task by task and overall; see `comparison.Row`.
+
+        Args:
+            head: stored runs that are judged against these.
+            measure: "area_under_curve", "final_score" or "online_return".
+        """
+        from harness.verdicts import comparison
+
+        return comparison.compare(self, head, measure).table()
+
     def failures(self) -> pd.DataFrame:
         """A row per run that is not done, with the reason; see `summaries.failures`."""
         return self._once("failures", lambda: summaries.failures(self.runs))
