@@ -296,6 +296,24 @@ def test_runs_of_another_budget_than_the_suites_are_not_judged(tmp_path):
     assert said == "the suite asks for 30,000 steps; the runs have 20,000"
 
 
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        ({"points": 7, "episodes": 10}, "the suite asks for 20 evaluations; the runs have 7"),
+        ({"points": 20, "episodes": 3}, "the suite asks for 10 episodes per evaluation; the runs have 3"),
+        ({"points": "<b>", "episodes": None}, ""),  # a stranger's
+        ("nonsense", ""),
+    ],
+)
+def test_runs_that_were_evaluated_otherwise_than_the_suite_asks_are_not_judged(tmp_path, job, reason):
+    write_runs(tmp_path, [*side(OURS, [2.0] * 3), *side(THEIRS, [1.0] * 3)])
+    results = harness.load(tmp_path)
+    told = replace(results, manifests={key: {"job": job} for key in results.runs["key"]})
+    (found,) = judged(suite(seeds=3), told)
+    assert found.reason == reason
+    assert (found.verdict is Verdict.NOT_JUDGED) == bool(reason)
+
+
 def test_a_claim_is_about_exactly_the_configuration_it_names(tmp_path):
     named = f"{OURS}[learning_rate=1e-2]"
     runs = [
