@@ -1,6 +1,6 @@
 """The only import a plugin needs, and the only one supported. `API` is raised when it breaks."""
 
-from harness.contract import BudgetExhausted, LockstepEnv, Policy, RecurrentPolicy, Step, Trial
+from harness.contract import BudgetExhausted, Count, LockstepEnv, Policy, RecurrentPolicy, Step, Trial
 from harness.executor import Ended, Executor, ExecutorOptions, Job
 from harness.hookspecs import hookimpl
 from harness.specs import (
@@ -19,6 +19,7 @@ __all__ = [
     "API",
     "AlgorithmSpec",
     "BudgetExhausted",
+    "Count",
     "Ended",
     "EnvironmentSpec",
     "Executor",

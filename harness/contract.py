@@ -1,12 +1,18 @@
 """What an algorithm is given: the types of `harness.api` that concern training."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
+
+from annotated_types import Ge
 
 if TYPE_CHECKING:
     import gymnasium
     import numpy as np
     import torch
+
+
+Count = Annotated[int, Ge(1)]
+"""The type of a field of `Config` that must be 1 or more, such as a batch size: any other value is refused by name."""
 
 
 class BudgetExhausted(Exception):  # noqa: N818, because it is no error but the normal end of training

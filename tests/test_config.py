@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.api import Count
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
 
 
@@ -237,3 +238,14 @@ def test_a_set_that_a_layer_brings_is_refused():
 
     with pytest.raises(ConfigError, match="names is a set"):
         resolve_config(Optional, {"names": ["a", "b"]})
+
+
+@pytest.mark.parametrize("layer", [{"updates": 0}, {"updates": -3}, {"updates": 1.5}])
+def test_a_count_below_1_is_refused_by_key(layer):
+    @dataclass(frozen=True)
+    class Counted:
+        updates: Count = 1
+
+    with pytest.raises(ConfigError, match="updates"):
+        resolve_config(Counted, layer)
+    assert resolve_config(Counted, {"updates": 2}).updates == 2

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from harness.api import Count
 from harness.cli import Session, note
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
@@ -76,9 +77,15 @@ def _settings(config: Any, prefix: str) -> Iterator[dict[str, str]]:
         if is_dataclass(default):
             yield from _settings(default, f"{key}.")
         else:
-            type_ = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
             meaning = meanings.get(field.name, "")
-            yield {"key": key, "type": type_, "default": repr(default), "meaning": meaning}
+            yield {"key": key, "type": _name(field.type), "default": repr(default), "meaning": meaning}
+
+
+def _name(type_: Any) -> str:
+    """A type as it is written in source."""
+    if isinstance(type_, str):
+        return type_
+    return "Count" if type_ == Count else inspect.formatannotation(type_)
 
 
 def _print_record(kind: str, record: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Network, orthogonal
 from harness_algorithms.blocks.optim import descend, rmsprop, set_learning_rate
@@ -37,8 +37,8 @@ class Config:
     discount: float = 0.99  # γ, per step
     lambda_: float = 1.0  # λ of the returns; 1 for the published ones
 
-    copies: int = 16  # N, environments stepped together
-    rollout_length: int = 5  # T, steps of each copy between updates
+    copies: Count = 16  # N, environments stepped together
+    rollout_length: Count = 5  # T, steps of each copy between updates
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: str = "tanh"  # between layers, "relu" or "tanh"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
 from harness_algorithms.blocks.optim import adam, descend
@@ -30,7 +30,7 @@ class Config:
     """Hyper-parameters of the one-step actor-critic."""
 
     discount: float = 0.99  # γ, per step
-    copies: int = 1  # N, environments stepped together
+    copies: Count = 1  # N, environments stepped together
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: str = "tanh"  # between layers, "relu" or "tanh"

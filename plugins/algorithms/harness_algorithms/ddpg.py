@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
@@ -41,11 +41,11 @@ class Config:
     actor_learning_rate: float = 1e-3  # of Adam
     critic_learning_rate: float = 1e-3  # of Adam
     tau: float = 0.005  # τ, per update
-    batch_size: int = 256  # transitions
-    replay_capacity: int = 1_000_000  # transitions
+    batch_size: Count = 256  # transitions
+    replay_capacity: Count = 1_000_000  # transitions
     learning_starts: int = 100  # steps; actions are uniformly random until then
-    train_every: int = 1  # steps
-    updates: int = 1  # of actor and critic, every `train_every` steps
+    train_every: Count = 1  # steps
+    updates: Count = 1  # of actor and critic, every `train_every` steps
 
 
 class Agent(NamedTuple):

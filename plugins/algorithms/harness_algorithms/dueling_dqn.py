@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
 from harness_algorithms.blocks.losses import huber
@@ -44,12 +44,12 @@ class Config:
     )  # units of each layer under both streams; frames have convolutions instead
     stream: tuple[int, ...] = (84,)  # units of each hidden layer of either stream
     learning_rate: float = 2.5e-4  # of Adam
-    batch_size: int = 128  # transitions
-    replay_capacity: int = 10_000  # transitions
+    batch_size: Count = 128  # transitions
+    replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
-    train_every: int = 1  # steps
-    updates: int = 1  # optimiser steps, every `train_every` steps
-    target_every: int = 500  # steps
+    train_every: Count = 1  # steps
+    updates: Count = 1  # optimiser steps, every `train_every` steps
+    target_every: Count = 500  # steps
     huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
     max_gradient_norm: float | None = 10.0  # of each seed's gradient; None for no limit
 

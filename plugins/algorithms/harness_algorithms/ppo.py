@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Network, orthogonal
 from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
@@ -42,10 +42,10 @@ class Config:
     lambda_: float = 0.95  # λ of the advantages
     clip: Linear = Linear(0.2, 0.2)  # ε
 
-    copies: int = 8  # N, environments stepped together
-    rollout_length: int = 128  # T, steps of each copy between updates
-    passes: int = 4  # over each rollout
-    minibatches: int = 4  # per pass; their number divides T · N
+    copies: Count = 8  # N, environments stepped together
+    rollout_length: Count = 128  # T, steps of each copy between updates
+    passes: Count = 4  # over each rollout
+    minibatches: Count = 4  # per pass; their number divides T · N
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: str = "tanh"  # between layers, "relu" or "tanh"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.laws import chosen
@@ -36,18 +36,18 @@ class Config:
 
     discount: float = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
-    quantiles: int = 25  # M, of each action
+    quantiles: Count = 25  # M, of each action
     huber_threshold: float = 1.0  # κ > 0, a return: ρ is linear beyond; where it is large, ρ finds expectiles
 
     hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
     learning_rate: float = 2.5e-4  # of Adam
     adam_epsilon: float = 0.01 / 32  # added to the root of the second moment
-    batch_size: int = 128  # transitions
-    replay_capacity: int = 10_000  # transitions
+    batch_size: Count = 128  # transitions
+    replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
-    train_every: int = 1  # steps
-    updates: int = 1  # optimiser steps, every `train_every` steps
-    target_every: int = 500  # steps
+    train_every: Count = 1  # steps
+    updates: Count = 1  # optimiser steps, every `train_every` steps
+    target_every: Count = 500  # steps
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
 

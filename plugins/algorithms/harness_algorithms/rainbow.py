@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks import laws, optim
 from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
 from harness_algorithms.blocks.laws import Support, chosen, expectation
@@ -47,18 +47,18 @@ class Config:
     """Hyper-parameters of Rainbow."""
 
     discount: float = 0.99  # γ, per step
-    steps: int = 3  # n, rewards before bootstrapping
+    steps: Count = 3  # n, rewards before bootstrapping
     support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
     noise: float = 0.5  # σ₀: a weight's initial scale of noise is σ₀ / √(units that enter its layer)
 
     hidden: tuple[int, ...] = (128,)  # units of each hidden layer, of either stream
     learning_rate: float = 2.5e-4  # of Adam
     adam_epsilon: float = 1.5e-4  # added to the root of the second moment
-    batch_size: int = 64  # transitions
-    replay_capacity: int = 10_000  # transitions
+    batch_size: Count = 64  # transitions
+    replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps
-    train_every: int = 1  # steps
-    target_every: int = 500  # steps
+    train_every: Count = 1  # steps
+    target_every: Count = 500  # steps
     max_gradient_norm: float | None = 10.0  # of each seed's gradient; None for no limit
 
     alpha: float = 0.5  # ω: 0 replays uniformly, 1 in proportion to the divergence

@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Network
 from harness_algorithms.blocks.optim import adam, descend
@@ -45,8 +45,8 @@ class Config:
     discount: float = 0.99  # γ, per step
     standardised_weights: bool = False  # Ψ, to mean 0 and deviation 1 over the steps of an update
 
-    copies: int = 1  # N, environments stepped together
-    rollout_length: int = 2_000  # T, steps of each copy between updates
+    copies: Count = 1  # N, environments stepped together
+    rollout_length: Count = 2_000  # T, steps of each copy between updates
 
     hidden: tuple[int, ...] = (32,)  # units of each hidden layer, of π and of v
     activation: str = "tanh"  # between layers, "relu" or "tanh"
@@ -54,7 +54,7 @@ class Config:
 
     learning_rate: float = 1e-2  # of π's Adam
     value_learning_rate: float = 1e-2  # of v's Adam; of no effect without a baseline, as is the next
-    value_updates: int = 40  # optimiser steps of v per rollout, each on all of it
+    value_updates: Count = 40  # optimiser steps of v per rollout, each on all of it
 
 
 class Batch(NamedTuple):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
@@ -38,17 +38,17 @@ class Config:
     noise_scale: Linear = Linear(0.1, 0.1)  # the factor of that noise; until: of the budget
     target_noise_scale: float = 0.2  # σ, standard deviation of the noise on target actions
     target_noise_limit: float = 0.5  # c, of that noise
-    policy_every: int = 2  # updates of the critics per update of the actor and of all targets
+    policy_every: Count = 2  # updates of the critics per update of the actor and of all targets
 
     hidden: tuple[int, ...] = (400, 300)  # units of each hidden layer, of actor and critics
     actor_learning_rate: float = 1e-3  # of Adam
     critic_learning_rate: float = 1e-3  # of Adam
     tau: float = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
-    batch_size: int = 256  # transitions
-    replay_capacity: int = 1_000_000  # transitions
+    batch_size: Count = 256  # transitions
+    replay_capacity: Count = 1_000_000  # transitions
     learning_starts: int = 100  # steps; actions are uniformly random until then
-    train_every: int = 1  # steps
-    updates: int = 1  # of the critics, every `train_every` steps
+    train_every: Count = 1  # steps
+    updates: Count = 1  # of the critics, every `train_every` steps
 
 
 class Agent(NamedTuple):

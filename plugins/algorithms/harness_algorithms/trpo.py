@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.conjugate_gradient import conjugate_gradient
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
@@ -47,11 +47,11 @@ class Config:
     lambda_: float = 0.95  # λ of the advantages
     max_kl: float = 0.01  # δ, in nats, of one update
 
-    copies: int = 1  # N, environments stepped together
-    rollout_length: int = 2048  # T, steps of each copy between updates
+    copies: Count = 1  # N, environments stepped together
+    rollout_length: Count = 2048  # T, steps of each copy between updates
     standardised_advantages: bool = True  # to mean 0 and deviation 1 over each rollout
 
-    conjugate_gradient_steps: int = 15  # products with F, per update
+    conjugate_gradient_steps: Count = 15  # products with F, per update
     damping: float = 0.1  # λ, added to F's diagonal
     line_search_tries: int = 10  # of ever shorter steps
     line_search_shrinkage: float = 0.8  # of each try to the one before
@@ -61,8 +61,8 @@ class Config:
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     value_learning_rate: float = 1e-3  # of v's Adam
-    value_passes: int = 10  # over each rollout
-    value_minibatches: int = 16  # per pass; their number divides T · N
+    value_passes: Count = 10  # over each rollout
+    value_minibatches: Count = 16  # per pass; their number divides T · N
 
 
 class Batch(NamedTuple):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Trial
+from harness.api import Count, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Network
 from harness_algorithms.blocks.optim import adam, descend
@@ -36,8 +36,8 @@ class Config:
     discount: float = 0.99  # γ, per step
     lambda_: float = 0.97  # λ of the advantages
 
-    copies: int = 1  # N, environments stepped together
-    rollout_length: int = 4_000  # T, steps of each copy between updates
+    copies: Count = 1  # N, environments stepped together
+    rollout_length: Count = 4_000  # T, steps of each copy between updates
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: str = "tanh"  # between layers, "relu" or "tanh"
@@ -45,7 +45,7 @@ class Config:
 
     learning_rate: float = 3e-4  # of π's Adam
     value_learning_rate: float = 1e-3  # of v's Adam
-    value_updates: int = 80  # optimiser steps of v per rollout, each on all of it
+    value_updates: Count = 80  # optimiser steps of v per rollout, each on all of it
 
 
 class Batch(NamedTuple):
