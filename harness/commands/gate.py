@@ -1,6 +1,7 @@
 """Judge whether a commit learns worse, from stored runs of both sides."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,13 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--head", required=True, type=click.Path(path_type=Path), help="Results of the new side.")
 @click.option("-a", "--algorithm", "algorithms", multiple=True, help="Judge this one, not the suite's.")
 @click.option("-e", "--environment", "environments", multiple=True, help="Only this environment.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    type=click.Choice(["cpu", "cuda"]),
+    help="Judge runs on this device, not on the suite's.",
+)
 @click.option(
     "--measure",
     type=click.Choice(["area_under_curve", "final_score", "online_return"]),
@@ -57,6 +65,7 @@ def command(
     head: Path,
     algorithms: tuple[str, ...],
     environments: tuple[str, ...],
+    devices: tuple[str, ...],
     measure: str | None,
     strict: bool,
     inconclusive: "Inconclusive",
@@ -79,8 +88,10 @@ def command(
         if name not in asked.environments:
             known = ", ".join(asked.environments)
             raise UsageError(f"suite {asked.name!r} has no environment {name!r}; it has {known}")
-    judgement = judge(asked, stored(base, asked), stored(head, asked), algorithms, environments)
+    judgement = judge(asked, stored(base, asked), stored(head, asked), algorithms, environments, devices)
     show(judgement, json_file)
+    if judgement.warns(strict, inconclusive):
+        note(f"warning: {judgement.suite} is {judgement.outcome}")
     for path, text in documents(judgement, junit, summary, strict, inconclusive):
         save(path, text, append=path != junit)
     return judgement.exit_code(strict, inconclusive)
@@ -92,19 +103,27 @@ def regated(
     """The suite with what the options say in place of what its table [gate] says.
 
     Raises:
-        UsageError: the looks are no increasing numbers of seeds.
+        UsageError: they say nothing that a suite may.
     """
     from pydantic import ValidationError
 
     from harness.running.suite_schema import Gate
 
     given: dict[str, Any] = {"measure": measure, **shares}
+    if looks is not None:
+        if not re.fullmatch(r"\d{1,5}(,\d{1,5})*", looks):
+            raise UsageError(f"--looks {looks}: write numbers of seeds, as in 3,5,8,12")
+        given["looks"] = tuple(map(int, looks.split(",")))
+    told = {name: value for name, value in given.items() if value is not None}
     try:
-        given["looks"] = None if looks is None else tuple(int(part) for part in looks.split(","))
-        told = {name: value for name, value in given.items() if value is not None}
         gate = Gate.model_validate({**suite.gate.model_dump(), **told})
-    except (ValueError, ValidationError):
-        raise UsageError(f"--looks {looks}: write increasing numbers of seeds, as in 3,5,8,12") from None
+    except ValidationError as error:
+        wrong = [
+            (details["loc"][0], details["msg"].removeprefix("Value error, ")) for details in error.errors()
+        ]
+        raise UsageError(
+            "; ".join(f"--{str(name).replace('_', '-')}: {message}" for name, message in wrong)
+        ) from None
     return suite.model_copy(update={"gate": gate})
 
 

@@ -28,6 +28,7 @@ def judge(
     head: Results,
     algorithms: Sequence[str] = (),
     environments: Sequence[str] = (),
+    devices: Sequence[str] = (),
 ) -> Judgement:
     """Judge the stored runs of both sides.
 
@@ -37,45 +38,52 @@ def judge(
         head: of the new side.
         algorithms: replace the suite's, if any are given.
         environments: of the suite, keeps only these if any are given.
+        devices: replace the suite's, if any are given.
     """
-    measure = suite.gate.measure
-    scope = in_scope(suite, matched(base, head, measure), algorithms, environments)
-    tasks, missing = scope.tasks, tuple(scope.unanswered)
-    rule = rule_of(suite, len(tasks))
-    if not tasks:
-        outcome = Outcome.INCOMPLETE if missing and len(base.runs) else Outcome.NOTHING
-        nothing = Seeds([], [], False, [])
-        return Judgement(suite.name, outcome, measure, rule, scope, nothing, reasons=missing)
-    seeds = chosen_seeds(tasks, suite.seeds, rule.looks[0])
+    scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
+    rule = rule_of(suite, len(scope.tasks))
+    if scope.tasks:
+        return _judgement(suite, rule, scope, chosen_seeds(scope.tasks, suite.seeds, rule.looks[0]))
+    outcome = Outcome.INCOMPLETE if scope.unanswered and len(base.runs) else Outcome.NOTHING
+    nothing = Seeds([], [], False, [])
+    return Judgement(
+        suite.name, outcome, suite.gate.measure, rule, scope, nothing, reasons=tuple(scope.unanswered)
+    )
+
+
+def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgement:
+    """Of at least one task."""
+    tasks = scope.tasks
     old = _scores(tasks, [task.base for task in tasks], seeds.base)
     new = _scores(tasks, [task.head for task in tasks], seeds.head)
-    same = seeds.paired and not seeds.unfinished and all(map(_identical, tasks))
-    undecided = Decision(Verdict.UNDECIDED, None, None, final=False)
-    decision = undecided if same or not seeds.each else decide(old, new, rule, paired=seeds.paired)
-    used = decision.look.seeds if decision.look else seeds.each
     failing = tuple(_failing(tasks, rule.alpha))
+    same = seeds.paired and not seeds.unfinished and all(map(_identical, tasks))
+    decision = Decision(Verdict.UNDECIDED, None, None, final=False)
+    if seeds.each and not same:
+        decision = decide(old, new, rule, paired=seeds.paired)
+    used = decision.look.seeds if decision.look else seeds.each
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
-    changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
+    overall, *each = changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
     tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
     more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
     return Judgement(
-        suite.name,
-        outcome,
-        measure,
-        rule,
-        scope,
-        seeds,
-        used,
-        decision.look,
-        tuple(
+        suite=suite.name,
+        outcome=outcome,
+        measure=suite.gate.measure,
+        rule=rule,
+        scope=scope,
+        seeds=seeds,
+        used=used,
+        look=decision.look,
+        tasks=tuple(
             _judged(task, seeds, used, change, rule, decision)
-            for task, change in zip(tasks, changes[1:], strict=True)
+            for task, change in zip(tasks, each, strict=True)
         ),
-        changes[0],
-        (*failing, *missing, *(seeds.unfinished if outcome is Outcome.INCOMPLETE else ())),
-        tuple(_notes(tasks, seeds)),
-        more,
-        nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
+        overall=overall,
+        reasons=(*failing, *scope.unanswered, *(seeds.unfinished if outcome is Outcome.INCOMPLETE else ())),
+        notes=tuple(_notes(tasks, seeds)),
+        more=more,
+        minutes=nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
     )
 
 
@@ -232,6 +240,6 @@ def _notes(tasks: Sequence[Task], seeds: Seeds) -> Iterator[str]:
         commits = {run.commit for task in tasks for run in of(task)}
         if len(commits) > 1:
             yield f"the runs of the {name} come from {len(commits)} commits"
-    machines = {run.machine for task in tasks for of in (_base, _head) for run in of(task)}
+    machines = sorted({run.machine for task in tasks for of in (_base, _head) for run in of(task)})
     if len(machines) > 1:
-        yield f"the runs come from {len(machines)} kinds of machines"
+        yield f"the runs come from several machines: {'; '.join(machines)}"

@@ -97,13 +97,15 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     identical = judgement.outcome is Outcome.IDENTICAL
     if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
         yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
+    if identical:
+        yield f"every return of {judgement.used} seeds per task is the same on both sides"
     yield from map(one_line, judgement.reasons)
     if judgement.outcome is Outcome.INCOMPLETE:
         yield "runs are missing: `harness run` repeats those that are not done"
     if judgement.outcome is Outcome.INCONCLUSIVE:
         yield _advice(judgement)
     if judgement.outcome is Outcome.REGRESSED and judgement.more is not None:
-        yield f"the drop may be within what is tolerated: {_advice(judgement)} to tell"
+        yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
 
 
@@ -154,10 +156,22 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
             }
             for task in judgement.scope.not_comparable
         ],
+        "machines": _distinct(judgement, "machine"),
+        "commits": _distinct(judgement, "commit"),
         "reasons": list(judgement.reasons),
         "notes": list(judgement.notes),
         "more_seeds": judgement.more,
         "minutes": _known(judgement.minutes),
+    }
+
+
+def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
+    """What the runs of each side have in a column."""
+    sides = {"base": [judged.task.base for judged in judgement.tasks]}
+    sides["head"] = [judged.task.head for judged in judgement.tasks]
+    return {
+        name: sorted({getattr(run, column) for side in of for run in side.values()})
+        for name, of in sides.items()
     }
 
 
@@ -232,8 +246,8 @@ def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> t
         return "error", judgement.outcome
     if judgement.exit_code(strict, inconclusive):
         return "failure", judgement.outcome
-    warns = judgement.outcome is Outcome.INCONCLUSIVE and inconclusive == "warn"
-    return "skipped" if warns else "", judgement.outcome
+    undecided = judgement.outcome is Outcome.INCONCLUSIVE and judgement.warns(strict, inconclusive)
+    return "skipped" if undecided else "", judgement.outcome
 
 
 def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTree.Element:

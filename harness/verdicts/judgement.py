@@ -143,3 +143,9 @@ class Judgement:
         if self.outcome is Outcome.INCONCLUSIVE:
             return ExitCode.NO if inconclusive == "fail" else ExitCode.YES
         return EXIT_CODES[self.outcome]
+
+    def warns(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> bool:
+        """Whether a process that ends well has something to warn of; the arguments are those of `exit_code`."""
+        if self.outcome is Outcome.INCONCLUSIVE:
+            return inconclusive == "warn"
+        return self.outcome is Outcome.WITHIN_TOLERANCE and not strict

@@ -50,7 +50,11 @@ class Seeds(NamedTuple):
 
 
 def in_scope(
-    suite: Suite, tasks: Iterable[Task], algorithms: Sequence[str] = (), environments: Sequence[str] = ()
+    suite: Suite,
+    tasks: Iterable[Task],
+    algorithms: Sequence[str] = (),
+    environments: Sequence[str] = (),
+    devices: Sequence[str] = (),
 ) -> Scope:
     """Sort matched tasks by what a suite asks for.
 
@@ -59,6 +63,7 @@ def in_scope(
         tasks: of both sides, as `matched` gives them.
         algorithms: replace the suite's, if any are given.
         environments: of the suite, keeps only these if any are given.
+        devices: replace the suite's, if any are given.
     """
     matched = list(tasks)
     contestants = algorithms or suite.algorithms or sorted({task.algorithm for task in matched})
@@ -66,7 +71,7 @@ def in_scope(
     for environment in environments or suite.environments:
         budget = suite.for_environment(environment).steps
         for algorithm in contestants:
-            for device in suite.devices:
+            for device in devices or suite.devices:
                 cell = [task for task in matched if _answers(task, environment, algorithm, device)]
                 _sort_cell(scope, cell, budget, f"{algorithm} on {environment}")
     return scope

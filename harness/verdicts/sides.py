@@ -121,9 +121,10 @@ class Task:
 
     @property
     def floor(self) -> float:
-        """The score of a run that failed: a random policy's, or the worst of both sides."""
+        """The score of a run that failed: a random policy's, but no better than the worst of both sides."""
         seen = [run.value for side in (self.base, self.head) for run in side.values() if isfinite(run.value)]
-        return self.random if isfinite(self.random) or not seen else min(seen)
+        known = [value for value in (self.random, *seen) if isfinite(value)]
+        return min(known, default=0.0)
 
     def scores(self, side: Side, seeds: Sequence[int]) -> Floats:
         """Scores [N] of judged runs in the order of the seeds; those that failed have the floor."""
