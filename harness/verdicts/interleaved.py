@@ -1,0 +1,139 @@
+"""Both sides trained in turn, look by look, until the gate decides or may take no more.
+
+Each side runs in its own environment with its own harness, by the same command line. What is complete is not run
+again, by this gate or by a later one of the same code.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+import harness
+from harness.errors import ExitCode, HarnessError
+from harness.running.suite import Suite
+from harness.statistics.sequential import looks
+from harness.verdicts.checkout import Code
+from harness.verdicts.gate import judge, rule_of
+from harness.verdicts.judgement import Judgement, Outcome
+from harness.verdicts.question import Question
+
+RAN = (ExitCode.YES, ExitCode.INCOMPLETE, ExitCode.NOTHING_RAN)  # with which `harness run` leaves stored runs
+
+
+class SideError(HarnessError):
+    """A side that cannot run the suite at all.
+
+    Args:
+        side: which.
+        code: what its process ended with.
+    """
+
+    def __init__(self, side: str, code: int) -> None:
+        super().__init__(
+            f"the {side} cannot run this suite: its `harness run` ended with {code}, as said above"
+        )
+        known = {each.value for each in ExitCode} - {ExitCode.NO}
+        self.exit_code = ExitCode(code) if code in known else ExitCode.DEFECT
+
+
+class Limits(NamedTuple):
+    """What a gate may take.
+
+    Attributes:
+        seeds: per side.
+        minutes: after which no further look is begun.
+        jobs: trials at a time; 0 for the number of cores.
+    """
+
+    seeds: int | None = None
+    minutes: float | None = None
+    jobs: int = 0
+
+
+def judge_learning(
+    base: Code,
+    head: Code,
+    question: Question,
+    suite: Suite,
+    cache: Path,
+    limits: Limits,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Judgement:
+    """Train both sides and judge them at every look, until one decides.
+
+    Args:
+        base: the old side.
+        head: the new one.
+        question: what is trained.
+        suite: that it is from; its table ``gate`` says how it is judged.
+        cache: folder of results, by the names of what made them.
+        limits: of the looks taken.
+        tell: is told how far it is.
+
+    Raises:
+        SideError: a side cannot run the suite at all.
+    """
+    began = monotonic()
+    places = [cache.resolve() / code.name / question.name for code in (base, head)]
+    cells = len(question.algorithms or suite.algorithms) * len(question.environments or suite.environments)
+    seeds = _capped(rule_of(suite, cells).looks[0], limits.seeds)
+    while True:
+        for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
+            tell(f"{name} ({code.commit[:12]}): {seeds} seeds")
+            _run(name, code, question, declared_seeds(suite.seeds, seeds), place, limits.jobs)
+        old, new = (harness.load(place / suite.name) for place in places)
+        judgement = judge(suite, old, new, question.algorithms, question.environments, question.devices)
+        minutes = (monotonic() - began) / 60
+        tell(f"{judgement.outcome} after {seeds} seeds per side and {minutes:.1f} minutes")
+        more = _capped(_next_look(judgement, seeds), limits.seeds)
+        if more <= seeds:
+            return judgement
+        if limits.minutes is not None and minutes * more / seeds > limits.minutes:
+            tell(f"no look at {more} seeds: it would end after more than {limits.minutes:g} minutes")
+            return judgement
+        seeds = more
+
+
+def _next_look(judgement: Judgement, seeds: int) -> int:
+    """Seeds per side at the next look that can tell more; 0 if none can."""
+    unclear = judgement.outcome is Outcome.INCONCLUSIVE
+    tolerable = judgement.outcome is Outcome.REGRESSED and judgement.more is not None
+    if not (unclear or tolerable):
+        return 0
+    declared = looks(judgement.rule, len(judgement.tasks), judgement.seeds.paired)
+    return next((look.seeds for look in declared if look.seeds > seeds), 0)
+
+
+def _capped(seeds: int, most: int | None) -> int:
+    return seeds if most is None else min(seeds, most)
+
+
+def declared_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
+    """The first so many seeds of the suite; then come those after its largest."""
+    more = range(max(seeds) + 1, max(seeds) + 1 + number - len(seeds))
+    return (*seeds, *more)[:number]
+
+
+def _run(side: str, code: Code, question: Question, seeds: Sequence[int], place: Path, jobs: int) -> None:
+    """Train one side, in a session of its own so that an interruption reaches it once and in order."""
+    command = code.command("-m", "harness", *question.arguments(seeds, place), "--jobs", str(jobs))
+    process = subprocess.Popen(
+        command,
+        cwd=code.folder,
+        env={**code.variables(), **question.variables()},
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,  # for stdout is for the verdict
+        start_new_session=True,
+    )
+    try:
+        ended = process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    if ended not in list(RAN):
+        raise SideError(side, ended)
