@@ -5,6 +5,7 @@ the base commit is built by a backend of the standard library in place of setupt
 The steps with `uses:` are GitHub's and are not run.
 """
 
+import ast
 import json
 import os
 import subprocess
@@ -16,10 +17,11 @@ from xml.etree import ElementTree
 
 import pytest
 import support_workflow
-from documents import ROOT
+from documents import ROOT, blocks
 from support_checkout import git
 
 EXAMPLE = ROOT / "plugins" / "example"
+GUIDE = ROOT / "docs" / "plugin-author-guide.md"
 WORKFLOW = ".github/workflows/ci.yml"
 DISTRIBUTION = "harness_example-0.1.0.dist-info"
 SETUPTOOLS = 'requires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -144,6 +146,22 @@ def run(step: str, repository: Path, binaries: Path, **variables: str) -> subpro
     }
     line = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps()[step]["run"]]
     return subprocess.run(line, cwd=repository, env=environment, capture_output=True, text=True, timeout=280)
+
+
+def test_the_guide_shows_the_workflow_as_it_is() -> None:
+    (shown,) = [block.text for block in blocks(GUIDE) if block.language == "yaml"]
+
+    assert shown == (EXAMPLE / WORKFLOW).read_text(encoding="utf-8")
+
+
+def test_the_guide_shows_the_benchmarks_as_the_example_has_them() -> None:
+    (shown,) = [block.text for block in blocks(GUIDE) if "measure_training" in block.text]
+    ours = ast.parse((EXAMPLE / "tests" / "test_speed.py").read_text(encoding="utf-8"))
+
+    for node in ast.walk(ours):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
+            del node.body[0]
+    assert ast.unparse(ast.parse(shown)) == ast.unparse(ours).replace("'example'", "'climber'")
 
 
 def test_it_is_all_history_that_is_fetched_and_nothing_that_may_be_written() -> None:

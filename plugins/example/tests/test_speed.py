@@ -1,4 +1,7 @@
-"""How fast the algorithm trains and acts: ``pytest --benchmark-save=NAME``, and later ``pytest --benchmark-compare``."""
+"""How fast the algorithm trains and acts.
+
+``pytest --benchmark-save=before`` measures it, and ``pytest --benchmark-compare`` compares with what was saved last.
+"""
 
 from harness.testing.benchmarks import measure_acting, measure_training, parametrize_with_algorithms
 
