@@ -1,4 +1,4 @@
-"""Judge whether a commit learns worse, from stored runs of both sides."""
+"""Judge whether a commit learns worse, or trains slower."""
 
 import os
 import re
@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import Session, note
+from harness.commands import gate_commits
+from harness.commands.gate_commits import Commits, commit_options
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.running.suite import Suite
     from harness.verdicts.judgement import Inconclusive, Judgement
+    from harness.verdicts.speed import Answer
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command(name="gate")
 @click.argument("suite")
-@click.option("--base", required=True, type=click.Path(path_type=Path), help="Results of the old side.")
-@click.option("--head", required=True, type=click.Path(path_type=Path), help="Results of the new side.")
+@click.option("--base", type=click.Path(path_type=Path), help="Results of the old side.")
+@click.option("--head", type=click.Path(path_type=Path), help="Results of the new side.")
+@commit_options
 @click.option("-a", "--algorithm", "algorithms", multiple=True, help="Judge this one, not the suite's.")
 @click.option("-e", "--environment", "environments", multiple=True, help="Only this environment.")
 @click.option(
@@ -37,7 +41,11 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     type=click.Choice(["area_under_curve", "final_score", "online_return"]),
     help="Of a run; default: the suite's.",
 )
-@click.option("--tolerance", type=SHARE, help="Drop tolerated overall; default: the suite's.")
+@click.option(
+    "--tolerance",
+    type=SHARE,
+    help="Drop tolerated overall; default: the suite's. With --speed, of speed; default: 0.1.",
+)
 @click.option("--task-tolerance", type=SHARE, help="Drop tolerated on a task; default: the suite's.")
 @click.option("--alpha", type=SHARE, help="Chance of a false alarm; default: the suite's.")
 @click.option(
@@ -61,8 +69,9 @@ def command(
     session: Session,
     /,
     suite: str,
-    base: Path,
-    head: Path,
+    base: Path | None,
+    head: Path | None,
+    commits: Commits,
     algorithms: tuple[str, ...],
     environments: tuple[str, ...],
     devices: tuple[str, ...],
@@ -75,20 +84,33 @@ def command(
     looks: str | None,
     **shares: float | None,
 ) -> ExitCode:
-    """Judge stored runs of SUITE: do those of the head score less than those of the base?
+    """Judge SUITE: do runs of the head score less than those of the base, or train slower?
 
-    Ends with 0 passed, 1 regressed, 3 runs are missing, 4 a plugin is missing, 5 nothing to compare. An
-    inconclusive gate ends with 0 and a warning unless --inconclusive=fail.
+    Runs are stored (--base and --head), or are run now (--base-ref). Ends with 0 passed, 1 regressed or slower,
+    3 runs are missing, 4 a plugin is missing, 5 nothing to compare. An inconclusive gate ends with 0 and a warning
+    unless --inconclusive=fail.
     """
     from harness.running.suite import find_suite
     from harness.verdicts.gate import judge
 
+    commits.check(base, head)
     asked = regated(find_suite(suite, session.registry), measure, looks, shares)
     for name in environments:
         if name not in asked.environments:
             known = ", ".join(asked.environments)
             raise UsageError(f"suite {asked.name!r} has no environment {name!r}; it has {known}")
-    judgement = judge(asked, stored(base, asked), stored(head, asked), algorithms, environments, devices)
+    chosen = {"algorithms": algorithms, "environments": environments, "devices": devices}
+    if commits.base_ref is None:
+        assert base is not None and head is not None
+        sides = stored(base, asked), stored(head, asked)
+        if commits.speed:
+            gate_commits.refuse_stored_times(*sides)
+        judgement = judge(asked, *sides, algorithms, environments, devices)
+    elif commits.speed:
+        answer = gate_commits.speed(session, commits, suite, shares["tolerance"], **chosen)
+        return timed(answer, json_file, junit, summary, inconclusive)
+    else:
+        judgement = gate_commits.learning(session, commits, suite, asked, **chosen)
     show(judgement, json_file)
     if judgement.warns(strict, inconclusive):
         note(f"warning: {judgement.suite} is {judgement.outcome}")
@@ -166,11 +188,45 @@ def documents(
 
     if junit is not None:
         yield junit, gate_output.junit(judgement, strict, inconclusive)
-    page = summary or (
-        Path(os.environ["GITHUB_STEP_SUMMARY"]) if os.environ.get("GITHUB_STEP_SUMMARY") else None
-    )
+    page = summary_page(summary)
     if page is not None:
         yield page, gate_output.markdown(judgement)
+
+
+def summary_page(summary: Path | None) -> Path | None:
+    """The page that is asked for, or the one of the CI service."""
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    return summary or (Path(named) if named else None)
+
+
+def timed(
+    answer: "Answer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
+) -> ExitCode:
+    """Show what was timed, and write the files that are asked for."""
+    import json
+
+    from harness.listing import print_json, print_table
+    from harness.statistics.timing import Speed
+    from harness.verdicts import speed_output
+
+    if json_file == "-":
+        print_json(speed_output.as_json(answer))
+    else:
+        print_table(speed_output.HEADER, speed_output.rows(answer))
+        click.echo()
+        click.echo("\n".join(speed_output.sentences(answer)))
+        if json_file is not None:
+            save(Path(json_file), json.dumps(speed_output.as_json(answer), indent=2) + "\n")
+    if junit is not None:
+        save(junit, speed_output.junit(answer, inconclusive == "fail"))
+    page = summary_page(summary)
+    if page is not None:
+        save(page, speed_output.markdown(answer), append=True)
+    if answer.verdict is Speed.INCONCLUSIVE:
+        if inconclusive == "warn":
+            note("warning: the speed is inconclusive")
+        return ExitCode.NO if inconclusive == "fail" else ExitCode.YES
+    return ExitCode.NO if answer.verdict is Speed.SLOWER else ExitCode.YES
 
 
 def save(path: Path, text: str, append: bool = False) -> None:

@@ -47,6 +47,10 @@ class Timing(NamedTuple):
     control: float
     verdict: Speed
 
+    def noisy(self, tolerated: float) -> bool:
+        """Whether the old side differs from itself by more than half of what is tolerated."""
+        return abs(log(self.control)) > log(1 + tolerated) / 2
+
 
 def time_ratio(old: ArrayLike, new: ArrayLike) -> float:
     """exp(median log(newᵢ / oldᵢ)) of times measured side by side, in pairs.
@@ -91,14 +95,14 @@ def timings(
     for task in range(change.shape[1]):
         ratio = time_ratio(first[:, task], second[:, task])
         itself = time_ratio(first[:, task], again[:, task])
-        low, high = np.exp(bounds(change[:, task], alpha))
-        verdict = Speed.INCONCLUSIVE
-        if abs(log(itself)) <= log(1 + tolerated) / 2:
-            if p[task] <= alpha and ratio > 1 + noticed:
-                verdict = Speed.SLOWER
+        low, high = (float(bound) for bound in np.exp(bounds(change[:, task], alpha)))
+        timing = Timing(ratio, low, high, float(p[task]), itself, Speed.INCONCLUSIVE)
+        if not timing.noisy(tolerated):
+            if timing.p <= alpha and ratio > 1 + noticed:
+                timing = timing._replace(verdict=Speed.SLOWER)
             elif high < 1 + tolerated:
-                verdict = Speed.PASSED
-        found.append(Timing(ratio, float(low), float(high), float(p[task]), itself, verdict))
+                timing = timing._replace(verdict=Speed.PASSED)
+        found.append(timing)
     return found
 
 

@@ -72,12 +72,14 @@ class Code:
         name: of this state and of the libraries beside it; two states with one name give the same results.
         python: the interpreter whose environment holds it.
         folder: a checkout of it; the working folder of what it runs.
+        uncommitted: whether it differs from its commit.
     """
 
     commit: str
     name: str
     python: Path
     folder: Path
+    uncommitted: bool = False
 
     def command(self, *arguments: str) -> list[str]:
         """A command line for this interpreter that imports nothing from the working folder."""
@@ -144,7 +146,7 @@ def working_tree(root: Path, outside: Path) -> Code:
     commit = _git(root, "rev-parse", "HEAD")
     changes = uncommitted(root, outside)
     name = f"{commit[:12]}{changes and f'-with-{changes}'}-{libraries(local_projects(root))}"
-    return Code(commit, name, Path(sys.executable), root)
+    return Code(commit, name, Path(sys.executable), root, bool(changes))
 
 
 def uncommitted(root: Path, outside: Path) -> str:

@@ -58,6 +58,7 @@ class Answer(NamedTuple):
         tasks: by name.
         not_timed: reasons by name.
         pairs: of processes.
+        tolerated: share of the base's time by which the head may be slower.
         machine: it was measured on.
     """
 
@@ -65,6 +66,7 @@ class Answer(NamedTuple):
     tasks: Mapping[str, Timing]
     not_timed: Mapping[str, str]
     pairs: int
+    tolerated: float
     machine: str
 
 
@@ -114,7 +116,7 @@ def judge_speed(
     old, control, new = np.moveaxis(np.array(seconds), 2, 0)
     found = timings(old, new, control, tolerated=tolerated)
     by_name = {task.name: timing for task, timing in zip(tasks, found, strict=True)}
-    return Answer(overall(found), by_name, not_timed, len(seconds), machine())
+    return Answer(overall(found), by_name, not_timed, len(seconds), tolerated, machine())
 
 
 def turns(blocks: int) -> Iterator[tuple[int, ...]]:

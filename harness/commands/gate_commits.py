@@ -1,0 +1,207 @@
+"""The options and the steps of ``gate --base-ref``: both sides are run here and now."""
+
+import functools
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import Session, note
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+    from harness.running.suite import Suite
+    from harness.verdicts.checkout import Code
+    from harness.verdicts.judgement import Judgement
+    from harness.verdicts.question import Question
+    from harness.verdicts.speed import Answer
+
+CACHE = ".gate"  # in the folder of results; environments and runs of both sides
+
+
+@dataclass(frozen=True)
+class Commits:
+    """What the options say about running both sides; None where they say nothing.
+
+    Attributes:
+        base_ref: the branch that HEAD left; None if stored runs are judged.
+        speed: whether time is judged, rather than scores.
+        out: folder of results.
+        jobs: trials at a time.
+        max_seeds: per side.
+        max_minutes: after which no look, or pair of processes, is begun.
+        pairs: of processes that are timed.
+    """
+
+    base_ref: str | None
+    speed: bool
+    out: Path | None
+    jobs: int | None
+    max_seeds: int | None
+    max_minutes: float | None
+    pairs: int | None
+
+    @property
+    def cache(self) -> Path:
+        """Folder of environments and runs of both sides."""
+        return ((self.out or Path("results")) / CACHE).resolve()
+
+    def check(self, base: Path | None, head: Path | None) -> None:
+        """Refuse options that do not go together.
+
+        Raises:
+            UsageError: naming them, and what would.
+        """
+        if self.base_ref is not None:
+            if base is not None or head is not None:
+                raise UsageError("--base-ref runs both sides; leave out --base and --head, or --base-ref")
+            wrong = (
+                {"--pairs": self.pairs}
+                if not self.speed
+                else {"--jobs": self.jobs, "--max-seeds": self.max_seeds}
+            )
+            for option, value in wrong.items():
+                if value is not None:
+                    raise UsageError(f"{option} is {'not ' if self.speed else ''}for --speed")
+            return
+        if base is None or head is None:
+            raise UsageError(
+                "say what is judged: --base-ref REF runs both sides; --base and --head are stored runs"
+            )
+        for name in ("out", "jobs", "max_seeds", "max_minutes", "pairs"):
+            if getattr(self, name) is not None:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} needs --base-ref: stored runs are judged as they are"
+                )
+
+
+def commit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `Commits`, which a command gets as its argument ``commits``."""
+
+    @functools.wraps(function)
+    def gathered(*arguments: Any, **options: Any) -> Any:
+        commits = Commits(**{field.name: options.pop(field.name) for field in fields(Commits)})
+        return function(*arguments, commits=commits, **options)
+
+    for option in reversed(
+        (
+            click.option(
+                "--base-ref",
+                metavar="REF",
+                help="Run both sides: HEAD as it is, and where it left this branch.",
+            ),
+            click.option("--speed", is_flag=True, help="With --base-ref: judge training time, not scores."),
+            click.option(
+                "--out", type=click.Path(path_type=Path), help="Results to run into; default: results."
+            ),
+            click.option(
+                "-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."
+            ),
+            click.option("--max-seeds", type=click.IntRange(min=1), help="Run no more seeds per side."),
+            click.option(
+                "--max-minutes",
+                type=click.FloatRange(0, min_open=True),
+                help="Begin nothing that would end later.",
+            ),
+            click.option("--pairs", type=click.IntRange(5, 14), help="Processes timed per side; default: 6."),
+        )
+    ):
+        gathered = option(gathered)
+    return gathered
+
+
+def refuse_stored_times(base: "Results", head: "Results") -> None:
+    """Say why stored times decide nothing.
+
+    Raises:
+        UsageError: always.
+    """
+    machines = [sorted(results.runs["machine"].astype(str).unique()) for results in (base, head)]
+    where = (
+        ""
+        if machines[0] == machines[1]
+        else f": on {'; '.join(machines[0])}, and on {'; '.join(machines[1])}"
+    )
+    raise UsageError(
+        f"--speed: these times were not taken side by side{where}. Times are judged on one machine, in turn: "
+        "use --base-ref. Scores of these runs can be judged: leave out --speed"
+    )
+
+
+def learning(
+    session: Session, commits: Commits, argument: str, suite: "Suite", **chosen: Sequence[str]
+) -> "Judgement":
+    """Run both sides until the gate decides or may run no more.
+
+    Args:
+        session: of this command.
+        commits: what the options say.
+        argument: that named the suite.
+        suite: with its rule settled.
+        chosen: algorithms, environments and devices.
+    """
+    from harness.verdicts.interleaved import Limits, judge_learning
+
+    asked = _question(session, commits, argument, chosen)
+    limits = Limits(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
+    with _sides(commits) as (base, head):
+        return judge_learning(base, head, asked, suite, commits.cache, limits, note)
+
+
+def speed(
+    session: Session, commits: Commits, argument: str, tolerated: float | None, **chosen: Sequence[str]
+) -> "Answer":
+    """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
+    from harness.statistics.timing import TOLERATED
+    from harness.verdicts.speed import PAIRS, judge_speed
+
+    asked = _question(session, commits, argument, chosen)
+    with _sides(commits) as (base, head):
+        return judge_speed(
+            base,
+            head,
+            asked,
+            pairs=commits.pairs or PAIRS,
+            tolerated=tolerated or TOLERATED,
+            minutes=commits.max_minutes,
+            tell=note,
+        )
+
+
+def _question(
+    session: Session, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]
+) -> "Question":
+    from harness.verdicts.question import Question, suite_file
+
+    file = suite_file(argument, session.registry, commits.cache / "suites")
+    only = None if session.only is None else sorted(session.only)
+    return Question(file, blocked=sorted(session.blocked), only=only, **chosen)
+
+
+@contextmanager
+def _sides(commits: Commits) -> Iterator[tuple["Code", "Code"]]:
+    """The base and the head, ready to run; SIGTERM ends both as Ctrl-C does."""
+    from harness.verdicts import checkout
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    root = checkout.repository()
+    assert commits.base_ref is not None
+    commit = checkout.merge_base(root, commits.base_ref)
+    head = checkout.working_tree(root, commits.cache.parent)
+    note(f"base: {commit[:12]}, where HEAD left {commits.base_ref}")
+    dirty = ", with what is not committed" if head.uncommitted else ""
+    note(f"head: {head.commit[:12]}{dirty}")
+    if head.commit == commit and not dirty:
+        note("both sides are the same commit")
+    for project in checkout.local_projects(root):
+        if not project.editable:
+            note(
+                f"the head's {project.name} is what is installed, not the working tree: pip install -e {project.folder}"
+            )
+    with checkout.checked_out(root, commit, commits.cache) as base:
+        yield base, head
