@@ -21,6 +21,11 @@ FILES: Mapping[str, str] = {  # path in the distribution: template of it, after 
     "$module/$kind.py": "$kind.py",
     "tests/test_$module.py": "test.py",
 }
+FILES_OF_ALGORITHMS: Mapping[str, str] = {
+    **FILES,
+    "tests/test_speed.py": "speed.py",
+    ".github/workflows/ci.yml": "ci.yml",
+}
 
 
 def render_plugin(kind: Kind, name: str) -> dict[str, str]:
@@ -41,7 +46,7 @@ def render_plugin(kind: Kind, name: str) -> dict[str, str]:
     }
     templates = importlib.resources.files("harness.templates")
     files = {}
-    for path, template in FILES.items():
+    for path, template in (FILES_OF_ALGORITHMS if kind == "algorithm" else FILES).items():
         source = templates / f"new_{kind}_{Template(template).substitute(words)}.template"
         content = Template(source.read_text(encoding="utf-8")).substitute(words)
         files[Template(path).substitute(words)] = content
@@ -61,7 +66,7 @@ def write_plugin(kind: Kind, name: str, parent: Path) -> Path:
         folder.mkdir()
         for path, content in files.items():
             target = folder / path
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content, encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"{folder} exists already; choose another name or folder") from None

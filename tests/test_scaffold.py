@@ -1,9 +1,11 @@
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,7 +39,10 @@ def installed(kind, tmp_path, monkeypatch):
 
 def test_every_file_parses_and_nothing_is_left_to_fill_in(kind):
     for path, content in render_plugin(kind, "my-plug_in2").items():
-        assert "$" not in path + content
+        left = re.findall(r"\$\w+", path + content)
+        assert set(left) <= {"$PLUGIN", "$ALGORITHM", "$SUITE", "$GITHUB_BASE_REF"}, (
+            path
+        )  # which are the shell's
         assert content.endswith("\n")
         if path.endswith(".py"):
             ast.parse(content)
@@ -49,6 +54,12 @@ def test_the_metadata_name_an_entry_point_that_loads(kind, installed, tmp_path):
     assert metadata["project"]["entry-points"]["harness"] == {f"fresh-{kind}": installed}
     assert metadata["tool"]["setuptools"]["packages"] == [installed]
     assert importlib.import_module(installed).API == 1
+
+
+def test_a_new_algorithm_has_the_workflow_of_the_example():
+    example = Path(__file__).parents[1] / "plugins" / "example" / ".github" / "workflows" / "ci.yml"
+    written = render_plugin("algorithm", "example")[".github/workflows/ci.yml"]
+    assert written == example.read_text(encoding="utf-8").replace("example/hill-climbing", "example/example")
 
 
 @pytest.mark.slow
