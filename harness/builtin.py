@@ -56,39 +56,63 @@ def harness_executors() -> list[ExecutorSpec]:
 @hookimpl
 def harness_figures() -> list[FigureSpec]:
     """The figures of every report."""
+    overview, environment = "harness.reporting.figures_overview", "harness.reporting.figures_environment"
     return [
         FigureSpec(
-            "final-scores",
-            "Final score of every run",
-            "harness.reporting.figures:final_scores",
-            "Each mark is one run: the mean return of its last evaluation. At the right: runs done of all runs.",
+            "aggregates",
+            "Final scores over environments",
+            f"{overview}:aggregates",
+            "Normalised final scores of all runs on the common environments: 0 is the random policy, 1 the reference. "
+            "IQM is the mean of the middle half of the runs; the optimality gap is how far runs fall short of 1. Bars "
+            "are 95 % bootstrap intervals over whole runs, stratified by environment; n is the number of runs.",
         ),
         FigureSpec(
-            "curves-over-steps",
-            "Learning curves against environment steps",
-            "harness.reporting.figures:curves_over_steps",
-            "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its pointwise 95 % "
-            "bootstrap interval over whole runs; n is the number of runs. Dashed: the threshold. The axis spans the "
-            "runs, so a wide band leaves it; where a few returns lie far below all others, the lowest is told instead.",
+            "profiles",
+            "Performance profiles",
+            f"{overview}:profiles",
+            "The share of runs, and of environments by the mean of their runs, with a normalised final score above τ; "
+            "higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
         ),
         FigureSpec(
-            "curves-over-seconds",
-            "Learning curves against training time",
-            "harness.reporting.figures:curves_over_seconds",
-            "The same against seconds of training, evaluation excluded. Seconds of a trial that trained several runs "
-            "are shared out equally. The mean ends where the fastest run ends.",
+            "improvement",
+            "Probability of improvement",
+            f"{overview}:improvement",
+            "The probability that a run of the row scores more than a run of the column on the same environment, ties "
+            "counting one half, mean over the environments both have run, with its 95 % bootstrap interval. Blue: "
+            "the row wins more often; orange: the column does; bold: the interval excludes one half.",
         ),
         FigureSpec(
-            "steps-to-threshold",
-            "Environment steps to the threshold",
-            "harness.reporting.figures:steps_to_threshold",
-            "Each mark is one run, at the first of two consecutive evaluations that reach the threshold. Hollow "
-            "marks did not reach it, failed runs included. At the right: runs that reached it of those that count.",
+            "overall-curves",
+            "Learning curves over environments",
+            f"{overview}:overall_curves",
+            "IQM of the normalised scores of all runs after each share of the budget. Bands are pointwise 95 % "
+            "bootstrap intervals over whole runs, stratified by environment; n is the number of runs per environment.",
         ),
         FigureSpec(
-            "wall-clock",
-            "Where the time went",
-            "harness.reporting.figures:wall_clock",
-            "Mean seconds per run. At the right: environment steps per second of training, and the number of runs.",
+            "trade-off",
+            "What a score costs",
+            f"{overview}:trade_off",
+            "IQM of normalised final scores against the share of the budget until the threshold (the whole of it where "
+            "a run does not get there), and against seconds of training. Lines are 95 % intervals; dashed: nobody is "
+            "better in both. Seconds of runs that shared a trial have no interval. n: runs per environment.",
+        ),
+        FigureSpec(
+            "learning-curves",
+            "Learning curves",
+            f"{environment}:learning_curves",
+            "Mean return of each evaluation, against environment steps and against seconds of training, evaluation "
+            "excluded. Thin lines are runs, thick lines their mean, bands its pointwise 95 % bootstrap interval over "
+            "whole runs; n is the number of runs. Dashed: the threshold. The axis spans the runs, so a wide band "
+            "leaves it.",
+            per_environment=True,
+        ),
+        FigureSpec(
+            "runs",
+            "Every run",
+            f"{environment}:every_run",
+            "Each mark is one run. At the right of final scores: runs done of all runs. Of steps: runs that held the "
+            "threshold for two evaluations, of those that count; failed runs never do. Of seconds: environment steps "
+            "per second of training.",
+            per_environment=True,
         ),
     ]

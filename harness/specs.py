@@ -273,12 +273,15 @@ class FigureSpec:
         target: ``"package.module:function"``; ``function(results)`` returns a matplotlib figure, or None
             where the results hold nothing it could show.
         caption: one or two sentences under the figure: what is plotted, with units, and what bands mean.
+        per_environment: whether it is drawn once for each environment, in that environment's section, by
+            ``function(results, environment)``.
     """
 
     name: str
     title: str
     target: str
     caption: str = ""
+    per_environment: bool = False
 
     def __post_init__(self) -> None:
         _check_name(self, self.name)

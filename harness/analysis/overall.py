@@ -122,6 +122,8 @@ def profiles(results: "Results") -> pd.DataFrame:
 def curves(results: "Results") -> pd.DataFrame:
     """The IQM of normalised scores while the budget is spent; failed runs stay at the floor.
 
+    Environments are evaluated at other shares of their budgets, so scores lie on straight lines between evaluations.
+
     Returns:
         Columns algorithm, device, share (of the budget), iqm, low, high (pointwise 95 % band), and the counts of
         `aggregates`.
@@ -217,12 +219,12 @@ def _means(tasks: dict[Contestant, list[Any]]) -> dict[Contestant, tuple[float, 
 
 
 def _normalised_curves(results: "Results") -> dict[str, Floats]:
-    """Per done run, its normalised scores at `SHARES` of the steps it took."""
+    """Per done run, its normalised scores at `SHARES` of the steps it took; straight lines between evaluations."""
     references = results.runs.set_index("key")[["random_score", "reference_score"]]
     known = {key: (random, reference) for key, random, reference in references.itertuples(name=None)}
     return {
-        key: metrics.held(
-            curve.steps / curve.steps[-1], metrics.normalised(curve.scores, *known[key]), SHARES
+        key: np.interp(
+            SHARES, curve.steps / curve.steps[-1], metrics.normalised(curve.scores, *known[key]), left=np.nan
         )
         for key, curve in run_curves(results.points).items()
     }

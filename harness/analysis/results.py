@@ -159,6 +159,10 @@ class Results:
 
         return comparison.compare(self, head, measure).table()
 
+    def left_out(self) -> pd.DataFrame:
+        """What statistics over environments are not about, and why: columns kind, name, reason."""
+        return self.common.left_out.copy()
+
     def failures(self) -> pd.DataFrame:
         """A row per run that is not done, with the reason; see `summaries.failures`."""
         return self._once("failures", lambda: summaries.failures(self.runs))

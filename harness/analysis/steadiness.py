@@ -40,8 +40,12 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         found = _measures(scores, share) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
         columns = {
             f"{name}{end}": number
-            for name, (value, interval) in found.items()
-            for end, number in zip(("", "_low", "_high"), (value, *interval), strict=True)
+            for name, (value, (low, high)) in found.items()
+            for end, number in (
+                ("", value),
+                ("_low", low if name == "worst_runs" else max(low, 0.0)),
+                ("_high", high),
+            )
         }
         return {**columns, "worst_share": share}
 

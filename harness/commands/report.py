@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from harness.running.suite import Suite
     from harness.verdicts.claims import Judged
 
+TABLES = (
+    "scores",
+    "sample_efficiency",
+    "wall_clock",
+    "reliability",
+    "failures",
+    "pairwise",
+    "improvement",
+    "aggregates",
+    "profiles",
+    "overall_curves",
+    "trade_off",
+    "left_out",
+)
+
 
 @click.command(name="report")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -61,13 +76,12 @@ def report(
     except OSError as error:
         raise UsageError(f"{out}: the report cannot be written there: {error}") from error
     if as_json:
-        tables = ("scores", "sample_efficiency", "wall_clock", "failures")
         print_json(
             {
                 "report": str(page),
                 "problems": [problem._asdict() for problem in results.problems],
                 "claims": evidence(claims),
-                **{name: json.loads(getattr(results, name)().to_json(orient="records")) for name in tables},
+                **{name: json.loads(getattr(results, name)().to_json(orient="records")) for name in TABLES},
             }
         )
     else:

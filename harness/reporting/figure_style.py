@@ -11,10 +11,13 @@ from itertools import product
 from typing import Any, NamedTuple, cast
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter
+from numpy.typing import ArrayLike
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#fefefe"
 SERIES = ("#0072b2", "#d55e00", "#008f6b", "#b0478f", "#9a7200", "#3d9bd6", "#7c4a2d", "#6e7781")
@@ -126,6 +129,69 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> Non
     rows = sum(name.count("\n") + 1 for name in names) / columns
     figure.set_figheight(figure.get_figheight() + 0.2 * (rows + 1))
     figure.legend(handles, names, loc="outside upper left", ncols=columns, handlelength=3.0)
+
+
+def rows(axis: Axes, names: Sequence[str], label: str, first: bool) -> None:
+    """A line per name, from the top; only the ``first`` plot beside others writes the names."""
+    axis.set(xlabel=label, ylim=(len(names) - 0.45, -0.55))
+    axis.set_yticks(range(len(names)), names if first else [""] * len(names))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(visible=False, axis="y")
+    axis.locator_params(axis="x", nbins=5)
+
+
+def note(axis: Axes, text: str, height: int) -> None:
+    """A few words at the right end of a line."""
+    axis.annotate(
+        text,
+        (1, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=MUTED,
+        fontsize=8,
+    )
+
+
+def height_of(names: Sequence[str]) -> float:
+    """Inches of a plot with a line per name, which may itself have several lines."""
+    return 0.75 + len(names) * (0.1 + 0.14 * max(name.count("\n") + 1 for name in names))
+
+
+def dots(axis: Axes, values: ArrayLike, height: int, look: Look, hollow: bool = False) -> None:
+    """A dot per run, side by side so that equal ones are seen."""
+    values = np.asarray(values, float)
+    offsets = np.linspace(-0.24, 0.24, len(values)) if len(values) > 1 else np.zeros(len(values))
+    (drawn,) = axis.plot(
+        values,
+        height + offsets,
+        linestyle="",
+        marker=look.marker,
+        markersize=3.6,
+        markerfacecolor="none" if hollow else look.color,
+        markeredgecolor=look.color,
+        markeredgewidth=0.8,
+        alpha=0.8,
+        clip_on=False,
+        zorder=3,
+    )
+    drawn.set_in_layout(False)  # or dots on the edge would make the plot narrower
+
+
+def mark(marker: str, color: str, size: float = 5, hollow: bool = False) -> Line2D:
+    """A mark for a legend."""
+    face = "none" if hollow else color
+    return Line2D(
+        [],
+        [],
+        linestyle="",
+        marker=marker,
+        color=color,
+        markersize=size,
+        markerfacecolor=face,
+        markeredgewidth=1.2,
+    )
 
 
 def wrapped(name: str, width: int) -> str:

@@ -4,11 +4,12 @@ Everything in it comes from stored runs, so a report of the same runs is the sam
 """
 
 import pkgutil
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jinja2
 import pandas as pd
@@ -16,6 +17,7 @@ from markupsafe import Markup
 
 from harness.errors import HarnessError
 from harness.reporting import sheet_formats, sheets
+from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
 from harness.reporting.sheets import Sheet
 from harness.reporting.svg import inline_svg, standalone_svg
@@ -25,15 +27,14 @@ if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.discovery.registry import Registry
 
-# Sections of the page: title, table, figures of the harness that belong to it.
-SECTIONS = (
-    ("Claims", "claims", ()),
-    ("Final scores", "scores", ("final-scores",)),
-    ("Learning curves", None, ("curves-over-steps", "curves-over-seconds")),
-    ("Sample efficiency", "sample_efficiency", ("steps-to-threshold",)),
-    ("Wall-clock", "wall_clock", ("wall-clock",)),
-    ("Runs that did not finish", "failures", ()),
+OF_ENVIRONMENTS = (
+    sheets.scores,
+    sheets.pairwise,
+    sheets.sample_efficiency,
+    sheets.reliability,
+    sheets.wall_clock,
 )
+ENVIRONMENT_SHEETS = tuple(make.__name__ for make in OF_ENVIRONMENTS)
 
 
 class NothingToReportError(HarnessError):
@@ -47,24 +48,52 @@ class Drawing:
     Attributes:
         id: of the figure, ``<plugin>/<name>``.
         spec: its description.
+        environment: the one it is about; empty if it is about all of them.
+        place: a short name of the environment, made of letters that a path may have.
         svg: the picture as a file; empty if there is nothing to show or it could not be drawn.
         error: why it could not be drawn.
     """
 
     id: str
     spec: FigureSpec
+    environment: str = ""
+    place: str = ""
     svg: str = ""
     error: str = ""
 
     @property
     def name(self) -> str:
         """Of its file, and before the ids in the picture; a figure of the harness needs no prefix."""
-        return self.id.removeprefix("harness/").replace("/", "-")
+        name = self.id.removeprefix("harness/").replace("/", "-")
+        return f"{name}-{self.place}" if self.place else name
+
+    @property
+    def title(self) -> str:
+        """What it shows, for those who see the page without its sections."""
+        return f"{self.spec.title}, {self.environment}" if self.environment else self.spec.title
 
     @property
     def inline(self) -> Markup:
         """The picture as an element of the page."""
-        return Markup(inline_svg(self.svg, self.name, self.spec.title))
+        return Markup(inline_svg(self.svg, self.name, self.title))
+
+
+class Section(NamedTuple):
+    """A part of the page.
+
+    Attributes:
+        title: its heading.
+        anchor: of links to it.
+        sheets: its tables.
+        drawings: its figures.
+        sentences: above both.
+    """
+
+    title: str
+    anchor: str
+    sheets: Sequence[Sheet] = ()
+    drawings: Sequence[Drawing] = ()
+    sentences: Sequence[str] = ()
 
 
 def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sheet | None = None) -> Path:
@@ -86,7 +115,7 @@ def write_report(results: "Results", registry: "Registry", folder: Path, claims:
     if results.runs.empty:
         reasons = [f"\n  {problem.path}: {problem.message}" for problem in results.problems]
         raise NothingToReportError(f"{results.path}: holds no readable run{''.join(reasons)}")
-    tables = [sheets.scores(results), sheets.sample_efficiency(results), sheets.wall_clock(results)]
+    tables = [sheets.aggregates(results), *(sheet(results) for sheet in OF_ENVIRONMENTS)]
     if (results.runs["status"] != "done").any():
         tables.append(sheets.failures(results))
     if claims is not None:
@@ -113,24 +142,36 @@ def terminal_table(results: "Results") -> str:
     return "\n\n".join(lines)
 
 
-def _drawings(results: "Results", registry: "Registry") -> Iterable[Drawing]:
+def _drawings(results: "Results", registry: "Registry") -> Iterator[Drawing]:
     """Every registered figure: those of the harness in its order, then those of the plugins."""
+    places = _places(results)
     for plugin in sorted(registry.plugins, key=lambda plugin: (plugin.name != "harness", plugin.name)):
         for spec in plugin.provides.get("figure", ()):
             if isinstance(spec, FigureSpec):
-                yield _drawing(f"{plugin.name}/{spec.name}", spec, results)
+                for environment, place in places.items() if spec.per_environment else [("", "")]:
+                    drawing = Drawing(f"{plugin.name}/{spec.name}", spec, environment, place)
+                    yield _drawn(drawing, results)
 
 
-def _drawing(id_: str, spec: FigureSpec, results: "Results") -> Drawing:
-    """One figure; what a plugin's function raises is shown in its place."""
+def _drawn(drawing: Drawing, results: "Results") -> Drawing:
+    """The figure with its picture; what a plugin's function raises is shown in its place."""
+    asked = (results, drawing.environment) if drawing.environment else (results,)
     try:
         with style():
-            figure = pkgutil.resolve_name(spec.target)(results)
-            if figure is None:
-                return Drawing(id_, spec)
-            return Drawing(id_, spec, standalone_svg(figure))
+            figure = pkgutil.resolve_name(drawing.spec.target)(*asked)
+            return drawing if figure is None else replace(drawing, svg=standalone_svg(figure))
     except Exception as error:
-        return Drawing(id_, spec, error=f"{type(error).__name__}: {error}")
+        return replace(drawing, error=f"{type(error).__name__}: {error}")
+
+
+def _places(results: "Results") -> dict[str, str]:
+    """A short name for each environment, different from all others and fit for a path."""
+    places: dict[str, str] = {}
+    for environment in sorted(results.runs["environment"].unique()):
+        short = re.sub(r"[^a-z0-9]+", "-", environment.lower()).strip("-")[:60] or "environment"
+        taken = sum(place.startswith(short) for place in places.values())
+        places[environment] = f"{short}-{taken + 1}" if taken else short
+    return places
 
 
 def _write_tables(tables: Iterable[Sheet], folder: Path) -> None:
@@ -149,9 +190,6 @@ def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
 
 
 def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing]) -> str:
-    by_name = {sheet.name: sheet for sheet in tables}
-    by_id = {drawing.id: drawing for drawing in drawings}
-    own = {f"harness/{name}" for _, _, names in SECTIONS for name in names}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness"),
         autoescape=True,
@@ -160,24 +198,37 @@ def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawin
         lstrip_blocks=True,
     )
     environment.filters["grouped"] = _grouped
-    sections = [
-        (
-            title,
-            by_name.get(table or ""),
-            [by_id[id_] for name in names if (id_ := f"harness/{name}") in by_id],
-        )
-        for title, table, names in SECTIONS
-    ]
-    others = [drawing for drawing in drawings if drawing.id not in own]
     return environment.get_template("report.html.j2").render(
         title=" and ".join(sorted(results.runs["suite"].unique())),
         questions=_questions(results),
         facts=_facts(results.runs),
-        sections=[*sections, ("Figures of plugins", None, others)],
+        sections=list(_sections(results, {sheet.name: sheet for sheet in tables}, drawings)),
+        captions=list({drawing.id: drawing.spec for drawing in drawings if drawing.environment}.values()),
+        notes=[sheet for sheet in tables if sheet.name in ENVIRONMENT_SHEETS],
         problems=results.problems,
         theme=THEME,
         **_provenance(results),
     )
+
+
+def _sections(
+    results: "Results", tables: Mapping[str, Sheet], drawings: Sequence[Drawing]
+) -> Iterator[Section]:
+    """The parts of the page that have something to show."""
+    whole = [drawing for drawing in drawings if not drawing.environment]
+    own = [drawing for drawing in whole if drawing.id.startswith("harness/")]
+    overall = [tables["aggregates"]] if tables["aggregates"].rows else []
+    yield Section("Overview", "overview", overall, own, evidence(results))
+    if "claims" in tables:
+        yield Section("Claims", "claims", [tables["claims"]])
+    for environment, place in _places(results).items():
+        here = [tables[name].of(environment) for name in ENVIRONMENT_SHEETS]
+        pictures = [drawing for drawing in drawings if drawing.environment == environment]
+        yield Section(environment, f"environment-{place}", [sheet for sheet in here if sheet.rows], pictures)
+    if others := [drawing for drawing in whole if drawing not in own]:
+        yield Section("Figures of plugins", "plugins", [], others)
+    if "failures" in tables:
+        yield Section("Runs that did not finish", "failures", [tables["failures"]])
 
 
 def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:

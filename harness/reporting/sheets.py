@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from harness.analysis.curves import CELL
+from harness.analysis.overall import CONTESTANT, COUNTS
 from harness.listing import reason
 from harness.statistics.intervals import FEWEST_RUNS
 
@@ -52,6 +53,16 @@ class Sheet:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     data: pd.DataFrame
+
+    @property
+    def by_environment(self) -> bool:
+        """Whether its first column is the environment."""
+        return self.columns[0].heading == CELL[0]
+
+    def of(self, environment: str) -> "Sheet":
+        """Its rows about one environment, without the column that says so."""
+        rows = tuple(row[1:] for row in self.rows if row[0] == environment)
+        return replace(self, columns=self.columns[1:], rows=rows)
 
 
 def scores(results: "Results") -> Sheet:
@@ -124,6 +135,80 @@ def wall_clock(results: "Results") -> Sheet:
     return _sheet("wall_clock", "Wall-clock", note, data, columns)
 
 
+def reliability(results: "Results") -> Sheet:
+    """Dispersion and risk."""
+    data = results.reliability()
+    names = {
+        "across_runs": "spread of runs",
+        "across_time": "unsteadiness",
+        "worst_runs": "worst runs",
+        "drawdown": "drawdown",
+    }
+    columns = [
+        Column(f"{heading} (95 % interval)", lambda row, name=name: _with_interval(row, name))  # type: ignore[misc]
+        for name, heading in names.items()
+    ]
+    note = (
+        "In units of return (Chan et al., 2020). Spread of runs: interquartile range of the final scores. "
+        "Unsteadiness: interquartile range of five successive changes from one evaluation to the next, mean over "
+        "training and runs. Worst runs: mean final score of the worst quarter of the runs (of the worst 5 % from 20 "
+        "runs on). Drawdown: mean over runs of the deepest falls below the best score before."
+    )
+    return _sheet("reliability", "Reliability", note, data, columns)
+
+
+def pairwise(results: "Results") -> Sheet:
+    """Differences of final scores with adjusted p-values."""
+    data = results.pairwise()
+    several = results.runs["device"].nunique() > 1
+    columns = (
+        Column("environment", lambda row: str(row["environment"]), number=False),
+        Column("algorithm", lambda row: _named(row, "", several), number=False),
+        Column("than", lambda row: _named(row, "than_", several), number=False),
+        Column("n", lambda row: f"{row['n']}, {row['than_n']}"),
+        Column("missing", lambda row: count(row["n_missing"])),
+        Column("difference", lambda row: number(row["difference"])),
+        Column("95 % interval", _pair_interval),
+        Column("test", lambda row: "signs" if row["paired"] else "labels", number=False),
+        Column("p", lambda row: p_value(row["p"])),
+        Column("p, Holm", lambda row: p_value(row["p_holm"])),
+        Column("p, Benjamini-Hochberg", lambda row: p_value(row["p_bh"])),
+    )
+    note = (
+        "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
+        "of the random policy. Two-sided permutation tests: of the signs of differences where both sides have the same "
+        "seeds and all are done, else of the labels. Adjusted for all pairs of the environment: Holm's bounds the "
+        "chance of any false alarm, Benjamini and Hochberg's the share of false alarms. Below 3 runs there is no test."
+    )
+    return Sheet("pairwise", "Pairs", note, columns, _cells(data, columns), data)
+
+
+def aggregates(results: "Results") -> Sheet:
+    """Statistics over environments, a row per contestant."""
+    data = results.aggregates()
+    several = results.runs["device"].nunique() > 1
+    wide = data.pivot(index=[*CONTESTANT, *COUNTS], columns="statistic", values=["value", "low", "high"])
+    wide.columns = wide.columns.map(lambda name: f"{name[1]}_{name[0]}")
+    headings = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap"}
+    columns = (
+        Column("algorithm", lambda row: _named(row, "", several), number=False),
+        Column("n", lambda row: count(row["n_runs"])),
+        Column("environments", lambda row: count(row["n_tasks"])),
+        Column("missing", lambda row: count(row["n_missing"])),
+        *(
+            Column(f"{heading} (95 % interval)", lambda row, name=name: _overall(row, name))  # type: ignore[misc]
+            for name, heading in headings.items()
+        ),
+    )
+    note = (
+        "Normalised final scores: 0 is the random policy, 1 the reference. IQM: mean of the runs without the lowest "
+        "and the highest quarter; median: over environments, of the mean over runs; optimality gap: how far runs fall "
+        "short of 1, less is better. n: runs that count, on all environments; failed ones count as 0. Missing: runs "
+        "that are not done."
+    )
+    return Sheet("aggregates", "Over environments", note, columns, _cells(wide.reset_index(), columns), data)
+
+
 def failures(results: "Results") -> Sheet:
     """Runs that are not done, those with one reason in one row."""
     data = results.failures()
@@ -176,6 +261,37 @@ def _cell_columns(data: pd.DataFrame) -> list[Column]:
 
 def _cells(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(column.text(row) for column in columns) for row in table.to_dict("records"))
+
+
+def _named(row: Any, prefix: str, several: bool) -> str:
+    """An algorithm, on its device where there are several."""
+    device = f" on {row[f'{prefix}device']}" if several else ""
+    return f"{row[f'{prefix}algorithm']}{device}"
+
+
+def _pair_interval(row: Any) -> str:
+    if min(row["n"], row["than_n"]) < FEWEST_RUNS:
+        return f"n < {FEWEST_RUNS}"
+    return f"{number(row['low'])} to {number(row['high'])}" if _has(row["low"]) else NONE
+
+
+def _overall(row: Any, name: str) -> str:
+    value, low, high = (number(row[f"{name}_{part}"], ".3f") for part in ("value", "low", "high"))
+    bounds = f"n < {FEWEST_RUNS}" if row["fewest_runs"] < FEWEST_RUNS else f"{low} to {high}"
+    return f"{value} ({bounds})"
+
+
+def _with_interval(row: Any, name: str) -> str:
+    """A number of a cell of runs, with its interval or why there is none."""
+    bounds = interval(row, f"{name}_low", f"{name}_high")
+    return f"{number(row[name])} ({bounds})" if _has(row[name]) else NONE
+
+
+def p_value(p: Any) -> str:
+    """A p-value with three decimals."""
+    if not _has(p):
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _has(value: Any) -> bool:

@@ -12,6 +12,8 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _COLOR = re.compile(r"#[0-9a-f]{6}\b")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _VARIABLES = {light: f"var(--{name}, {light})" for name, light, _ in THEME}
+_DECIMALS = re.compile(r"(\d+\.\d\d)\d+")
+_LENGTHS = ("d", "x", "y")  # attributes of nothing but lengths, in points
 _FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', sans-serif"  # the widest first: what fits it fits the others
 
 
@@ -47,11 +49,13 @@ def inline_svg(standalone: str, name: str, title: str) -> str:
 
 
 def _adapted(attribute: str, value: str, name: str) -> str:
-    """An attribute's value with ids made unique and the page's colours and fonts."""
+    """An attribute's value with unique ids, lengths to 1/100 point, and the page's colours and fonts."""
     if attribute == "id":
         return f"{name}-{value}"
     if attribute == f"{{{XLINK}}}href":
         return f"#{name}-{value[1:]}" if value.startswith("#") else value
+    if attribute in _LENGTHS:
+        return _DECIMALS.sub(r"\1", value)
     value = _REFERENCE.sub(rf"url(#{name}-\1)", value)
     if attribute == "style":
         value = _COLOR.sub(lambda match: _VARIABLES.get(match[0], match[0]), value)

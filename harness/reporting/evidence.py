@@ -1,0 +1,81 @@
+"""The sentences that say how much everything rests on: runs, environments, and what is missing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.analysis.summaries import FAILED
+from harness.statistics.intervals import FEWEST_RUNS
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+
+def evidence(results: "Results") -> list[str]:
+    """What a reader has to know before any number: the size of the samples, and who is compared on what."""
+    return [_size(results), _missing(results), *_common(results)]
+
+
+def _size(results: "Results") -> str:
+    """How many runs, environments and algorithms."""
+    table = results.scores()
+    table = table[table["done"] + table["failed"] > 0]
+    if table.empty:
+        return "No run was made: there is nothing to compare."
+    few, many = int(table["done"].min()), int(table["done"].max())
+    runs = _counted(many, "run") if few == many else f"{few} to {many} runs"
+    environments = _counted(table["environment"].nunique(), "environment")
+    algorithms = _counted(table["algorithm"].nunique(), "algorithm")
+    text = (
+        f"Everything here rests on {runs} for each algorithm and environment: {algorithms}, {environments}."
+    )
+    if few < FEWEST_RUNS:
+        text += f" Below {FEWEST_RUNS} runs there are numbers without intervals, and they decide nothing."
+    return text
+
+
+def _missing(results: "Results") -> str:
+    """What became of the runs that are not done."""
+    statuses = results.runs["status"]
+    if (statuses == "done").all():
+        return "No run is missing."
+    failed, idle = int(statuses.isin(FAILED).sum()), int((~statuses.isin((*FAILED, "done"))).sum())
+    parts = []
+    if failed:
+        parts.append(
+            f"{_counted(failed, 'run')} failed; comparisons of final scores count a failed run with the score of the "
+            "random policy, tables of one algorithm leave it out and say so"
+        )
+    if idle:
+        parts.append(
+            f"{_counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number"
+        )
+    return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
+
+
+def _common(results: "Results") -> list[str]:
+    """Which environments statistics over environments are about."""
+    environments, contestants, left_out = results.common
+    why = [f"{row.name} ({row.reason})" for row in left_out.itertuples(index=False)]
+    if not contestants:
+        return []
+    if environments:
+        text = f"Statistics over environments are about {_counted(len(environments), 'environment')}"
+        text += " that every algorithm has run" if len(contestants) > 1 else ""
+        return [f"{text}{'; left out: ' + ', '.join(why) if why else ''}."]
+    return [f"There are no statistics over environments: no environment can be common to all. {_listed(why)}"]
+
+
+def _listed(why: Sequence[str]) -> str:
+    return f"Left out: {', '.join(why)}."
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
