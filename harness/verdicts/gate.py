@@ -41,7 +41,7 @@ def judge(
         devices: replace the suite's, if any are given.
     """
     scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
-    rule = rule_of(suite, len(scope.tasks))
+    rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered))
     if scope.tasks:
         return _judgement(suite, rule, scope, chosen_seeds(scope.tasks, suite.seeds, rule.looks[0]))
     outcome = Outcome.INCOMPLETE if scope.unanswered and len(base.runs) else Outcome.NOTHING
@@ -151,25 +151,30 @@ def _changes(old: Floats, new: Floats, paired: bool, rule: Rule, decision: Decis
         a, b = old / scale, new / scale
     regressed = [nan] * (tasks + 1) if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
     passed = [nan] * (tasks + 1) if seen is None else [seen.passed, *seen.task_passed.tolist()]
+    detectable = detectable_drop(1.0, len(old), rule.alpha) if len(old) > 1 else nan
     columns: list[slice] = [slice(None), *(slice(task, task + 1) for task in range(tasks))]
     return [
-        _change(a[:, part], b[:, part], paired, rule.alpha, p, q)
+        _change(a[:, part], b[:, part], paired, detectable, p, q)
         for part, p, q in zip(columns, regressed, passed, strict=True)
     ]
 
 
-def _change(old: Floats, new: Floats, paired: bool, alpha: float, regressed: float, passed: float) -> Change:
-    """From scores [N, M] in units of the base's mean on each task; not finite where that is 0."""
+def _change(
+    old: Floats, new: Floats, paired: bool, detectable: float, regressed: float, passed: float
+) -> Change:
+    """From scores [N, M] in units of the base's mean on each task, which are not finite where that is 0.
+
+    ``detectable`` is the detectable drop at a spread of 1.
+    """
     if not (np.isfinite(old).all() and np.isfinite(new).all()):
         return Change(UNKNOWN, regressed, passed, nan, nan)
     sides = matrix(new, "fail"), matrix(old, "fail")
     (relative,) = differences(*sides, [MEAN], paired=paired)
-    seeds = len(old)
-    if seeds < 2:
+    if len(old) < 2:
         return Change(relative, regressed, passed, nan, nan)
     a, b = old.mean(axis=1), new.mean(axis=1)
     spread = float(np.std(b - a, ddof=1)) if paired else sqrt(np.var(a, ddof=1) + np.var(b, ddof=1))
-    return Change(relative, regressed, passed, spread, detectable_drop(spread, seeds, alpha))
+    return Change(relative, regressed, passed, spread, detectable * spread)
 
 
 def _judged(task: Task, seeds: Seeds, used: int, change: Change, rule: Rule, decision: Decision) -> Judged:
