@@ -1,20 +1,20 @@
 """A plugin-based benchmark harness for reinforcement learning.
 
-Importing the package is free: `load` is imported when it is first asked for.
+Importing the package is free: `load` and `Results` are imported when they are first asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.analysis.results import load
+    from harness.analysis.results import Results, load
 
-__all__ = ["load"]
+__all__ = ["Results", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `load` on first use (PEP 562)."""
-    if name == "load":
-        from harness.analysis.results import load
+    """Import `load` and `Results` on first use (PEP 562)."""
+    if name in __all__:
+        from harness.analysis import results
 
-        return load
+        return getattr(results, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+from support_results import realistic_suite, write_runs
 
+import harness
 import harness_example
 import harness_example_hill_climbing as hill_climbing
 from harness.api import EnvironmentSpec
 from harness.discovery.registry import Registry
 from harness.measuring.trial import LocalTrial, run_training
+from harness.reporting.report import write_report
 
 FOLDER = Path(__file__).parents[1] / "plugins" / "example"
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
@@ -32,6 +35,7 @@ def test_the_tutorial_shows_every_file_as_it_is() -> None:
         "pyproject.toml",
         "harness_example.py",
         "harness_example_hill_climbing.py",
+        "harness_example_figures.py",
     ]
     for name, content in shown:
         assert content == (FOLDER / name).read_text("utf-8"), name
@@ -55,6 +59,18 @@ def test_the_harness_finds_it_without_a_complaint() -> None:
     assert entry.plugin.status == "ok"
     assert entry.plugin.warnings == []
     assert registry.missing_requirements(entry) == []
+
+
+def test_its_figure_stands_in_the_section_of_every_environment(tmp_path: Path) -> None:
+    runs = write_runs(tmp_path / "suite", realistic_suite(seeds=1))
+    page = write_report(harness.load(runs), Registry.load(only={"example"}), tmp_path / "report")
+    text = page.read_text("utf-8")
+
+    assert "example/training-returns could not be drawn" not in text
+    for environment in ("acrobot", "cartpole", "pendulum"):
+        assert f'id="example-training-returns-{environment}-title"' in text
+        assert (page.parent / "figures" / f"example-training-returns-{environment}.svg").exists()
+    assert "q_learning (n = 1 runs, 63 episodes)" in text
 
 
 def test_it_takes_exactly_the_budget_and_beats_random_on_cartpole() -> None:
