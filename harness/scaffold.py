@@ -15,6 +15,7 @@ Kind = Literal["algorithm", "environment"]
 NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")  # also the name of a distribution, hence its end
 
 FILES: Mapping[str, str] = {  # path in the distribution: template of it, after "new_<kind>_"
+    ".gitignore": "gitignore",
     "pyproject.toml": "pyproject.toml",
     "README.md": "readme.md",
     "$module/__init__.py": "init.py",

@@ -86,7 +86,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "pyproject.toml").write_text(project.replace(SETUPTOOLS, STANDARD_LIBRARY))
     (place / "backend.py").write_text(BACKEND)
     (place / "small.toml").write_text(SUITE)
-    (place / ".gitignore").write_text("*.json\n*.xml\n.benchmarks\n__pycache__\n.pytest_cache\nsummary.md\n")
     commit(place, "the plugin as it is")
     git(place, "update-ref", "refs/remotes/origin/main", "main")
     git(place, "checkout", "--quiet", "-b", "work")
@@ -139,9 +138,8 @@ def run(step: str, repository: Path, binaries: Path, **variables: str) -> subpro
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HARNESS"))},
         **workflow()["env"],
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(repository.parent / "cache"),
         "GITHUB_BASE_REF": "main",
-        "GITHUB_STEP_SUMMARY": str(repository / "summary.md"),
+        "GITHUB_STEP_SUMMARY": str(repository.parent / "summary.md"),
         **variables,
     }
     line = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", steps()[step]["run"]]
@@ -212,10 +210,47 @@ def test_benchmark_measures_training_and_acting(repository: Path, binaries: Path
     done = run("benchmark", repository, binaries)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    measured = json.loads((repository / "benchmark.json").read_text())["benchmarks"]
+    measured = json.loads((repository / "results" / "benchmark.json").read_text())["benchmarks"]
     assert [bench["name"] for bench in measured] == [
         "test_training_speed[example/hill-climbing]",
         "test_acting_speed[example/hill-climbing]",
     ]
     assert all(bench["extra_info"]["steps_per_second"] > 0 for bench in measured)
-    assert len(ElementTree.parse(repository / "tests.xml").findall(".//testcase")) == 2
+    assert len(ElementTree.parse(repository / "results" / "tests.xml").findall(".//testcase")) == 2
+
+
+def change(repository: Path, *replacements: tuple[str, str]) -> None:
+    """Change the algorithm and commit that to the branch, which begins anew at ``main``."""
+    git(repository, "reset", "--quiet", "--hard", "main")
+    module = repository / "harness_example_hill_climbing.py"
+    text = module.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    module.write_text(text)
+    commit(repository, "a change")
+
+
+def test_gate_passes_a_change_of_a_comment_as_identical(repository: Path, binaries: Path) -> None:
+    change(repository, ("# standard deviation of", "# the standard deviation of"))
+    done = run("gate", repository, binaries, SUITE="small.toml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((repository / "results" / "gate.json").read_text())["outcome"] == "passed (identical)"
+    assert not ElementTree.parse(repository / "results" / "gate.xml").findall(".//failure")
+    assert "identical" in (repository.parent / "summary.md").read_text()
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_gate_stops_a_change_after_which_nothing_is_learned(repository: Path, binaries: Path) -> None:
+    change(
+        repository,
+        ("trial.policy, record = linear(best,", "trial.policy, record = linear(0 * best,"),
+        ("best, record, trial.policy = changed, total, policy", "best, record = changed, total"),
+    )
+    done = run("gate", repository, binaries, SUITE="small.toml")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert json.loads((repository / "results" / "gate.json").read_text())["outcome"] == "regressed"
+    assert ElementTree.parse(repository / "results" / "gate.xml").findall(".//failure")
+    assert "regressed" in (repository.parent / "summary.md").read_text()
