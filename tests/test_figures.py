@@ -1,20 +1,31 @@
+import re
 from dataclasses import replace
+from functools import partial
 from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from support_results import CARTPOLE, Run, realistic_suite, write_run, write_runs
+from matplotlib.patches import Rectangle
+from support_results import CARTPOLE, ENVIRONMENTS, Run, realistic_suite, write_run, write_runs
 
 import harness
 from harness.builtin import harness_figures
-from harness.reporting import figures
+from harness.reporting import figures_environment, figures_overview
 from harness.reporting.figure_style import DASHES, INK, SERIES, THEME, looks, style
 from harness.reporting.svg import inline_svg, standalone_svg
 
-DRAWN = [figures.curves_over_steps, figures.curves_over_seconds, figures.final_scores, figures.wall_clock]
-EVERY = [*DRAWN, figures.steps_to_threshold]
+OVERVIEW = [
+    figures_overview.aggregates,
+    figures_overview.profiles,
+    figures_overview.improvement,
+    figures_overview.overall_curves,
+    figures_overview.trade_off,
+]
+OF_ENVIRONMENT = [figures_environment.learning_curves, figures_environment.every_run]
+POOLED = [OVERVIEW[0], OVERVIEW[1], OVERVIEW[3]]
+TWO = (CARTPOLE, ENVIRONMENTS[0])
 
 
 @pytest.fixture(scope="module")
@@ -22,57 +33,113 @@ def results(tmp_path_factory):
     return harness.load(write_runs(tmp_path_factory.mktemp("suite"), realistic_suite(seeds=4)))
 
 
-def drawn(function, results):
+def drawn(function, results, *environment):
     with style():
-        return function(results)
+        return function(results, *environment)
+
+
+def curves(results, environment="cartpole"):
+    return drawn(figures_environment.learning_curves, results, environment)
+
+
+def every_run(results, environment="cartpole"):
+    return drawn(figures_environment.every_run, results, environment)
 
 
 def texts(figure):
     return {text.get_text() for text in figure.findobj(matplotlib.text.Text)}
 
 
+def panel(figure, title):
+    (axis,) = (axis for axis in figure.axes if axis.get_title(loc="left") == title)
+    return axis
+
+
 def test_every_declared_figure_exists():
-    declared = {spec.target for spec in harness_figures()}
-    assert declared == {f"harness.reporting.figures:{function.__name__}" for function in EVERY}
+    declared = {(spec.target, spec.per_environment) for spec in harness_figures()}
+    overview = {(f"harness.reporting.figures_overview:{function.__name__}", False) for function in OVERVIEW}
+    assert declared == overview | {
+        (f"harness.reporting.figures_environment:{function.__name__}", True) for function in OF_ENVIRONMENT
+    }
 
 
-@pytest.mark.parametrize("function", EVERY)
-def test_a_suite_is_drawn_with_a_plot_per_environment(function, results):
-    figure = drawn(function, results)
-    titles = {axis.get_title(loc="left") for axis in figure.axes}
-    environments = set(results.runs["environment"])
-    if function is figures.steps_to_threshold:
-        environments.remove("pendulum")  # it has no threshold
-    assert titles == environments
+@pytest.mark.parametrize("function", OVERVIEW)
+def test_a_suite_is_drawn(function, results):
+    assert isinstance(drawn(function, results), Figure)
 
 
-@pytest.mark.parametrize("function", EVERY)
+@pytest.mark.parametrize("function", OVERVIEW)
 def test_without_a_done_run_there_is_nothing_to_draw(function, tmp_path):
     write_run(tmp_path, Run(status="skipped", error="no device", scores=()))
     assert drawn(function, harness.load(tmp_path)) is None
 
 
-@pytest.mark.parametrize("function", EVERY)
+@pytest.mark.parametrize("function", OVERVIEW)
 def test_without_any_run_there_is_nothing_to_draw(function, tmp_path):
     assert drawn(function, harness.load(tmp_path)) is None
 
 
-@pytest.mark.parametrize("function", DRAWN)
+@pytest.mark.parametrize("function", OF_ENVIRONMENT)
+def test_without_a_done_run_on_an_environment_there_is_nothing_to_draw_of_it(function, tmp_path):
+    write_run(tmp_path, Run(status="skipped", error="no device", scores=()))
+    assert drawn(function, harness.load(tmp_path), "cartpole") is None
+
+
+@pytest.mark.parametrize("function", OF_ENVIRONMENT)
 def test_a_single_run_is_drawn(function, tmp_path):
     write_run(tmp_path, Run())
-    assert isinstance(drawn(function, harness.load(tmp_path)), Figure)
+    assert isinstance(drawn(function, harness.load(tmp_path), "cartpole"), Figure)
 
 
-def test_legends_of_curves_tell_the_number_of_runs(results):
-    figure = drawn(figures.curves_over_steps, results)
-    labels = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert "sarsa (n = 4)" in labels
-    assert "sb3/dqn (n = 3 to 4)" in labels
+@pytest.mark.parametrize("function", POOLED)
+def test_a_single_environment_is_not_pooled(function, tmp_path):
+    results = harness.load(write_runs(tmp_path, [Run(seed=seed) for seed in range(3)]))
+    assert len(results.aggregates())
+    assert drawn(function, results) is None
+
+
+def test_every_statistic_is_drawn_with_its_interval(results):
+    figure = drawn(figures_overview.aggregates, results)
+    table = results.aggregates()
+    for axis, statistic in zip(figure.axes, ("iqm", "mean", "median", "optimality_gap"), strict=True):
+        rows = table[table["statistic"] == statistic]
+        bars = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2]
+        np.testing.assert_array_equal(bars, rows[["low", "high"]])
+    assert "n = 20" in texts(figure)
+
+
+def test_the_matrix_of_improvement_writes_every_pair_and_marks_the_sure_ones(results):
+    (axis,) = drawn(figures_overview.improvement, results).axes
+    table = results.improvement()
+    assert len([patch for patch in axis.patches if isinstance(patch, Rectangle)]) == len(table) == 20
+    bold = [text for text in axis.texts if text.get_weight() == "bold"]
+    assert len(bold) == ((table["low"] > 0.5) | (table["high"] < 0.5)).sum()
+    assert "n = 4 runs of a side on an environment, 5 to 6 environments" in axis.get_xlabel()
+
+
+def test_the_frontier_passes_those_that_nobody_beats(tmp_path):
+    """Fast and poor, slow and good, slow and poor: the last is beaten."""
+    contestants = [("a/fast", 2.0, 200.0), ("a/good", 4.0, 400.0), ("a/beaten", 4.5, 300.0)]
+    runs = [
+        Run(name, environment, seed, scores=(environment.random, score), seconds=seconds)
+        for name, seconds, score in contestants
+        for environment in (CARTPOLE, replace(CARTPOLE, name="again"))
+        for seed in range(3)
+    ]
+    seconds = drawn(figures_overview.trade_off, harness.load(write_runs(tmp_path, runs))).axes[-1]
+    (frontier,) = (line for line in seconds.lines if line.get_drawstyle() == "steps-post")
+    assert list(frontier.get_xdata()) == pytest.approx([2.0, 4.0])
+
+
+def test_legends_tell_the_number_of_runs_and_what_a_band_is(results):
+    for figure in (drawn(figures_overview.overall_curves, results), curves(results, "mountain-car")):
+        labels = {text.get_text() for text in figure.legends[0].get_texts()}
+        assert {"sarsa (n = 4)", "band: pointwise 95 % interval"} <= labels
+    assert "sb3/dqn (n = 3)" in labels
 
 
 def test_every_run_has_a_mark_among_the_final_scores(results):
-    figure = drawn(figures.final_scores, results)
-    (axis,) = (axis for axis in figure.axes if axis.get_title(loc="left") == "cartpole")
+    axis = panel(every_run(results), "final score")
     marks = np.concatenate(
         [line.get_xdata() for line in axis.lines if line.get_marker() not in ("|", "None")]
     )
@@ -81,66 +148,87 @@ def test_every_run_has_a_mark_among_the_final_scores(results):
 
 
 def test_counts_beside_the_final_scores_include_runs_that_failed(results):
-    figure = drawn(figures.final_scores, results)
-    (axis,) = (axis for axis in figure.axes if axis.get_title(loc="left") == "mountain-car")
+    axis = panel(every_run(results, "mountain-car"), "final score")
     assert "3/4" in {text.get_text() for text in axis.texts}
 
 
 def test_runs_that_never_arrive_are_hollow_marks_at_the_budget(tmp_path):
     runs = [Run(seed=0, scores=(0, 500, 500)), Run(seed=1, scores=(0, 0, 0)), Run(seed=2, status="crashed")]
-    figure = drawn(figures.steps_to_threshold, harness.load(write_runs(tmp_path, runs)))
-    hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+    axis = panel(every_run(harness.load(write_runs(tmp_path, runs))), "steps to the threshold")
+    hollow = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
     assert [list(line.get_xdata()) for line in hollow] == [[CARTPOLE.budget, CARTPOLE.budget]]
-    assert "1/3" in texts(figure)
+    assert "1/3" in {text.get_text() for text in axis.texts}
+
+
+def test_without_a_threshold_there_is_no_plot_of_steps_to_it(results):
+    titles = [axis.get_title(loc="left") for axis in every_run(results, "pendulum").axes]
+    assert titles == ["final score", "where the time went"]
+
+
+def test_a_contestant_looks_the_same_in_every_figure(results):
+    """q_learning has no run on the pendulum, so others move up a line there, but keep their colours."""
+    colors = [
+        {text: handle.get_color() for text, handle in zip(labels, legend.get_lines(), strict=False)}
+        for figure in (
+            curves(results),
+            curves(results, "pendulum"),
+            drawn(figures_overview.profiles, results),
+        )
+        for legend in figure.legends
+        for labels in [[text.get_text().partition(" (")[0] for text in legend.get_texts()]]
+    ]
+    assert len(colors[1]) == len(colors[0]) - 1
+    assert all(colors[1][name] == colors[0][name] == colors[2][name] for name in colors[1])
 
 
 def test_a_device_is_named_only_where_there_are_several(tmp_path):
     write_run(tmp_path, Run())
-    assert "q_learning (n = 1)" in texts(drawn(figures.curves_over_steps, harness.load(tmp_path)))
+    assert "q_learning (n = 1)" in texts(curves(harness.load(tmp_path)))
     write_run(tmp_path, Run(changes={"device": "cuda"}))
-    found = texts(drawn(figures.curves_over_steps, harness.load(tmp_path)))
+    found = texts(curves(harness.load(tmp_path)))
     assert {"q_learning on cpu (n = 1)", "q_learning on cuda (n = 1)"} <= found
 
 
 def test_seconds_are_logarithmic_only_where_speeds_differ_much(tmp_path):
     runs = [Run("a/x", seconds=2.0), Run("a/y", seconds=10.0)]
-    even = drawn(figures.curves_over_seconds, harness.load(write_runs(tmp_path / "a", runs)))
-    uneven = drawn(
-        figures.curves_over_seconds,
-        harness.load(write_runs(tmp_path / "b", [runs[0], replace(runs[1], seconds=100.0)])),
-    )
-    assert even.axes[0].get_xscale() == "linear"
-    assert uneven.axes[0].get_xscale() == "log"
+    even = curves(harness.load(write_runs(tmp_path / "a", runs)))
+    uneven = curves(harness.load(write_runs(tmp_path / "b", [runs[0], replace(runs[1], seconds=100.0)])))
+    assert [axis.get_xscale() for axis in even.axes] == ["linear", "linear"]
+    assert [axis.get_xscale() for axis in uneven.axes] == ["linear", "log"]
 
 
 def test_the_axis_of_returns_spans_the_runs_and_not_their_bands(tmp_path):
     runs = [Run(seed=seed, scores=(0, 100 * seed, 0)) for seed in range(3)]
-    low, high = drawn(figures.curves_over_steps, harness.load(write_runs(tmp_path, runs))).axes[0].get_ylim()
-    assert -20 < low < 0
-    assert 200 < high < 220
+    for axis in curves(harness.load(write_runs(tmp_path, runs))).axes:
+        low, high = axis.get_ylim()
+        assert -20 < low < 0
+        assert 200 < high < 220
 
 
-@pytest.mark.parametrize("function", [figures.curves_over_steps, figures.curves_over_seconds])
-def test_a_return_far_below_all_others_is_told_instead_of_shown(function, tmp_path):
+def test_a_return_far_below_all_others_is_told_instead_of_shown(tmp_path):
     scores = tuple(float(i) for i in range(40))
     runs = [Run(seed=0, scores=scores), Run(seed=1, scores=(-20_000.0, *scores[1:]))]
-    axis = drawn(function, harness.load(write_runs(tmp_path, runs))).axes[0]
-    assert axis.get_ylim()[0] > -10
-    assert axis.get_xlabel().endswith("(lowest return −20,000, not shown)")
+    for axis in curves(harness.load(write_runs(tmp_path, runs))).axes:
+        assert axis.get_ylim()[0] > -10
+        assert axis.get_xlabel().endswith("(lowest return −20,000, not shown)")
 
 
 def test_long_names_are_wrapped_and_leave_the_plots_their_room(tmp_path):
-    names = [f"a/x{i}[" + ", ".join(f"option_{j}={i}" for j in range(12)) + "]" for i in range(20)]
-    write_runs(tmp_path, [Run(name, changes={"algorithm_id": name.partition("[")[0]}) for name in names])
-    results = harness.load(tmp_path)
-    for function in DRAWN:
+    names = [f"a/x{i}[" + ", ".join(f"option_{j}={i}" for j in range(12)) + "]" for i in range(15)]
+    runs = [
+        Run(name, environment, scores=(0.0, 1.0), changes={"algorithm_id": name.partition("[")[0]})
+        for name in names
+        for environment in TWO
+    ]
+    results = harness.load(write_runs(tmp_path, runs))
+    for function in [*OVERVIEW, *(partial(function, environment="cartpole") for function in OF_ENVIRONMENT)]:
         figure = drawn(function, results)
         with style():
             standalone_svg(figure)
         width, height = figure.get_size_inches()
-        (box,) = (axis.get_position() for axis in figure.axes)
-        assert box.width * width > 4
-        assert box.height * height > 1.5
+        for box in (axis.get_position() for axis in figure.axes):
+            assert box.width * width > 1.0
+            assert box.height * height > 1.5
     shown = {text.replace("\n", " ") for text in texts(figure)}
     assert {name.removeprefix("a/") for name in names} <= shown
 
@@ -154,7 +242,7 @@ def test_no_two_of_32_contestants_look_alike():
 
 def test_drawing_leaves_matplotlibs_settings_alone(results):
     before = dict(matplotlib.rcParams)
-    drawn(figures.final_scores, results)
+    curves(results)
     assert dict(matplotlib.rcParams) == before
 
 
@@ -162,7 +250,7 @@ def test_a_name_is_drawn_as_it_is_whatever_mathtext_makes_of_it(tmp_path):
     name = 'a/x[note="$\\\\frac{1}{0}$ <b>&amp;</b>"]'
     write_run(tmp_path, Run(name, changes={"algorithm_id": "a/x"}))
     with style():
-        svg = standalone_svg(figures.curves_over_steps(harness.load(tmp_path)))
+        svg = standalone_svg(figures_environment.learning_curves(harness.load(tmp_path), "cartpole"))
     assert any(name.removeprefix("a/") in (text or "") for text in ElementTree.fromstring(svg).itertext())
 
 
@@ -204,6 +292,18 @@ def test_a_picture_has_a_title_and_its_text_is_text():
     heading = next(iter(root))
     assert (heading.get("id"), heading.text) == (root.get("aria-labelledby"), "What <it> shows")
     assert "title" in set(root.itertext())
+
+
+def test_lengths_are_written_to_a_hundredth_of_a_point_and_text_as_it_is():
+    with style():
+        figure = Figure(figsize=(3, 2), layout="constrained")
+        figure.subplots().set_title("0.123456")
+        svg = inline_svg(standalone_svg(figure), "one", "A title")
+    root = ElementTree.fromstring(svg)
+    assert "0.123456" in set(root.itertext())
+    paths = "".join(element.get("d", "") for element in root.iter())
+    assert "." in paths
+    assert not re.search(r"\.\d{3}", paths)
 
 
 def test_the_same_figure_gives_the_same_bytes():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from support_browser import CHROMIUM, chromium
-from support_results import Run, realistic_suite, write_compact, write_run, write_runs
+from support_results import CARTPOLE, ENVIRONMENTS, Run, realistic_suite, write_compact, write_run, write_runs
 
 import harness
 from harness.cli import cli, main
@@ -20,8 +20,12 @@ from harness.reporting.report import NothingToReportError, terminal_table, write
 from harness.reporting.sheets import Column, Sheet
 
 HOSTILE = 'a/x[note="</td><script>alert(1)</script><img src=http://example.invalid/x onerror=alert(2)>"]'
-FIGURES = {"final-scores", "curves-over-steps", "curves-over-seconds", "steps-to-threshold", "wall-clock"}
-TABLES = {"scores", "sample_efficiency", "wall_clock", "failures"}
+OVERVIEW = {"aggregates", "profiles", "improvement", "overall-curves", "trade-off"}
+FIGURES = OVERVIEW | {
+    f"{name}-{environment.name}" for name in ("learning-curves", "runs") for environment in ENVIRONMENTS
+}
+SHEETS = {"aggregates", "scores", "pairwise", "sample_efficiency", "reliability", "wall_clock", "failures"}
+TABLES = SHEETS | {"improvement", "profiles", "overall_curves", "trade_off", "left_out"}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,7 @@ def report_of(tmp_path, registry, *runs):
 def test_every_table_and_figure_is_also_a_file(page):
     folder = page.parent
     assert {path.name for path in (folder / "tables").iterdir()} == {
-        f"{name}.{ending}" for name in TABLES for ending in ("csv", "md", "tex")
+        f"{name}.{ending}" for name in SHEETS for ending in ("csv", "md", "tex")
     }
     assert {path.name for path in (folder / "figures").iterdir()} == {f"{name}.svg" for name in FIGURES}
 
@@ -100,6 +104,74 @@ def test_the_page_tells_the_question_the_failures_and_the_provenance(page):
         '{"learning_rate": 0.1}',
     ):
         assert told in text
+
+
+def test_the_page_opens_with_what_everything_rests_on(page):
+    text = Elements(page).text
+    assert "rests on 3 to 4 runs for each algorithm and environment: 5 algorithms, 6 environments." in text
+    assert "5 of 120 runs are missing: 1 run failed; comparisons" in text
+    assert "4 runs were interrupted or skipped, and are part of no number." in text
+    assert (
+        "about 5 environments that every algorithm has run; left out: pendulum (no run of q_learning)."
+        in text
+    )
+    assert text.index("rests on") < text.index("Final scores over environments")
+
+
+def test_every_environment_has_a_section_with_its_tables_and_figures(page):
+    sections = page.read_text(encoding="utf-8").split("<section>")
+    found = {match[1]: part for part in sections if (match := re.search(r'id="environment-([^"]+)"', part))}
+    assert list(found) == sorted(environment.name for environment in ENVIRONMENTS)
+    for name, part in found.items():
+        titles = re.findall(r"<h3>(.*?)</h3>", part)
+        assert titles[:2] == ["Learning curves", "Every run"]
+        assert titles[2:] == ["Final scores", "Pairs", "Sample efficiency", "Reliability", "Wall-clock"]
+        assert f'id="learning-curves-{name}-title"' in part
+
+
+def test_of_one_environment_nothing_is_pooled(tmp_path, registry):
+    runs = [Run(name, seed=seed, scores=(20.0, 30.0 + seed)) for name in ("a/x", "a/y") for seed in range(3)]
+    page = report_of(tmp_path, registry, *runs)
+    drawn = {path.stem for path in (page.parent / "figures").iterdir()}
+    assert drawn == {"improvement", "trade-off", "learning-curves-cartpole", "runs-cartpole"}
+    text = Elements(page).text
+    assert "rests on 3 runs for each algorithm and environment: 2 algorithms, 1 environment." in text
+    assert "could not be drawn" not in text
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_runs_the_page_says_that_there_are_no_intervals(tmp_path, registry, seeds):
+    runs = [Run(name, seed=seed) for name in ("a/x", "a/y") for seed in range(seeds)]
+    text = Elements(report_of(tmp_path, registry, *runs)).text
+    assert "Below 3 runs there are numbers without intervals, and they decide nothing." in text
+    assert "n < 3" in text
+    assert "could not be drawn" not in text
+
+
+def test_environments_without_references_have_everything_but_normalised_scores(tmp_path, registry):
+    bare = replace(CARTPOLE, random=None, reference=None, threshold=None)
+    runs = [Run(name, bare, seed) for name in ("a/x", "a/y") for seed in range(3)]
+    page = report_of(tmp_path, registry, *runs)
+    text = Elements(page).text
+    assert (
+        "no environment can be common to all. Left out: cartpole (it has no random or no reference score)"
+        in text
+    )
+    assert {path.stem for path in (page.parent / "figures").iterdir()} == {
+        "improvement",
+        "learning-curves-cartpole",
+        "runs-cartpole",
+    }
+    assert "Over environments" not in text
+
+
+def test_environments_whose_names_differ_in_signs_only_have_files_of_their_own(tmp_path, registry):
+    runs = [Run(environment=replace(CARTPOLE, name=name)) for name in ("a-b", "a.b", "a/../b", "\u00e4")]
+    page = report_of(tmp_path, registry, *runs)
+    names = {path.name for path in (page.parent / "figures").glob("runs-*")}
+    assert names == {"runs-a-b.svg", "runs-a-b-2.svg", "runs-a-b-3.svg", "runs-environment.svg"}
+    ids = [attributes["id"] for _, attributes in Elements(page).elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
 
 
 def test_names_of_plugins_are_text_in_the_page(tmp_path, registry):
@@ -184,6 +256,7 @@ def harness_figures():
         FigureSpec("lengths", "Lengths", "fake_dist_pictures:lengths", "How long episodes are."),
         FigureSpec("broken", "Broken <b>", "fake_dist_pictures:broken"),
         FigureSpec("nothing", "Nothing", "fake_dist_pictures:nothing"),
+        FigureSpec("task", "Of a task", "fake_dist_pictures:task", "Of one task.", per_environment=True),
     ]
 
 def lengths(results):
@@ -197,6 +270,12 @@ def broken(results):
 
 def nothing(results):
     return None
+
+def task(results, environment):
+    from matplotlib.figure import Figure
+    figure = Figure()
+    figure.subplots().set_title(f"all of {environment}")
+    return figure
 """
 
 
@@ -209,6 +288,8 @@ def test_figures_of_plugins_are_drawn_and_a_broken_one_says_why(tmp_path, instal
     assert "Nothing" not in found.text
     assert (page.parent / "figures" / "pictures-lengths.svg").exists()
     assert any(attributes.get("id") == "pictures-lengths-title" for _, attributes in found.elements)
+    assert "all of cartpole" in (page.parent / "figures" / "pictures-task-cartpole.svg").read_text("utf-8")
+    assert found.text.count("Of one task.") == 1
 
 
 def test_the_terminal_table_has_a_line_per_cell_and_names_what_is_missing(folder):
@@ -287,7 +368,7 @@ def test_a_browser_shows_the_page_without_complaint(browser, page, width, dark):
     assert browser.complaints() == []
     boxes = browser.evaluate(BOXES)
     assert len(boxes) == len(FIGURES)
-    assert all(w > 200 and h > 200 and shapes > 50 for w, h, shapes in boxes)
+    assert all(w > 200 and h > 100 and shapes > 15 for w, h, shapes in boxes)
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(15, 20, 26)" if dark else "rgb(254, 254, 254)")
