@@ -60,6 +60,11 @@ def test_identity_is_of_every_shared_run_with_one_done_at_least(judged):
     assert judged(nameless, nameless).outcome is not Outcome.IDENTICAL
 
 
+def test_trap_a_head_that_was_cut_off_after_one_seed_does_not_pass_as_identical(judged):
+    found = judged(runs(), runs(seeds=[0]))
+    assert (found.outcome, found.more) == (Outcome.INCONCLUSIVE, 2)
+
+
 def test_identity_holds_across_machines_which_are_named(judged):
     found = judged(runs(machine="one"), runs(machine="two"))
     assert found.outcome is Outcome.IDENTICAL
@@ -309,6 +314,13 @@ def test_the_seeds_that_are_missing_are_those_up_to_a_look_that_can_be_expected_
 def test_too_few_seeds_for_a_look_ask_for_the_first(judged):
     found = judged(runs(seeds=[0]), runs(seeds=[0], noise=0.01))
     assert (found.outcome, found.more) == (Outcome.INCONCLUSIVE, 2)
+
+
+def test_seeds_beyond_the_last_look_are_not_promised_to_decide(judged):
+    found = judged(runs(spread=0.3), runs(spread=0.3, noise=1.0), suite(gate="looks = [5]"))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    told = " ".join(gate_output.sentences(found))
+    assert "that is beyond the last look at 5 seeds: declare a later one" in told
 
 
 def test_every_number_carries_its_n_and_its_interval_or_says_why_there_is_none(judged):

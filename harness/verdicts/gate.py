@@ -57,7 +57,8 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgemen
     old = _scores(tasks, [task.base for task in tasks], seeds.base)
     new = _scores(tasks, [task.head for task in tasks], seeds.head)
     failing = tuple(_failing(tasks, rule.alpha))
-    same = seeds.paired and not seeds.unfinished and all(map(_identical, tasks))
+    enough = seeds.each >= min(rule.looks[0], *(len(task.base) for task in tasks))
+    same = seeds.paired and enough and not seeds.unfinished and all(map(_identical, tasks))
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
     if seeds.each and not same:
         decision = decide(old, new, rule, paired=seeds.paired)

@@ -123,7 +123,7 @@ def _advice(judgement: Judgement) -> str:
     text = f"{judgement.more} more seeds per side needed"
     if isfinite(judgement.minutes):
         text += f", about {judgement.minutes:.2g} minutes of runs one after the other"
-    if judgement.used + judgement.more > judgement.rule.looks[-1]:
+    if judgement.seeds.each + judgement.more > judgement.rule.looks[-1]:
         text += f"; that is beyond the last look at {judgement.rule.looks[-1]} seeds: declare a later one"
     return text
 
