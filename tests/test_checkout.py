@@ -2,6 +2,7 @@
 
 import os
 import signal
+import site
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     packages = tmp_path / "site-packages"
     install_editable(place, packages)
     monkeypatch.syspath_prepend(str(packages))
+    known = [*site.getsitepackages(), str(packages)]
+    monkeypatch.setattr(site, "getsitepackages", lambda: known)
     monkeypatch.chdir(place)
     yield place
 
@@ -67,6 +70,9 @@ def test_the_base_runs_its_own_code_from_an_environment_of_its_own_and_leaves_th
         assert said[0] == "1"
         assert Path(said[1]).is_relative_to(cache / base.name / "environment")
         assert (base.folder / "fake_gated.py").read_text() == "VALUE = 1\n"
+        outer = next((cache / base.name / "environment").glob(f"lib/*/*/{checkout.OUTER_PATHS}")).read_text()
+        assert str(gated.parent / "site-packages") in outer
+        assert str(gated) not in outer.splitlines()  # the line by which the working tree is on the path
         libraries = "import numpy, torch; import harness; print(numpy.__file__)"
         assert not subprocess.run(
             base.command("-c", libraries), cwd=base.folder, env=base.variables(), check=False
@@ -89,16 +95,16 @@ def test_an_installed_base_is_not_installed_again(gated: Path, cache: Path, monk
 def test_a_module_that_shines_through_is_refused(gated: Path, cache: Path):
     base_commit = git(gated, "rev-parse", "main")
     with checked_out(gated, base_commit, cache) as base:
-        site = next(base.python.parent.parent.glob("lib/*/site-packages"))
-    (site / "fake_gated.py").rename(site / "moved")
-    (site / "aaa.pth").write_text(f"{gated}\n")
+        packages = next(base.python.parent.parent.glob("lib/*/site-packages"))
+    (packages / "fake_gated.py").rename(packages / "moved")
+    (packages / "aaa.pth").write_text(f"{gated}\n")
     with (
         pytest.raises(CheckoutError, match=r"would not be what runs(.|\n)*fake_gated: .*repository"),
         checked_out(gated, base_commit, cache),
     ):
         pytest.fail("the working tree ran as the base")
-    (site / "moved").rename(site / "fake_gated.py")
-    (site / "aaa.pth").unlink()
+    (packages / "moved").rename(packages / "fake_gated.py")
+    (packages / "aaa.pth").unlink()
     assert worktrees(gated) == 1
 
 

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -273,8 +274,8 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
             source,
             f"the base commit cannot be installed ({', '.join(project.name for project in projects)})",
         )
-        site = next(made.glob("**/site-packages"))
-        (site / OUTER_PATHS).write_text("\n".join(_outer_paths(replaced)) + "\n", encoding="utf-8")
+        packages = next(made.glob("**/site-packages"))
+        (packages / OUTER_PATHS).write_text("\n".join(_outer_paths(replaced)) + "\n", encoding="utf-8")
         made.rename(environment)
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -283,15 +284,16 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
 def _outer_paths(replaced: list[Project]) -> Iterator[str]:
     """The lines of a .pth file by which an environment sees this one, but not the projects it replaces.
 
-    A .pth file is read in folders of packages only, so those of this environment are not read through that line,
-    and an editable installation stays out of sight unless its line is repeated here.
+    Python reads the .pth files of its own folders of packages, and of no folder that another .pth file names; so
+    every line of theirs is repeated here, except those of editable installations that are replaced.
     """
     own = {path for project in replaced for path in project.own_paths}
+    read = {Path(folder) for folder in (*site.getsitepackages(), site.getusersitepackages())}
     for folder in dict.fromkeys(Path(path) for path in sys.path):
         if folder.name not in SITE_FOLDERS or not folder.is_dir():
             continue
         yield str(folder)
-        for file in sorted(folder.glob("*.pth")):
+        for file in sorted(folder.glob("*.pth")) if folder in read else ():
             if file.resolve() not in own:
                 yield from (_absolute(line, folder) for line in file.read_text("utf-8").splitlines())
 
