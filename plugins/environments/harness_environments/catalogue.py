@@ -137,6 +137,14 @@ TEACHING_WORLDS = (
         summary="Pendulum with 25 discrete torques",
     ),
     EnvironmentSpec(
+        "pendulum-tenth",
+        "Pendulum-v1",
+        wrappers=(("harness_environments.pendulum:ScaledReward", {"factor": 0.1}),),
+        reference_score=Score(-13.752, 0.074, 10_000, f"a tenth of pendulum's, {PLANNED}"),
+        threshold=-20.0,
+        summary="Pendulum with continuous torque, rewards divided by 10",
+    ),
+    EnvironmentSpec(
         "pendulum-11-tenth",
         "harness_environments/DiscretePendulum-v0",
         imports=("harness_environments.pendulum",),

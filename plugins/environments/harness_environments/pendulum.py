@@ -1,6 +1,6 @@
-"""Pendulum with discrete torques (M. Zhou's tutorial, 5.1 double DQN with 11, 5.3 dueling DQN with 25).
+"""Pendulum as in M. Zhou's tutorial: 11 discrete torques in 5.1 (double DQN), 25 in 5.3 (dueling DQN), continuous in 6.2.
 
-The tutorial divides rewards by 10; how it scales them is part of the task, so it is an argument here.
+The tutorial divides rewards by 10; how it scales them is part of the task.
 """
 
 from typing import Any
@@ -30,6 +30,23 @@ class DiscretePendulum(PendulumEnv):
         """Apply the torque for one step of 0.05 s."""
         obs, reward, terminated, truncated, info = super().step(self._torques[[action]])
         return obs, self._reward_scale * reward, terminated, truncated, info
+
+
+class ScaledReward(gymnasium.RewardWrapper[Any, Any]):
+    """Rewards times a constant.
+
+    Args:
+        env: to wrap.
+        factor: the constant.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], factor: float) -> None:
+        super().__init__(env)
+        self._factor = factor
+
+    def reward(self, reward: Any) -> Any:
+        """The reward, scaled."""
+        return self._factor * reward
 
 
 gymnasium.register(
