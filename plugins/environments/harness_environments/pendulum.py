@@ -1,4 +1,4 @@
-"""Pendulum as in M. Zhou's tutorial: 11 discrete torques in 5.1 (double DQN), 25 in 5.3 (dueling DQN), continuous in 6.2.
+"""Pendulum as in M. Zhou's tutorial: 11 torques in 5.1 (double DQN), 25 in 5.3 (dueling DQN), continuous in 6.2.
 
 The tutorial divides rewards by 10; how it scales them is part of the task.
 """
