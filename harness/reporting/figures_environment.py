@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from harness.analysis.curves import CELL, run_curves
+from harness.analysis.curves import run_curves
 from harness.analysis.metrics import kaplan_meier
 from harness.analysis.summaries import FAILED, SECONDS, threshold_times
 from harness.reporting.contestants import contestants, legend_with_runs, named
@@ -149,7 +149,8 @@ def every_run(results: "Results", environment: str) -> Figure | None:
     table = _table_of_runs(results, environment)
     if not table["done"].any():
         return None
-    runs, curves = _here(results, results.runs, environment), run_curves(results.points)
+    runs = _here(results, results.runs, environment)
+    curves = run_curves(results.points[results.points["environment"] == environment])
 
     def final_score(axis: Axes, row: pd.Series, height: int, look: Look) -> str:
         done = runs[(runs["contestant"] == row["contestant"]) & (runs["status"] == "done")]
@@ -190,10 +191,12 @@ def every_run(results: "Results", environment: str) -> Figure | None:
 
 def _table_of_runs(results: "Results", environment: str) -> pd.DataFrame:
     """What the notes of `every_run` tell, a row per contestant that was to run here."""
-    efficiency = results.sample_efficiency()[[*CELL, "reached", "of", "budget"]]
-    parts = [f"{part}_seconds" for part in PARTS]
-    clock = results.wall_clock()[[*CELL, "steps_per_second", *parts]]
-    return _here(results, results.scores().merge(efficiency, on=CELL).merge(clock, on=CELL), environment)
+    efficiency = ["reached", "of", "budget"]
+    clock = ["steps_per_second", *(f"{part}_seconds" for part in PARTS)]
+    tables = [results.scores(), results.sample_efficiency()[efficiency], results.wall_clock()[clock]]
+    return _here(
+        results, pd.concat(tables, axis=1), environment
+    )  # each has a row per cell, in the same order
 
 
 def _panels(table: pd.DataFrame, panels: Sequence[Panel], look: dict[str, Look]) -> Figure:

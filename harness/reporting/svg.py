@@ -4,6 +4,7 @@ import io
 import re
 from xml.etree import ElementTree
 
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from harness.reporting.figure_style import THEME
@@ -18,9 +19,13 @@ _FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', sans-serif"  # the widest first: w
 
 
 def standalone_svg(figure: Figure) -> str:
-    """The figure as a file of its own, in the colours of a light page; drawn within `figure_style.style`."""
+    """The figure as a file of its own, in the colours of a light page; drawn within `figure_style.style`.
+
+    `Figure.savefig` would draw it twice, once for the layout alone.
+    """
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    anonymous = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    FigureCanvasSVG(figure).print_svg(file, metadata=anonymous)  # type: ignore[no-untyped-call]
     return file.getvalue()
 
 
