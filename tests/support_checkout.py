@@ -13,7 +13,11 @@ backend-path = ["."]
 [project]
 name = "fake-gated"
 version = "1"
+
+[project.entry-points.harness]
+fake-gated = "fake_gated"
 """
+ENTRY_POINTS = "[harness]\nfake-gated = fake_gated\n"
 BACKEND = '''"""Builds a wheel of one module, with nothing but the standard library."""
 
 import zipfile
@@ -25,6 +29,7 @@ def build_wheel(folder, settings=None, metadata=None):
     files = {
         "fake_gated.py": Path("fake_gated.py").read_text(),
         f"{info}/METADATA": "Metadata-Version: 2.1\\nName: fake-gated\\nVersion: 1\\n",
+        f"{info}/entry_points.txt": "[harness]\\nfake-gated = fake_gated\\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
     }
     record = "".join(f"{name},,\\n" for name in [*files, f"{info}/RECORD"])
@@ -49,15 +54,15 @@ def commit(folder: Path, code: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def make_repository(folder: Path) -> Path:
-    """A repository whose branch ``main`` has VALUE = 1 and whose branch ``work``, checked out, has VALUE = 2."""
+def make_repository(folder: Path, old: str = "VALUE = 1\n", new: str = "VALUE = 2\n") -> Path:
+    """A repository whose branch ``main`` has the old code, and whose branch ``work``, checked out, has the new."""
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch=main")
     (folder / "pyproject.toml").write_text(PROJECT)
     (folder / "backend.py").write_text(BACKEND)
-    commit(folder, "VALUE = 1\n")
+    commit(folder, old)
     git(folder, "checkout", "--quiet", "-b", "work")
-    commit(folder, "VALUE = 2\n")
+    commit(folder, new)
     return folder
 
 
@@ -67,6 +72,7 @@ def install_editable(repository: Path, packages: Path) -> None:
     info.mkdir(parents=True)
     pth = f"__editable__.{MODULE}.pth"
     (packages / pth).write_text(f"{repository}\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1\n")
     (info / "RECORD").write_text(f"{pth},,\n{info.name}/METADATA,,\n{info.name}/RECORD,,\n")
     origin = {"url": repository.as_uri(), "dir_info": {"editable": True}}

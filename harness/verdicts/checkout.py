@@ -179,6 +179,10 @@ def checked_out(root: Path, commit: str, cache: Path) -> Iterator[Code]:
             f"nothing in this environment is installed from {root}, so there is nothing to judge; "
             f"install it: `pip install -e {root}`"
         )
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / ".gitignore").write_text(
+        "*\n", encoding="utf-8"
+    )  # it may lie in the checkout, which it shall not change
     with _worktree(root, commit) as folder:
         there = [project for project in here if _is_project(folder / project.folder)]
         if not there:
@@ -260,7 +264,6 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
     if importlib.util.find_spec("pip") is None:
         raise CheckoutError("pip is not installed in this environment: `python -m ensurepip`")
     environment.parent.mkdir(parents=True, exist_ok=True)
-    (environment.parent / ".gitignore").write_text("*\n", encoding="utf-8")
     made = Path(tempfile.mkdtemp(prefix="environment-", dir=environment.parent))
     try:
         venv.create(made, symlinks=sys.platform != "win32", with_pip=False)

@@ -1,0 +1,200 @@
+"""Sides take turns in blocks, a control can only doubt, and times of other machines decide nothing."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+from support_results import CARTPOLE, write_runs
+from support_verdicts import runs, suite_text
+
+from harness.cli import main
+from harness.errors import ExitCode
+from harness.statistics.timing import Speed, Timing
+from harness.verdicts import speed, speed_output, speed_worker
+from harness.verdicts.checkout import Code
+from harness.verdicts.question import Question
+from harness.verdicts.speed import Answer, SpeedError, Task, judge_speed, turns
+
+SUITE = """
+[suite]
+name = "quick"
+version = "1"
+question = "Is it quick?"
+environments = ["frozen-lake", "cartpole"]
+algorithms = ["algorithms/q_learning"]
+seeds = 2
+[budget]
+steps = 500
+[evaluation]
+points = 1
+episodes = 1
+"""
+
+
+def here(folder: Path) -> Code:
+    return Code("0" * 40, "here", Path(sys.executable), folder)
+
+
+def question(folder: Path) -> Question:
+    file = folder / "quick.toml"
+    file.write_text(SUITE)
+    return Question(file)
+
+
+# Turns
+
+
+def test_blocks_are_in_abba_order():
+    order = [[speed.SIDES[side] for side in turn] for turn in turns(4)]
+    assert order[0] == ["base", "control", "head"]
+    assert order[1] == ["head", "control", "base"]
+    assert order[2:] == order[:2]
+    positions = [[turn.index(side) for turn in turns(speed.BLOCKS)] for side in range(3)]
+    assert len({sum(position) for position in positions}) == 1  # nobody is earlier than another on average
+
+
+def test_a_pairs_time_is_of_all_blocks_so_that_a_rare_update_counts():
+    """Three blocks of four hold no update; the head's updates take twice as long, and a median would not see it."""
+    told = []
+
+    def process(name: str, update: float) -> SimpleNamespace:
+        blocks = iter([1.0, 1.0, 1.0, update] * speed.BLOCKS)
+
+        def block() -> dict[str, float]:
+            told.append(name)
+            return {"steps": 10, "seconds": next(blocks)}
+
+        return SimpleNamespace(ask=lambda **_: None, hear=lambda: {}, told=block)
+
+    base, control, head = (process(*each) for each in (("A", 5.0), ("a", 5.0), ("B", 10.0)))
+    seconds = speed._timed([base, control, head], Task("x", 0, 10))
+    assert seconds[0] == seconds[1] == pytest.approx((8 + 2 * 5) / 100)
+    assert seconds[2] == pytest.approx((8 + 2 * 10) / 100)
+    assert "".join(told[:12]) == "AaBBaAAaBBaA"
+
+
+def test_the_same_code_is_timed_beside_itself_in_real_processes(tmp_path: Path):
+    """One pair only, which is too few for a verdict; its numbers are what is looked at."""
+    told: list[str] = []
+    answer = judge_speed(
+        here(tmp_path), here(tmp_path), question(tmp_path), pairs=5, minutes=1e-9, tell=told.append
+    )
+    assert answer.pairs == 1
+    assert answer.verdict is Speed.INCONCLUSIVE
+    (timing,) = answer.tasks.values()
+    assert 0.2 < timing.ratio < 5
+    assert "algorithms/q_learning on cartpole" in answer.not_timed
+    assert any("stopped after 1 of 5 pairs" in line for line in told)
+
+
+def test_a_side_that_does_not_start_is_an_error_that_quotes_it(tmp_path: Path):
+    (tmp_path / "bad.toml").write_text(SUITE.replace("q_learning", "no_such_thing"))
+    with pytest.raises(SpeedError, match=r"the base cannot be timed: .*no_such_thing") as caught:
+        judge_speed(here(tmp_path), here(tmp_path), Question(tmp_path / "bad.toml"))
+    assert caught.value.exit_code == ExitCode.INCOMPLETE
+
+
+# Blocks
+
+
+def test_a_block_lasts_fifty_milliseconds_and_holds_whole_updates():
+    even = [0.001] * 1024
+    assert speed_worker.block_length(even) in (50, 51)  # by rounding
+    rare = ([0.0005] * 99 + [0.1]) * 20  # an update of 100 ms every 100 marks
+    length = speed_worker.block_length(rare)
+    assert length is not None
+    assert length >= 100
+    assert speed_worker.block_length(even[:64]) is None
+    assert speed_worker.block_length(rare[:512]) is None
+
+
+def test_training_is_warm_once_every_setting_called_starts_has_passed():
+    assert (
+        speed_worker.warm_up({"learning_starts": 1_000, "policy_starts": 5_000, "batch_size": 9_999}) == 5_000
+    )
+    assert speed_worker.warm_up({"learning_rate": 0.1}) == 0
+
+
+# What is said
+
+
+def answer(verdict: Speed, control: float = 1.0) -> Answer:
+    timing = Timing(1.2, 1.15, 1.25, 0.016, control, verdict)
+    return Answer(verdict, {"algorithms/dqn on x": timing}, {"y": "observes"}, 6, 0.1, "a machine")
+
+
+@pytest.mark.parametrize("verdict", Speed)
+def test_every_format_says_the_verdict(verdict: Speed):
+    found = answer(verdict)
+    assert json.loads(json.dumps(speed_output.as_json(found)))["outcome"] == verdict
+    assert f"## speed: {verdict}" in speed_output.markdown(found)
+    cases = ElementTree.fromstring(speed_output.junit(found, inconclusive_fails=True))
+    assert cases.get("tests") == "2"
+    assert cases.get("failures") == ("0" if verdict is Speed.PASSED else "1")
+    assert ElementTree.fromstring(speed_output.junit(found)).get("failures") == str(
+        int(verdict is Speed.SLOWER)
+    )
+
+
+def test_numbers_carry_their_n_and_bounds_and_a_noisy_machine_is_named():
+    text = "\n".join(speed_output.sentences(answer(Speed.INCONCLUSIVE, control=1.2)))
+    assert "6 pairs of processes" in text
+    assert "too noisy to judge algorithms/dqn on x" in text
+    (row, skipped) = speed_output.rows(answer(Speed.SLOWER))
+    assert row[1:4] == ("+20.0%", "+15.0%", "+25.0%")
+    assert skipped[-1] == "not timed (observes)"
+
+
+# The command line
+
+
+@pytest.fixture
+def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options that name stored runs of two machines."""
+    monkeypatch.chdir(tmp_path)
+    Path("demo.toml").write_text(suite_text((CARTPOLE,), seeds=3))
+    for name in ("one", "two"):
+        write_runs(tmp_path / name, runs((CARTPOLE,), range(3), machine=f"machine {name}"))
+    return ["gate", "demo.toml", "--base", "one", "--head", "two"]
+
+
+def test_times_of_another_machine_are_refused_and_its_scores_are_not(
+    sides: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main([*sides, "--speed"]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "on machine one, and on machine two" in said
+    assert "--base-ref" in said
+    assert main(sides) == ExitCode.YES
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--base-ref", "main"], "leave out --base and --head"),
+        (["--max-seeds", "3"], "--max-seeds needs --base-ref"),
+        (["--out", "elsewhere"], "--out needs --base-ref"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    sides: list[str], options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main([*sides, *options]) == ExitCode.USAGE
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "say what is judged"),
+        (["--base", "one"], "say what is judged"),
+        (["--base-ref", "main", "--pairs", "6"], "--pairs is for --speed"),
+        (["--base-ref", "main", "--speed", "--jobs", "1"], "--jobs is not for --speed"),
+    ],
+)
+def test_a_gate_says_what_it_needs(options: list[str], message: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["gate", "quickstart", *options]) == ExitCode.USAGE
+    assert message in capsys.readouterr().err
