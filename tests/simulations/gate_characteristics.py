@@ -13,7 +13,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -45,24 +45,30 @@ class Case:
         populations: one per environment.
         change: of the new side.
         rho: correlation of seeds between sides, judged as pairs; None for sides that share no seeds.
+        looks: in place of the gate's; none for those.
     """
 
     name: str
     populations: tuple[str, ...]
     change: Change
     rho: float | None = None
+    looks: tuple[int, ...] = ()
 
     @property
     def rule(self) -> Rule:
-        """What the gate declares for so many environments."""
-        return usual_rule(len(self.populations))
+        """What is declared: the gate's rule for so many environments."""
+        usual = usual_rule(len(self.populations))
+        return replace(usual, looks=self.looks or usual.looks)
 
     @property
     def where(self) -> str:
         """Environments and pairing, for a table."""
         kinds = dict.fromkeys(self.populations)
         pairing = "unpaired" if self.rho is None else f"paired, ρ {self.rho:g}"
-        return f"{len(self.populations)} x {'mixed' if len(kinds) > 1 else next(iter(kinds))}, {pairing}"
+        longer = f", up to {self.looks[-1]} seeds" if self.looks else ""
+        return (
+            f"{len(self.populations)} x {'mixed' if len(kinds) > 1 else next(iter(kinds))}, {pairing}{longer}"
+        )
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,7 @@ def collapses(chance: float) -> Change:
 POPULATIONS = ("normal", "td3", "sac", "bimodal")
 REAL_POPULATIONS = tuple(REAL)
 MIXED = (*POPULATIONS, "ceiling")
+LONGER = (5, 8, 12, 20, 30)
 
 
 def unchanged() -> list[Case]:
@@ -155,6 +162,7 @@ def broken() -> list[Case]:
     collapsing = (("td3", 0.25, None), ("td3", 0.5, None), ("sac", 0.5, None), ("sac", 0.5, 0.9))
     return [
         *(Case("-40 % on one", (name,) * FIVE, lower(0.4, 1)) for name in (*POPULATIONS, *REAL_POPULATIONS)),
+        Case("-40 % on one", ("bimodal",) * FIVE, lower(0.4, 1), looks=LONGER),
         Case("-40 % on one", ("td3",) * FIVE, lower(0.4, 1), rho=0.9),
         *(
             Case(f"{100 * chance:.0f} % of runs collapse on one", (name,) * FIVE, collapses(chance), rho)
@@ -271,7 +279,7 @@ class Bar(NamedTuple):
 def bars(same: Results, one: Results, all_five: Results) -> list[Bar]:
     """What is asked of the gate."""
     regressed = (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
-    apart = {k: v for k, v in one.items() if k.rho is None and k.name == "-40 % on one"}
+    apart = {k: v for k, v in one.items() if k.rho is None and k.name == "-40 % on one" and not k.looks}
     pairs = {k: v for k, v in all_five.items() if k.rho == 0.9 and k.name == "-10 % everywhere"}
 
     def missed(figures: Figures) -> float:
@@ -349,13 +357,9 @@ Pairs of results were simulated, and judged by the gate's own sequential decisio
 environments and at 5, 8, 12 and 20 for one; a tolerated drop of 10 % over five environments, 25 % on any one of
 them, and 20 % of a single one.
 
-```sh
-python {command}
-```
-
-made this page, with the decision as of commit {commit}: {simulations} simulations per row, seed {seed}. Shares are
-in percent, with the standard error of the simulation behind ±. Where it is 0.0, what never happened is rarer than
-{rare} % (with 95 % confidence).
+`python {command}` made this page, with the decision as of
+commit {commit}: {simulations} simulations per row, seed {seed}. Shares are in percent, with the standard error of the
+simulation behind ±. Where it is 0.0, what never happened is rarer than {rare} % (with 95 % confidence).
 
 ## Populations
 
@@ -379,6 +383,13 @@ runs of one seed; that of their scores is about 0.9 for *normal* and *td3*, and 
 """  # noqa: E501, because a row of a table is one line
 
 READING = """Counted as *regressed* in the bars on drops: only what fails a build, not what is within tolerance.
+
+- **Missed**: where 15 % of runs fail whatever the commit, twelve seeds find a loss of 40 % on one environment of five
+  in two cases of three. Otherwise the gate says inconclusive, and hardly ever passes. Up to 30 seeds find the loss.
+- **Weak**: where a quarter of the runs on one environment come to learn nothing, their mean is lower by just what is
+  tolerated there, and by their ranks three runs of four are as good as before: most of these pass. Of half the runs,
+  twelve seeds are often no proof. A suite that fears collapses wants more seeds and a lower `task_tolerance`.
+- **Pairing** pays where seeds have something in common. At ρ 0 it costs seeds, and more gates end inconclusive.
 
 Not simulated: runs that depend on each other, drops other than by a share of the score or by collapses, and more than
 one change at a time. Each simulated gate tries the same random permutations, as the gate itself does with its seed.
