@@ -33,8 +33,11 @@ class SideError(HarnessError):
     """
 
     def __init__(self, side: str, code: int) -> None:
+        advice = (
+            "; what it has not yet is left out by naming the rest with -a and -e" if side == "base" else ""
+        )
         super().__init__(
-            f"the {side} cannot run this suite: its `harness run` ended with {code}, as said above"
+            f"the {side} cannot run this suite: its `harness run` ended with {code}, as said above{advice}"
         )
         known = {each.value for each in ExitCode} - {ExitCode.NO}
         self.exit_code = ExitCode(code) if code in known else ExitCode.DEFECT
