@@ -11,7 +11,8 @@
     def test_contract(check):
         check()
 
-What the checks are called and ask, ``harness check NAME`` prints, and the modules ``harness.conformance_*`` explain.
+What the checks are called and ask, ``harness check NAME`` prints, and the modules of `harness.conformance` explain.
+`harness.testing.benchmarks` measures speed.
 """
 
 import warnings
