@@ -146,6 +146,26 @@ def run(step: str, repository: Path, binaries: Path, **variables: str) -> subpro
     return subprocess.run(line, cwd=repository, env=environment, capture_output=True, text=True, timeout=280)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "a: 1\na: 2",
+        "a:\n  b: 1\n    c: 2",
+        "a: {b: 1}",
+        "a: &anchor b",
+        "a: b: c",
+        "a: >\n  folded",
+        "a: @b",
+        "- a",
+        "a:\n  - b\n  c: d",
+        "a: 1\n\tb: 2",
+    ],
+)
+def test_what_the_reader_of_workflows_does_not_know_is_refused(document: str) -> None:
+    with pytest.raises(ValueError, match=r"line|understood"):
+        support_workflow.read(document)
+
+
 def test_the_guide_shows_the_workflow_as_it_is() -> None:
     (shown,) = [block.text for block in blocks(GUIDE) if block.language == "yaml"]
 
