@@ -123,13 +123,17 @@ def test_training_is_warm_once_every_setting_called_starts_has_passed():
 
 def answer(verdict: Speed, control: float = 1.0) -> Answer:
     timing = Timing(1.2, 1.15, 1.25, 0.016, control, verdict)
-    return Answer(verdict, {"algorithms/dqn on x": timing}, {"y": "observes"}, 6, 0.1, "a machine")
+    return Answer(
+        verdict, {"algorithms/dqn on x": timing}, {"y": "observes"}, 6, 0.1, "a machine", ("a" * 40, "b" * 40)
+    )
 
 
 @pytest.mark.parametrize("verdict", Speed)
 def test_every_format_says_the_verdict(verdict: Speed):
     found = answer(verdict)
-    assert json.loads(json.dumps(speed_output.as_json(found)))["outcome"] == verdict
+    written = json.loads(json.dumps(speed_output.as_json(found)))
+    assert written["outcome"] == verdict
+    assert written["commits"]["head"] == "b" * 40
     assert f"## speed: {verdict}" in speed_output.markdown(found)
     cases = ElementTree.fromstring(speed_output.junit(found, inconclusive_fails=True))
     assert cases.get("tests") == "2"

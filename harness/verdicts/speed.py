@@ -60,6 +60,7 @@ class Answer(NamedTuple):
         pairs: of processes.
         tolerated: share of the base's time by which the head may be slower.
         machine: it was measured on.
+        commits: of the base and of the head.
     """
 
     verdict: Speed
@@ -68,6 +69,7 @@ class Answer(NamedTuple):
     pairs: int
     tolerated: float
     machine: str
+    commits: tuple[str, str]
 
 
 def judge_speed(
@@ -116,7 +118,9 @@ def judge_speed(
     old, control, new = np.moveaxis(np.array(seconds), 2, 0)
     found = timings(old, new, control, tolerated=tolerated)
     by_name = {task.name: timing for task, timing in zip(tasks, found, strict=True)}
-    return Answer(overall(found), by_name, not_timed, len(seconds), tolerated, machine())
+    return Answer(
+        overall(found), by_name, not_timed, len(seconds), tolerated, machine(), (base.commit, head.commit)
+    )
 
 
 def turns(blocks: int) -> Iterator[tuple[int, ...]]:

@@ -51,6 +51,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "pairs": answer.pairs,
         "blocks": BLOCKS,
         "machine": answer.machine,
+        "commits": dict(zip(("base", "head"), answer.commits, strict=True)),
         "tasks": [
             {
                 "task": name,
