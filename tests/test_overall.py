@@ -9,7 +9,7 @@ from support_results import Environment, Run, write_runs
 
 import harness
 from harness.analysis.overall import COUNTS, SHARES, THRESHOLDS
-from harness.analysis.stats import CURVE_RESAMPLES
+from harness.analysis.stats import RESAMPLES
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.intervals import band, intervals
 from harness.statistics.profiles import profile_band
@@ -72,7 +72,7 @@ def test_overall_curves_are_the_iqm_at_each_share_of_the_budget(load):
     table = rows(load(runs("a", A)).overall_curves(), "a")
     final = normalised(A).by_task()
     curves = [SHARES * of_task[:, None] for of_task in final]  # evaluated at 0 and at the end
-    expected = band(ragged(curves), IQM, simultaneous=False, count=CURVE_RESAMPLES)
+    expected = band(ragged(curves), IQM, simultaneous=False, count=RESAMPLES)
     np.testing.assert_allclose(table[["iqm", "low", "high"]], np.transpose(expected), atol=1e-12)
 
 

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.stats import (
-    CURVE_RESAMPLES,
     RESAMPLES,
-    SLOW_RESAMPLES,
     mean_band,
     mean_interval,
     resampled_interval,
@@ -73,7 +71,7 @@ def test_an_interval_is_that_of_the_statistics_package():
 
 def test_a_band_is_that_of_the_statistics_package():
     curves = np.random.default_rng(4).normal(size=(17, 5))
-    expected = band(ragged([curves]), MEAN, simultaneous=False, count=CURVE_RESAMPLES)
+    expected = band(ragged([curves]), MEAN, simultaneous=False, count=RESAMPLES)
     np.testing.assert_array_equal(mean_band(curves), expected[1:])
 
 
@@ -94,7 +92,7 @@ def test_the_band_of_a_mean_agrees_with_intervals_of_its_points(counts):
 def test_any_number_over_runs_has_a_resampled_interval():
     """The same resamples, written out."""
     values = np.random.default_rng(6).normal(size=12)
-    cells = np.concatenate(list(resamples(ragged([values]), SLOW_RESAMPLES)))
+    cells = np.concatenate(list(resamples(ragged([values]), RESAMPLES)))
     drawn = np.median(values[cells], axis=1)
     low, high = ends(np.median(values), drawn, widening([12]))
     found = resampled_interval(values, lambda of: np.median(of, axis=1))

@@ -13,7 +13,7 @@ import pandas as pd
 from harness.analysis import metrics
 from harness.analysis.curves import run_curves
 from harness.analysis.measures import measured
-from harness.analysis.stats import CURVE_RESAMPLES, RESAMPLES
+from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.intervals import band, intervals
@@ -133,7 +133,7 @@ def curves(results: "Results") -> pd.DataFrame:
     for tasks in _tasks(results, results.counted, "key").values():
         runs = ragged([[on_grid.get(key, floor) for key in keys] for keys in tasks])
         rows.append(
-            list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=CURVE_RESAMPLES), strict=True))
+            list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=RESAMPLES), strict=True))
         )
     return _table(results, ["share", "iqm", "low", "high"], rows)
 

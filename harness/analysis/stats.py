@@ -14,9 +14,7 @@ from harness.statistics.intervals import FEWEST_RUNS, LEVEL, band, ends, interva
 from harness.statistics.resampling import resamples
 from harness.statistics.runs import Floats, ragged
 
-RESAMPLES = 5_000  # of a number about one environment: a report has hundreds of them
-CURVE_RESAMPLES = 2_000
-SLOW_RESAMPLES = 1_000  # of numbers that need all runs in order
+RESAMPLES = 2_000  # of a number, or a curve, about one environment: a report has hundreds of them
 
 
 class Interval(NamedTuple):
@@ -43,7 +41,7 @@ def mean_band(curves: ArrayLike) -> tuple[Floats, Floats]:
 
     A point that some run lacks has none.
     """
-    _, low, high = band(ragged([curves]), MEAN, simultaneous=False, count=CURVE_RESAMPLES)
+    _, low, high = band(ragged([curves]), MEAN, simultaneous=False, count=RESAMPLES)
     return low, high
 
 
@@ -58,6 +56,6 @@ def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) ->
     if len(values) < FEWEST_RUNS or not np.isfinite(values).all():
         return NO_INTERVAL
     runs = ragged([np.zeros(len(values))])
-    drawn = np.concatenate([statistic(values[cells]) for cells in resamples(runs, SLOW_RESAMPLES)])
+    drawn = np.concatenate([statistic(values[cells]) for cells in resamples(runs, RESAMPLES)])
     low, high = ends(float(statistic(values[None])[0]), drawn, widening(runs.counts), LEVEL)
     return Interval(float(low), float(high))

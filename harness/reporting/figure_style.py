@@ -131,11 +131,11 @@ def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> Non
     figure.legend(handles, names, loc="outside upper left", ncols=columns, handlelength=3.0)
 
 
-def rows(axis: Axes, names: Sequence[str], label: str, first: bool) -> None:
+def rows(axis: Axes, names: Sequence[str], first: bool) -> None:
     """A line per name, from the top; only the ``first`` plot beside others writes the names."""
-    axis.set(xlabel=label, ylim=(len(names) - 0.45, -0.55))
-    axis.set_yticks(range(len(names)), names if first else [""] * len(names))
-    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(len(names) - 0.45, -0.55)
+    axis.set_yticks(range(len(names)), names)
+    axis.tick_params(axis="y", length=0, labelleft=first)
     axis.grid(visible=False, axis="y")
     axis.locator_params(axis="x", nbins=5)
 
@@ -162,6 +162,8 @@ def height_of(names: Sequence[str]) -> float:
 def dots(axis: Axes, values: ArrayLike, height: int, look: Look, hollow: bool = False) -> None:
     """A dot per run, side by side so that equal ones are seen."""
     values = np.asarray(values, float)
+    if not len(values):
+        return
     offsets = np.linspace(-0.24, 0.24, len(values)) if len(values) > 1 else np.zeros(len(values))
     (drawn,) = axis.plot(
         values,

@@ -3,8 +3,8 @@
 Every figure says how many runs stand behind what it shows, and shows the runs themselves beside their mean.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
+from numpy.typing import ArrayLike
 
-from harness.analysis.curves import run_curves
+from harness.analysis.curves import Curve, run_curves
 from harness.analysis.metrics import kaplan_meier
 from harness.analysis.summaries import FAILED, SECONDS, threshold_times
 from harness.reporting.contestants import contestants, legend_with_runs, named
@@ -130,96 +131,117 @@ def _spread_out(axis: Axes, means: pd.DataFrame) -> None:
         axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-class Panel(NamedTuple):
-    """A plot with a line per contestant.
+class Line(NamedTuple):
+    """A contestant in a plot that has a line for each.
 
     Attributes:
-        title: above it.
-        label: of its x-axis.
-        draw: fills the line of a row of the table, at a height, and returns the note at its end.
+        facts: its row of the tables of scores, sample efficiency and wall-clock.
+        look: how it is drawn.
+        done: its done runs, as rows of the table of runs.
+        failed: its failed runs.
+        curves: of the done runs.
     """
 
-    title: str
-    label: str
-    draw: Callable[[Axes, pd.Series, int, Look], str]
+    facts: dict[Any, Any]
+    look: Look
+    done: pd.DataFrame
+    failed: pd.DataFrame
+    curves: list[Curve]
 
 
 def every_run(results: "Results", environment: str) -> Figure | None:
     """The final score and the steps to the threshold of every run, and where the seconds went."""
-    table = _table_of_runs(results, environment)
-    if not table["done"].any():
+    lines = _lines(results, environment)
+    if not any(line.curves for line in lines):
         return None
-    runs = _here(results, results.runs, environment)
-    curves = run_curves(results.points[results.points["environment"] == environment])
-
-    def final_score(axis: Axes, row: pd.Series, height: int, look: Look) -> str:
-        done = runs[(runs["contestant"] == row["contestant"]) & (runs["status"] == "done")]
-        dots(axis, [curves[key].scores[-1] for key in done["key"]], height, look)
-        axis.plot([row["low"], row["high"]], [height, height], color=INK, linewidth=1.4)
-        axis.plot(row["mean"], height, "|", color=INK, markersize=11, markeredgewidth=1.8, zorder=4)
-        axis.xaxis.set_major_formatter(RETURNS)
-        return f"{row['done']}/{row['done'] + row['failed'] + row['other']}"
-
-    def steps(axis: Axes, row: pd.Series, height: int, look: Look) -> str:
-        of = runs[runs["contestant"] == row["contestant"]]
-        done, failed = of[of["status"] == "done"], of[of["status"].isin(FAILED)]
-        times, reached = threshold_times(done, failed, [curves[key] for key in done["key"]])
-        dots(axis, times[reached], height, look)
-        dots(axis, times[~reached], height, look._replace(marker=">"), hollow=True)
-        median = kaplan_meier(times, reached).median
-        if np.isfinite(median):
-            axis.plot(median, height, "|", color=INK, markersize=11, markeredgewidth=1.8, zorder=4)
-        axis.set_xlim(0, float(row["budget"]) * 1.04)
-        axis.xaxis.set_major_formatter(STEPS)
-        return f"{row['reached']}/{row['of']}"
-
-    def seconds(axis: Axes, row: pd.Series, height: int, _: Look) -> str:
-        start = 0.0
-        for part, color in PARTS.items():
-            width = float(row[f"{part}_seconds"])
-            if np.isfinite(width):
-                axis.barh(height, width, left=start, height=0.62, color=color, linewidth=0)
-                start += width
-        return SPEED(row["steps_per_second"]) if row["done"] else ""
-
-    panels = [Panel("final score", "return of the final evaluation", final_score)]
-    if table["of"].fillna(0).any():
-        panels.append(Panel("steps to the threshold", "environment steps", steps))
-    panels.append(Panel("where the time went", "seconds per run", seconds))
-    return _panels(table, panels, contestants(results))
-
-
-def _table_of_runs(results: "Results", environment: str) -> pd.DataFrame:
-    """What the notes of `every_run` tell, a row per contestant that was to run here."""
-    efficiency = ["reached", "of", "budget"]
-    clock = ["steps_per_second", *(f"{part}_seconds" for part in PARTS)]
-    tables = [results.scores(), results.sample_efficiency()[efficiency], results.wall_clock()[clock]]
-    return _here(
-        results, pd.concat(tables, axis=1), environment
-    )  # each has a row per cell, in the same order
-
-
-def _panels(table: pd.DataFrame, panels: Sequence[Panel], look: dict[str, Look]) -> Figure:
-    """The panels side by side, with a line per row of the table."""
-    names = [wrapped(name, 44) for name in table["contestant"]]
-    figure, axes = facets([panel.title for panel in panels], len(panels), height_of(names))
-    for axis, panel in zip(axes, panels, strict=True):
-        rows(axis, names, panel.label, first=axis is axes[0])
-        for height, (_, row) in enumerate(table.iterrows()):
-            note(axis, panel.draw(axis, row, height, look[row["contestant"]]), height)
-    handles: list[Artist] = [
-        mark("o", MUTED),
-        mark("|", INK, 11),
-        Line2D([], [], color=INK),
-        mark(">", MUTED, hollow=True),
-    ]
-    labels = [
-        "one run",
-        "mean, or median of steps",
-        "95 % interval of the mean",
-        "not reached within the budget",
-    ]
-    handles += [Patch(color=color, linewidth=0) for color in PARTS.values()]
-    labels += ["set-up" if part == "setup" else part for part in PARTS]
-    legend(figure, handles, labels)
+    panels = {"final score": _draw_final_scores, "where the time went": _draw_seconds}
+    if any(line.facts["of"] > 0 for line in lines if pd.notna(line.facts["of"])):
+        panels = {"final score": _draw_final_scores, "steps to the threshold": _draw_steps} | panels
+    names = [wrapped(line.facts["contestant"], 44) for line in lines]
+    figure, axes = facets(list(panels), len(panels), height_of(names))
+    for axis, draw in zip(axes, panels.values(), strict=True):
+        rows(axis, names, first=axis is axes[0])
+        for height, text in enumerate(draw(axis, lines)):
+            note(axis, text, height)
+    _legend_of_runs(figure)
     return figure
+
+
+def _lines(results: "Results", environment: str) -> list[Line]:
+    """A line for each contestant that was to run here."""
+    tables = [results.scores(), results.sample_efficiency(), results.wall_clock()]
+    facts = pd.concat(tables, axis=1)  # each has a row per cell, in the same order
+    facts = _here(results, facts.loc[:, ~facts.columns.duplicated()], environment)
+    runs, look = _here(results, results.runs, environment), contestants(results)
+    curves = run_curves(results.points[results.points["environment"] == environment])
+    return [
+        Line(
+            row,
+            look[row["contestant"]],
+            done,
+            here[here["status"].isin(FAILED)],
+            [curves[k] for k in done["key"]],
+        )
+        for row in facts.to_dict("records")
+        for here in [runs[runs["contestant"] == row["contestant"]]]
+        for done in [here[here["status"] == "done"]]
+    ]
+
+
+def _draw_final_scores(axis: Axes, lines: Sequence[Line]) -> list[str]:
+    """A mark per run, their mean and its interval; the notes are runs done of all runs."""
+    for height, line in enumerate(lines):
+        dots(axis, [curve.scores[-1] for curve in line.curves], height, line.look)
+    facts = pd.DataFrame([line.facts for line in lines])
+    axis.hlines(range(len(lines)), facts["low"], facts["high"], color=INK, linewidth=1.4)
+    _draw_centres(axis, facts["mean"])
+    axis.set_xlabel("return of the final evaluation")
+    axis.xaxis.set_major_formatter(RETURNS)
+    counts = facts[["done", "failed", "other"]].to_numpy(int)
+    return [f"{of[0]}/{of.sum()}" for of in counts]
+
+
+def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
+    """A mark per run, hollow at the budget where it did not arrive; the notes are runs that did of those that count."""
+    medians = []
+    for height, line in enumerate(lines):
+        times, reached = threshold_times(line.done, line.failed, line.curves)
+        dots(axis, times[reached], height, line.look)
+        dots(axis, times[~reached], height, line.look._replace(marker=">"), hollow=True)
+        medians.append(kaplan_meier(times, reached).median if len(times) else np.nan)
+    _draw_centres(axis, np.where(np.isfinite(medians), medians, np.nan))
+    axis.set(
+        xlabel="environment steps",
+        xlim=(0, 1.04 * max(line.facts["budget"] for line in lines if line.curves)),
+    )
+    axis.xaxis.set_major_formatter(STEPS)
+    return [f"{row['reached']}/{row['of']}" if pd.notna(row["of"]) else "" for row, *_ in lines]
+
+
+def _draw_seconds(axis: Axes, lines: Sequence[Line]) -> list[str]:
+    """The parts of a run's time end to end; the notes are steps per second of training."""
+    starts = np.zeros(len(lines))
+    for part, color in PARTS.items():
+        widths = np.nan_to_num(np.array([line.facts[f"{part}_seconds"] for line in lines], float))
+        axis.barh(range(len(lines)), widths, left=starts, height=0.62, color=color, linewidth=0)
+        starts += widths
+    axis.set_xlabel("seconds per run")
+    return [SPEED(line.facts["steps_per_second"]) if line.curves else "" for line in lines]
+
+
+def _draw_centres(axis: Axes, values: ArrayLike) -> None:
+    """Upright strokes, one per line."""
+    heights = range(len(np.asarray(values)))
+    axis.plot(values, heights, "|", color=INK, markersize=11, markeredgewidth=1.8, zorder=4)
+
+
+def _legend_of_runs(figure: Figure) -> None:
+    handles: dict[str, Artist] = {
+        "one run": mark("o", MUTED),
+        "mean, or median of steps": mark("|", INK, 11),
+        "95 % interval of the mean": Line2D([], [], color=INK),
+        "not reached within the budget": mark(">", MUTED, hollow=True),
+    }
+    for part, color in PARTS.items():
+        handles["set-up" if part == "setup" else part] = Patch(color=color, linewidth=0)
+    legend(figure, list(handles.values()), list(handles))

@@ -53,7 +53,8 @@ def aggregates(results: "Results") -> Figure | None:
     names = [wrapped(name, 34) for name in order]
     figure, axes = facets(list(STATISTICS.values()), len(STATISTICS), height_of(names) + 0.2)
     for axis, statistic in zip(axes, STATISTICS, strict=True):
-        rows(axis, names, "normalised score", first=axis is axes[0])
+        rows(axis, names, first=axis is axes[0])
+        axis.set_xlabel("normalised score")
         axis.locator_params(axis="x", nbins=4)
         for height, row in enumerate(table[table["statistic"] == statistic].to_dict("records")):
             this = look[row["contestant"]]
@@ -119,7 +120,8 @@ def improvement(results: "Results") -> Figure | None:
     for row in table.to_dict("records"):
         place = order.index(row["than_contestant"]), order.index(row["contestant"])
         _draw_probability(axis, row, *place, intervals=len(order) <= WRITTEN_INTERVALS)
-    rows(axis, names, f"than a run of\n({_sizes(table)})", first=True)
+    rows(axis, names, first=True)
+    axis.set_xlabel(f"than a run of\n({_sizes(table)})")
     axis.set_xticks(range(len(names)), [str(number) for number in range(1, len(names) + 1)])
     axis.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
     axis.tick_params(axis="x", length=0)
