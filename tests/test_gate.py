@@ -61,7 +61,8 @@ def test_identity_is_of_every_shared_run_with_one_done_at_least(judged):
 
 
 def test_trap_a_head_that_was_cut_off_after_one_seed_does_not_pass_as_identical(judged):
-    found = judged(runs(), runs(seeds=[0]))
+    assert judged(runs(), runs(seeds=[0])).outcome is Outcome.INCOMPLETE
+    found = judged(runs(), runs(seeds=[0]), suite(seeds=1))
     assert (found.outcome, found.more) == (Outcome.INCONCLUSIVE, 2)
 
 
@@ -161,6 +162,12 @@ def test_a_run_that_something_else_ended_makes_the_gate_incomplete(judged, statu
 def test_a_decision_before_the_missing_run_stands(judged):
     head = some(runs(drop=0.3, noise=0.01), "interrupted", seed=4)
     assert judged(runs(), head).outcome is Outcome.REGRESSED
+
+
+def test_a_head_that_was_cut_off_before_it_decided_is_incomplete(judged):
+    found = judged(runs(seeds=range(8)), runs(seeds=range(4), noise=0.3), suite(seeds=8))
+    assert (found.outcome, found.look.seeds) == (Outcome.INCOMPLETE, 3)
+    assert found.reasons[0] == "algorithms/dqn on acrobot, seed 4: no run on the head"
 
 
 def test_a_missing_cell_is_incomplete_even_if_the_others_are_identical(judged):

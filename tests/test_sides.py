@@ -184,8 +184,17 @@ def test_seeds_are_looked_at_in_the_order_of_the_suite_then_ascending():
 
 
 def test_only_shared_seeds_are_looked_at_where_they_are_enough():
-    seeds = chosen_seeds([task(dict.fromkeys(range(9), 1.0), dict.fromkeys(range(4, 8), 1.0))], range(20), 3)
-    assert seeds == ([4, 5, 6, 7], [4, 5, 6, 7], True, [])
+    more = task(dict.fromkeys(range(9), 1.0), dict.fromkeys(range(4, 8), 1.0))
+    assert chosen_seeds([more], range(4, 7), 3) == ([4, 5, 6, 7], [4, 5, 6, 7], True, [])
+
+
+@pytest.mark.parametrize("side", ["base", "head"])
+def test_trap_a_seed_of_the_suite_that_one_side_never_ran_is_waited_for_even_on_a_single_task(side):
+    whole = dict.fromkeys(range(5), 1.0)
+    gap = {seed: 1.0 for seed in whole if seed != 1}
+    seeds = chosen_seeds([task(gap, whole) if side == "base" else task(whole, gap)], range(5), 3)
+    assert seeds.base == seeds.head == [0]
+    assert seeds.unfinished == [f"algorithms/dqn on cartpole, seed 1: no run on the {side}"]
 
 
 def test_other_seeds_do_not_pair():

@@ -85,11 +85,13 @@ def judge_learning(
     cells = len(question.algorithms or suite.algorithms) * len(question.environments or suite.environments)
     seeds = _capped(rule_of(suite, cells).looks[0], limits.seeds)
     while True:
+        declared = declared_seeds(suite.seeds, seeds)
         for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
             tell(f"{name} ({code.commit[:12]}): {seeds} seeds")
-            _run(name, code, question, declared_seeds(suite.seeds, seeds), place, limits.jobs)
+            _run(name, code, question, declared, place, limits.jobs)
         old, new = (harness.load(place / suite.name) for place in places)
-        judgement = judge(suite, old, new, question.algorithms, question.environments, question.devices)
+        asked = suite.model_copy(update={"seeds": declared})
+        judgement = judge(asked, old, new, question.algorithms, question.environments, question.devices)
         minutes = (monotonic() - began) / 60
         tell(f"{judgement.outcome} after {seeds} seeds per side and {minutes:.1f} minutes")
         more = _capped(_next_look(judgement, seeds), limits.seeds)

@@ -110,7 +110,8 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int], enough: int) ->
     """The seeds that are looked at: shared ones if there are enough of them, otherwise each side's own.
 
     Which runs are looked at first is settled before any is seen: the suite's seeds in its order, then others in
-    ascending order. The order stops before the first seed that some task has no answer for.
+    ascending order. The order stops before the first seed that some task has no answer for; where seeds pair,
+    before one of the suite's, too, that one side has not run at all.
 
     Args:
         tasks: at least one.
@@ -124,7 +125,8 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int], enough: int) ->
     ]
     shared = present[0] & present[1]
     paired = len(shared) >= min(enough, len(present[0]), len(present[1]))
-    orders = [_ordered(shared if paired else seeds, declared) for seeds in present]
+    asked = shared | (present[0] | present[1]).intersection(declared)
+    orders = [_ordered(asked if paired else seeds, declared) for seeds in present]
     good = [answered[0] & answered[1]] * 2 if paired else answered
     base, head = (list(takewhile(kept.__contains__, order)) for order, kept in zip(orders, good, strict=True))
     unfinished = [
