@@ -249,8 +249,16 @@ def test_equal_sides_regress_hardly_ever(paired):
     assert false <= 19
 
 
-def test_tolerances_lower_scores_on_either_side_of_zero():
-    assert lowered(ragged([[10.0, -10.0]]), 0.1).values.tolist() == [9.0, -11.0]
+def test_tolerances_lower_the_mean_of_each_task_by_their_share_on_either_side_of_zero():
+    assert lowered(ragged([[40.0, -10.0], [-10.0, -20.0]]), 0.1).values.tolist() == [36.0, -9.0, -11.0, -22.0]
+
+
+def test_trap_runs_below_random_do_not_widen_the_tolerance():
+    """Of runs at about 1000 and -600 the mean is 200: losing 60 is 30 % of it, though only 7 % of a run's size."""
+    rng = np.random.default_rng(0)
+    old = np.tile([1000.0, -600.0], 6)[:, None] + rng.normal(0, 30, (12, 5))
+    worse = matrix(old - 60 + rng.normal(0, 10, (12, 5)), "fail")
+    assert judged(matrix(old, "fail"), worse, paired=True) is Verdict.REGRESSED
 
 
 def test_failures_are_judged_exactly():

@@ -8,6 +8,7 @@ their maximum one that is in one place; the smaller p-value of the two is judged
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from math import e, log, sqrt
 from typing import Literal, NamedTuple
@@ -111,8 +112,12 @@ def verdict(seen: Evidence, alpha: float, task_alpha: float = TASK_ALPHA) -> Ver
 
 
 def lowered(runs: Runs, share: float) -> Runs:
-    """Scores less a share of their size: (1 - share) times those that are positive."""
-    return Runs(runs.values - share * np.abs(runs.values), runs.counts, runs.weights, runs.missing)
+    """Scores whose mean on each task is less by a share of its size: (1 - share) times those where it is positive.
+
+    It is the mean that counts: runs on the other side of zero must not make a larger drop tolerable.
+    """
+    means = np.add.reduceat(runs.values, runs.starts) / np.array(runs.counts)
+    return replace(runs, values=runs.values * (1 - share * np.sign(means))[runs.task])
 
 
 def drops(old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED) -> Floats:
