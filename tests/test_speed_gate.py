@@ -2,6 +2,7 @@
 
 import json
 import sys
+from math import inf, isfinite
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -85,7 +86,8 @@ def test_the_same_code_is_timed_beside_itself_in_real_processes(tmp_path: Path):
     assert answer.pairs == 1
     assert answer.verdict is Speed.INCONCLUSIVE
     (timing,) = answer.tasks.values()
-    assert 0.2 < timing.ratio < 5
+    assert isfinite(timing.ratio)
+    assert timing.high == inf  # one pair bounds nothing
     assert "algorithms/q_learning on cartpole" in answer.not_timed
     assert any("stopped after 1 of 5 pairs" in line for line in told)
 
