@@ -112,7 +112,7 @@ def test_the_page_opens_with_what_everything_rests_on(page):
     assert "5 of 120 runs are missing: 1 run failed; comparisons" in text
     assert "4 runs were interrupted or skipped, and are part of no number." in text
     assert (
-        "about 5 environments that every algorithm has run; left out: pendulum (no run of q_learning)."
+        "about 5 environments that every algorithm has run. Left out: pendulum (no run of q_learning)."
         in text
     )
     assert text.index("rests on") < text.index("Final scores over environments")
@@ -153,16 +153,22 @@ def test_environments_without_references_have_everything_but_normalised_scores(t
     runs = [Run(name, bare, seed) for name in ("a/x", "a/y") for seed in range(3)]
     page = report_of(tmp_path, registry, *runs)
     text = Elements(page).text
-    assert (
-        "no environment can be common to all. Left out: cartpole (it has no random or no reference score)"
-        in text
-    )
+    assert "could not be drawn" not in text
     assert {path.stem for path in (page.parent / "figures").iterdir()} == {
         "improvement",
         "learning-curves-cartpole",
         "runs-cartpole",
     }
     assert "Over environments" not in text
+
+
+def test_environments_without_common_scores_are_named_with_the_reason(tmp_path, registry):
+    bare = replace(CARTPOLE, name="bare", reference=None)
+    runs = [Run("a/x", bare), Run("a/y", bare), Run("a/x"), Run("a/y", replace(CARTPOLE, name="other"))]
+    text = Elements(report_of(tmp_path, registry, *runs)).text
+    assert "There are no statistics over environments: none has normalised scores of every algorithm." in text
+    told = "bare (it has no random or no reference score), cartpole (no run of y), other (no run of x)"
+    assert f"Left out: {told}." in text
 
 
 def test_environments_whose_names_differ_in_signs_only_have_files_of_their_own(tmp_path, registry):

@@ -82,7 +82,8 @@ def common(runs: pd.DataFrame, counting: pd.DataFrame) -> Common:
         if group["normalised"].isna().any():
             left_out.append(("environment", str(name), "it has no random or no reference score"))
         elif absent:
-            left_out.append(("environment", str(name), f"no run of {', '.join(dict.fromkeys(absent))}"))
+            who = absent[0] if len(set(absent)) == 1 else f"{len(set(absent))} algorithms"
+            left_out.append(("environment", str(name), f"no run of {who}"))
         else:
             environments.append(str(name))
     return Common(environments, contestants, pd.DataFrame(left_out, columns=["kind", "name", "reason"]))
@@ -132,9 +133,7 @@ def curves(results: "Results") -> pd.DataFrame:
     rows = []
     for tasks in _tasks(results, results.counted, "key").values():
         runs = ragged([[on_grid.get(key, floor) for key in keys] for keys in tasks])
-        rows.append(
-            list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=RESAMPLES), strict=True))
-        )
+        rows.append(list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=RESAMPLES), strict=True)))
     return _table(results, ["share", "iqm", "low", "high"], rows)
 
 
@@ -161,7 +160,7 @@ def trade_off(results: "Results") -> pd.DataFrame:
         if (np.concatenate(sharing[one]) > 1).any():
             low = high = np.nan
         different = len(set(np.concatenate(machines[one])))
-        rows.append([(*of_score, *of_steps, mean, low, high, different)])
+        rows.append([(*of_score, *np.clip(of_steps, 0, 1), mean, low, high, different)])
     names = [f"{name}{end}" for name in ("score", "steps", "seconds") for end in ("", "_low", "_high")]
     return _table(results, [*names, "machines"], rows)
 

@@ -1,6 +1,5 @@
 """The sentences that say how much everything rests on: runs, environments, and what is missing."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.analysis.summaries import FAILED
@@ -53,20 +52,20 @@ def _missing(results: "Results") -> str:
 
 
 def _common(results: "Results") -> list[str]:
-    """Which environments statistics over environments are about."""
+    """Which environments statistics over environments are about, where there are several."""
     environments, contestants, left_out = results.common
-    why = [f"{row.name} ({row.reason})" for row in left_out.itertuples(index=False)]
-    if not contestants:
+    if results.counted["environment"].nunique() < 2:
         return []
-    if environments:
-        text = f"Statistics over environments are about {_counted(len(environments), 'environment')}"
-        text += " that every algorithm has run" if len(contestants) > 1 else ""
-        return [f"{text}{'; left out: ' + ', '.join(why) if why else ''}."]
-    return [f"There are no statistics over environments: no environment can be common to all. {_listed(why)}"]
-
-
-def _listed(why: Sequence[str]) -> str:
-    return f"Left out: {', '.join(why)}."
+    why = [f"{row.name} ({row.reason})" for row in left_out.itertuples(index=False)]
+    left = f" Left out: {', '.join(why)}." if why else ""
+    if not environments:
+        return [
+            f"There are no statistics over environments: none has normalised scores of every algorithm.{left}"
+        ]
+    shared = " that every algorithm has run" if len(contestants) > 1 else ""
+    return [
+        f"Statistics over environments are about {_counted(len(environments), 'environment')}{shared}.{left}"
+    ]
 
 
 def _counted(number: int, thing: str) -> str:

@@ -155,8 +155,10 @@ def note(axis: Axes, text: str, height: int) -> None:
 
 
 def height_of(names: Sequence[str]) -> float:
-    """Inches of a plot with a line per name, which may itself have several lines."""
-    return 0.75 + len(names) * (0.1 + 0.14 * max(name.count("\n") + 1 for name in names))
+    """Inches of a plot with a line per name, which may itself have several lines; neighbours do not touch."""
+    counts = [name.count("\n") + 1 for name in names]
+    pairs = zip([1, *counts], [*counts, 1], strict=True)
+    return 0.75 + len(names) * (0.1 + 0.14 * max(sum(pair) / 2 for pair in pairs))
 
 
 def dots(axis: Axes, values: ArrayLike, height: int, look: Look, hollow: bool = False) -> None:

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from harness.reporting.contestants import contestants, handle, legend_with_runs, named
 from harness.reporting.figure_style import (
@@ -132,13 +132,13 @@ def improvement(results: "Results") -> Figure | None:
 
 def _sizes(table: pd.DataFrame) -> str:
     """How many runs and environments the pairs rest on."""
-    per_task = table["n_runs"] / table["n_tasks"]
-    parts = (("n = {} runs of a side on an environment", per_task), ("{} environments", table["n_tasks"]))
-    return ", ".join(
-        text.format(f"{few:g}" if few == many else f"{few:.3g} to {many:.3g}")
-        for text, counts in parts
-        for few, many in [(counts.min(), counts.max())]
-    )
+    runs, tasks = (_range(counts) for counts in (table["n_runs"] / table["n_tasks"], table["n_tasks"]))
+    return f"n = {runs} runs of a side on an environment, {tasks} environment{'s' * (tasks != '1')}"
+
+
+def _range(counts: pd.Series) -> str:
+    few, many = counts.min(), counts.max()
+    return f"{few:.3g}" if few == many else f"{few:.3g} to {many:.3g}"
 
 
 def _draw_probability(axis: Axes, row: dict[Any, Any], x: int, y: int, intervals: bool) -> None:
@@ -175,7 +175,8 @@ def trade_off(results: "Results") -> Figure | None:
         _draw_frontier(axis, table, cost)
         for row in table.to_dict("records"):
             _draw_point(axis, row, cost, look[row["contestant"]])
-        axis.set_xlabel(f"{costs[cost]}, mean over environments")
+        several = ", mean over environments" if table["n_tasks"].iloc[0] > 1 else ""
+        axis.set_xlabel(f"{costs[cost]}{several}")
     axes[0].set_ylabel("IQM of normalised final scores")
     if "steps" in shown:
         axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -216,6 +217,7 @@ def _label_seconds(axis: Axes, table: pd.DataFrame) -> None:
     label = axis.get_xlabel()
     if table["seconds"].max() > LOG_FROM * table["seconds"].min() > 0:
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_minor_formatter(NullFormatter())
         label += ", logarithmic"
     axis.xaxis.set_major_formatter(RETURNS)

@@ -217,7 +217,7 @@ def _sections(
     """The parts of the page that have something to show."""
     whole = [drawing for drawing in drawings if not drawing.environment]
     own = [drawing for drawing in whole if drawing.id.startswith("harness/")]
-    overall = [tables["aggregates"]] if tables["aggregates"].rows else []
+    overall = [tables["aggregates"]] if len(results.common.environments) > 1 else []
     yield Section("Overview", "overview", overall, own, evidence(results))
     if "claims" in tables:
         yield Section("Claims", "claims", [tables["claims"]])

@@ -145,11 +145,12 @@ def reliability(results: "Results") -> Sheet:
         "drawdown": "drawdown",
     }
     columns = [
-        Column(f"{heading} (95 % interval)", lambda row, name=name: _with_interval(row, name))  # type: ignore[misc]
+        Column(heading, lambda row, name=name: _with_interval(row, name))  # type: ignore[misc]
         for name, heading in names.items()
     ]
     note = (
-        "In units of return (Chan et al., 2020). Spread of runs: interquartile range of the final scores. "
+        "In units of return (Chan et al., 2020), in brackets 95 % intervals. Spread of runs: interquartile range of "
+        "the final scores. "
         "Unsteadiness: interquartile range of five successive changes from one evaluation to the next, mean over "
         "training and runs. Worst runs: mean final score of the worst quarter of the runs (of the worst 5 % from 20 "
         "runs on). Drawdown: mean over runs of the deepest falls below the best score before."
@@ -196,12 +197,13 @@ def aggregates(results: "Results") -> Sheet:
         Column("environments", lambda row: count(row["n_tasks"])),
         Column("missing", lambda row: count(row["n_missing"])),
         *(
-            Column(f"{heading} (95 % interval)", lambda row, name=name: _overall(row, name))  # type: ignore[misc]
+            Column(heading, lambda row, name=name: _overall(row, name))  # type: ignore[misc]
             for name, heading in headings.items()
         ),
     )
     note = (
-        "Normalised final scores: 0 is the random policy, 1 the reference. IQM: mean of the runs without the lowest "
+        "Normalised final scores, in brackets 95 % intervals: 0 is the random policy, 1 the reference. IQM: mean of "
+        "the runs without the lowest "
         "and the highest quarter; median: over environments, of the mean over runs; optimality gap: how far runs fall "
         "short of 1, less is better. n: runs that count, on all environments; failed ones count as 0. Missing: runs "
         "that are not done."
