@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import pairwise
 from math import inf, isfinite
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,13 +49,15 @@ def question(folder: Path) -> Question:
 # Turns
 
 
-def test_blocks_are_in_abba_order():
-    order = [[speed.SIDES[side] for side in turn] for turn in turns(4)]
-    assert order[0] == ["base", "control", "head"]
-    assert order[1] == ["head", "control", "base"]
-    assert order[2:] == order[:2]
-    positions = [[turn.index(side) for turn in turns(speed.BLOCKS)] for side in range(3)]
-    assert len({sum(position) for position in positions}) == 1  # nobody is earlier than another on average
+def test_blocks_are_in_abba_order_and_no_side_is_favoured():
+    order = list(turns(speed.BLOCKS))
+    assert [speed.SIDES[side] for side in order[0]] == ["base", "control", "head"]
+    assert all(after == before[::-1] for before, after in zip(order[::2], order[1::2], strict=True))
+    for place in range(3):
+        assert sorted(turn[place] for turn in order) == [0] * 4 + [1] * 4 + [2] * 4
+    blocks = [side for turn in order for side in turn]
+    follows_itself = [a for a, b in pairwise(blocks) if a == b]
+    assert sorted(follows_itself) == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_pairs_time_is_of_all_blocks_so_that_a_rare_update_counts():
@@ -72,9 +75,9 @@ def test_a_pairs_time_is_of_all_blocks_so_that_a_rare_update_counts():
 
     base, control, head = (process(*each) for each in (("A", 5.0), ("a", 5.0), ("B", 10.0)))
     seconds = speed._timed([base, control, head], Task("x", 0, 10))
-    assert seconds[0] == seconds[1] == pytest.approx((8 + 2 * 5) / 100)
-    assert seconds[2] == pytest.approx((8 + 2 * 10) / 100)
-    assert "".join(told[:12]) == "AaBBaAAaBBaA"
+    assert seconds[0] == seconds[1] == pytest.approx((9 + 3 * 5) / 120)
+    assert seconds[2] == pytest.approx((9 + 3 * 10) / 120)
+    assert "".join(told[:12]) == "AaBBaAaBAABa"
 
 
 def test_the_same_code_is_timed_beside_itself_in_real_processes(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 A block is a few steps of training, evaluation switched off, as long as fifty milliseconds at least and the same on
 all sides. Three warm processes take turns, one block each: the base, the base once more as a control, and the head,
-then the same in reverse, so that whatever drifts favours none. Such a group of processes is one observation. Its
+then the same in reverse (ABBA), so that whatever drifts favours none. Such a group of processes is one observation. Its
 time of a side is that of all its blocks: a median over blocks would not see an update that one block of four holds.
 """
 
@@ -23,7 +23,7 @@ from harness.statistics.timing import MOST_PAIRS, TOLERATED, Speed, Timing, over
 from harness.verdicts.checkout import Code
 from harness.verdicts.question import Question
 
-BLOCKS = 10  # timed per process and task; even, so that each order is taken as often as its reverse
+BLOCKS = 12  # timed per process and task; a multiple of 6, so that turns are even
 PAIRS = 6
 FEWEST_PAIRS = 5  # with which any p-value is small enough
 SIDES = ("base", "control", "head")
@@ -124,10 +124,14 @@ def judge_speed(
 
 
 def turns(blocks: int) -> Iterator[tuple[int, ...]]:
-    """In which order the sides take their blocks: forwards, backwards, forwards and so on."""
-    forwards = tuple(range(len(SIDES)))
-    for block in range(blocks):
-        yield forwards[::-1] if block % 2 else forwards
+    """In which order the sides take their blocks: forwards, then backwards, then likewise with another side first.
+
+    In six turns every side is as often first, second and last, and as often follows itself, with its caches warm.
+    """
+    for turn in range(blocks):
+        first = turn // 2 % len(SIDES)
+        order = tuple((first + side) % len(SIDES) for side in range(len(SIDES)))
+        yield order[::-1] if turn % 2 else order
 
 
 def _timed(processes: Sequence["_Process"], task: Task) -> list[float]:

@@ -46,7 +46,7 @@ class Change(NamedTuple):
 
 
 COMMENT = (LOOP, f"    # An unrelated comment.\n{LOOP}")
-TIMED = ("--speed", "-e", "cartpole")
+TIMED = ("--speed", "-a", "algorithms/dqn", "-e", "cartpole")
 CHANGES = (
     Change("An unrelated comment", *COMMENT, (), ExitCode.YES, "gate: passed (identical)"),
     Change(
@@ -73,45 +73,34 @@ def main(report: Path) -> int:
     """Judge every change, and write what was said."""
     root = repository(Path(__file__).parent)
     commit = run(["git", "rev-parse", "HEAD"], root).stdout.strip()
-    told, wrong = [], 0
+    told, wrong = [*heading(commit)], 0
     with tempfile.TemporaryDirectory(prefix="harness-gate-commits-") as name:
         clone, python = installed_clone(root, Path(name))
+        gate = [str(python), "-P", "-m", "harness", "gate", str(SUITE), "--base-ref", "base"]
         for number, change in enumerate(CHANGES):
             make_commit(clone, f"change-{number}", change)
             began = time.monotonic()
-            said = run(
-                [
-                    str(python),
-                    "-P",
-                    "-m",
-                    "harness",
-                    "gate",
-                    str(SUITE),
-                    "--base-ref",
-                    "base",
-                    *change.options,
-                ],
-                clone,
-                check=False,
-            )
+            said = run([*gate, *change.options], clone, check=False)
             right = said.returncode == change.code and change.answer in said.stdout
             wrong += not right
             told += described(change, said, time.monotonic() - began, right)
+            report.write_text("\n".join(told), encoding="utf-8")
             print(
                 f"{change.message}: exit {said.returncode}{'' if right else ', which is WRONG'}", flush=True
             )
             if not right:
                 print(said.stdout, said.stderr, file=sys.stderr)
-    head = [
-        "# The gate on real commits",
-        "",
-        f"What `harness gate` says of changes to `{FILE}`, each a commit on top of {commit[:12]} in a clone,",
-        "on `tests/gate/gate.toml`. Written by `tox -e gate` (`python tests/gate/commits.py docs/gate-commits.md`) on",
-        f"{machine()}. The base's environment and runs are kept from one gate to the next.",
-        "",
-    ]
-    report.write_text("\n".join([*head, *told]), encoding="utf-8")
     return int(bool(wrong))
+
+
+def heading(commit: str) -> Iterator[str]:
+    """What the page is about, in Markdown."""
+    yield "# The gate on real commits"
+    yield ""
+    yield f"What `harness gate` says of changes to `{FILE}`, each a commit on top of {commit[:12]} in a"
+    yield "clone, on `tests/gate/gate.toml`. Written by `tox -e gate` (`python tests/gate/commits.py docs/gate-commits.md`) on"
+    yield f"{machine()}. The base's environment and runs are kept from one gate to the next."
+    yield ""
 
 
 def installed_clone(root: Path, folder: Path) -> tuple[Path, Path]:
