@@ -247,6 +247,27 @@ def test_a_done_run_that_has_nothing_to_measure_is_not_skipped(tmp_path):
     assert said == f"{OURS} has no steps_to_threshold with seeds 0, 1, 2"
 
 
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_trap_a_diagnostic_that_was_not_finite_once_is_not_averaged_away(tmp_path, value):
+    ours, theirs = side(OURS, [1.0] * 3), side(THEIRS, [1.0] * 3)
+    write_runs(tmp_path, [*ours, *theirs])
+    results = harness.load(tmp_path)
+    logged = results.diagnostics.copy()
+    logged.loc[(logged["key"] == ours[0].key) & (logged["step"] == CARTPOLE.budget), "value"] = value
+    (found,) = judged(suite("diagnostic_loss", seeds=3), replace(results, diagnostics=logged))
+    assert (found.verdict, found.reason) == (
+        Verdict.NOT_JUDGED,
+        f"{OURS} has no diagnostic_loss with seed 0",
+    )
+
+
+def test_two_runs_of_one_seed_leave_a_claim_unjudged(tmp_path):
+    """As when an environment came to be declared as tensors, too: the same task, drawn from other numbers."""
+    again = replace(side(OURS, [2.0])[0], seconds=9.0)
+    said = not_judged(tmp_path, suite(seeds=3), [*side(OURS, [2.0] * 3), again], side(THEIRS, [1.0] * 3))
+    assert said == f"{OURS} has several runs of seed 0"
+
+
 @pytest.mark.parametrize("status", ["skipped", "interrupted"])
 def test_runs_that_were_never_finished_leave_a_claim_unjudged(tmp_path, status):
     theirs = side(THEIRS, [1.0] * 10)

@@ -38,8 +38,8 @@ def measured(results: "Results", measure: str) -> pd.DataFrame:
     Returns:
         A row per run, whatever became of it, in the order of ``results.runs``; columns key, environment,
         algorithm, device, seed, status, value. The value is NaN for a run that is not done, or has nothing
-        that could be measured so (no training episode ended, nothing was logged under NAME, no threshold). Steps to the
-        threshold are infinite (`metrics.NEVER`) where it was not reached.
+        that could be measured so (no training episode ended, nothing was logged under NAME or something that is not
+        finite, no threshold). Steps to the threshold are infinite (`metrics.NEVER`) where it was not reached.
 
     Raises:
         UsageError: there is no such measure.
@@ -70,7 +70,9 @@ def _values(results: "Results", measure: str) -> pd.Series:
     if measure.startswith(DIAGNOSTIC):
         logged = results.diagnostics
         named = logged[logged["name"] == measure.removeprefix(DIAGNOSTIC)]
-        return named.groupby("key", observed=True)["value"].mean()
+        # A mean would leave out what is NaN.
+        endless = named["value"].where(np.isfinite(named["value"]), np.inf)
+        return endless.groupby(named["key"], observed=True).mean().replace(np.inf, np.nan)
     known = (*OF_CURVE, "online_return", "steps_to_threshold", "diagnostic_NAME")
     raise UsageError(f"{measure!r} is no measure of a run; there are {', '.join(known)}")
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.measures import measured, more_is_better
+from harness.analysis.summaries import FAILED
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.running.suite_schema import Claim, Suite
@@ -35,7 +36,6 @@ FLOORED = (
     "online_return",
     "worst_quarter",
 )  # a failed run scores as random
-FAILURES = ("failed", "crashed", "timeout", "diverged")
 
 
 class Verdict(StrEnum):
@@ -113,7 +113,7 @@ class _Side(NamedTuple):
     @property
     def failed(self) -> str:
         """How many runs failed, in words; empty if none did."""
-        count = int(self.runs["status"].isin(FAILURES).sum())
+        count = int(self.runs["status"].isin(FAILED).sum())
         return f"{count} run{'s' * (count > 1)} of {self.name} failed" if count else ""
 
 
@@ -174,13 +174,12 @@ def _judged(
 def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
     """The stored runs of exactly this configuration on this environment."""
     selection = parse_selection(contestant)
+    here = runs[runs["environment_name"] == environment.rpartition("/")[2]]
     named = [
-        selection.id in (id_, id_.rpartition("/")[2])
-        and _is_label_of(label, id_, selection.variant)
-        and task.partition(" (")[0] == environment.rpartition("/")[2]
-        for label, id_, task in zip(runs["algorithm"], runs["algorithm_id"], runs["environment"], strict=True)
+        selection.id in (id_, id_.rpartition("/")[2]) and stored == id_ + selection.variant
+        for stored, id_ in zip(here["contestant"], here["algorithm_id"], strict=True)
     ]
-    found = runs[named]
+    found = here[named]
     if found.empty:
         raise _NotJudgedError(f"no run of {contestant} on {environment} is stored")
     for column, what in (
@@ -193,12 +192,6 @@ def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
             shown = "" if column == "config" else f": {', '.join(values)}"
             raise _NotJudgedError(f"{contestant} stands for {what}{shown}")
     return _Side(contestant, found.set_index("seed").sort_index())
-
-
-def _is_label_of(label: str, id_: str, variant: str) -> bool:
-    """Whether a label, which may lack the plugin's name and end with what makes it distinct, is of this variant."""
-    rest = label.removeprefix(id_ if label.startswith(id_) else id_.rpartition("/")[2])
-    return rest == variant or rest.startswith(f"{variant} (")
 
 
 def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results: "Results") -> None:
@@ -219,12 +212,15 @@ def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results
 
 
 def _check_seeds(suite: Suite, better: _Side, than: _Side) -> None:
-    """Refuse contestants that lack a run which the suite asks for, or which the other one has."""
+    """Refuse contestants that lack a run which the suite asks for, or which the other one has, or have it twice."""
     wanted = {*suite.seeds, *better.runs.index, *than.runs.index}
     for side in (better, than):
+        if side.runs.index.has_duplicates:
+            twice = side.runs.index[side.runs.index.duplicated()].unique()
+            raise _NotJudgedError(f"{side.name} has several runs of {_seeds(twice)}")
         if absent := sorted(wanted - set(side.runs.index)):
             raise _NotJudgedError(f"{side.name} was not run with {_seeds(absent)}")
-        unfinished = side.runs[~side.runs["status"].isin(["done", *FAILURES])]
+        unfinished = side.runs[~side.runs["status"].isin(["done", *FAILED])]
         if not unfinished.empty:
             statuses = " or ".join(sorted(unfinished["status"].unique()))
             raise _NotJudgedError(f"{side.name} with {_seeds(unfinished.index)} was {statuses}")
