@@ -43,8 +43,14 @@ ELSEWHERE = {
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
     ],
-    r"harness claims claims-value": [
-        ("judges runs that take an hour", "tests/test_claims.py", r"harness claims|\"claims\"")
+    r"harness claims (claims-value|quickstart)": [
+        ("judges runs that take a while", "tests/test_claims.py", r"harness claims|\"claims\"")
+    ],
+    r"harness gate quickstart --base \S+ --head \S+": [
+        ("judges runs of a whole suite", "tests/test_gate.py", r"\"gate\"")
+    ],
+    r"harness gate quickstart --base-ref main( --speed)?": [
+        ("trains both sides", "tests/test_gate_commits.py", r"--base-ref")
     ],
     r"harness check climber": [
         ("takes as long as the example's", "tests/wheels.sh", r"harness check climber")
@@ -96,14 +102,13 @@ def shell(command: str, folder: Path, *import_paths: Path) -> subprocess.Complet
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a few stored runs of quickstart, and the plugin that the guide begins with."""
     folder = tmp_path_factory.mktemp("workplace")
-    write_runs(
-        folder / "results" / "quickstart",
-        [
-            Run(algorithm, seed=seed, suite="quickstart")
-            for algorithm in ("algorithms/dqn", "sb3/dqn")
-            for seed in range(3)
-        ],
-    )
+    runs = [
+        Run(algorithm, seed=seed, suite="quickstart")
+        for algorithm in ("algorithms/dqn", "sb3/dqn", "sb3/ppo:zoo-cartpole")
+        for seed in range(3)
+    ]
+    for results in ("quickstart", "before", "after"):
+        write_runs(folder / "results" / results, runs)
     assert shell("harness new algorithm climber", folder).returncode == 0
     project = tomllib.loads((folder / "harness-climber" / "pyproject.toml").read_text())["project"]
     info = folder / "harness-climber" / "harness_climber-0.1.0.dist-info"  # as pip would leave it
