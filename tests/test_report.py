@@ -139,9 +139,8 @@ def test_of_one_environment_nothing_is_pooled(tmp_path, registry):
     assert "could not be drawn" not in text
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_below_three_runs_the_page_says_that_there_are_no_intervals(tmp_path, registry, seeds):
-    runs = [Run(name, seed=seed) for name in ("a/x", "a/y") for seed in range(seeds)]
+def test_below_three_runs_the_page_says_that_there_are_no_intervals(tmp_path, registry):
+    runs = [Run("a/x"), Run("a/y"), Run("a/y", seed=1)]
     text = Elements(report_of(tmp_path, registry, *runs)).text
     assert "Below 3 runs there are numbers without intervals, and they decide nothing." in text
     assert "n < 3" in text
