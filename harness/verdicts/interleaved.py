@@ -93,7 +93,7 @@ def judge_learning(
         asked = suite.model_copy(update={"seeds": declared})
         judgement = judge(asked, old, new, question.algorithms, question.environments, question.devices)
         minutes = (monotonic() - began) / 60
-        tell(f"{judgement.outcome} after {seeds} seeds per side and {minutes:.1f} minutes")
+        tell(f"{judgement.outcome} after {judgement.used} seeds per side and {minutes:.1f} minutes")
         more = _capped(_next_look(judgement, seeds), limits.seeds)
         if more <= seeds:
             return judgement

@@ -98,7 +98,7 @@ def heading(commit: str) -> Iterator[str]:
     yield "# The gate on real commits"
     yield ""
     yield f"What `harness gate` says of changes to `{FILE}`, each a commit on top of {commit[:12]} in a"
-    yield "clone, on `tests/gate/gate.toml`. Written by `tox -e gate`, that is `python tests/gate/commits.py FILE`, on"
+    yield "clone, on `tests/gate/gate.toml`. `tox -e gate`, that is `python tests/gate/commits.py FILE`, writes it anew. Made on"
     yield f"{machine()}. The base's environment and runs are kept from one gate to the next."
     yield ""
 
