@@ -85,6 +85,16 @@ def test_a_failed_run_counts_as_the_random_policy(load):
     assert tuple(mean[COUNTS]) == (8, 3, 5, 2, 1, 1)
 
 
+def test_trap_where_runs_are_worse_than_random_failing_is_no_better_than_the_worst_of_them(load):
+    below = {ONE: [-30.0, 20.0, -50.0, 0.0], TWO: A[TWO]}
+    results = load(
+        runs("a", below)[:3], [failed(runs("a", below)[3])], runs("a", {TWO: A[TWO]}), runs("b", B)
+    )
+    floored = normalised({**below, ONE: [-30.0, 20.0, -50.0, -50.0]})
+    assert rows(results.aggregates(), "a").set_index("statistic")["value"]["mean"] == MEAN(floored)
+    assert rows(results.overall_curves(), "a")["iqm"].iloc[-1] == pytest.approx(IQM(floored))
+
+
 @pytest.mark.parametrize("status", ["interrupted", "skipped"])
 def test_a_run_that_was_not_made_is_left_out_and_counted(load, status):
     idle = replace(runs("a", {ONE: [0.0] * 5})[4], status=status, scores=())

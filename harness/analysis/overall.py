@@ -1,7 +1,8 @@
 """Statistics over environments: how good each algorithm is on all of them together, in normalised scores.
 
-A failed run counts with the score of the random policy, 0 normalised: an algorithm gains nothing by failing where
-it is bad. Interrupted and skipped runs say nothing about an algorithm; they are left out, and counted.
+A failed run counts with the score of the random policy, 0 normalised, or with the worst of the algorithm's own runs
+there if that is less: an algorithm gains nothing by failing where it is bad. Interrupted and skipped runs say
+nothing about an algorithm; they are left out, and counted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import metrics
-from harness.analysis.curves import run_curves
+from harness.analysis.curves import CELL, run_curves
 from harness.analysis.measures import measured
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
@@ -52,12 +53,13 @@ def counted(results: "Results") -> pd.DataFrame:
 
     Returns:
         Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
-        random policy's, NaN where that is not known), normalised (NaN without a random or a reference score).
+        floor, NaN where no random score is known), normalised (NaN without a random or a reference score).
     """
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
     failed = table["status"].isin(FAILED)
-    table["score"] = table["score"].where(~failed, random)
+    worst = table.groupby(CELL)["score"].transform("min")
+    table["score"] = table["score"].where(~failed, random.mask(worst < random, worst))
     table["normalised"] = metrics.normalised(table["score"], random, reference)
     return table[failed | (table["status"] == "done")].reset_index(drop=True)
 
@@ -129,10 +131,11 @@ def curves(results: "Results") -> pd.DataFrame:
         Columns algorithm, device, share (of the budget), iqm, low, high (pointwise 95 % band), and the counts of
         `aggregates`.
     """
-    on_grid, floor = _normalised_curves(results), np.zeros(len(SHARES))
+    counting = results.counted.set_index("key")["normalised"].items()
+    on_grid = {key: np.full(len(SHARES), score) for key, score in counting} | _normalised_curves(results)
     rows = []
     for tasks in _tasks(results, results.counted, "key").values():
-        runs = ragged([[on_grid.get(key, floor) for key in keys] for keys in tasks])
+        runs = ragged([[on_grid[key] for key in keys] for keys in tasks])
         rows.append(list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=RESAMPLES), strict=True)))
     return _table(results, ["share", "iqm", "low", "high"], rows)
 
