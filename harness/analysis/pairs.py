@@ -1,6 +1,7 @@
 """Two algorithms against each other: on each environment, and over those that both ran.
 
-Runs that failed count with the floor, as in `overall`; where no random score is known there is no number. Runs pair where both sides have the same seeds, and all of them are done.
+Runs that failed count with the floor, as in `overall`; where no random score is known there is no number. Runs
+pair where both sides have the same seeds, and all of them are done.
 """
 
 from collections.abc import Callable, Iterator
