@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from support_checkout import commit, git, install_editable, make_repository, worktrees
 
+from harness.commands.gate_commits import runs_of_one_state
+from harness.verdicts.checkout import working_tree
+
 PLUGIN = '''
 from dataclasses import dataclass
 import numpy as np
@@ -82,6 +85,20 @@ def gate(place: Path, *options: str) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_trap_runs_of_a_working_tree_that_is_edited_meanwhile_are_not_kept_as_those_of_one_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], edited: bool
+):
+    repository, cache = make_repository(tmp_path / "plugin"), tmp_path / "results" / ".gate"
+    head = working_tree(repository, cache.parent)
+    runs = cache / head.name / "12345678"
+    runs.mkdir(parents=True)
+    with runs_of_one_state(head, cache, runs.name):
+        (repository / "fake_gated.py").write_text("VALUE = 3\n" if edited else "VALUE = 2\n")
+    assert runs.exists() is not edited
+    assert ("the working tree was changed while it was judged" in capsys.readouterr().err) is edited
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The options and the steps of ``gate --base-ref``: both sides are run here and now."""
 
 import functools
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -149,8 +150,30 @@ def learning(
 
     asked = _question(session, commits, argument, chosen)
     limits = Limits(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
-    with _sides(commits) as (base, head):
+    with _sides(commits) as (base, head), runs_of_one_state(head, commits.cache, asked.name):
         return judge_learning(base, head, asked, suite, commits.cache, limits, note)
+
+
+@contextmanager
+def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None]:
+    """Keep no runs of a working tree that was changed while they were made, and say so.
+
+    Args:
+        head: the working tree as it was.
+        cache: folder of runs, by the name of what made them.
+        question: name of the folder of these.
+    """
+    from harness.verdicts import checkout
+
+    try:
+        yield
+    finally:
+        if checkout.working_tree(head.folder, cache.parent).name != head.name:
+            shutil.rmtree(cache / head.name / question, ignore_errors=True)
+            note(
+                "warning: the working tree was changed while it was judged: the runs of the head are of no one "
+                "state of it, and are not kept"
+            )
 
 
 def speed(
