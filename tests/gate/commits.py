@@ -97,9 +97,10 @@ def heading(commit: str) -> Iterator[str]:
     """What the page is about, in Markdown."""
     yield "# The gate on real commits"
     yield ""
-    yield f"What `harness gate` says of changes to `{FILE}`, each a commit on top of {commit[:12]} in a"
-    yield "clone, on `tests/gate/gate.toml`. `tox -e gate`, that is `python tests/gate/commits.py FILE`, writes it anew. Made on"
-    yield f"{machine()}. The base's environment and runs are kept from one gate to the next."
+    yield f"What `harness gate` says of changes to `{FILE}`, each a commit on top of"
+    yield f"{commit[:12]} in a clone, on `tests/gate/gate.toml`. `python tests/gate/commits.py FILE` writes"
+    yield f"this page. Made on {machine()}. The base's environment and runs are kept from one gate"
+    yield "to the next."
     yield ""
 
 
