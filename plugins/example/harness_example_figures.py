@@ -13,11 +13,12 @@ def training_returns(results: harness.Results, environment: str) -> Figure | Non
     episodes = results.episodes[results.episodes["environment"] == environment]
     if episodes.empty:
         return None
-    figure = Figure(figsize=(9.6, 2.8), layout="constrained")
+    algorithms = episodes.groupby("algorithm", observed=True)
+    figure = Figure(figsize=(9.6, 2.4 + 0.2 * len(algorithms)), layout="constrained")
     axis = figure.subplots()
-    for algorithm, rows in episodes.groupby("algorithm", observed=True):
+    for algorithm, rows in algorithms:
         label = f"{algorithm} (n = {rows['key'].nunique()} runs, {len(rows):,} episodes)"
         axis.plot(rows["return"].quantile(SHARES), SHARES, label=label)
     axis.set(xlabel="return of a training episode", ylabel="share of episodes at or below")
-    axis.legend()
+    figure.legend(loc="outside lower left")
     return figure
