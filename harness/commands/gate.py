@@ -93,7 +93,14 @@ def command(
     from harness.running.suite import find_suite
     from harness.verdicts.gate import judge
 
-    commits.check(base, head)
+    of_scores = {
+        "--measure": measure,
+        "--task-tolerance": shares["task_tolerance"],
+        "--alpha": shares["alpha"],
+        "--looks": looks,
+        "--strict": strict or None,
+    }
+    commits.check(base, head, of_scores)
     asked = regated(find_suite(suite, session.registry), measure, looks, shares)
     for name in environments:
         if name not in asked.environments:

@@ -3,7 +3,7 @@
 import functools
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -52,8 +52,13 @@ class Commits:
         """Folder of environments and runs of both sides."""
         return ((self.out or Path("results")) / CACHE).resolve()
 
-    def check(self, base: Path | None, head: Path | None) -> None:
+    def check(self, base: Path | None, head: Path | None, of_scores: Mapping[str, Any]) -> None:
         """Refuse options that do not go together.
+
+        Args:
+            base: folder of stored runs.
+            head: likewise.
+            of_scores: options about scores, and their values; None where they are not given.
 
         Raises:
             UsageError: naming them, and what would.
@@ -64,7 +69,7 @@ class Commits:
             wrong = (
                 {"--pairs": self.pairs}
                 if not self.speed
-                else {"--jobs": self.jobs, "--max-seeds": self.max_seeds}
+                else {"--jobs": self.jobs, "--max-seeds": self.max_seeds, **of_scores}
             )
             for option, value in wrong.items():
                 if value is not None:
