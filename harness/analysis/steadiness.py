@@ -6,20 +6,19 @@ import pandas as pd
 from harness.analysis.curves import aligned, run_curves
 from harness.analysis.stats import NO_INTERVAL, Interval, mean_interval, resampled_interval
 from harness.analysis.summaries import Row, mean, per_cell
+from harness.statistics.groups import FEWEST_RUNS, spread
 from harness.statistics.reliability import (
     FEW_RUNS,
     WORST,
     WORST_OF_FEW,
     dispersion_across_time,
-    interquartile_range,
     long_term_risk,
-    lower_cvars,
     risk_across_runs,
 )
 from harness.statistics.runs import Floats
 
 WINDOW = 5  # changes from one evaluation to the next that are looked at together
-MEASURES = ("across_runs", "across_time", "worst_runs", "drawdown")
+MEASURES = ("across_runs", "across_time", "drawdown")
 
 
 def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -27,32 +26,30 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns environment, algorithm, device, done, failed, other; with the 95 % interval of each (_low, _high):
-        across_runs (interquartile range over runs of the final score), across_time (interquartile range of
-        `WINDOW` successive changes from one evaluation to the next, mean over windows and runs), worst_runs (mean
-        final score of the worst runs), drawdown (mean over runs of the deepest 5 % of falls below the best score
-        before); worst_share (of the runs that are the worst: .05, or .25 of fewer than 20).
+        across_runs (interquartile range over runs of the final score; no interval below 5 runs), across_time
+        (interquartile range of `WINDOW` successive changes from one evaluation to the next, mean over windows and
+        runs), drawdown (mean over runs of the deepest 5 % of falls below the best score before); worst_runs (mean
+        final score of the worst runs; the bootstrap knows nothing of worse ones, so its interval would be far too
+        narrow), worst_share (of the runs that are the worst: .05, or .25 of fewer than 20).
     """
     every = run_curves(points)
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
         scores = aligned([every[key] for key in done["key"]], "step")[1]
         share = WORST if len(scores) >= FEW_RUNS else WORST_OF_FEW
-        found = _measures(scores, share) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
+        found = _measures(scores) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
         columns = {
             f"{name}{end}": number
             for name, (value, (low, high)) in found.items()
-            for end, number in (
-                ("", value),
-                ("_low", low if name == "worst_runs" else max(low, 0.0)),
-                ("_high", high),
-            )
+            for end, number in (("", value), ("_low", max(low, 0.0)), ("_high", high))
         }
-        return {**columns, "worst_share": share}
+        worst = risk_across_runs(scores[:, -1], share) if scores.size else np.nan
+        return {**columns, "worst_runs": worst, "worst_share": share}
 
     return per_cell(runs, row)
 
 
-def _measures(scores: Floats, share: float) -> dict[str, tuple[float, Interval]]:
+def _measures(scores: Floats) -> dict[str, tuple[float, Interval]]:
     """Each measure of curves [N, L] on one grid."""
     final, changes = scores[:, -1], scores.shape[1] - 1
     evaluations = np.arange(changes + 1)
@@ -63,13 +60,9 @@ def _measures(scores: Floats, share: float) -> dict[str, tuple[float, Interval]]
     drawdowns = np.array([long_term_risk(curve) for curve in scores])
     return {
         "across_runs": (
-            float(interquartile_range(final)),
-            resampled_interval(final, lambda drawn: interquartile_range(drawn, axis=1)),
+            float(spread(final)),
+            resampled_interval(final, spread) if len(final) >= FEWEST_RUNS else NO_INTERVAL,
         ),
         "across_time": (mean(over_time), mean_interval(over_time)),
-        "worst_runs": (
-            risk_across_runs(final, share),
-            resampled_interval(final, lambda drawn: lower_cvars(drawn, share)),
-        ),
         "drawdown": (mean(drawdowns), mean_interval(drawdowns)),
     }

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis.curves import CELL
 from harness.analysis.overall import CONTESTANT, COUNTS
 from harness.listing import reason
+from harness.statistics.groups import FEWEST_RUNS as FEWEST_OF_GROUP
 from harness.statistics.intervals import FEWEST_RUNS
 
 if TYPE_CHECKING:
@@ -138,22 +139,19 @@ def wall_clock(results: "Results") -> Sheet:
 def reliability(results: "Results") -> Sheet:
     """Dispersion and risk."""
     data = results.reliability()
-    names = {
-        "across_runs": "spread of runs",
-        "across_time": "unsteadiness",
-        "worst_runs": "worst runs",
-        "drawdown": "drawdown",
-    }
     columns = [
-        Column(heading, lambda row, name=name: _with_interval(row, name))  # type: ignore[misc]
-        for name, heading in names.items()
+        Column("spread of runs", lambda row: _with_interval(row, "across_runs", FEWEST_OF_GROUP)),
+        Column("unsteadiness", lambda row: _with_interval(row, "across_time")),
+        Column("worst runs", lambda row: number(row["worst_runs"])),
+        Column("drawdown", lambda row: _with_interval(row, "drawdown")),
     ]
     note = (
         "In units of return (Chan et al., 2020), in brackets 95 % intervals. Spread of runs: interquartile range of "
         "the final scores. "
         "Unsteadiness: interquartile range of five successive changes from one evaluation to the next, mean over "
         "training and runs. Worst runs: mean final score of the worst quarter of the runs (of the worst 5 % from 20 "
-        "runs on). Drawdown: mean over runs of the deepest falls below the best score before."
+        "runs on); an interval from those runs alone would be far too narrow, so there is none. Drawdown: mean over runs "
+        "of the deepest falls below the best score before."
     )
     return _sheet("reliability", "Reliability", note, data, columns)
 
@@ -177,7 +175,7 @@ def pairwise(results: "Results") -> Sheet:
     )
     note = (
         "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
-        "of the random policy. Two-sided permutation tests: of the signs of differences where both sides have the same "
+        "of the random policy, or of its algorithm's worst run if that is less. Two-sided permutation tests: of the signs of differences where both sides have the same "
         "seeds and all are done, else of the labels. Adjusted for all pairs of the environment: Holm's bounds the "
         "chance of any false alarm, Benjamini and Hochberg's the share of false alarms. Below 3 runs there is no test."
     )
@@ -283,9 +281,9 @@ def _overall(row: Any, name: str) -> str:
     return f"{value} ({bounds})"
 
 
-def _with_interval(row: Any, name: str) -> str:
+def _with_interval(row: Any, name: str, fewest: int = FEWEST_RUNS) -> str:
     """A number of a cell of runs, with its interval or why there is none."""
-    bounds = interval(row, f"{name}_low", f"{name}_high")
+    bounds = interval(row, f"{name}_low", f"{name}_high", fewest)
     return f"{number(row[name])} ({bounds})" if _has(row[name]) else NONE
 
 
@@ -308,12 +306,12 @@ def number(value: Any, form: str = "#.4g") -> str:
     return text.lstrip("-") if not any(digit in "123456789" for digit in text) else text
 
 
-def interval(row: Any, low: str, high: str) -> str:
+def interval(row: Any, low: str, high: str, fewest: int = FEWEST_RUNS) -> str:
     """Both ends of an interval, or why there is none."""
     if row["done"] == 0:
         return NONE
-    if row["done"] < FEWEST_RUNS:
-        return f"n < {FEWEST_RUNS}"
+    if row["done"] < fewest:
+        return f"n < {fewest}"
     return f"{number(row[low])} to {number(row[high])}"
 
 
