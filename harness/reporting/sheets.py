@@ -150,8 +150,8 @@ def reliability(results: "Results") -> Sheet:
         "the final scores. "
         "Unsteadiness: interquartile range of five successive changes from one evaluation to the next, mean over "
         "training and runs. Worst runs: mean final score of the worst quarter of the runs (of the worst 5 % from 20 "
-        "runs on); an interval from those runs alone would be far too narrow, so there is none. Drawdown: mean over runs "
-        "of the deepest falls below the best score before."
+        "runs on); an interval from those runs alone would be far too narrow, so there is none. Drawdown: mean over "
+        "runs of the deepest falls below the best score before."
     )
     return _sheet("reliability", "Reliability", note, data, columns)
 
@@ -175,9 +175,10 @@ def pairwise(results: "Results") -> Sheet:
     )
     note = (
         "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
-        "of the random policy, or of its algorithm's worst run if that is less. Two-sided permutation tests: of the signs of differences where both sides have the same "
-        "seeds and all are done, else of the labels. Adjusted for all pairs of the environment: Holm's bounds the "
-        "chance of any false alarm, Benjamini and Hochberg's the share of false alarms. Below 3 runs there is no test."
+        "of the random policy, or of their algorithm's worst run if that is less. Two-sided permutation tests: of the "
+        "signs of differences where both sides have the same seeds and all are done, else of the labels. Adjusted for "
+        "all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and Hochberg's the share "
+        "of false alarms. Below 3 runs there is no test."
     )
     return Sheet("pairwise", "Pairs", note, columns, _cells(data, columns), data)
 
