@@ -228,6 +228,15 @@ def test_tasks_that_the_suite_does_not_ask_for_are_left_out(pair):
     assert not in_scope(suite(FOUR), tasks, devices=["cuda"]).tasks
 
 
+def test_trap_a_task_that_is_asked_for_twice_is_judged_once(pair):
+    """Counted twice, it would be twice as much evidence."""
+    tasks = pair(runs(ONE), runs(ONE))
+    scope = in_scope(suite(ONE), tasks, ["dqn", DQN, DQN], ["cartpole", "cartpole"], ["cpu", "cpu"])
+    assert scope.tasks == tasks
+    nothing = in_scope(suite(ONE), [], ["dqn", "dqn"])
+    assert nothing.unanswered == ["dqn on cartpole: no run of either side"]
+
+
 def test_what_the_suite_asks_for_and_nobody_ran_is_unanswered(pair):
     scope = in_scope(suite(FOUR), pair(runs(FOUR[:3]), runs(FOUR[:2])))
     assert scope.unanswered == [

@@ -6,7 +6,7 @@ run again, and a gate waits for them rather than judge by those that happen to b
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import product, takewhile
 from typing import NamedTuple
 
 from harness.running.suite import Suite
@@ -68,12 +68,17 @@ def in_scope(
     matched = list(tasks)
     contestants = algorithms or suite.algorithms or sorted({task.algorithm for task in matched})
     scope = Scope([], [], [])
-    for environment in environments or suite.environments:
+    sorted_in: set[int] = set()  # for a task that is asked for by two names is one all the same
+    cells = product(environments or suite.environments, contestants, devices or suite.devices)
+    for environment, algorithm, device in dict.fromkeys(cells):
         budget = suite.for_environment(environment).steps
-        for algorithm in contestants:
-            for device in devices or suite.devices:
-                cell = [task for task in matched if _answers(task, environment, algorithm, device)]
-                _sort_cell(scope, cell, budget, f"{algorithm} on {environment}")
+        cell = [i for i, task in enumerate(matched) if _answers(task, environment, algorithm, device)]
+        if not cell:
+            scope.unanswered.append(f"{algorithm} on {environment}: no run of either side")
+        for index in cell:
+            if index not in sorted_in:
+                sorted_in.add(index)
+                _sort(scope, matched[index], budget)
     return scope
 
 
@@ -85,21 +90,18 @@ def _answers(task: Task, environment: str, algorithm: str, device: str) -> bool:
     )
 
 
-def _sort_cell(scope: Scope, cell: list[Task], budget: int, name: str) -> None:
-    if not cell:
-        scope.unanswered.append(f"{name}: no run of either side")
-    for task in cell:
-        why = task.why_not
-        if not why and task.budget != budget:
-            why = f"its budget is {task.budget:,} steps, the suite's is {budget:,}"
-        if not why and _skipped(task.base) and _skipped(task.head):
-            why = "both sides skipped it"
-        if task.base and not task.head:
-            scope.unanswered.append(f"{task.name}: no run of the head")
-        elif why:
-            scope.not_comparable.append(replace(task, why_not=why))
-        else:
-            scope.tasks.append(task)
+def _sort(scope: Scope, task: Task, budget: int) -> None:
+    why = task.why_not
+    if not why and task.budget != budget:
+        why = f"its budget is {task.budget:,} steps, the suite's is {budget:,}"
+    if not why and _skipped(task.base) and _skipped(task.head):
+        why = "both sides skipped it"
+    if task.base and not task.head:
+        scope.unanswered.append(f"{task.name}: no run of the head")
+    elif why:
+        scope.not_comparable.append(replace(task, why_not=why))
+    else:
+        scope.tasks.append(task)
 
 
 def _skipped(side: Side) -> bool:
