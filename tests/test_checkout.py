@@ -92,6 +92,25 @@ def test_an_installed_base_is_not_installed_again(gated: Path, cache: Path, monk
         assert again.python.parent.parent.stat().st_mtime_ns == made
 
 
+def test_trap_two_gates_that_install_one_base_at_once_share_what_the_first_has_made(
+    gated: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    base_commit = git(gated, "rev-parse", "main")
+    with checked_out(gated, base_commit, cache) as base:
+        made = base.python.parent.parent
+    elsewhere, outer_paths = made.with_name("elsewhere"), checkout._outer_paths
+    made.rename(elsewhere)
+
+    def beaten(replaced):
+        elsewhere.rename(made)
+        return outer_paths(replaced)
+
+    monkeypatch.setattr(checkout, "_outer_paths", beaten)
+    with checked_out(gated, base_commit, cache) as again:
+        assert again.python == base.python
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+
+
 def test_a_module_that_shines_through_is_refused(gated: Path, cache: Path):
     base_commit = git(gated, "rev-parse", "main")
     with checked_out(gated, base_commit, cache) as base:

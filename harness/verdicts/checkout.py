@@ -279,7 +279,11 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
         )
         packages = next(made.glob("**/site-packages"))
         (packages / OUTER_PATHS).write_text("\n".join(_outer_paths(replaced)) + "\n", encoding="utf-8")
-        made.rename(environment)
+        try:
+            made.rename(environment)
+        except OSError:
+            if not environment.exists():  # or else another gate was faster
+                raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
