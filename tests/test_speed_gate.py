@@ -55,6 +55,7 @@ def test_blocks_are_in_abba_order_and_no_side_is_favoured():
     assert all(after == before[::-1] for before, after in zip(order[::2], order[1::2], strict=True))
     for place in range(3):
         assert sorted(turn[place] for turn in order) == [0] * 4 + [1] * 4 + [2] * 4
+    assert [next(turns(1, pair))[0] for pair in range(6)] == [0, 1, 2, 0, 1, 2]
     blocks = [side for turn in order for side in turn]
     follows_itself = [a for a, b in pairwise(blocks) if a == b]
     assert sorted(follows_itself) == [0, 0, 1, 1, 2, 2]
@@ -74,7 +75,7 @@ def test_a_pairs_time_is_of_all_blocks_so_that_a_rare_update_counts():
         return SimpleNamespace(ask=lambda **_: None, hear=lambda: {}, told=block)
 
     base, control, head = (process(*each) for each in (("A", 5.0), ("a", 5.0), ("B", 10.0)))
-    seconds = speed._timed([base, control, head], Task("x", 0, 10))
+    seconds = speed._timed([base, control, head], Task("x", 0, 10), 0)
     assert seconds[0] == seconds[1] == pytest.approx((9 + 3 * 5) / 120)
     assert seconds[2] == pytest.approx((9 + 3 * 10) / 120)
     assert "".join(told[:12]) == "AaBBaAaBAABa"

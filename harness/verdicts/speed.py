@@ -114,7 +114,7 @@ def judge_speed(
             ]
             for process in processes:
                 process.hear()
-            seconds.append([_timed(processes, task) for task in tasks])
+            seconds.append([_timed(processes, task, pair) for task in tasks])
     old, control, new = np.moveaxis(np.array(seconds), 2, 0)
     found = timings(old, new, control, tolerated=tolerated)
     by_name = {task.name: timing for task, timing in zip(tasks, found, strict=True)}
@@ -123,24 +123,27 @@ def judge_speed(
     )
 
 
-def turns(blocks: int) -> Iterator[tuple[int, ...]]:
+def turns(blocks: int, pair: int = 0) -> Iterator[tuple[int, ...]]:
     """In which order the sides take their blocks: forwards, then backwards, then likewise with another side first.
+
+    Who begins changes from pair to pair, too.
 
     In six turns every side is as often first, second and last, and as often follows itself, with its caches warm.
     """
     for turn in range(blocks):
-        first = turn // 2 % len(SIDES)
+        first = turn // 2 + pair
         order = tuple((first + side) % len(SIDES) for side in range(len(SIDES)))
         yield order[::-1] if turn % 2 else order
 
 
-def _timed(processes: Sequence["_Process"], task: Task) -> list[float]:
+def _timed(processes: Sequence["_Process"], task: Task, pair: int) -> list[float]:
     """Seconds per step of each side."""
-    for process in processes:  # one after another, for training that is warming up disturbs the others, too
-        process.ask(do="time", task=task.name, start=task.start, block=task.block, blocks=BLOCKS)
-        process.hear()
+    (order,) = turns(1, pair)
+    for side in order:  # one after another, for training that is warming up disturbs the others, too
+        processes[side].ask(do="time", task=task.name, start=task.start, block=task.block, blocks=BLOCKS)
+        processes[side].hear()
     spent, steps = [0.0] * len(processes), [0] * len(processes)
-    for turn in turns(BLOCKS):
+    for turn in turns(BLOCKS, pair):
         for side in turn:
             block = processes[side].told()
             spent[side] += block["seconds"]
