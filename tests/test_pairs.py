@@ -61,18 +61,27 @@ def swapped_labels(a, b):
 
 
 def test_runs_with_the_same_seeds_are_tested_by_flipping_signs(load):
-    found = row(load(runs("a", A), runs("b", B)).pairwise(), "one", "a", "b")
-    (expected,) = differences(ragged([A[ONE]]), ragged([B[ONE]]), [MEAN], paired=True)
-    assert found["paired"]
-    assert found["p"] == pytest.approx(sign_flips(A[ONE], B[ONE]))
+    a, b = [*A[ONE], 3.0, 50.0], [*B[ONE], 5.0, 44.0]
+    found = row(load(runs("a", {ONE: a}), runs("b", {ONE: b})).pairwise(), "one", "a", "b")
+    (expected,) = differences(ragged([a]), ragged([b]), [MEAN], paired=True)
+    assert (found["paired"], found["test"]) == (True, "signs")
+    assert found["p"] == pytest.approx(sign_flips(a, b))
     assert (found["difference"], found["low"], found["high"]) == pytest.approx(expected[:3])
-    assert (found["n"], found["than_n"], found["n_missing"]) == (4, 4, 0)
+    assert (found["n"], found["than_n"], found["n_missing"]) == (6, 6, 0)
+
+
+def test_trap_five_pairs_are_tested_by_swapping_labels_for_their_signs_could_never_say_anything(load):
+    low, high = [1.0, 2.0, 3.0, 4.0, 5.0], [60.0, 70.0, 65.0, 80.0, 75.0]
+    found = row(load(runs("a", {ONE: low}), runs("b", {ONE: high})).pairwise(), "one", "a", "b")
+    assert (found["paired"], found["test"]) == (True, "labels")
+    assert found["p"] == pytest.approx(2 / 252)
+    assert sign_flips(low, high) == 2 / 32
 
 
 def test_runs_with_other_seeds_are_tested_by_swapping_labels(load):
     found = row(load(runs("a", A), runs("c", C)).pairwise(), "one", "a", "c")
     (expected,) = differences(ragged([A[ONE]]), ragged([C[ONE]]), [MEAN], paired=False)
-    assert not found["paired"]
+    assert (found["paired"], found["test"]) == (False, "labels")
     assert found["p"] == pytest.approx(swapped_labels(A[ONE], C[ONE]))
     assert (found["difference"], found["low"], found["high"]) == pytest.approx(expected[:3])
     assert (found["n"], found["than_n"]) == (4, 3)

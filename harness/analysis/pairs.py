@@ -15,6 +15,7 @@ import pandas as pd
 from harness.analysis.overall import CONTESTANT, Contestant
 from harness.analysis.stats import RESAMPLES
 from harness.statistics.aggregates import MEAN
+from harness.statistics.decision import ALPHA
 from harness.statistics.improvement import improvement as probability
 from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
 from harness.statistics.multiplicity import benjamini_hochberg, holm
@@ -100,14 +101,15 @@ def _improvements(a: list[Side], b: list[Side]) -> tuple[tuple[Any, ...], tuple[
 def pairwise(results: "Results") -> pd.DataFrame:
     """The difference of final scores on each environment, for every pair of algorithms, with a test.
 
-    The test is a permutation of signs where runs pair, of labels otherwise; two-sided. The adjusted p-values are
-    meant for all pairs of the environment together, so they, and nothing else, depend on who else was run.
+    The test is a permutation, two-sided: of signs where enough runs pair to reject so, of labels otherwise. The
+    adjusted p-values are meant for all pairs of the environment together, so they, and nothing else, depend on who
+    else was run.
 
     Returns:
         Columns environment, algorithm, device, than_algorithm, than_device; difference (of the means), low, high
-        (95 % interval), method (of the interval), paired; p (NaN where a side has fewer than 3 runs), p_holm
-        (chance of any false alarm), p_bh (share of false alarms); n, than_n (runs that count), n_missing (runs of
-        both that are not done).
+        (95 % interval), method (of the interval), paired; test ("signs" or "labels"), p (NaN where a side has fewer
+        than 3 runs), p_holm (chance of any false alarm), p_bh (share of false alarms); n, than_n (runs that count),
+        n_missing (runs of both that are not done).
     """
     rows = []
     for environment, sides in _sides(results):
@@ -116,13 +118,15 @@ def pairwise(results: "Results") -> pd.DataFrame:
         adjusted = zip(p, _adjusted(holm, p), _adjusted(benjamini_hochberg, p), strict=True)
         for ((one, a), (two, b)), of_test in zip(pairs, adjusted, strict=True):
             sizes = len(a.scores), len(b.scores), a.missing + b.missing
-            rows.append((environment, *one, *two, *_difference(a, b), _paired(a, b), *of_test, *sizes))
+            test = "signs" if _signs_tell(a, b) else "labels"
+            rows.append((environment, *one, *two, *_difference(a, b), _paired(a, b), test, *of_test, *sizes))
     columns = [
         "difference",
         "low",
         "high",
         "method",
         "paired",
+        "test",
         "p",
         "p_holm",
         "p_bh",
@@ -144,7 +148,7 @@ def _p_value(a: Side, b: Side) -> float:
     """Two-sided; NaN where there are too few runs, or a run has no score."""
     if min(len(a.scores), len(b.scores)) < FEWEST_RUNS or not _known(a, b):
         return float("nan")
-    if _paired(a, b):
+    if _signs_tell(a, b):
         statistic = mean_paired_drop(a.scores - b.scores, _signs(len(a.scores)))
     else:
         statistic = mean_drop(a.scores, b.scores, _labels(len(a.scores), len(b.scores)))
@@ -190,6 +194,11 @@ def _sides(results: "Results") -> Iterator[tuple[str, dict[Contestant, Side]]]:
 def _paired(a: Side, b: Side) -> bool:
     """Whether run i of both sides has the same seed, which no other run has."""
     return a.whole and b.whole and a.seeds == b.seeds and len(set(a.seeds)) == len(a.seeds)
+
+
+def _signs_tell(a: Side, b: Side) -> bool:
+    """Whether runs pair, and are enough for flipped signs to reject; those of five have no p-value below 1/16."""
+    return _paired(a, b) and 2 * 0.5 ** len(a.scores) <= ALPHA
 
 
 def _known(*sides: Side) -> bool:

@@ -168,7 +168,7 @@ def pairwise(results: "Results") -> Sheet:
         Column("missing", lambda row: count(row["n_missing"])),
         Column("difference", lambda row: number(row["difference"])),
         Column("95 % interval", _pair_interval),
-        Column("test", lambda row: "signs" if row["paired"] else "labels", number=False),
+        Column("test", lambda row: str(row["test"]), number=False),
         Column("p", lambda row: p_value(row["p"])),
         Column("p, Holm", lambda row: p_value(row["p_holm"])),
         Column("p, Benjamini-Hochberg", lambda row: p_value(row["p_bh"])),
