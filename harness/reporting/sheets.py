@@ -176,9 +176,9 @@ def pairwise(results: "Results") -> Sheet:
     note = (
         "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
         "of the random policy, or of their algorithm's worst run if that is less. Two-sided permutation tests: of the "
-        "signs of differences where both sides have the same seeds and all are done, else of the labels. Adjusted for "
-        "all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and Hochberg's the share "
-        "of false alarms. Below 3 runs there is no test."
+        "signs of differences where both sides have the same six seeds or more and all are done, else of the labels. "
+        "Adjusted for all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and "
+        "Hochberg's the share of false alarms. Below 3 runs there is no test."
     )
     return Sheet("pairwise", "Pairs", note, columns, _cells(data, columns), data)
 
