@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 LOG_FROM = 8  # times between the slowest and the fastest contestant
 OUTLYING = 4  # times the range of 95 % of the returns
+AXES = {"step": "environment steps", "seconds": "training seconds per run"}
 PARTS = dict(zip(SECONDS, (SERIES[7], SERIES[0], SERIES[1], SERIES[4]), strict=True))
 
 
@@ -55,19 +56,35 @@ def learning_curves(results: "Results", environment: str) -> Figure | None:
         return None
     look = contestants(results)
     figure, axes = facets(["", ""], columns=2, height=2.9)
-    labels = {"step": "environment steps", "seconds": "training seconds per run"}
-    for axis, (against, label) in zip(axes, labels.items(), strict=True):
-        means = _here(results, results.curves(against), environment)
-        _draw_runs(axis, points, against, look)
-        _draw_means(axis, means, against, look)
-        _label_curves(axis, results, environment, label)
-        if against == "seconds":
-            _spread_out(axis, means)
-        _limit_returns(axis, points["score"])
+    for axis, against in zip(axes, AXES, strict=True):
+        draw_curves(axis, results, environment, against, look)
     axes[0].set_ylabel("mean return")
+    means = _here(results, results.curves("step"), environment)
     done = means.groupby("contestant")["done"].first()
     legend_with_runs(figure, look, {str(name): (int(n), int(n)) for name, n in done.items()})
     return figure
+
+
+def draw_curves(
+    axis: Axes, results: "Results", environment: str, against: str, look: dict[str, Look]
+) -> None:
+    """Every run's curve on one environment, and each contestant's mean with its band.
+
+    Args:
+        axis: to draw on.
+        results: stored runs.
+        environment: its label.
+        against: "step" or "seconds".
+        look: of each contestant.
+    """
+    points = _here(results, results.points, environment)
+    means = _here(results, results.curves(against), environment)
+    _draw_runs(axis, points, against, look)
+    _draw_means(axis, means, against, look)
+    _label_curves(axis, results, environment, AXES[against])
+    if against == "seconds":
+        _spread_out(axis, means)
+    _limit_returns(axis, points["score"])
 
 
 def _here(results: "Results", table: pd.DataFrame, environment: str) -> pd.DataFrame:
