@@ -1,5 +1,6 @@
 """The base commit is what runs as the base, and the person's checkout stays as it was."""
 
+import json
 import os
 import signal
 import site
@@ -208,6 +209,26 @@ def test_the_name_of_a_state_changes_with_everything_that_is_code_and_with_nothi
     assert name() == clean
     commit(gated, "VALUE = 6\n")
     assert name() != clean
+
+
+def test_the_name_of_a_state_changes_with_an_editable_library_outside_the_repository(
+    gated: Path, tmp_path: Path
+):
+    folder = tmp_path / "elsewhere"
+    module = folder / "library.py"
+    facts = tmp_path / "site-packages" / "library-1.0.dist-info"
+    for path, text in (
+        (module, "VALUE = 1\n"),
+        (facts / "METADATA", "Metadata-Version: 2.1\nName: library\nVersion: 1.0\n"),
+        (facts / "direct_url.json", json.dumps({"url": folder.as_uri(), "dir_info": {"editable": True}})),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    before = working_tree(gated, tmp_path).name
+
+    assert working_tree(gated, tmp_path).name == before
+    module.write_text("VALUE = 22\n", encoding="utf-8")
+    assert working_tree(gated, tmp_path).name != before
 
 
 def test_an_unknown_ref_is_an_error_that_suggests_the_remote_branch(gated: Path, tmp_path: Path):

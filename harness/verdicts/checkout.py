@@ -242,14 +242,25 @@ def _source(distribution: metadata.Distribution) -> tuple[Path, bool] | None:
 
 
 def libraries(local: list[Project]) -> str:
-    """Eight hexadecimal digits that stand for Python and every installed distribution but the local ones."""
+    """Eight hexadecimal digits that stand for Python and every installed distribution but the local ones.
+
+    A version does not say what is in an editable one: the sizes and times of its modules do.
+    """
     own = {project.name for project in local}
     others = {
-        (d.name, d.version, d.read_text("direct_url.json") or "")
+        (d.name, d.version, d.read_text("direct_url.json") or "", *_modules(_source(d)))
         for d in metadata.distributions()
         if d.name not in own
     }
     return hashlib.sha256(repr((sys.version, sorted(others))).encode()).hexdigest()[:8]
+
+
+def _modules(source: tuple[Path, bool] | None) -> Iterator[tuple[str, int, int]]:
+    """Every module of an editable distribution, with its size and the time of its last change."""
+    if source is not None and source[1]:
+        for file in sorted(source[0].rglob("*.py")):
+            facts = file.stat()
+            yield str(file), facts.st_size, facts.st_mtime_ns
 
 
 _BIN = "Scripts" if sys.platform == "win32" else "bin"
