@@ -127,8 +127,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; None takes them from the process. A command returns None
             or an `ExitCode`.
     """
+    try:
+        return _answered(sys.argv[1:] if arguments is None else arguments)
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:  # and Python flushes once more at exit
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return ExitCode.BROKEN_PIPE
+
+
+def _answered(arguments: Sequence[str]) -> int:
+    """Run the command line, and say on stderr what went wrong.
+
+    Raises:
+        BrokenPipeError: nobody reads what it has to say.
+    """
     try:  # not cli.main(), which ends with 1 when the reader of a pipe is gone, and 1 is an answer
-        with cli.make_context("harness", list(sys.argv[1:] if arguments is None else arguments)) as ctx:
+        with cli.make_context("harness", list(arguments)) as ctx:
             code = cli.invoke(ctx)
         sys.stdout.flush()
         return int(code or ExitCode.YES)
@@ -138,8 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note("interrupted")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
-        return ExitCode.BROKEN_PIPE
+        raise
     except (Exception, SystemExit) as error:
         if os.environ.get("HARNESS_DEBUG") == "1":
             traceback.print_exc()

@@ -19,6 +19,7 @@ from support_results import (
 )
 
 import harness
+from harness.analysis import metrics
 from harness.analysis.metrics import NEVER
 from harness.analysis.stats import mean_interval
 from harness.errors import UsageError
@@ -438,6 +439,37 @@ def test_runs_that_never_arrive_are_censored_at_the_budget(tmp_path):
     assert (row["reached"], row["of"]) == (2, 3)
     assert row["median_steps"] == 50.0
     assert row["restricted_steps"] == pytest.approx((0 + 50 + 100) / 3)
+    assert tuple(row[["restricted_low", "restricted_high"]]) == mean_interval([0, 50, 100])
+
+
+def test_where_no_run_arrives_the_restricted_mean_has_no_interval(tmp_path):
+    write_runs(tmp_path, [sarsa(seed, 0, 10, 20) for seed in range(3)])
+    row = only(harness.load(tmp_path).sample_efficiency())
+    assert row["restricted_steps"] == 100
+    assert row[["restricted_low", "restricted_high"]].isna().all()
+
+
+def test_normalised_and_best_scores_have_the_intervals_of_their_means(tmp_path):
+    write_runs(tmp_path, [sarsa(seed, 0, 90, 10 * seed) for seed in range(4)])
+    row = only(harness.load(tmp_path).scores())
+    normalised = metrics.normalised(row[["low", "high"]], 22, 500)
+    assert tuple(row[["normalised_low", "normalised_high"]]) == pytest.approx(tuple(normalised))
+    assert tuple(row[["best_low", "best_high"]]) == (90, 90)
+
+
+def test_seconds_have_an_interval_unless_runs_shared_a_trial(tmp_path):
+    alone, shared = (
+        [replace(sarsa(seed, 0, 10, 20, runs_in_trial=n), seconds=10.0 + seed) for seed in range(3)]
+        for n in (1, 3)
+    )
+    for name, runs in (("alone", alone), ("shared", shared)):
+        write_runs(tmp_path / name, runs)
+    ends = [
+        only(harness.load(tmp_path / name).wall_clock())[["train_low", "train_high"]]
+        for name in ("alone", "shared")
+    ]
+    assert tuple(ends[0]) == mean_interval([10, 11, 12])
+    assert ends[1].isna().all()
 
 
 def test_failed_runs_count_as_never_arriving_whatever_they_scored(tmp_path):

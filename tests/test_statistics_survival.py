@@ -16,7 +16,13 @@ from harness.statistics.reliability import (
     short_term_risk,
     upper_cvar,
 )
-from harness.statistics.survival import kaplan_meier, restricted_mean, restricted_mean_difference
+from harness.statistics.survival import (
+    NEVER,
+    kaplan_meier,
+    median_interval,
+    restricted_mean,
+    restricted_mean_difference,
+)
 
 BUDGET = 100.0
 arrivals = st.lists(st.tuples(st.integers(1, 120), st.booleans()), min_size=1, max_size=12)
@@ -102,3 +108,25 @@ def test_dispersion_across_runs_is_per_point():
 
 def test_the_range_of_curves_is_what_they_gained():
     assert curve_range([np.linspace(10, 110, 101)] * 3) == pytest.approx(95.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "low", "high"),
+    [(5, np.nan, np.nan), (6, 1, 6), (8, 1, 8), (9, 2, 8), (10, 2, 9), (12, 3, 10), (20, 6, 15)],
+)
+def test_the_interval_of_a_median_is_that_of_the_published_tables_of_the_sign_test(runs, low, high):
+    assert median_interval(np.arange(runs, 0, -1)) == pytest.approx((low, high), nan_ok=True)
+
+
+def test_a_median_that_is_hardly_reached_has_no_upper_end():
+    low, high = median_interval([10.0, 20.0, 30.0, 40.0, 50.0, 60.0, NEVER, NEVER, NEVER, NEVER])
+
+    assert (low, high) == (20.0, NEVER)
+
+
+def test_the_interval_of_a_median_holds_it_as_often_as_it_says():
+    drawn = np.random.default_rng(0).exponential(size=(2_000, 10))
+    ends = np.array([median_interval(times) for times in drawn])
+    held = (ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1])
+
+    assert abs(held.mean() - (1 - 2 * 11 / 1_024)) < 0.01

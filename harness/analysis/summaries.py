@@ -13,6 +13,7 @@ import pandas as pd
 from harness.analysis import metrics
 from harness.analysis.curves import CELL, Curve, run_curves
 from harness.analysis.stats import mean_interval
+from harness.statistics.survival import median_interval
 
 FAILED = ("failed", "crashed", "timeout", "diverged")
 SUSTAINED = 2  # consecutive evaluations that must reach the threshold
@@ -41,7 +42,8 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns environment, algorithm, device, done, failed, other (interrupted or skipped); mean, std (over
         runs, ddof 1), low, high (95 % interval of the mean; NaN below 3 runs); normalised (0 random, 1
-        reference); best (mean of the runs' best evaluations: an optimistic number, for orientation).
+        reference), normalised_low, normalised_high; best (mean of the runs' best evaluations: an optimistic number,
+        for orientation), best_low, best_high.
     """
     every = run_curves(points)
 
@@ -49,14 +51,15 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         curves = [every[key] for key in done["key"]]
         final = np.array([metrics.final_score(curve.scores) for curve in curves])
         scaled = metrics.normalised(final, done["random_score"], done["reference_score"])
-        low, high = mean_interval(final)
+        best = [curve.scores.max() for curve in curves]
         return {
             "mean": mean(final),
             "std": final.std(ddof=1) if len(final) > 1 else np.nan,
-            "low": low,
-            "high": high,
+            **_ends("", final),
             "normalised": mean(scaled),
-            "best": mean([curve.scores.max() for curve in curves]),
+            **_ends("normalised_", scaled),
+            "best": mean(best),
+            **_ends("best_", best),
         }
 
     return per_cell(runs, row)
@@ -72,19 +75,18 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns environment, algorithm, device, done, failed, other; area (mean height of the evaluation
         curve, in units of return), area_low, area_high (95 % interval); threshold, reached (how many runs), of
-        (how many count); median_steps (Kaplan-Meier; infinite where it is not reached), restricted_steps
-        (mean of the steps to the threshold or the budget, whichever comes first), budget.
+        (how many count); median_steps (Kaplan-Meier; infinite where it is not reached), median_low, median_high (NaN
+        below 6 runs); restricted_steps (mean of the steps to the threshold or the budget, whichever comes first),
+        restricted_low, restricted_high (NaN where no run reached it); budget.
     """
     every = run_curves(points)
 
     def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
         curves = [every[key] for key in done["key"]]
         areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
-        low, high = mean_interval(areas)
         return {
             "area": mean(areas),
-            "area_low": low,
-            "area_high": high,
+            **_ends("area_", areas),
             **_steps_to_threshold(done, failed, curves),
         }
 
@@ -96,15 +98,20 @@ def _steps_to_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: list[C
     budget = float(started["budget"].max()) if len(started) else np.nan
     threshold = started["threshold"].max()
     if np.isnan(threshold):
-        missing = ("threshold", "reached", "of", "median_steps", "restricted_steps")
+        missing = ["threshold", "reached", "of", "median_steps", "median_low", "median_high"]
+        missing += ["restricted_steps", "restricted_low", "restricted_high"]
         return {**dict.fromkeys(missing, np.nan), "budget": budget}
     times, reached = threshold_times(done, failed, curves)
+    low, high = median_interval(np.where(reached, times, metrics.NEVER))
     return {
         "threshold": threshold,
         "reached": int(reached.sum()),
         "of": len(times),
         "median_steps": metrics.kaplan_meier(times, reached).median,
+        "median_low": low,
+        "median_high": high,
         "restricted_steps": metrics.restricted_mean(times, reached, budget),
+        **_ends("restricted_", times if reached.any() else []),  # equal budgets say nothing about the mean
         "budget": budget,
     }
 
@@ -137,7 +144,8 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns environment, algorithm, device, done, failed, other; steps_per_second (of training, evaluation
         and set-up excluded), train_seconds, setup_seconds, environment_seconds, learning_seconds,
-        evaluation_seconds and cpu_seconds (means per run), peak_memory_mib and peak_gpu_memory_mib (largest of
+        evaluation_seconds and cpu_seconds (means per run), train_low, train_high (95 % interval of the mean; NaN where
+        runs shared a trial, for then they are one measurement), peak_memory_mib and peak_gpu_memory_mib (largest of
         a trial's process), runs_in_trial, jobs, threads (largest), machines (how many different ones).
     """
 
@@ -149,6 +157,7 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
         return {
             "steps_per_second": done["steps"].sum() / seconds if seconds > 0 else np.nan,
             **{name: mean(shares[name]) for name in names},
+            **_ends("train_", shares["train_seconds"] if (done["runs_in_trial"] == 1).all() else []),
             **{name: done[name].max() if len(done) else np.nan for name in largest},
             "machines": done["machine"].nunique(),
         }
@@ -181,6 +190,11 @@ def per_cell(runs: pd.DataFrame, row: Callable[[pd.DataFrame, pd.DataFrame], Row
         rows.append({**cell, **counts, **row(done, failed)})
     table = pd.DataFrame(rows)
     return table.astype({name: "Int64" for name in INTEGERS if name in table})
+
+
+def _ends(prefix: str, values: Any) -> Row:
+    """The 95 % interval of the mean, as two columns."""
+    return dict(zip((f"{prefix}low", f"{prefix}high"), mean_interval(values), strict=True))
 
 
 def mean(values: Any) -> float:

@@ -73,8 +73,8 @@ def scores(results: "Results") -> Sheet:
         Column("mean", lambda row: number(row["mean"])),
         Column("95 % interval", lambda row: interval(row, "low", "high")),
         Column("std", lambda row: number(row["std"])),
-        Column("normalised", lambda row: number(row["normalised"], ".3f")),
-        Column("best, optimistic", lambda row: number(row["best"])),
+        Column("normalised", lambda row: _with_interval(row, "normalised", form=".3f")),
+        Column("best, optimistic", lambda row: _with_interval(row, "best")),
     ]
     note = (
         "Mean over runs of the return of the final evaluation, the policy at the end of the budget. Normalised: 0 is "
@@ -94,15 +94,16 @@ def sample_efficiency(results: "Results") -> Sheet:
         Column(
             "reached", lambda row: f"{count(row['reached'])}/{count(row['of'])}" if _has(row["of"]) else NONE
         ),
-        Column("median steps", lambda row: steps(row["median_steps"])),
-        Column("restricted mean steps", lambda row: steps(row["restricted_steps"])),
+        Column("median steps", _median_steps),
+        Column("restricted mean steps", _restricted_steps),
         Column("budget", lambda row: steps(row["budget"])),
     ]
     note = (
         "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at the "
         "first of two consecutive evaluations at or above it; runs that do not get there, failed ones included, are "
-        "censored at the budget. The median is Kaplan and Meier's. The restricted mean counts such runs as the whole "
-        "budget, so it is a lower bound of the mean steps to the threshold."
+        "censored at the budget. The median is Kaplan and Meier's; its interval needs 6 runs. The restricted mean "
+        "counts such runs as the whole budget, so it is a lower bound of the mean steps to the threshold. In brackets "
+        "95 % intervals; none where no run gets there."
     )
     return _sheet("sample_efficiency", "Sample efficiency", note, data, columns)
 
@@ -117,6 +118,7 @@ def wall_clock(results: "Results") -> Sheet:
     }
     columns = [
         Column("steps/s", lambda row: number(row["steps_per_second"], "#.3g")),
+        Column("95 % of train s", _train_interval),
         *(
             Column(f"{heading} s", lambda row, part=part: number(row[f"{part}_seconds"], "#.3g"))  # type: ignore[misc]
             for part, heading in parts.items()
@@ -129,7 +131,8 @@ def wall_clock(results: "Results") -> Sheet:
     if data["peak_gpu_memory_mib"].notna().any():
         columns.insert(-3, Column("GPU MiB", lambda row: number(row["peak_gpu_memory_mib"], "#.3g")))
     note = (
-        "Seconds are means per run; a trial that trains several runs in lockstep is shared out equally among them. "
+        "Seconds are means per run; a trial that trains several runs in lockstep is shared out equally among them, and "
+        "is one measurement, so there is no interval. "
         "Training is environment and learning; evaluation and set-up are not part of it, nor of steps per second. "
         "Memory is the largest of a trial's process. Jobs ran beside each other on the same machine."
     )
@@ -204,8 +207,8 @@ def aggregates(results: "Results") -> Sheet:
         "Normalised final scores, in brackets 95 % intervals: 0 is the random policy, 1 the reference. IQM: mean of "
         "the runs without the lowest "
         "and the highest quarter; median: over environments, of the mean over runs; optimality gap: how far runs fall "
-        "short of 1, less is better. n: runs that count, on all environments; failed ones count as 0. Missing: runs "
-        "that are not done."
+        "short of 1, less is better. n: runs that count, on all environments; failed ones count as 0, or as "
+        "their algorithm's worst run there if that is less. Missing: runs that are not done."
     )
     return Sheet("aggregates", "Over environments", note, columns, _cells(wide.reset_index(), columns), data)
 
@@ -282,10 +285,27 @@ def _overall(row: Any, name: str) -> str:
     return f"{value} ({bounds})"
 
 
-def _with_interval(row: Any, name: str, fewest: int = FEWEST_RUNS) -> str:
+def _with_interval(row: Any, name: str, fewest: int = FEWEST_RUNS, form: str = "#.4g") -> str:
     """A number of a cell of runs, with its interval or why there is none."""
-    bounds = interval(row, f"{name}_low", f"{name}_high", fewest)
-    return f"{number(row[name])} ({bounds})" if _has(row[name]) else NONE
+    bounds = interval(row, f"{name}_low", f"{name}_high", fewest, form)
+    return f"{number(row[name], form)} ({bounds})" if _has(row[name]) else NONE
+
+
+def _median_steps(row: Any) -> str:
+    bounds = (
+        f" ({steps(row['median_low'])} to {steps(row['median_high'])})" if _has(row["median_low"]) else ""
+    )
+    return f"{steps(row['median_steps'])}{bounds}"
+
+
+def _restricted_steps(row: Any) -> str:
+    low, high = row["restricted_low"], row["restricted_high"]
+    return f"{steps(row['restricted_steps'])}{f' ({steps(low)} to {steps(high)})' if _has(low) else ''}"
+
+
+def _train_interval(row: Any) -> str:
+    low, high = (number(row[f"train_{end}"], "#.3g") for end in ("low", "high"))
+    return f"{low} to {high}" if _has(row["train_low"]) else NONE
 
 
 def p_value(p: Any) -> str:
@@ -307,13 +327,13 @@ def number(value: Any, form: str = "#.4g") -> str:
     return text.lstrip("-") if not any(digit in "123456789" for digit in text) else text
 
 
-def interval(row: Any, low: str, high: str, fewest: int = FEWEST_RUNS) -> str:
+def interval(row: Any, low: str, high: str, fewest: int = FEWEST_RUNS, form: str = "#.4g") -> str:
     """Both ends of an interval, or why there is none."""
     if row["done"] == 0:
         return NONE
     if row["done"] < fewest:
         return f"n < {fewest}"
-    return f"{number(row[low])} to {number(row[high])}"
+    return f"{number(row[low], form)} to {number(row[high], form)}"
 
 
 def steps(value: Any) -> str:

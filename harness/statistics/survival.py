@@ -3,6 +3,7 @@
 A run that crashed or diverged before the threshold never reaches it: censor it at the whole budget.
 """
 
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,31 @@ class Survival(NamedTuple):
         """The first time at which at most half the runs are still short; `NEVER` if that is not seen."""
         below = self.shares <= 0.5
         return float(self.times[below.argmax()]) if below.any() else NEVER
+
+
+def median_interval(times: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+    """The closest order statistics that hold the median with at least this confidence (the sign test, inverted).
+
+    Exact whatever the law of the times. Runs that never arrive are later than all others; they must all have
+    been watched equally long.
+
+    Args:
+        times: [N], `NEVER` for runs that do not arrive.
+        level: of confidence.
+
+    Returns:
+        Both ends; NaN if so few runs have no such interval (below 6 at 95 %).
+    """
+    ordered = np.sort(np.asarray(times, float))
+    runs, below, outside = len(ordered), 0.0, 0
+    while outside <= runs // 2:  # runs beyond each end
+        below += comb(runs, outside) * 0.5**runs
+        if 2 * below > 1 - level:
+            break
+        outside += 1
+    if outside == 0 or runs == 0:
+        return np.nan, np.nan
+    return float(ordered[outside - 1]), float(ordered[runs - outside])
 
 
 class Difference(NamedTuple):
