@@ -174,6 +174,17 @@ def test_a_reader_that_stops_reading_is_no_defect():
     assert (process.returncode, errors) == (ExitCode.BROKEN_PIPE, b"")
 
 
+@pytest.mark.parametrize("arguments", [["list", "nothings"], ["show", "algorithms/nothing"]])
+def test_nobody_reading_what_went_wrong_does_not_make_it_an_answer(arguments: list[str]):
+    program = f"import sys; from harness.cli import main; sys.exit(main({arguments!r}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.wait() == ExitCode.BROKEN_PIPE
+
+
 @pytest.mark.parametrize("option", ["--time-limit", "--memory-limit", "--gpu-share"])
 def test_a_limit_that_is_no_number_is_refused(option: str, capsys: Capture):
     assert cli.main(["run", "quickstart", option, "nan"]) == ExitCode.USAGE
