@@ -202,6 +202,7 @@ def test_options_that_do_not_go_together_are_refused(
         ([], "say what is judged"),
         (["--base", "one"], "say what is judged"),
         (["--base-ref", "main", "--pairs", "6"], "--pairs is for --speed"),
+        (["--base-ref", "no-branch", "--max-minutes", "nan"], "--max-minutes nan: write a number"),
         (["--base-ref", "main", "--speed", "--jobs", "1"], "--jobs is not for --speed"),
         (["--base-ref", "main", "--speed", "--alpha", "0.01"], "--alpha is not for --speed"),
         (["--base-ref", "main", "--speed", "--strict"], "--strict is not for --speed"),

@@ -1,6 +1,7 @@
 """The options and the steps of ``gate --base-ref``: both sides are run here and now."""
 
 import functools
+import math
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ class Commits:
         return ((self.out or Path("results")) / CACHE).resolve()
 
     def check(self, base: Path | None, head: Path | None, of_scores: Mapping[str, Any]) -> None:
-        """Refuse options that do not go together.
+        """Refuse options that do not go together, and a limit that is no number.
 
         Args:
             base: folder of stored runs.
@@ -63,6 +64,8 @@ class Commits:
         Raises:
             UsageError: naming them, and what would.
         """
+        if self.max_minutes is not None and math.isnan(self.max_minutes):
+            raise UsageError("--max-minutes nan: write a number")
         if self.base_ref is not None:
             if base is not None or head is not None:
                 raise UsageError("--base-ref runs both sides; leave out --base and --head, or --base-ref")
