@@ -130,3 +130,18 @@ def test_the_interval_of_a_median_holds_it_as_often_as_it_says():
     held = (ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1])
 
     assert abs(held.mean() - (1 - 2 * 11 / 1_024)) < 0.01
+
+
+def test_runs_at_the_ceiling_do_not_all_belong_to_the_worst_quarter():
+    assert lower_cvar([281.0, *[500.0] * 9], 0.25) == pytest.approx((281 + 500 + 500) / 3)
+
+
+@given(
+    st.lists(st.integers(-1_000, 1_000), min_size=1, max_size=40, unique=True),
+    st.sampled_from([0.05, 0.1, 0.25]),
+)
+def test_without_ties_the_worst_values_are_those_up_to_the_quantile(values, share):
+    values = np.array(values, float)
+    assert lower_cvar(values, share) == pytest.approx(
+        values[values <= np.quantile(values, share) + 1e-9].mean()
+    )

@@ -111,14 +111,13 @@ def sample_efficiency(results: "Results") -> Sheet:
 def wall_clock(results: "Results") -> Sheet:
     """Seconds, speed and memory."""
     data = results.wall_clock()
-    parts = {"train": "train", "environment": "environment", "learning": "learning"} | {
-        "evaluation": "evaluation",
+    parts = {name: name for name in ("environment", "learning", "evaluation")} | {
         "setup": "set-up",
         "cpu": "CPU",
     }
     columns = [
         Column("steps/s", lambda row: number(row["steps_per_second"], "#.3g")),
-        Column("95 % of train s", _train_interval),
+        Column("train s", _train_seconds),
         *(
             Column(f"{heading} s", lambda row, part=part: number(row[f"{part}_seconds"], "#.3g"))  # type: ignore[misc]
             for part, heading in parts.items()
@@ -132,7 +131,7 @@ def wall_clock(results: "Results") -> Sheet:
         columns.insert(-3, Column("GPU MiB", lambda row: number(row["peak_gpu_memory_mib"], "#.3g")))
     note = (
         "Seconds are means per run; a trial that trains several runs in lockstep is shared out equally among them, and "
-        "is one measurement, so there is no interval. "
+        "is one measurement. In brackets 95 % intervals, where runs had trials of their own. "
         "Training is environment and learning; evaluation and set-up are not part of it, nor of steps per second. "
         "Memory is the largest of a trial's process. Jobs ran beside each other on the same machine."
     )
@@ -303,9 +302,9 @@ def _restricted_steps(row: Any) -> str:
     return f"{steps(row['restricted_steps'])}{f' ({steps(low)} to {steps(high)})' if _has(low) else ''}"
 
 
-def _train_interval(row: Any) -> str:
-    low, high = (number(row[f"train_{end}"], "#.3g") for end in ("low", "high"))
-    return f"{low} to {high}" if _has(row["train_low"]) else NONE
+def _train_seconds(row: Any) -> str:
+    value, low, high = (number(row[f"train_{part}"], "#.3g") for part in ("seconds", "low", "high"))
+    return f"{value} ({low} to {high})" if _has(row["train_low"]) else value
 
 
 def p_value(p: Any) -> str:
