@@ -126,6 +126,13 @@ def test_two_algorithms_of_one_folder_are_contrasted_by_full_or_short_name(tmp_p
         assert found[0].base[0].value > found[0].head[0].value
 
 
+@pytest.mark.parametrize("name", ["ppo[noise=0.1,copies=2]", "sb3/ppo[copies = 2, noise = 1e-1]"])
+def test_overrides_of_an_algorithm_may_be_spelled_as_in_a_suite(tmp_path, name):
+    results = stored(tmp_path, [*runs(ONE), *runs(ONE, algorithm="sb3/ppo[copies=2, noise=0.1]")])
+    (found,) = contrasted(results, DQN, name, AREA)
+    assert found.algorithm == "sb3/ppo[copies=2, noise=0.1]"
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

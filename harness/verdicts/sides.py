@@ -15,6 +15,7 @@ import pandas as pd
 from harness.analysis.measures import measured
 from harness.analysis.results import Results
 from harness.analysis.summaries import FAILED
+from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.statistics.runs import Floats
 
@@ -180,8 +181,12 @@ def contrasted(results: Results, base: str, head: str, measure: str) -> list[Tas
     ]
 
 
+def _named(name: str, known: Sequence[str]) -> list[str]:
+    return [each for each in known if name in (each, each.partition("/")[2])]
+
+
 def _contestant(name: str, known: Sequence[str]) -> str:
-    found = [each for each in known if name in (each, each.partition("/")[2])]
+    found = _named(name, known) or _named(parse_selection(name).text, known)
     if len(found) != 1:
         problem = f"fits {' and '.join(found)}" if found else f"has no runs; there are {', '.join(known)}"
         raise UsageError(f"{name!r} {problem}")
