@@ -258,7 +258,7 @@ def libraries(local: list[Project]) -> str:
 def _modules(source: tuple[Path, bool] | None) -> Iterator[tuple[str, int, int]]:
     """Every module of an editable distribution, with its size and the time of its last change."""
     if source is not None and source[1]:
-        for file in sorted(source[0].rglob("*.py")):
+        for file in sorted(filter(Path.is_file, source[0].rglob("*.py"))):
             facts = file.stat()
             yield str(file), facts.st_size, facts.st_mtime_ns
 
