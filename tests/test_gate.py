@@ -385,6 +385,11 @@ def test_junit_has_errors_for_what_is_missing_and_skips_what_is_not_comparable(j
     assert found["algorithms/dqn on frozen-lake: no run of the head"] == ["error"]
 
 
+def test_overrides_of_an_algorithm_that_is_asked_for_may_be_spelled_as_in_a_suite(judged):
+    same = runs(algorithm="algorithms/dqn[copies=2, noise=0.1]")
+    assert judged(same, same, algorithms=["dqn[noise=1e-1,copies=2]"]).outcome is Outcome.IDENTICAL
+
+
 def test_names_of_strangers_are_text_in_every_format(judged):
     hostile = "a/x\x1b[31m\x00\ud800|`*_</testcase><script>\n]]>&amp;"
     environment = replace(CARTPOLE, name="cartpole")

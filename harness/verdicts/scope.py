@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product, takewhile
 from typing import NamedTuple
 
+from harness.discovery.selection import parse_selection
 from harness.running.suite import Suite
 from harness.verdicts.sides import Side, Task
 
@@ -64,9 +65,13 @@ def in_scope(
         algorithms: replace the suite's, if any are given.
         environments: of the suite, keeps only these if any are given.
         devices: replace the suite's, if any are given.
+
+    Raises:
+        SelectionError: one of ``algorithms`` cannot be read.
     """
     matched = list(tasks)
-    contestants = algorithms or suite.algorithms or sorted({task.algorithm for task in matched})
+    chosen = [parse_selection(name).text for name in algorithms]
+    contestants = chosen or suite.algorithms or sorted({task.algorithm for task in matched})
     scope = Scope([], [], [])
     sorted_in: set[int] = set()  # for a task that is asked for by two names is one all the same
     cells = product(environments or suite.environments, contestants, devices or suite.devices)
