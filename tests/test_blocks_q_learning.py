@@ -94,7 +94,7 @@ def test_the_two_td_errors_differ_only_in_the_next_value():
 
     assert [change for change in changes if change[0] in "+-"] == [
         "- best_next = frozen_next.amax(2)",
-        "+ best_next = of_action(frozen_next, next_values.argmax(2))",
+        "+ best_next = of_action(frozen_next, next_values.max(2).indices)",
     ]
 
 

@@ -232,7 +232,7 @@ def test_the_figure_of_the_guide_is_drawn(workplace: Path, monkeypatch: pytest.M
 
     figure = loaded(text, monkeypatch).episode_lengths(results)
 
-    assert len(figure.axes[0].lines) == 2
+    assert len(figure.axes[0].lines) == 3
 
 
 def test_descriptions_of_the_guide_stand():

@@ -135,7 +135,11 @@ def binaries(repository: Path) -> Path:
 def run(step: str, repository: Path, binaries: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a step as GitHub does: by bash, with the workflow's variables and those of a pull request."""
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HARNESS"))},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "PYTEST", "HARNESS"))
+        },
         **workflow()["env"],
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_BASE_REF": "main",

@@ -32,7 +32,7 @@ class DiscretePendulum(PendulumEnv):
         return obs, self._reward_scale * reward, terminated, truncated, info
 
 
-class ScaledReward(gymnasium.RewardWrapper[Any, Any]):
+class ScaledReward(gymnasium.RewardWrapper[Any, Any], gymnasium.utils.RecordConstructorArgs):
     """Rewards times a constant.
 
     Args:
@@ -41,7 +41,8 @@ class ScaledReward(gymnasium.RewardWrapper[Any, Any]):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], factor: float) -> None:
-        super().__init__(env)
+        gymnasium.utils.RecordConstructorArgs.__init__(self, factor=factor)
+        gymnasium.RewardWrapper.__init__(self, env)
         self._factor = factor
 
     def reward(self, reward: Any) -> Any:

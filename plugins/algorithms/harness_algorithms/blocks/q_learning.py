@@ -62,6 +62,8 @@ def double_td_error(
 ) -> Tensor:
     """R + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)) − Q(s, a), [S, B] (van Hasselt et al., 2016, eq. 4).
 
+    `max` finds that action, since `argmax` is far slower where the batch is the last axis in memory.
+
     Args:
         values: Q(s, ·), [S, B, A].
         next_values: Q(s′, ·), [S, B, A]; it gets no gradient, as an argmax has none.
@@ -69,8 +71,7 @@ def double_td_error(
         batch: the transitions, fields [S, B, ...].
         discount: γ.
     """
-    greedy = next_values.max(2).indices  # far faster than argmax where the batch is the last axis in memory
-    best_next = of_action(frozen_next, greedy)
+    best_next = of_action(frozen_next, next_values.max(2).indices)
     return batch.reward + discount * batch.discount * best_next - of_action(values, batch.action)
 
 
