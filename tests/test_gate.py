@@ -503,12 +503,38 @@ def test_exit_codes_of_the_command(gate):
         (["--looks", "three"], "--looks three: write numbers of seeds"),
         (["--alpha", "nan"], "--alpha"),
         (["-e", "pong"], "has no environment 'pong'"),
-        (["--junit", "/nowhere/at/all.xml"], "cannot be written"),
+        (["--junit", "/nowhere/at/all.xml"], "cannot be written: there is no folder /nowhere/at"),
+        (["--json", "/nowhere/all.json"], "cannot be written: there is no folder /nowhere"),
     ],
 )
 def test_wrong_options_say_what_is_wrong(gate, capsys, options, message):
     assert gate(runs(), runs(), *options) == ExitCode.USAGE
     assert message in capsys.readouterr().err
+
+
+def test_one_folder_as_both_sides_is_refused(tmp_path, capsys):
+    (tmp_path / "demo.toml").write_text(suite_text(), encoding="utf-8")
+    stored(tmp_path / "runs" / "demo", runs())
+    sides = ["--base", str(tmp_path / "runs"), "--head", str(tmp_path / "runs" / "demo")]
+
+    assert main(["gate", str(tmp_path / "demo.toml"), *sides]) == ExitCode.USAGE
+    assert "the same folder" in capsys.readouterr().err
+
+
+def test_runs_of_another_suite_are_refused_by_name(gate, capsys):
+    other = [replace(run, suite="other") for run in runs()]
+
+    assert gate(runs(), other) == ExitCode.USAGE
+    assert "holds no run of suite 'demo'; suites there: 'other'" in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_is_warned_of_though_the_rest_passes(gate, capsys):
+    raised = [*runs(FOUR[:1], algorithm_version="2"), *runs(FOUR[1:])]
+
+    assert gate(runs(), raised) == ExitCode.YES
+    said = capsys.readouterr()
+    assert f"on {FOUR[0].name} is not judged: algorithm version" in said.err
+    assert "note: 1 of 4 tasks cannot be compared, and are not judged" in said.out
 
 
 def test_a_suite_that_no_plugin_brings_and_a_folder_that_is_not_there(tmp_path, capsys):

@@ -53,6 +53,8 @@ def command(
 
     if (head is None) == (algorithms is None):
         raise UsageError("name two folders, or one folder and --algorithms A B")
+    if head is not None and head.resolve() == base.resolve():
+        raise UsageError(f"both folders are {base}; for two algorithms of one folder, use --algorithms A B")
     if head is not None:
         comparison = compare(_loaded(base), _loaded(head), measure)
     else:

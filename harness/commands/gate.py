@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,7 @@ def command(
         "--strict": strict or None,
     }
     commits.check(base, head, of_scores)
+    check_writable((junit, summary, Path(json_file) if json_file not in (None, "-") else None), commits)
     asked = regated(find_suite(suite, session.registry), measure, looks, shares)
     for name in environments:
         if name not in asked.environments:
@@ -110,6 +111,8 @@ def command(
     if commits.base_ref is None:
         assert base is not None and head is not None
         sides = stored(base, asked), stored(head, asked)
+        if sides[0].path.resolve() == sides[1].path.resolve():
+            raise UsageError(f"--base and --head are the same folder, {sides[0].path}: nothing is compared")
         if commits.speed:
             gate_commits.refuse_stored_times(*sides)
         judgement = judge(asked, *sides, algorithms, environments, devices)
@@ -121,6 +124,8 @@ def command(
     show(judgement, json_file)
     if judgement.warns(strict, inconclusive):
         note(f"warning: {judgement.suite} is {judgement.outcome}")
+    for task in judgement.scope.not_judged:
+        note(f"warning: {task.name} is not judged: {task.why_not}")
     for path, text in documents(judgement, junit, summary, strict, inconclusive):
         save(path, text, append=path != junit)
     return judgement.exit_code(strict, inconclusive)
@@ -157,13 +162,33 @@ def regated(
 
 
 def stored(path: Path, suite: "Suite") -> "Results":
-    """The runs of a suite below a folder of results, or in the suite's own folder; broken files are named."""
+    """The runs of a suite below a folder of results, or in the suite's own folder; broken files are named.
+
+    Raises:
+        UsageError: the folder has runs, and none of this suite.
+    """
     import harness
 
     results = harness.load(path / suite.name if (path / suite.name).is_dir() else path)
     for problem in results.problems:
         note(f"{problem.path}: {problem.message}")
+    there = sorted(results.runs["suite"].unique())
+    if there and suite.name not in there:
+        raise UsageError(
+            f"{results.path}: holds no run of suite {suite.name!r}; suites there: {', '.join(map(repr, there))}"
+        )
     return results
+
+
+def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
+    """Refuse files that cannot be written at the end, before anything is trained.
+
+    Raises:
+        UsageError: the folder of one does not exist, and will not.
+    """
+    for file in files:
+        if file is not None and not file.parent.is_dir() and file.resolve().parent != commits.cache.parent:
+            raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
 def show(judgement: "Judgement", json_file: str | None) -> None:

@@ -82,7 +82,7 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgemen
         ),
         overall=overall,
         reasons=(*failing, *scope.unanswered, *(seeds.unfinished if outcome is Outcome.INCOMPLETE else ())),
-        notes=tuple(_notes(tasks, seeds)),
+        notes=tuple(_notes(scope, seeds)),
         more=more,
         minutes=nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
     )
@@ -232,7 +232,10 @@ def _mean(values: Sequence[float] | Floats) -> float:
     return float(np.mean(values)) if len(values) else nan
 
 
-def _notes(tasks: Sequence[Task], seeds: Seeds) -> Iterator[str]:
+def _notes(scope: Scope, seeds: Seeds) -> Iterator[str]:
+    tasks = scope.tasks
+    if left_out := len(scope.not_judged):
+        yield f"{left_out} of {left_out + len(tasks)} tasks cannot be compared, and are not judged"
     for task in tasks:
         if task.note:
             yield f"{task.name}: {task.note}"

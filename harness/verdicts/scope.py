@@ -13,6 +13,8 @@ from harness.discovery.selection import parse_selection
 from harness.running.suite import Suite
 from harness.verdicts.sides import Side, Task
 
+SKIPPED = "both sides skipped it"
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -27,6 +29,11 @@ class Scope:
     tasks: list[Task]
     not_comparable: list[Task]
     unanswered: list[str]
+
+    @property
+    def not_judged(self) -> list[Task]:
+        """Those not comparable that at least one side has trained."""
+        return [task for task in self.not_comparable if task.why_not != SKIPPED]
 
 
 class Seeds(NamedTuple):
@@ -100,7 +107,7 @@ def _sort(scope: Scope, task: Task, budget: int) -> None:
     if not why and task.budget != budget:
         why = f"its budget is {task.budget:,} steps, the suite's is {budget:,}"
     if not why and _skipped(task.base) and _skipped(task.head):
-        why = "both sides skipped it"
+        why = SKIPPED
     if task.base and not task.head:
         scope.unanswered.append(f"{task.name}: no run of the head")
     elif why:
