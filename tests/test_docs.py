@@ -35,6 +35,9 @@ ELSEWHERE = {
     r"tox( -e (lint|types|tests|plugins))?( -- -k meter)?": [
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
     ],
+    r"tox -e (gate|rliable)": [
+        ("measure; they are no tests", "tox.ini", rf"\[testenv:{name}\]") for name in ("gate", "rliable")
+    ],
     r"tox -e bench": [("measures; neither passes nor fails", "tox.ini", r"\[testenv:bench\]")],
     r"python tests/learn/fixed_memory\.py": [
         ("takes four minutes", "tests/test_fixed_memory.py", r"import fixed_memory")
