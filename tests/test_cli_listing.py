@@ -102,6 +102,18 @@ def test_show_lists_the_fields_of_an_algorithms_config(alone: Install, capsys: C
     assert "learning_rate  float  0.001    of Adam" in output(capsys, "show", "fake/quick")
 
 
+def test_show_prints_a_preset_per_line_spelled_as_overrides_are(alone: Install, capsys: Capture):
+    presets = "{'slow': {'learning_rate': 0.1, 'epsilon': {'start': 0.2}}}"
+    plain = ALGORITHM.format(name="quick", module="fake_quick")
+    described = plain.replace('_code", "1"', f'_code", "1", presets={presets}')
+    module = alone("fake", described)
+    (module.parent / "fake_quick_code.py").write_text(CODE)
+    lines = output(capsys, "show", "quick").splitlines()
+
+    first = lines.index("  presets:")
+    assert lines[first + 1] == "    slow: learning_rate=0.1, epsilon.start=0.2"
+
+
 def test_show_still_describes_an_algorithm_whose_code_does_not_import(alone: Install, capsys: Capture):
     alone("fake", ALGORITHM.format(name="quick", module="fake_absent"))
     assert cli.main(["show", "quick", "--json"]) == 0

@@ -94,7 +94,11 @@ def _print_record(kind: str, record: dict[str, Any]) -> None:
     spec = {"gymnasium id" if key == "id" else key: value for key, value in record["spec"].items()}
     del spec["name"]
     for key, value in {"distribution": record["distribution"], "missing": record["missing"], **spec}.items():
-        if value not in (None, "", [], {}):
+        if key == "presets" and value:
+            click.echo("  presets:")
+            for name, changes in value.items():
+                click.echo(f"    {one_line(name)}: {one_line(_inline(changes))}")
+        elif value not in (None, "", [], {}):
             click.echo(f"  {key}: {one_line(_inline(value))}")
     if record.get("config"):
         click.echo()
@@ -104,10 +108,19 @@ def _print_record(kind: str, record: dict[str, Any]) -> None:
         click.echo(f"\n{record['text'].rstrip()}")
 
 
+def _leaves(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{rest}", leaf) for rest, leaf in _leaves(value))
+        else:
+            yield key, value
+
+
 def _inline(value: Any) -> str:
-    """A value on one line, tables as ``key=value`` pairs."""
+    """A value on one line, tables as ``key=value`` pairs, spelled as overrides are."""
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_inline(item)}" for key, item in value.items() if item not in (None, ""))
+        return ", ".join(f"{key}={_inline(item)}" for key, item in _leaves(value) if item not in (None, ""))
     if isinstance(value, list):
-        return ", ".join(map(_inline, value))
+        return f"[{', '.join(map(_inline, value))}]"
     return str(value)
