@@ -1,6 +1,7 @@
 """A tiny plugin repository that is installed, as metadata in a folder of packages; pip needs no network for it."""
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -82,3 +83,8 @@ def install_editable(repository: Path, packages: Path) -> None:
 def worktrees(repository: Path) -> int:
     """How many worktrees git knows, the checkout itself included."""
     return git(repository, "worktree", "list", "--porcelain").count("worktree ")
+
+
+def heed_ctrl_c() -> None:
+    """For a child before it starts: a shell that runs the tests in the background leaves SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

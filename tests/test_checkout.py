@@ -6,11 +6,12 @@ import signal
 import site
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support_checkout import NAME, commit, git, install_editable, make_repository, worktrees
+from support_checkout import NAME, commit, git, heed_ctrl_c, install_editable, make_repository, worktrees
 
 from harness.verdicts import checkout
 from harness.verdicts.checkout import CheckoutError, checked_out, merge_base, repository, working_tree
@@ -32,6 +33,10 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(packages))
     known = [*site.getsitepackages(), str(packages)]
     monkeypatch.setattr(site, "getsitepackages", lambda: known)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(
+        tempfile, "tempdir", str(tmp_path / "temporary")
+    )  # where no other test makes anything
     monkeypatch.chdir(place)
     yield place
 
@@ -48,7 +53,7 @@ def state(place: Path) -> tuple[str, str, str, list[str]]:
 
 
 def temporary_checkouts() -> set[Path]:
-    return set(Path(checkout.tempfile.gettempdir()).glob("harness-gate-*"))
+    return set(Path(tempfile.gettempdir()).glob("harness-gate-*"))
 
 
 def test_the_base_runs_its_own_code_from_an_environment_of_its_own_and_leaves_the_checkout_alone(
@@ -161,7 +166,11 @@ with checked_out(Path({str(gated)!r}), {git(gated, "rev-parse", "main")!r}, Path
     time.sleep(60)
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())
@@ -230,6 +239,14 @@ def test_the_name_of_a_state_changes_with_an_editable_library_outside_the_reposi
     assert working_tree(gated, tmp_path).name == before
     module.write_text("VALUE = 22\n", encoding="utf-8")
     assert working_tree(gated, tmp_path).name != before
+
+
+def test_what_python_leaves_beside_a_module_that_it_imports_is_no_change(gated: Path, tmp_path: Path):
+    before = working_tree(gated, tmp_path).name
+    (gated / "__pycache__").mkdir()
+    (gated / "__pycache__" / "fake_gated.cpython-311.pyc").write_bytes(b"bytecode")
+
+    assert working_tree(gated, tmp_path).name == before
 
 
 def test_an_unknown_ref_is_an_error_that_suggests_the_remote_branch(gated: Path, tmp_path: Path):

@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from support_checkout import commit, git, install_editable, make_repository, worktrees
+from support_checkout import commit, git, heed_ctrl_c, install_editable, make_repository, worktrees
 
 from harness.commands.gate_commits import runs_of_one_state
 from harness.verdicts.checkout import working_tree
@@ -80,10 +80,16 @@ def gate(place: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [str(python), "-P", "-m", "harness", "gate", suite, "--base-ref", "main", *options],
         cwd=place,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HARNESS_PLUGINS": "fake-gated,environments"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "HARNESS_PLUGINS": "fake-gated,environments",
+            "PYTHONDONTWRITEBYTECODE": "1",  # or Python itself writes beside the plugin that it imports
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 

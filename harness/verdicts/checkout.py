@@ -156,7 +156,9 @@ def uncommitted(root: Path, outside: Path) -> str:
     sha.update(_git_bytes(root, "diff", "HEAD", "--no-ext-diff", "--binary"))
     for name in _git_bytes(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
         path = root / os.fsdecode(name)
-        if name and path.is_file() and not path.is_relative_to(outside.resolve()):
+        if not name or "__pycache__" in path.parts or path.is_relative_to(outside.resolve()):
+            continue
+        if path.is_file():
             sha.update(name + b"\0" + path.read_bytes())
     return "" if sha.digest() == start else sha.hexdigest()[:8]
 
