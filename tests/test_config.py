@@ -149,7 +149,7 @@ LAYER = st.fixed_dictionaries(
         "epsilon": LINEAR,
         "decay": st.none() | LINEAR,
         "weights": st.dictionaries(
-            st.text(st.characters(exclude_characters="."), max_size=5), st.floats(0, 1)
+            st.text(st.characters(codec="utf-8", exclude_characters="."), max_size=5), st.floats(0, 1)
         ),
         "stages": st.lists(LINEAR, max_size=2),
     },
