@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from harness.discovery.requirements import install_command
 from harness.errors import ExitCode, HarnessError, UsageError
 
 if TYPE_CHECKING:
+    from harness.analysis.results import Results
     from harness.discovery.registry import Registry
 
 COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is imported when <name> is invoked
@@ -118,6 +120,16 @@ def cli(ctx: click.Context, choices: tuple[str, ...], no_plugins: bool, strict_p
 def note(message: str) -> None:
     """Say something to the person, on stderr: stdout is for data."""
     click.echo(f"harness: {message}", err=True)
+
+
+def loaded(path: Path) -> "Results":
+    """The runs stored in a folder; files that cannot be used are named on stderr."""
+    import harness
+
+    results = harness.load(path)
+    for problem in results.problems:
+        note(f"{problem.path}: {problem.message}")
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

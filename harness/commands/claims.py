@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli import Session, note
+from harness.cli import Session, loaded, note
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -24,16 +24,13 @@ def command(session: Session, suite: str, path: Path | None, strict: bool, as_js
     Exit codes: 0 none fails, 1 one fails, 3 none fails but one could not be judged. An undecided claim is
     named on stderr.
     """
-    import harness
     from harness.listing import print_json
     from harness.reporting.claims_sheet import claims_text, evidence
     from harness.running.suite import find_suite
     from harness.verdicts.claims import judged
 
     asked = find_suite(suite, session.registry)
-    results = harness.load(path or Path("results") / asked.name)
-    for problem in results.problems:
-        note(f"{problem.path}: {problem.message}")
+    results = loaded(path or Path("results") / asked.name)
     claims = judged(asked, results)
     if as_json:
         print_json({"schema": 1, "suite": asked.name, "claims": evidence(claims)})

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import note
+from harness.cli import loaded
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from harness.analysis.results import Results
     from harness.verdicts.comparison import Comparison, Row
 
 HEADER = (
@@ -56,10 +55,10 @@ def command(
     if head is not None and head.resolve() == base.resolve():
         raise UsageError(f"both folders are {base}; for two algorithms of one folder, use --algorithms A B")
     if head is not None:
-        comparison = compare(_loaded(base), _loaded(head), measure)
+        comparison = compare(loaded(base), loaded(head), measure)
     else:
         assert algorithms is not None
-        comparison = compare_algorithms(_loaded(base), *algorithms, measure)
+        comparison = compare_algorithms(loaded(base), *algorithms, measure)
     if as_json:
         print_json(_as_json(comparison))
     else:
@@ -67,15 +66,6 @@ def command(
         print_table(HEADER, [_cells(row) for row in (*comparison.tasks, *comparison.overall)])
     compared = any(row.verdict is not Finding.NOT_COMPARABLE for row in comparison.tasks)
     return ExitCode.YES if compared else ExitCode.NOTHING_RAN
-
-
-def _loaded(path: Path) -> "Results":
-    import harness
-
-    results = harness.load(path)
-    for problem in results.problems:
-        note(f"{problem.path}: {problem.message}")
-    return results
 
 
 def _as_json(comparison: "Comparison") -> dict[str, Any]:

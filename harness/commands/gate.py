@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import Session, note
+from harness.cli import Session, loaded, note
 from harness.commands import gate_commits
 from harness.commands.gate_commits import Commits, commit_options
 from harness.errors import ExitCode, UsageError
@@ -167,11 +167,7 @@ def stored(path: Path, suite: "Suite") -> "Results":
     Raises:
         UsageError: the folder has runs, and none of this suite.
     """
-    import harness
-
-    results = harness.load(path / suite.name if (path / suite.name).is_dir() else path)
-    for problem in results.problems:
-        note(f"{problem.path}: {problem.message}")
+    results = loaded(path / suite.name if (path / suite.name).is_dir() else path)
     there = sorted(results.runs["suite"].unique())
     if there and suite.name not in there:
         raise UsageError(

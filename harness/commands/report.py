@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli import Session, note
+from harness.cli import Session, loaded, note
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,14 +62,11 @@ def report(
     """
     import json
 
-    import harness
     from harness.listing import print_json
     from harness.reporting.claims_sheet import claims_sheet, claims_text, evidence
     from harness.reporting.report import terminal_table, write_report
 
-    results = harness.load(path)
-    for problem in results.problems:
-        note(f"{problem.path}: {problem.message}")
+    results = loaded(path)
     claims = _claims(results, [suite] if suite else _installed(session, results))
     try:
         page = write_report(results, session.registry, out, claims_sheet(claims) if claims else None)
