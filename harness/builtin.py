@@ -71,7 +71,8 @@ def harness_figures() -> list[FigureSpec]:
             "Performance profiles",
             f"{overview}:profiles",
             "The share of runs, and of environments by the mean of their runs, with a normalised final score above τ; "
-            "higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
+            "higher is better. Bands are 95 % bootstrap intervals: the darker holds any one point of the true line, "
+            "the lighter the whole of it; n is the number of runs per environment.",
         ),
         FigureSpec(
             "improvement",
@@ -85,8 +86,9 @@ def harness_figures() -> list[FigureSpec]:
             "overall-curves",
             "Learning curves over environments",
             f"{overview}:overall_curves",
-            "IQM of the normalised scores of all runs after each share of the budget. Bands are pointwise 95 % "
-            "bootstrap intervals over whole runs, stratified by environment; n is the number of runs per environment.",
+            "IQM of the normalised scores of all runs after each share of the budget. Bands are 95 % bootstrap "
+            "intervals over whole runs, stratified by environment: the darker holds any one point of the true line, "
+            "the lighter the whole of it; n is the number of runs per environment.",
         ),
         FigureSpec(
             "trade-off",
@@ -101,9 +103,9 @@ def harness_figures() -> list[FigureSpec]:
             "Learning curves",
             f"{environment}:learning_curves",
             "Mean return of each evaluation, against environment steps and against seconds of training, evaluation "
-            "excluded. Thin lines are runs, thick lines their mean, bands its pointwise 95 % bootstrap interval over "
-            "whole runs; n is the number of runs. Dashed: the threshold. The axis spans the runs, so a wide band "
-            "leaves it.",
+            "excluded. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap intervals over whole "
+            "runs: the darker holds any one point of the true line, the lighter the whole of it; n is the number of "
+            "runs. Dashed: the threshold. The axis spans the runs, so a wide band leaves it.",
             per_environment=True,
         ),
         FigureSpec(
@@ -112,7 +114,8 @@ def harness_figures() -> list[FigureSpec]:
             f"{environment}:every_run",
             "Each mark is one run. At the right of final scores: runs done of all runs. Of steps: runs that held the "
             "threshold for two evaluations, of those that count; failed runs never do. Of seconds: environment steps "
-            "per second of training.",
+            "per second of training. Intervals: of the mean of scores, of the median of steps (from 6 runs on), of the "
+            "mean of all seconds of a run (none where a trial trained several).",
             per_environment=True,
         ),
     ]

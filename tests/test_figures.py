@@ -134,7 +134,7 @@ def test_the_frontier_passes_those_that_nobody_beats(tmp_path):
 def test_legends_tell_the_number_of_runs_and_what_a_band_is(results):
     for figure in (drawn(figures_overview.overall_curves, results), curves(results, "mountain-car")):
         labels = {text.get_text() for text in figure.legends[0].get_texts()}
-        assert {"sarsa (n = 4)", "band: pointwise 95 % interval"} <= labels
+        assert {"sarsa (n = 4)", "95 % band of any one point", "of the whole line"} <= labels
     assert "sb3/dqn (n = 3)" in labels
 
 

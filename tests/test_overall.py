@@ -8,7 +8,8 @@ import pytest
 from support_results import Environment, Run, write_runs
 
 import harness
-from harness.analysis.overall import COUNTS, SHARES, THRESHOLDS
+from harness.analysis.curves import BANDS
+from harness.analysis.overall import COUNTS, POPULATION_RESAMPLES, SHARES, THRESHOLDS
 from harness.analysis.stats import RESAMPLES
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.intervals import band, intervals
@@ -58,12 +59,30 @@ def test_aggregates_are_those_of_the_normalised_scores(load):
         assert set(found[COUNTS].itertuples(index=False, name=None)) == {(7, 3, 4, 2, 0, 0)}
 
 
+def test_intervals_of_environments_like_these_resample_the_environments_too(load):
+    scores = {replace(TWO, name=f"env-{i}"): [float(i), 2.0 * i, i + 3.0] for i in range(4)}
+    table = load(runs("a", scores)).aggregates()
+    statistics = [IQM, MEAN, MEDIAN, optimality_gap()]
+    (expected,) = intervals([normalised(scores)], statistics, of_tasks=True, count=POPULATION_RESAMPLES)
+    found = table[["population_low", "population_high"]]
+    np.testing.assert_allclose(found, [(each.low, each.high) for each in expected])
+    widths = np.diff(found) / np.diff(table[["low", "high"]])
+    assert (widths > 1).all()
+
+
+@pytest.mark.parametrize("scores", [A, {**B, replace(ONE, name="three"): [1.0, 2.0, 3.0, 4.0]}])
+def test_two_environments_or_unlike_numbers_of_runs_say_nothing_about_environments_like_these(load, scores):
+    table = load(runs("a", scores)).aggregates()
+    assert table[["population_low", "population_high"]].isna().all(axis=None)
+    assert table[["low", "high"]].notna().all(axis=None)
+
+
 def test_profiles_are_those_of_the_normalised_scores(load):
     table = rows(load(runs("a", A)).profiles(), "a")
     for of, points in table.groupby("of"):
         expected = profile_band(normalised(A), THRESHOLDS, of)
         np.testing.assert_array_equal(points["threshold"], THRESHOLDS)
-        np.testing.assert_allclose(points[["share", "low", "high"]], np.transpose(expected))
+        np.testing.assert_allclose(points[["share", *BANDS]], np.transpose(expected))
     by_hand = table[(table["of"] == "runs") & (table["threshold"] == 0.4)]["share"].item()
     assert by_hand == pytest.approx((0 / 4 + 3 / 3) / 2)  # strictly above: the run at 0.4 is not
 
@@ -72,8 +91,8 @@ def test_overall_curves_are_the_iqm_at_each_share_of_the_budget(load):
     table = rows(load(runs("a", A)).overall_curves(), "a")
     final = normalised(A).by_task()
     curves = [SHARES * of_task[:, None] for of_task in final]  # evaluated at 0 and at the end
-    expected = band(ragged(curves), IQM, simultaneous=False, count=RESAMPLES)
-    np.testing.assert_allclose(table[["iqm", "low", "high"]], np.transpose(expected), atol=1e-12)
+    expected = band(ragged(curves), IQM, count=RESAMPLES)
+    np.testing.assert_allclose(table[["iqm", *BANDS]], np.transpose(expected), atol=1e-12)
 
 
 def test_a_failed_run_counts_as_the_random_policy(load):

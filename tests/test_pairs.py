@@ -13,6 +13,7 @@ from harness.statistics.improvement import improvement
 from harness.statistics.intervals import differences
 from harness.statistics.multiplicity import benjamini_hochberg, holm
 from harness.statistics.runs import ragged
+from harness.statistics.survival import restricted_mean_difference
 
 ONE = Environment("one", "One-v1", 0.0, 100.0, 50.0, budget=100)
 TWO = Environment("two", "Two-v1", -10.0, None, None, budget=100)
@@ -164,3 +165,56 @@ def test_one_algorithm_has_no_pair(load):
     results = load(runs("a", A))
     assert results.pairwise().empty
     assert results.improvement().empty
+
+
+def curves(algorithm, *crossings, seeds=None, **changes):
+    """Runs on ONE, evaluated at 0, 10, ..., 100, that are at the threshold from these steps on; None: never."""
+    return [
+        Run(
+            f"x/{algorithm}",
+            ONE,
+            seed,
+            scores=tuple(60.0 if first is not None and step >= first else 5.0 for step in range(0, 101, 10)),
+            changes=changes,
+        )
+        for seed, first in zip(seeds or range(len(crossings)), crossings, strict=True)
+    ]
+
+
+def test_steps_to_the_threshold_are_compared_by_restricted_means(load):
+    """The table takes the mean of capped steps; the statistics package integrates Kaplan and Meier's curve."""
+    first, second = [20, 30, None, 50], [60, None, None, 80, 70]
+    results = load(curves("a", *first, seeds=range(10, 14)), curves("b", *second))
+    (found,) = results.pairwise_steps().to_dict("records")
+    times = [np.array([100.0 if t is None else t for t in side]) for side in (first, second)]
+    reached = [np.array([t is not None for t in side]) for side in (first, second)]
+    expected = restricted_mean_difference(tuple(times), tuple(reached), horizon=100.0)
+    assert found["difference"] == pytest.approx(expected.value)
+    assert found["test"] == "labels"
+    assert found["p"] == pytest.approx(swapped_labels(*times))
+    assert (found["reached"], found["than_reached"], found["budget"]) == (3, 3, 100)
+    assert (found["n"], found["than_n"], found["n_missing"]) == (4, 5, 0)
+    of_means = differences(ragged([times[0]]), ragged([times[1]]), [MEAN], paired=False)[0]
+    assert (found["low"], found["high"]) == pytest.approx((of_means.low, of_means.high))
+
+
+def test_a_failed_run_never_reaches_the_threshold(load):
+    bad = replace(curves("a", 10, seeds=[3])[0], status="failed", error="no", scores=())
+    results = load(curves("a", 20, 30, 40), [bad], curves("b", 20, 30, 40, 50))
+    (found,) = results.pairwise_steps().to_dict("records")
+    assert found["difference"] == pytest.approx((20 + 30 + 40 + 100) / 4 - 35)
+    assert (found["reached"], found["than_reached"]) == (3, 4)
+    assert not found["paired"]
+
+
+def test_pairs_of_which_no_run_reached_the_threshold_are_no_evidence_and_adjust_nothing(load):
+    results = load(curves("a", *[None] * 6), curves("b", *[None] * 6), curves("c", 10, 20, 30, 40, 50, 60))
+    found = results.pairwise_steps()
+    assert list(zip(found["algorithm"], found["than_algorithm"], strict=True)) == [("a", "c"), ("b", "c")]
+    np.testing.assert_allclose(found["p"], 2 / 2**6)
+    np.testing.assert_allclose(found["p_holm"], 2 * found["p"])
+
+
+def test_without_a_threshold_no_steps_are_compared(load):
+    only_two = {TWO: A[TWO]}
+    assert load(runs("a", only_two), runs("b", only_two)).pairwise_steps().empty

@@ -24,7 +24,8 @@ OVERVIEW = {"aggregates", "profiles", "improvement", "overall-curves", "trade-of
 FIGURES = OVERVIEW | {
     f"{name}-{environment.name}" for name in ("learning-curves", "runs") for environment in ENVIRONMENTS
 }
-SHEETS = {"aggregates", "scores", "pairwise", "sample_efficiency", "reliability", "wall_clock", "failures"}
+SHEETS = {"aggregates", "scores", "pairwise", "sample_efficiency", "pairwise_steps", "reliability"}
+SHEETS |= {"wall_clock", "failures"}
 TABLES = SHEETS | {"improvement", "profiles", "overall_curves", "trade_off", "left_out"}
 
 
@@ -125,7 +126,15 @@ def test_every_environment_has_a_section_with_its_tables_and_figures(page):
     for name, part in found.items():
         titles = re.findall(r"<h3>(.*?)</h3>", part)
         assert titles[:2] == ["Learning curves", "Every run"]
-        assert titles[2:] == ["Final scores", "Pairs", "Sample efficiency", "Reliability", "Wall-clock"]
+        of_steps = ["Pairs, steps to the threshold"] * (name != "pendulum")  # which has no threshold
+        assert titles[2:] == [
+            "Final scores",
+            "Pairs",
+            "Sample efficiency",
+            *of_steps,
+            "Reliability",
+            "Wall-clock",
+        ]
         assert f'id="learning-curves-{name}-title"' in part
 
 

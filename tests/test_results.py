@@ -23,6 +23,7 @@ from harness.analysis import metrics
 from harness.analysis.metrics import NEVER
 from harness.analysis.stats import mean_interval
 from harness.errors import UsageError
+from harness.statistics.groups import deviation_ends
 from harness.storage.schema_tables import RUNS, TABLES
 
 TASK = replace(CARTPOLE, budget=100, threshold=50.0)  # evaluated at 0, 50 and 100 by a curve of three points
@@ -363,6 +364,7 @@ def test_a_final_score_is_the_mean_of_the_last_evaluation(tmp_path):
     assert (row["done"], row["failed"], row["other"]) == (3, 0, 0)
     assert row["mean"] == 50.0
     assert row["std"] == 10.0
+    assert row[["std_low", "std_high"]].isna().all()  # of three runs
     assert row["best"] == pytest.approx((90 + 80 + 60) / 3)
     assert row["normalised"] == pytest.approx((50 - 22) / (500 - 22))
     assert (row["low"], row["high"]) == mean_interval([40.0, 50.0, 60.0])
@@ -439,14 +441,14 @@ def test_runs_that_never_arrive_are_censored_at_the_budget(tmp_path):
     assert (row["reached"], row["of"]) == (2, 3)
     assert row["median_steps"] == 50.0
     assert row["restricted_steps"] == pytest.approx((0 + 50 + 100) / 3)
-    assert tuple(row[["restricted_low", "restricted_high"]]) == mean_interval([0, 50, 100])
+    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval([0, 50, 100])
 
 
 def test_where_no_run_arrives_the_restricted_mean_has_no_interval(tmp_path):
     write_runs(tmp_path, [sarsa(seed, 0, 10, 20) for seed in range(3)])
     row = only(harness.load(tmp_path).sample_efficiency())
     assert row["restricted_steps"] == 100
-    assert row[["restricted_low", "restricted_high"]].isna().all()
+    assert row[["restricted_steps_low", "restricted_steps_high"]].isna().all()
 
 
 def test_normalised_and_best_scores_have_the_intervals_of_their_means(tmp_path):
@@ -465,11 +467,61 @@ def test_seconds_have_an_interval_unless_runs_shared_a_trial(tmp_path):
     for name, runs in (("alone", alone), ("shared", shared)):
         write_runs(tmp_path / name, runs)
     ends = [
-        only(harness.load(tmp_path / name).wall_clock())[["train_low", "train_high"]]
+        only(harness.load(tmp_path / name).wall_clock())[["train_seconds_low", "train_seconds_high"]]
         for name in ("alone", "shared")
     ]
     assert tuple(ends[0]) == mean_interval([10, 11, 12])
     assert ends[1].isna().all()
+
+
+def test_every_part_of_the_time_and_the_memory_has_an_interval(tmp_path):
+    runs = [
+        replace(sarsa(seed, 0, 10, 20, peak_memory_mib=300.0 + seed), seconds=10.0 + seed)
+        for seed in range(4)
+    ]
+    row = only(harness.load(write_runs(tmp_path, runs)).wall_clock())
+    shares = {"environment": 0.3, "learning": 0.7, "evaluation": 0.2, "setup": 0.05, "cpu": 1.1, "run": 1.25}
+    low, high = mean_interval([10, 11, 12, 13])
+    for part, share in shares.items():
+        found = row[[f"{part}_seconds{end}" for end in ("", "_low", "_high")]]
+        assert tuple(found) == pytest.approx((share * 11.5, share * low, share * high))
+    of_memory = row[["peak_memory_mib", "peak_memory_mib_low", "peak_memory_mib_high"]]
+    assert tuple(of_memory) == pytest.approx((301.5, 290 + low, 290 + high))
+    speed = row[["steps_per_second", "steps_per_second_low", "steps_per_second_high"]]
+    assert tuple(speed) == pytest.approx((100 / 11.5, 100 / high, 100 / low))
+
+
+def test_the_standard_deviation_of_five_runs_has_an_interval(tmp_path):
+    final = [40.0, 10.0, 35.0, 70.0, 55.0]
+    row = only(harness.load(write_runs(tmp_path, [sarsa(i, 0, x) for i, x in enumerate(final)])).scores())
+    assert (row["std_low"], row["std_high"]) == deviation_ends(final)
+
+
+def test_seconds_to_the_threshold_are_sustained_and_of_training(tmp_path):
+    """Threshold 50 at 0, 50 and 100 of 100 steps, of 10 seconds: after 0, 5 and 5 seconds, and never."""
+    curves = [(60, 60, 0), (0, 60, 60), (0, 60, 70), (60, 0, 60)]
+    runs = [replace(sarsa(seed, *scores), seconds=10.0) for seed, scores in enumerate(curves)]
+    row = only(harness.load(write_runs(tmp_path, runs)).sample_efficiency())
+    assert row["median_seconds"] == 5.0
+    never = [replace(sarsa(4 + i), status="crashed") for i in range(4)]
+    row = only(harness.load(write_runs(tmp_path, never)).sample_efficiency())
+    assert row["median_seconds"] == NEVER
+    assert (row["median_seconds_low"], row["median_seconds_high"]) == (0.0, NEVER)  # of eight
+
+
+def test_seconds_to_the_threshold_of_a_trial_are_shared_out_and_have_no_interval(tmp_path):
+    runs = [replace(sarsa(seed, 0, 60, 60, runs_in_trial=6), seconds=12.0) for seed in range(6)]
+    row = only(harness.load(write_runs(tmp_path, runs)).sample_efficiency())
+    assert row["median_seconds"] == 1.0
+    assert row[["median_seconds_low", "median_seconds_high"]].isna().all()
+    assert row["median_steps_low"] == 50.0
+
+
+def test_seconds_of_several_machines_are_not_put_together(tmp_path):
+    runs = [sarsa(seed, 0, 60, 60, machine=f"machine {seed}") for seed in range(2)]
+    row = only(harness.load(write_runs(tmp_path, runs)).sample_efficiency())
+    assert row[["median_seconds", "median_seconds_low", "median_seconds_high"]].isna().all()
+    assert row["median_steps"] == 50.0
 
 
 def test_failed_runs_count_as_never_arriving_whatever_they_scored(tmp_path):

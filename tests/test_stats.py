@@ -7,6 +7,7 @@ from harness.analysis.stats import (
     RESAMPLES,
     mean_band,
     mean_interval,
+    mean_intervals,
     resampled_interval,
 )
 from harness.statistics.aggregates import MEAN
@@ -69,10 +70,18 @@ def test_an_interval_is_that_of_the_statistics_package():
     assert mean_interval(values) == (estimate.low, estimate.high)
 
 
+@pytest.mark.parametrize("runs", [2, 6, 14])
+def test_intervals_of_several_numbers_are_those_of_each(runs):
+    columns = np.random.default_rng(4).normal(size=(runs, 3))
+    columns[0, 1] = np.nan
+    expected = [mean_interval(column) for column in columns.T]
+    np.testing.assert_allclose(mean_intervals(columns), expected)
+
+
 def test_a_band_is_that_of_the_statistics_package():
     curves = np.random.default_rng(4).normal(size=(17, 5))
-    expected = band(ragged([curves]), MEAN, simultaneous=False, count=RESAMPLES)
-    np.testing.assert_array_equal(mean_band(curves), expected[1:])
+    expected = band(ragged([curves]), MEAN, count=RESAMPLES)
+    np.testing.assert_array_equal(mean_band(curves), expected)
 
 
 @pytest.mark.parametrize("counts", [(6,), (4, 4), (3, 5)])
@@ -80,7 +89,7 @@ def test_the_band_of_a_mean_agrees_with_intervals_of_its_points(counts):
     """Curves are resampled as counts of runs, points as runs."""
     rng = np.random.default_rng(5)
     curves = ragged([rng.normal(size=(n, 3)) for n in counts])
-    found = band(curves, MEAN, simultaneous=False, count=300)
+    found = band(curves, MEAN, count=300)
     cells = np.concatenate(list(resamples(curves, 300)))
     for index, point in enumerate(curves.values.T):
         shares = Runs(point, curves.counts, curves.weights)
@@ -102,18 +111,19 @@ def test_any_number_over_runs_has_a_resampled_interval():
 
 def test_a_band_holds_its_mean_and_is_nan_below_three_runs():
     curves = np.random.default_rng(2).normal(size=(6, 11))
-    low, high = mean_band(curves)
-    assert (low <= curves.mean(axis=0)).all()
-    assert (high >= curves.mean(axis=0)).all()
-    assert np.isnan(mean_band(curves[:2])).all()
+    found = mean_band(curves)
+    for low, high in (found[1:3], found[3:]):
+        assert (low <= curves.mean(axis=0)).all()
+        assert (high >= curves.mean(axis=0)).all()
+    assert np.isnan(mean_band(curves[:2])[1:]).all()
 
 
 def test_a_point_that_a_run_lacks_has_no_band():
     curves = np.random.default_rng(2).normal(size=(6, 3))
     curves[4, 1] = np.nan
-    low, high = mean_band(curves)
-    assert np.isnan([low[1], high[1]]).all()
-    assert np.isfinite([low[0], high[2]]).all()
+    found = np.array(mean_band(curves))
+    assert np.isnan(found[:, 1]).all()
+    assert np.isfinite(found[:, [0, 2]]).all()
 
 
 def test_the_interval_covers_the_true_mean_of_normal_runs_about_as_often_as_it_says():

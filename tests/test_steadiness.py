@@ -5,6 +5,7 @@ from support_results import CARTPOLE, Run, write_runs
 import harness
 from harness.analysis.stats import mean_interval
 from harness.statistics import reliability as measures
+from harness.statistics.groups import worst_quarter_ends
 
 CURVES = np.random.default_rng(8).normal(size=(5, 9)).cumsum(axis=1)
 
@@ -26,32 +27,31 @@ def test_each_number_is_that_of_the_statistics_package(tmp_path):
     assert row["across_runs"] == pytest.approx(measures.interquartile_range(CURVES[:, -1]))
     assert row["across_time"] == pytest.approx(over_time.mean())
     assert (row["across_time_low"], row["across_time_high"]) == pytest.approx(mean_interval(over_time))
-    assert row["worst_runs"] == pytest.approx(measures.lower_cvar(CURVES[:, -1], 0.25))
+    assert row["worst_quarter"] == pytest.approx(measures.lower_cvar(CURVES[:, -1], 0.25))
     assert row["drawdown"] == pytest.approx(np.mean(drawdown))
     assert row["across_runs_low"] <= row["across_runs"] <= row["across_runs_high"]
     assert row["done"] == 5
 
 
-@pytest.mark.parametrize(("number", "share"), [(19, 0.25), (20, 0.05)])
-def test_the_worst_runs_are_a_quarter_below_twenty_of_them(tmp_path, number, share):
-    row = only(tmp_path, runs([(0.0, 0.0, float(i)) for i in range(number)]))
-    assert row["worst_share"] == share
-    assert row["worst_runs"] == pytest.approx(measures.lower_cvar(np.arange(number), share))
+def test_the_worst_quarter_has_the_interval_of_a_trimmed_mean(tmp_path):
+    row = only(tmp_path, runs(CURVES))
+    found = row["worst_quarter_low"], row["worst_quarter_high"]
+    assert found == pytest.approx(worst_quarter_ends(CURVES[:, -1]))
 
 
 def test_two_runs_have_numbers_without_intervals(tmp_path):
     row = only(tmp_path, runs(CURVES[:2]))
-    for name in ("across_runs", "across_time", "drawdown"):
+    for name in ("across_runs", "across_time", "drawdown", "worst_quarter"):
         assert np.isfinite(row[name])
         assert np.isnan([row[f"{name}_low"], row[f"{name}_high"]]).all()
 
 
-def test_trap_intervals_that_the_bootstrap_of_few_runs_gets_wrong_are_not_shown(tmp_path):
-    """What would be called 95 % holds the worst quarter in 26 % of samples of 3 normal scores, the spread in 13 %."""
+def test_trap_intervals_that_few_runs_get_wrong_are_not_shown(tmp_path):
+    """What the bootstrap would call 95 % holds the spread of 3 normal scores in 13 % of samples."""
     row = only(tmp_path / "few", runs(CURVES[:4]))
-    assert np.isfinite(row["across_runs"])
-    assert np.isnan([row["across_runs_low"], row["across_runs_high"]]).all()
-    assert not {"worst_runs_low", "worst_runs_high"} & set(row.index)
+    for name in ("across_runs", "worst_quarter"):
+        assert np.isfinite(row[name])
+        assert np.isnan([row[f"{name}_low"], row[f"{name}_high"]]).all()
 
 
 def test_a_single_evaluation_says_nothing_about_time(tmp_path):
@@ -64,7 +64,7 @@ def test_a_single_evaluation_says_nothing_about_time(tmp_path):
 def test_a_cell_without_a_done_run_is_a_row_without_numbers(tmp_path):
     row = only(tmp_path, [Run(status="failed", scores=())])
     assert (row["done"], row["failed"]) == (0, 1)
-    assert row[["across_runs", "across_time", "worst_runs", "drawdown"]].isna().all()
+    assert row[["across_runs", "across_time", "worst_quarter", "drawdown"]].isna().all()
 
 
 def test_conditional_values_at_risk_of_many_samples_are_those_of_each():

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from harness.analysis.metrics import held
 from harness.analysis.stats import mean_band
+from harness.statistics.intervals import Band
 
 CELL = ["environment", "algorithm", "device"]
+BANDS = list(Band._fields[1:])  # low, high, simultaneous_low, simultaneous_high
 SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same second
 
 
@@ -58,7 +60,7 @@ def run_curves(points: pd.DataFrame) -> dict[str, Curve]:
 
 
 def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
-    """The mean over runs, with a pointwise 95 % bootstrap band over whole runs.
+    """The mean over runs, with a pointwise and a simultaneous 95 % bootstrap band over whole runs.
 
     Between evaluations a run keeps its last score. Against seconds, the mean ends where the first run of the
     cell ends: beyond, it would be the mean of whichever runs are slow.
@@ -68,17 +70,18 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
         against: "step" or "seconds".
 
     Returns:
-        Columns environment, algorithm, device, step or seconds, done, mean, low, high.
+        Columns environment, algorithm, device, step or seconds, done, mean, low, high (of any one point),
+        simultaneous_low, simultaneous_high (of the whole curve).
     """
     every = run_curves(points)
     frames = [
         pd.DataFrame({**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}).assign(
-            mean=scores.mean(axis=0), **dict(zip(("low", "high"), mean_band(scores), strict=True))
+            mean=scores.mean(axis=0), **dict(zip(BANDS, mean_band(scores)[1:], strict=True))
         )
         for cell, keys in _cells(points)
         for grid, scores in [aligned([every[key] for key in keys], against)]
     ]
-    columns = [*CELL, against, "done", "mean", "low", "high"]
+    columns = [*CELL, against, "done", "mean", *BANDS]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis import metrics
 from harness.analysis.curves import CELL, Curve, run_curves
-from harness.analysis.summaries import SUSTAINED
+from harness.analysis.efficiency import SUSTAINED
 from harness.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import metrics
-from harness.analysis.curves import CELL, run_curves
+from harness.analysis.curves import BANDS, CELL, run_curves
 from harness.analysis.measures import measured
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.intervals import band, intervals
 from harness.statistics.profiles import Of, profile_band
-from harness.statistics.runs import Floats, ragged
+from harness.statistics.runs import Floats, Runs, ragged
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -30,6 +30,7 @@ STATISTICS = (IQM, MEAN, MEDIAN, optimality_gap())
 PROFILES: tuple[Of, ...] = ("runs", "means")
 THRESHOLDS = np.arange(-50, 152, 2) / 100  # of profiles; fixed, so that no algorithm moves those of another
 SHARES = np.arange(51) / 50  # of the budget
+POPULATION_RESAMPLES = 5_000
 
 Contestant = tuple[str, str]
 
@@ -53,7 +54,8 @@ def counted(results: "Results") -> pd.DataFrame:
 
     Returns:
         Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
-        floor, NaN where no random score is known), normalised (NaN without a random or a reference score).
+        floor, NaN where no random score is known), normalised (NaN without a random or a reference score); steps
+        (until the threshold, or the budget where it is not reached; NaN without a threshold), budget.
     """
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
@@ -61,6 +63,9 @@ def counted(results: "Results") -> pd.DataFrame:
     worst = table.groupby(CELL)["score"].transform("min")
     table["score"] = table["score"].where(~failed, random.mask(worst < random, worst))
     table["normalised"] = metrics.normalised(table["score"], random, reference)
+    steps = measured(results, "steps_to_threshold")["value"].fillna(metrics.NEVER)
+    table["budget"] = results.runs["budget"]
+    table["steps"] = steps.clip(upper=table["budget"]).where(results.runs["threshold"].notna())
     return table[failed | (table["status"] == "done")].reset_index(drop=True)
 
 
@@ -96,30 +101,47 @@ def aggregates(results: "Results") -> pd.DataFrame:
 
     Returns:
         Columns algorithm, device, statistic (iqm, mean, median, optimality_gap), value, low, high (95 %
-        interval; NaN where an environment has fewer than 3 runs), method (of the interval); n_runs (that
+        interval; NaN where an environment has fewer than 3 runs), method (of the interval), population_low and
+        population_high (95 % interval where environments are resampled too: for a statement about environments like
+        these; NaN below 3 environments, or where they have unlike numbers of runs); n_runs (that
         count), fewest_runs and most_runs (of an environment), n_tasks, n_missing (runs that are not done),
         n_floored (those of them that count with the floor).
     """
     groups = [ragged(tasks) for tasks in _tasks(results, results.counted, "normalised").values()]
     rows = [
-        [(statistic.name, *estimate) for statistic, estimate in zip(STATISTICS, of_one, strict=True)]
-        for of_one in intervals(groups, STATISTICS)
+        [
+            (statistic.name, *estimate, *population)
+            for statistic, estimate, population in zip(STATISTICS, of_one, of_population, strict=True)
+        ]
+        for of_one, of_population in zip(
+            intervals(groups, STATISTICS), map(_of_population, groups), strict=True
+        )
     ]
-    return _table(results, ["statistic", "value", "low", "high", "method"], rows)
+    columns = ["statistic", "value", "low", "high", "method", "population_low", "population_high"]
+    return _table(results, columns, rows)
+
+
+def _of_population(runs: Runs) -> list[tuple[float, float]]:
+    """Intervals of `STATISTICS` of environments like these."""
+    if not runs.equal:
+        return [(np.nan, np.nan)] * len(STATISTICS)
+    (estimates,) = intervals([runs], STATISTICS, of_tasks=True, count=POPULATION_RESAMPLES)
+    return [(estimate.low, estimate.high) for estimate in estimates]
 
 
 def profiles(results: "Results") -> pd.DataFrame:
     """Performance profiles: the share of runs, or of environments by the mean of their runs, above a threshold.
 
     Returns:
-        Columns algorithm, device, of ("runs" or "means"), threshold (normalised score), share, low, high
-        (pointwise 95 % band), and the counts of `aggregates`.
+        Columns algorithm, device, of ("runs" or "means"), threshold (normalised score), share, low, high (95 %
+        band of any one point), simultaneous_low, simultaneous_high (of the whole profile), and the counts of
+        `aggregates`.
     """
     rows = []
     for tasks in _tasks(results, results.counted, "normalised").values():
-        bands = [(of, profile_band(ragged(tasks), THRESHOLDS, of)) for of in PROFILES]
-        rows.append([(of, *point) for of, band in bands for point in zip(THRESHOLDS, *band, strict=True)])
-    return _table(results, ["of", "threshold", "share", "low", "high"], rows)
+        found = [(of, profile_band(ragged(tasks), THRESHOLDS, of)) for of in PROFILES]
+        rows.append([(of, *point) for of, bands in found for point in zip(THRESHOLDS, *bands, strict=True)])
+    return _table(results, ["of", "threshold", "share", *BANDS], rows)
 
 
 def curves(results: "Results") -> pd.DataFrame:
@@ -128,16 +150,16 @@ def curves(results: "Results") -> pd.DataFrame:
     Environments are evaluated at other shares of their budgets, so scores lie on straight lines between evaluations.
 
     Returns:
-        Columns algorithm, device, share (of the budget), iqm, low, high (pointwise 95 % band), and the counts of
-        `aggregates`.
+        Columns algorithm, device, share (of the budget), iqm, low, high (95 % band of any one point),
+        simultaneous_low, simultaneous_high (of the whole curve), and the counts of `aggregates`.
     """
     counting = results.counted.set_index("key")["normalised"].items()
     on_grid = {key: np.full(len(SHARES), score) for key, score in counting} | _normalised_curves(results)
     rows = []
     for tasks in _tasks(results, results.counted, "key").values():
         runs = ragged([[on_grid[key] for key in keys] for keys in tasks])
-        rows.append(list(zip(SHARES, *band(runs, IQM, simultaneous=False, count=RESAMPLES), strict=True)))
-    return _table(results, ["share", "iqm", "low", "high"], rows)
+        rows.append(list(zip(SHARES, *band(runs, IQM, count=RESAMPLES), strict=True)))
+    return _table(results, ["share", "iqm", *BANDS], rows)
 
 
 def trade_off(results: "Results") -> pd.DataFrame:
@@ -150,7 +172,7 @@ def trade_off(results: "Results") -> pd.DataFrame:
         one run, mean over environments, of done runs; no interval where a trial trained several, for they
         share a clock), machines (how many different ones), and the counts of `aggregates`.
     """
-    spent = results.counted.assign(share=_share_until_threshold(results))
+    spent = results.counted.assign(share=results.counted["steps"] / results.counted["budget"])
     done = results.runs[results.runs["status"] == "done"]
     clock = done.assign(seconds=done["train_seconds"] / done["runs_in_trial"])
     score = results.aggregates().query("statistic == 'iqm'")[["value", "low", "high"]]
@@ -230,11 +252,3 @@ def _normalised_curves(results: "Results") -> dict[str, Floats]:
         )
         for key, curve in run_curves(results.points).items()
     }
-
-
-def _share_until_threshold(results: "Results") -> pd.Series:
-    """Per run that counts, the share of its budget until the threshold, 1 if not reached; NaN without a threshold."""
-    steps = measured(results, "steps_to_threshold").set_index("key")["value"]
-    facts = results.runs.set_index("key")
-    share = (steps.fillna(metrics.NEVER) / facts["budget"]).clip(upper=1).where(facts["threshold"].notna())
-    return results.counted["key"].map(share)

@@ -4,7 +4,7 @@ Runs that failed count with the floor, as in `overall`; where no random score is
 pair where both sides have the same seeds, and all of them are done.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from harness.analysis.results import Results
 
 THAN = [f"than_{name}" for name in CONTESTANT]
+PAIRWISE = ["environment", *CONTESTANT, *THAN, "difference", "low", "high", "method", "paired"]
+PAIRWISE += ["test", "p", "p_holm", "p_bh", "n", "than_n", "n_missing"]
 
 
 class Side(NamedTuple):
     """The runs of one contestant on one environment that count, in the order of their seeds.
 
     Attributes:
-        scores: [n] final scores; NaN where a failed run has no floor.
+        scores: [n] what is compared, a number per run; NaN where a failed run has no floor.
         seeds: [n].
         missing: how many runs are not done.
         whole: whether all of the n runs are done.
@@ -49,6 +51,9 @@ class Side(NamedTuple):
     seeds: tuple[int, ...]
     missing: int
     whole: bool
+
+
+Pair = tuple[tuple[Contestant, Side], tuple[Contestant, Side]]
 
 
 def improvement(results: "Results") -> pd.DataFrame:
@@ -62,7 +67,7 @@ def improvement(results: "Results") -> pd.DataFrame:
         (that count), n_tasks, n_missing (runs of both that are not done).
     """
     by_contestant: dict[Contestant, dict[str, Side]] = {}
-    for environment, sides in _sides(results):
+    for environment, sides in _sides(results, "score"):
         for contestant, side in sides.items():
             by_contestant.setdefault(contestant, {})[environment] = side
     rows: dict[tuple[Contestant, Contestant], tuple[Any, ...]] = {}
@@ -111,30 +116,43 @@ def pairwise(results: "Results") -> pd.DataFrame:
         than 3 runs), p_holm (chance of any false alarm), p_bh (share of false alarms); n, than_n (runs that count),
         n_missing (runs of both that are not done).
     """
-    rows = []
-    for environment, sides in _sides(results):
-        pairs = list(combinations(sides.items(), 2))
-        p = np.array([_p_value(a, b) for (_, a), (_, b) in pairs])
-        adjusted = zip(p, _adjusted(holm, p), _adjusted(benjamini_hochberg, p), strict=True)
-        for ((one, a), (two, b)), of_test in zip(pairs, adjusted, strict=True):
-            sizes = len(a.scores), len(b.scores), a.missing + b.missing
-            test = "signs" if _signs_tell(a, b) else "labels"
-            rows.append((environment, *one, *two, *_difference(a, b), _paired(a, b), test, *of_test, *sizes))
-    columns = [
-        "difference",
-        "low",
-        "high",
-        "method",
-        "paired",
-        "test",
-        "p",
-        "p_holm",
-        "p_bh",
-        "n",
-        "than_n",
-        "n_missing",
+    rows = [
+        (environment, *row)
+        for environment, sides in _sides(results, "score")
+        for row in _tested(list(combinations(sides.items(), 2)))
     ]
-    return pd.DataFrame(rows, columns=["environment", *CONTESTANT, *THAN, *columns])
+    return pd.DataFrame(rows, columns=PAIRWISE)
+
+
+def pairwise_steps(results: "Results") -> pd.DataFrame:
+    """The difference of steps to the threshold, restricted to the budget, for every pair of algorithms, with a test.
+
+    All runs are watched to the end of one budget, so the restricted mean of a side is the mean of the steps until its
+    runs were at the threshold or at the budget, and the test is that of `pairwise`. A pair of which no run was at the
+    threshold has no row: equal budgets say nothing.
+
+    Returns:
+        The columns of `pairwise`, the difference negative where the first needs fewer steps; reached, than_reached
+        (runs at the threshold), budget.
+    """
+    rows, budgets = [], results.counted.groupby("environment")["budget"].first()
+    for environment, sides in _sides(results, "steps"):
+        budget = int(budgets[environment])
+        arrived = {one: int((side.scores < budget).sum()) for one, side in sides.items()}
+        pairs = [(a, b) for a, b in combinations(sides.items(), 2) if arrived[a[0]] or arrived[b[0]]]
+        for ((one, _), (two, _)), row in zip(pairs, _tested(pairs), strict=True):
+            rows.append((environment, *row, arrived[one], arrived[two], budget))
+    return pd.DataFrame(rows, columns=[*PAIRWISE, "reached", "than_reached", "budget"])
+
+
+def _tested(pairs: Sequence[Pair]) -> Iterator[tuple[Any, ...]]:
+    """What `PAIRWISE` says of the pairs of one environment, from the algorithm on."""
+    p = np.array([_p_value(a, b) for (_, a), (_, b) in pairs])
+    adjusted = zip(p, _adjusted(holm, p), _adjusted(benjamini_hochberg, p), strict=True)
+    for ((one, a), (two, b)), of_test in zip(pairs, adjusted, strict=True):
+        sizes = len(a.scores), len(b.scores), a.missing + b.missing
+        test = "signs" if _signs_tell(a, b) else "labels"
+        yield (*one, *two, *_difference(a, b), _paired(a, b), test, *of_test, *sizes)
 
 
 def _difference(a: Side, b: Side) -> Estimate:
@@ -173,15 +191,15 @@ def _adjusted(adjust: Callable[[Floats], Floats], p: Floats) -> Floats:
     return adjusted
 
 
-def _sides(results: "Results") -> Iterator[tuple[str, dict[Contestant, Side]]]:
-    """Per environment, its contestants with their runs; both in order."""
+def _sides(results: "Results", column: str) -> Iterator[tuple[str, dict[Contestant, Side]]]:
+    """Per environment, its contestants with this column of their runs; both in order."""
     missing = results.runs[results.runs["status"] != "done"].groupby(["environment", *CONTESTANT]).size()
     for environment, here in results.counted.groupby("environment"):
         yield (
             str(environment),
             {
                 (str(algorithm), str(device)): Side(
-                    group["score"].to_numpy(),
+                    group[column].to_numpy(),
                     tuple(group["seed"]),
                     int(missing.get((environment, algorithm, device), 0)),
                     bool((group["status"] == "done").all()),

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness.analysis import curves, overall, pairs, steadiness, summaries
+from harness.analysis import curves, efficiency, overall, pairs, steadiness, summaries
 from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
 from harness.errors import UsageError
@@ -113,8 +113,8 @@ class Results:
         return self._once(f"curves/{against}", lambda: curves.mean_curves(self.points, against))
 
     def sample_efficiency(self) -> pd.DataFrame:
-        """Area under the curve and steps to the threshold; see `summaries.sample_efficiency`."""
-        return self._once("efficiency", lambda: summaries.sample_efficiency(self.runs, self.points))
+        """Area under the curve, steps and seconds to the threshold; see `efficiency.sample_efficiency`."""
+        return self._once("efficiency", lambda: efficiency.sample_efficiency(self.runs, self.points))
 
     def wall_clock(self) -> pd.DataFrame:
         """Seconds, speed and memory; see `summaries.wall_clock`."""
@@ -127,6 +127,10 @@ class Results:
     def pairwise(self) -> pd.DataFrame:
         """Differences of final scores on each environment, with adjusted p-values; see `pairs.pairwise`."""
         return self._once("pairwise", lambda: pairs.pairwise(self))
+
+    def pairwise_steps(self) -> pd.DataFrame:
+        """Differences of steps to the threshold on each environment, likewise; see `pairs.pairwise_steps`."""
+        return self._once("pairwise-steps", lambda: pairs.pairwise_steps(self))
 
     def improvement(self) -> pd.DataFrame:
         """Probabilities of improvement over environments; see `pairs.improvement`."""

@@ -4,14 +4,25 @@ They draw from generators of their own with a fixed seed, so a number depends on
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import MEAN
-from harness.statistics.intervals import FEWEST_RUNS, LEVEL, band, ends, intervals, widening
-from harness.statistics.resampling import resamples
+from harness.statistics.groups import deviation_ends
+from harness.statistics.intervals import (
+    FEWEST_RUNS,
+    LEVEL,
+    STUDENT_BELOW,
+    Band,
+    band,
+    ends,
+    intervals,
+    widening,
+)
+from harness.statistics.resampling import draws, resamples
 from harness.statistics.runs import Floats, ragged
 
 RESAMPLES = 2_000  # of a number, or a curve, about one environment: a report has hundreds of them
@@ -29,20 +40,46 @@ NO_INTERVAL = Interval(np.nan, np.nan)
 
 def mean_interval(values: ArrayLike) -> Interval:
     """The 95 % interval of the mean of one number per run, [N]; NaN if a number is missing or infinite."""
-    values = np.asarray(values, float)
-    if len(values) < FEWEST_RUNS or not np.isfinite(values).all():
-        return NO_INTERVAL
-    ((estimate,),) = intervals([ragged([values])], [MEAN], count=RESAMPLES)
-    return Interval(estimate.low, estimate.high)
+    return mean_intervals(np.asarray(values, float)[:, None])[0]
 
 
-def mean_band(curves: ArrayLike) -> tuple[Floats, Floats]:
-    """The pointwise 95 % band of the mean curve of runs [N, L], N ≥ 1: lower and upper end, [L] each.
+def mean_intervals(columns: ArrayLike) -> list[Interval]:
+    """The same of several numbers per run, [N, Q]."""
+    columns = np.asarray(columns, float)
+    runs, numbers = columns.shape
+    found = np.full((numbers, 2), np.nan)
+    if runs >= FEWEST_RUNS:
+        whole = np.isfinite(columns).all(axis=0)
+        found[whole] = np.transpose(_ends_of_means(columns[:, whole]))
+    return [Interval(float(low), float(high)) for low, high in found]
+
+
+def _ends_of_means(columns: Floats) -> tuple[Any, Any]:
+    runs = len(columns)
+    if runs < STUDENT_BELOW:
+        estimates = intervals([ragged([column]) for column in columns.T], [MEAN])
+        return [each.low for (each,) in estimates], [each.high for (each,) in estimates]
+    return ends(columns.mean(axis=0), _shares(runs) @ columns, widening([runs]))
+
+
+@lru_cache(maxsize=8)
+def _shares(runs: int) -> Floats:
+    """What share of each resample every run is, [RESAMPLES, N]: the same for all groups of as many runs."""
+    group = ragged([np.zeros(runs)])
+    return np.concatenate([draws(group, cells) for cells in resamples(group, RESAMPLES)]) / runs
+
+
+def mean_band(curves: ArrayLike) -> Band:
+    """The mean curve of runs [N, L], N ≥ 1, with its pointwise and its simultaneous 95 % band.
 
     A point that some run lacks has none.
     """
-    _, low, high = band(ragged([curves]), MEAN, simultaneous=False, count=RESAMPLES)
-    return low, high
+    return band(ragged([curves]), MEAN, count=RESAMPLES)
+
+
+def deviation_interval(values: ArrayLike) -> Interval:
+    """The 95 % interval of the standard deviation of one number per run, [N]."""
+    return Interval(*deviation_ends(values)) if np.isfinite(values).all() else NO_INTERVAL
 
 
 def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) -> Interval:

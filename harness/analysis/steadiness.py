@@ -4,21 +4,14 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.curves import aligned, run_curves
-from harness.analysis.stats import NO_INTERVAL, Interval, mean_interval, resampled_interval
+from harness.analysis.stats import NO_INTERVAL, Interval, mean_intervals, resampled_interval
 from harness.analysis.summaries import Row, mean, per_cell
-from harness.statistics.groups import FEWEST_RUNS, spread
-from harness.statistics.reliability import (
-    FEW_RUNS,
-    WORST,
-    WORST_OF_FEW,
-    dispersion_across_time,
-    long_term_risk,
-    risk_across_runs,
-)
+from harness.statistics.groups import FEWEST_RUNS, spread, worst_quarter, worst_quarter_ends
+from harness.statistics.reliability import dispersion_across_time, long_term_risk
 from harness.statistics.runs import Floats
 
 WINDOW = 5  # changes from one evaluation to the next that are looked at together
-MEASURES = ("across_runs", "across_time", "drawdown")
+MEASURES = ("across_runs", "across_time", "drawdown", "worst_quarter")
 
 
 def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -28,23 +21,19 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         Columns environment, algorithm, device, done, failed, other; with the 95 % interval of each (_low, _high):
         across_runs (interquartile range over runs of the final score; no interval below 5 runs), across_time
         (interquartile range of `WINDOW` successive changes from one evaluation to the next, mean over windows and
-        runs), drawdown (mean over runs of the deepest 5 % of falls below the best score before); worst_runs (mean
-        final score of the worst runs; the bootstrap knows nothing of worse ones, so its interval would be far too
-        narrow), worst_share (of the runs that are the worst: .05, or .25 of fewer than 20).
+        runs), drawdown (mean over runs of the deepest 5 % of falls below the best score before), worst_quarter (mean
+        final score of the worst quarter of the runs; no interval below 5 runs).
     """
     every = run_curves(points)
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
         scores = aligned([every[key] for key in done["key"]], "step")[1]
-        share = WORST if len(scores) >= FEW_RUNS else WORST_OF_FEW
         found = _measures(scores) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
-        columns = {
+        return {
             f"{name}{end}": number
             for name, (value, (low, high)) in found.items()
-            for end, number in (("", value), ("_low", max(low, 0.0)), ("_high", high))
+            for end, number in (("", value), ("_low", low), ("_high", high))
         }
-        worst = risk_across_runs(scores[:, -1], share) if scores.size else np.nan
-        return {**columns, "worst_runs": worst, "worst_share": share}
 
     return per_cell(runs, row)
 
@@ -58,11 +47,16 @@ def _measures(scores: Floats) -> dict[str, tuple[float, Interval]]:
     else:
         over_time = np.full(len(scores), np.nan)
     drawdowns = np.array([long_term_risk(curve) for curve in scores])
+    of_spread = resampled_interval(final, spread) if len(final) >= FEWEST_RUNS else NO_INTERVAL
+    of_time, of_drawdown = map(_positive, mean_intervals(np.column_stack([over_time, drawdowns])))
     return {
-        "across_runs": (
-            float(spread(final)),
-            resampled_interval(final, spread) if len(final) >= FEWEST_RUNS else NO_INTERVAL,
-        ),
-        "across_time": (mean(over_time), mean_interval(over_time)),
-        "drawdown": (mean(drawdowns), mean_interval(drawdowns)),
+        "across_runs": (float(spread(final)), _positive(of_spread)),
+        "across_time": (mean(over_time), of_time),
+        "drawdown": (mean(drawdowns), of_drawdown),
+        "worst_quarter": (float(worst_quarter(final)), Interval(*worst_quarter_ends(final))),
     }
+
+
+def _positive(interval: Interval) -> Interval:
+    """The part of an interval where such a number can be."""
+    return Interval(max(interval.low, 0.0), interval.high)

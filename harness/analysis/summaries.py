@@ -1,4 +1,4 @@
-"""The tables of a report: a row per environment, algorithm and device, each with its number of runs.
+"""The tables of scores and of wall-clock time: a row per environment, algorithm and device, with its number of runs.
 
 Only done runs have scores. Runs that did not finish are counted beside them, so that no mean of survivors
 passes for a mean of all.
@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import metrics
-from harness.analysis.curves import CELL, Curve, run_curves
-from harness.analysis.stats import mean_interval
-from harness.statistics.survival import median_interval
+from harness.analysis.curves import CELL, run_curves
+from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, mean_intervals
+from harness.statistics.runs import Floats
 
 FAILED = ("failed", "crashed", "timeout", "diverged")
-SUSTAINED = 2  # consecutive evaluations that must reach the threshold
 INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
 OF_RUNS = [
     "key",
@@ -29,9 +28,13 @@ OF_RUNS = [
     "threads",
     "jobs",
 ]
-OF_RUNS += ["runs_in_trial", "peak_memory_mib", "peak_gpu_memory_mib", "train_seconds", "cpu_seconds"]
 SECONDS = ("setup", "environment", "learning", "evaluation")
-OF_RUNS += [f"{part}_seconds" for part in SECONDS]
+SPENT = [f"{part}_seconds" for part in ("train", *SECONDS, "cpu")]
+RUN = ["setup_seconds", "train_seconds", "evaluation_seconds"]
+MEMORY = ["peak_memory_mib", "peak_gpu_memory_mib"]
+MEASURED = [*SPENT, "run_seconds", *MEMORY]
+OF_RUNS += ["runs_in_trial", *SPENT, *MEMORY]
+TURNED = (("", ""), ("_low", "_high"), ("_high", "_low"))  # the fewer seconds, the more steps per second
 
 Row = Mapping[str, Any]
 
@@ -40,10 +43,10 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """Final scores: the mean return of each run's evaluation at the end of its budget.
 
     Returns:
-        Columns environment, algorithm, device, done, failed, other (interrupted or skipped); mean, std (over
-        runs, ddof 1), low, high (95 % interval of the mean; NaN below 3 runs); normalised (0 random, 1
-        reference), normalised_low, normalised_high; best (mean of the runs' best evaluations: an optimistic number,
-        for orientation), best_low, best_high.
+        Columns environment, algorithm, device, done, failed, other (interrupted or skipped); mean, low, high (95 %
+        interval of the mean; NaN below 3 runs); std (over runs, ddof 1), std_low, std_high (NaN below 5
+        runs); normalised (0 random, 1 reference), normalised_low, normalised_high; best (mean of the runs' best
+        evaluations: an optimistic number, for orientation), best_low, best_high.
     """
     every = run_curves(points)
 
@@ -51,91 +54,20 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         curves = [every[key] for key in done["key"]]
         final = np.array([metrics.final_score(curve.scores) for curve in curves])
         scaled = metrics.normalised(final, done["random_score"], done["reference_score"])
-        best = [curve.scores.max() for curve in curves]
+        best = np.array([curve.scores.max() for curve in curves])
+        of_mean, of_scaled, of_best = mean_intervals(np.column_stack([final, scaled, best]))
         return {
             "mean": mean(final),
+            **ends("", of_mean),
             "std": final.std(ddof=1) if len(final) > 1 else np.nan,
-            **_ends("", final),
+            **ends("std_", deviation_interval(final)),
             "normalised": mean(scaled),
-            **_ends("normalised_", scaled),
+            **ends("normalised_", of_scaled),
             "best": mean(best),
-            **_ends("best_", best),
+            **ends("best_", of_best),
         }
 
     return per_cell(runs, row)
-
-
-def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """How much was learned with how many steps.
-
-    The threshold counts as reached at the first of `SUSTAINED` consecutive evaluations at or above it. A run
-    that was not there by the end of its budget is censored at the budget; so is a run that failed, crashed,
-    diverged or ran out of time, whatever it scored before. Interrupted and skipped runs do not count.
-
-    Returns:
-        Columns environment, algorithm, device, done, failed, other; area (mean height of the evaluation
-        curve, in units of return), area_low, area_high (95 % interval); threshold, reached (how many runs), of
-        (how many count); median_steps (Kaplan-Meier; infinite where it is not reached), median_low, median_high (NaN
-        below 6 runs); restricted_steps (mean of the steps to the threshold or the budget, whichever comes first),
-        restricted_low, restricted_high (NaN where no run reached it); budget.
-    """
-    every = run_curves(points)
-
-    def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
-        curves = [every[key] for key in done["key"]]
-        areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
-        return {
-            "area": mean(areas),
-            **_ends("area_", areas),
-            **_steps_to_threshold(done, failed, curves),
-        }
-
-    return per_cell(runs, row)
-
-
-def _steps_to_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: list[Curve]) -> Row:
-    started = pd.concat([done, failed])
-    budget = float(started["budget"].max()) if len(started) else np.nan
-    threshold = started["threshold"].max()
-    if np.isnan(threshold):
-        missing = ["threshold", "reached", "of", "median_steps", "median_low", "median_high"]
-        missing += ["restricted_steps", "restricted_low", "restricted_high"]
-        return {**dict.fromkeys(missing, np.nan), "budget": budget}
-    times, reached = threshold_times(done, failed, curves)
-    low, high = median_interval(np.where(reached, times, metrics.NEVER))
-    return {
-        "threshold": threshold,
-        "reached": int(reached.sum()),
-        "of": len(times),
-        "median_steps": metrics.kaplan_meier(times, reached).median,
-        "median_low": low,
-        "median_high": high,
-        "restricted_steps": metrics.restricted_mean(times, reached, budget),
-        **_ends("restricted_", times if reached.any() else []),  # equal budgets say nothing about the mean
-        "budget": budget,
-    }
-
-
-def threshold_times(
-    done: pd.DataFrame, failed: pd.DataFrame, curves: list[Curve]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Steps to the threshold of the done, then the failed runs, and whether it was reached; else the budget.
-
-    Args:
-        done: D rows of the table of runs.
-        failed: F rows of it.
-        curves: of the done runs.
-
-    Returns:
-        Steps and whether they end at the threshold, [D + F] each.
-    """
-    steps = [
-        metrics.steps_to_threshold(curve.steps, curve.scores, threshold, SUSTAINED)
-        for curve, threshold in zip(curves, done["threshold"], strict=True)
-    ]
-    times = np.array([*steps, *[metrics.NEVER] * len(failed)])
-    budgets = np.array([*done["budget"], *failed["budget"]], float)
-    return np.minimum(times, budgets), np.isfinite(times)
 
 
 def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
@@ -143,26 +75,41 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns environment, algorithm, device, done, failed, other; steps_per_second (of training, evaluation
-        and set-up excluded), train_seconds, setup_seconds, environment_seconds, learning_seconds,
-        evaluation_seconds and cpu_seconds (means per run), train_low, train_high (95 % interval of the mean; NaN where
-        runs shared a trial, for then they are one measurement), peak_memory_mib and peak_gpu_memory_mib (largest of
-        a trial's process), runs_in_trial, jobs, threads (largest), machines (how many different ones).
+        and set-up excluded); means per run of train_seconds (environment and learning), run_seconds (set-up, training
+        and evaluation), setup_seconds, environment_seconds, learning_seconds, evaluation_seconds and cpu_seconds, and
+        of peak_memory_mib and peak_gpu_memory_mib (of a trial's process); of each the 95 % interval (_low, _high; NaN
+        where runs shared a trial, for then they are one measurement); runs_in_trial, jobs, threads (largest),
+        machines (how many different ones).
     """
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
-        names = [f"{part}_seconds" for part in ("train", *SECONDS, "cpu")]
-        shares = done[names].div(done["runs_in_trial"], axis=0)
-        seconds = shares["train_seconds"].sum(skipna=False)
-        largest = ("peak_memory_mib", "peak_gpu_memory_mib", "runs_in_trial", "jobs", "threads")
+        spent = done[SPENT].to_numpy(float) / done[["runs_in_trial"]].to_numpy(float)
+        whole = spent[:, [SPENT.index(part) for part in RUN]].sum(axis=1)
+        measured = np.column_stack([spent, whole, done[MEMORY].to_numpy(float)])
+        means = _means(measured, alone=bool((done["runs_in_trial"] == 1).all()))
+        steps = mean(done["steps"])
+        largest = ("runs_in_trial", "jobs", "threads")
         return {
-            "steps_per_second": done["steps"].sum() / seconds if seconds > 0 else np.nan,
-            **{name: mean(shares[name]) for name in names},
-            **_ends("train_", shares["train_seconds"] if (done["runs_in_trial"] == 1).all() else []),
+            **{f"steps_per_second{end}": _rate(steps, means[f"train_seconds{of}"]) for end, of in TURNED},
+            **means,
             **{name: done[name].max() if len(done) else np.nan for name in largest},
             "machines": done["machine"].nunique(),
         }
 
     return per_cell(runs, row)
+
+
+def _means(measured: Floats, alone: bool) -> dict[str, float]:
+    """The means of the columns `MEASURED`, with intervals where each row is a measurement of its own."""
+    intervals = mean_intervals(measured) if alone else [NO_INTERVAL] * len(MEASURED)
+    found: dict[str, float] = {}
+    for name, values, interval in zip(MEASURED, measured.T, intervals, strict=True):
+        found |= {name: mean(values), **ends(f"{name}_", interval)}
+    return found
+
+
+def _rate(steps: float, seconds: float) -> float:
+    return steps / seconds if seconds > 0 else np.nan
 
 
 def failures(runs: pd.DataFrame) -> pd.DataFrame:
@@ -178,23 +125,20 @@ def failures(runs: pd.DataFrame) -> pd.DataFrame:
 def per_cell(runs: pd.DataFrame, row: Callable[[pd.DataFrame, pd.DataFrame], Row]) -> pd.DataFrame:
     """A row per cell: what it is, how many runs it has, and what ``row(done, failed)`` says of them."""
     rows: list[dict[str, Any]] = []
-    facts = runs[[*CELL, *OF_RUNS]].astype(
-        dict.fromkeys(("key", "machine"), object)
-    )  # faster to take rows of
+    facts = runs[OF_RUNS].astype({"key": object, "machine": object})  # faster to take rows of
     done_or_failed = (runs["status"] == "done").to_numpy(), runs["status"].isin(FAILED).to_numpy()
-    for _, places in sorted(runs.groupby(CELL).indices.items()):
-        places = np.asarray(places)
+    groups: Mapping[Any, Any] = runs.groupby(CELL).indices
+    for cell, places in sorted(groups.items()):
         done, failed = (facts.take(places[kind[places]]) for kind in done_or_failed)
         counts = {"done": len(done), "failed": len(failed), "other": len(places) - len(done) - len(failed)}
-        cell = {name: str(facts[name].iloc[places[0]]) for name in CELL}
-        rows.append({**cell, **counts, **row(done, failed)})
+        rows.append({**dict(zip(CELL, map(str, cell), strict=True)), **counts, **row(done, failed)})
     table = pd.DataFrame(rows)
     return table.astype({name: "Int64" for name in INTEGERS if name in table})
 
 
-def _ends(prefix: str, values: Any) -> Row:
-    """The 95 % interval of the mean, as two columns."""
-    return dict(zip((f"{prefix}low", f"{prefix}high"), mean_interval(values), strict=True))
+def ends(prefix: str, interval: Interval) -> dict[str, float]:
+    """An interval as two columns."""
+    return {f"{prefix}low": interval.low, f"{prefix}high": interval.high}
 
 
 def mean(values: Any) -> float:

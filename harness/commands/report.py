@@ -21,6 +21,7 @@ TABLES = (
     "reliability",
     "failures",
     "pairwise",
+    "pairwise_steps",
     "improvement",
     "aggregates",
     "profiles",

@@ -7,7 +7,8 @@ import click
 import pandas as pd
 
 from harness.listing import one_line
-from harness.reporting.sheets import NONE, Column, Sheet, number
+from harness.reporting.cells import NONE, number
+from harness.reporting.sheets import Column, Sheet
 from harness.statistics.decision import MOST_RUNS
 from harness.verdicts.claims import Judged, Verdict, expected_by_chance
 

@@ -1,8 +1,9 @@
 """Who is drawn: one name for an algorithm, and its device where there are several, in every figure."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -12,7 +13,11 @@ from harness.reporting.figure_style import MUTED, Look, legend, looks
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
-BAND = "band: pointwise 95 % interval"
+POINTWISE, SIMULTANEOUS = 0.18, 0.09  # opacity of a band
+BANDS = {
+    "95 % band of any one point": 0.35,
+    "of the whole line": 0.17,
+}  # and of its patch, in grey, in the legend
 
 
 def named(results: "Results", table: pd.DataFrame) -> pd.DataFrame:
@@ -44,10 +49,20 @@ def handle(look: Look) -> Line2D:
     )
 
 
+def fill_bands(
+    axis: Axes, line: pd.DataFrame, x: str, color: str, step: Literal["post"] | None = None
+) -> None:
+    """The pointwise band of a line, and behind it the simultaneous one, which is lighter and usually wider."""
+    ends = (("simultaneous_low", "simultaneous_high", SIMULTANEOUS), ("low", "high", POINTWISE))
+    for low, high, alpha in ends:
+        axis.fill_between(line[x], line[low], line[high], color=color, alpha=alpha, linewidth=0, step=step)
+
+
 def legend_with_runs(figure: Figure, look: dict[str, Look], counts: dict[str, tuple[int, int]]) -> None:
     """A legend of lines with bands: names with their number of runs, few to many."""
     labels = [
         f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()
     ]
     handles = [handle(look[name]) for name in counts]
-    legend(figure, [*handles, Patch(color=MUTED, alpha=0.25, linewidth=0)], [*labels, BAND])
+    patches = [Patch(color=MUTED, alpha=alpha, linewidth=0) for alpha in BANDS.values()]
+    legend(figure, [*handles, *patches], [*labels, *BANDS])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def evidence(results: "Results") -> list[str]:
     """What a reader has to know before any number: the size of the samples, and who is compared on what."""
-    return [_size(results), _missing(results), *_common(results)]
+    return [_size(results), _missing(results), *_machines(results), *_common(results)]
 
 
 def _size(results: "Results") -> str:
@@ -50,6 +50,14 @@ def _missing(results: "Results") -> str:
             f"{_counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number"
         )
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
+
+
+def _machines(results: "Results") -> list[str]:
+    """That seconds of different machines say nothing about algorithms."""
+    machines = results.runs.loc[results.runs["status"] == "done", "machine"].nunique()
+    if machines < 2:
+        return []
+    return [f"Runs are of {machines} machines: do not compare their seconds, speeds and memory."]
 
 
 def _common(results: "Results") -> list[str]:

@@ -18,9 +18,9 @@ from matplotlib.ticker import NullFormatter
 from numpy.typing import ArrayLike
 
 from harness.analysis.curves import Curve, run_curves
-from harness.analysis.metrics import kaplan_meier
-from harness.analysis.summaries import FAILED, SECONDS, threshold_times
-from harness.reporting.contestants import contestants, legend_with_runs, named
+from harness.analysis.efficiency import threshold_times
+from harness.analysis.summaries import FAILED, SECONDS
+from harness.reporting.contestants import contestants, fill_bands, legend_with_runs, named
 from harness.reporting.figure_style import (
     INK,
     MUTED,
@@ -103,7 +103,7 @@ def _draw_means(axis: Axes, means: pd.DataFrame, against: str, look: dict[str, L
     """A thick line and a band per contestant."""
     for name, mean in means.groupby("contestant"):
         this = look[str(name)]
-        axis.fill_between(mean[against], mean["low"], mean["high"], color=this.color, alpha=0.18, linewidth=0)
+        fill_bands(axis, mean, against, this.color)
         axis.plot(
             mean[against],
             mean["mean"],
@@ -210,8 +210,7 @@ def _draw_final_scores(axis: Axes, lines: Sequence[Line]) -> list[str]:
     for height, line in enumerate(lines):
         dots(axis, [curve.scores[-1] for curve in line.curves], height, line.look)
     facts = pd.DataFrame([line.facts for line in lines])
-    axis.hlines(range(len(lines)), facts["low"], facts["high"], color=INK, linewidth=1.4)
-    _draw_centres(axis, facts["mean"])
+    _draw_centres(axis, facts["mean"], facts["low"], facts["high"])
     axis.set_xlabel("return of the final evaluation")
     axis.xaxis.set_major_formatter(RETURNS)
     counts = facts[["done", "failed", "other"]].to_numpy(int)
@@ -220,17 +219,17 @@ def _draw_final_scores(axis: Axes, lines: Sequence[Line]) -> list[str]:
 
 def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
     """A mark per run, hollow at the budget where it did not arrive; the notes are runs that did of those that count."""
-    medians = []
     for height, line in enumerate(lines):
         times, reached = threshold_times(line.done, line.failed, line.curves)
         dots(axis, times[reached], height, line.look)
         dots(axis, times[~reached], height, line.look._replace(marker=">"), hollow=True)
-        medians.append(kaplan_meier(times, reached).median if len(times) else np.nan)
-    _draw_centres(axis, np.where(np.isfinite(medians), medians, np.nan))
-    axis.set(
-        xlabel="environment steps",
-        xlim=(0, 1.04 * max(line.facts["budget"] for line in lines if line.curves)),
+    facts = pd.DataFrame([line.facts for line in lines])
+    median, low, high = (facts[f"median_steps{end}"].astype(float) for end in ("", "_low", "_high"))
+    last = max(line.facts["budget"] for line in lines if line.curves)
+    _draw_centres(
+        axis, median.where(np.isfinite(median)), low.where(np.isfinite(low)), high.clip(upper=1.04 * last)
     )
+    axis.set(xlabel="environment steps", xlim=(0, 1.04 * last))
     axis.xaxis.set_major_formatter(STEPS)
     return [f"{row['reached']}/{row['of']}" if pd.notna(row["of"]) else "" for row, *_ in lines]
 
@@ -242,13 +241,18 @@ def _draw_seconds(axis: Axes, lines: Sequence[Line]) -> list[str]:
         widths = np.nan_to_num(np.array([line.facts[f"{part}_seconds"] for line in lines], float))
         axis.barh(range(len(lines)), widths, left=starts, height=0.62, color=color, linewidth=0)
         starts += widths
+    facts = pd.DataFrame([line.facts for line in lines])
+    axis.hlines(
+        range(len(lines)), facts["run_seconds_low"], facts["run_seconds_high"], color=INK, linewidth=1.4
+    )
     axis.set_xlabel("seconds per run")
     return [SPEED(line.facts["steps_per_second"]) if line.curves else "" for line in lines]
 
 
-def _draw_centres(axis: Axes, values: ArrayLike) -> None:
-    """Upright strokes, one per line."""
+def _draw_centres(axis: Axes, values: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+    """Upright strokes, one per line, and their intervals."""
     heights = range(len(np.asarray(values)))
+    axis.hlines(heights, low, high, color=INK, linewidth=1.4)
     axis.plot(values, heights, "|", color=INK, markersize=11, markeredgewidth=1.8, zorder=4)
 
 
@@ -256,7 +260,7 @@ def _legend_of_runs(figure: Figure) -> None:
     handles: dict[str, Artist] = {
         "one run": mark("o", MUTED),
         "mean, or median of steps": mark("|", INK, 11),
-        "95 % interval of the mean": Line2D([], [], color=INK),
+        "95 % interval": Line2D([], [], color=INK),
         "not reached within the budget": mark(">", MUTED, hollow=True),
     }
     for part, color in PARTS.items():

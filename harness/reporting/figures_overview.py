@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
-from harness.reporting.contestants import contestants, handle, legend_with_runs, named
+from harness.reporting.contestants import contestants, fill_bands, handle, legend_with_runs, named
 from harness.reporting.figure_style import (
     MUTED,
     PAPER,
@@ -237,8 +237,7 @@ def _draw_lines(
     """A line with a band per contestant, with ``step`` one that jumps after each point."""
     here = {name: look[name] for name in dict.fromkeys(table["contestant"])}
     for name, line in table.groupby("contestant"):
-        color = look[str(name)].color
-        axis.fill_between(line[x], line["low"], line["high"], color=color, alpha=0.15, linewidth=0, step=step)
+        fill_bands(axis, line, x, look[str(name)].color, step)
     sns.lineplot(
         table,
         x=x,

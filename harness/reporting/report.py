@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from harness.errors import HarnessError
-from harness.reporting import sheet_formats, sheets
+from harness.reporting import cells, sheet_formats, sheets
 from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
 from harness.reporting.sheets import Sheet
@@ -31,6 +31,7 @@ OF_ENVIRONMENTS = (
     sheets.scores,
     sheets.pairwise,
     sheets.sample_efficiency,
+    sheets.pairwise_steps,
     sheets.reliability,
     sheets.wall_clock,
 )
@@ -287,8 +288,8 @@ def _tasks(runs: pd.DataFrame) -> list[tuple[str, ...]]:
             row["environment"],
             row["environment_id"],
             row["environment_version"],
-            sheets.steps(row["budget"]),
-            *(sheets.number(row[name], ".6g") for name in ("random_score", "reference_score", "threshold")),
+            cells.steps(row["budget"]),
+            *(cells.number(row[name], ".6g") for name in ("random_score", "reference_score", "threshold")),
         )
         for row in rows.to_dict("records")
     ]

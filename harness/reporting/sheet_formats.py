@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from harness.listing import one_line
-from harness.reporting.sheets import NONE, Sheet
+from harness.reporting.cells import NONE
+from harness.reporting.sheets import Sheet
 
 _LATEX = {
     "\\": r"\textbackslash{}",

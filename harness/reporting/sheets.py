@@ -1,6 +1,5 @@
 """The tables of the report as text: which columns, how numbers are written, what stands where there is none."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,13 +9,23 @@ import pandas as pd
 from harness.analysis.curves import CELL
 from harness.analysis.overall import CONTESTANT, COUNTS
 from harness.listing import reason
+from harness.reporting.cells import (
+    NONE,
+    count,
+    interval,
+    number,
+    p_value,
+    ranges,
+    rough,
+    share,
+    steps,
+    with_interval,
+)
 from harness.statistics.groups import FEWEST_RUNS as FEWEST_OF_GROUP
 from harness.statistics.intervals import FEWEST_RUNS
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-
-NONE = "–"
 
 
 class Column(NamedTuple):
@@ -71,39 +80,40 @@ def scores(results: "Results") -> Sheet:
     data = results.scores()
     columns = [
         Column("mean", lambda row: number(row["mean"])),
-        Column("95 % interval", lambda row: interval(row, "low", "high")),
-        Column("std", lambda row: number(row["std"])),
-        Column("normalised", lambda row: _with_interval(row, "normalised", form=".3f")),
-        Column("best, optimistic", lambda row: _with_interval(row, "best")),
+        Column("95 % interval", interval),
+        Column("std", lambda row: with_interval(row, "std", fewest=FEWEST_OF_GROUP)),
+        Column("normalised", lambda row: with_interval(row, "normalised", share)),
+        Column("best, optimistic", lambda row: with_interval(row, "best")),
     ]
     note = (
-        "Mean over runs of the return of the final evaluation, the policy at the end of the budget. Normalised: 0 is "
-        "the random policy, 1 the reference, both frozen in the environment's description. Best is the mean of each "
-        "run's best evaluation, so it is too high by construction."
+        "Mean over runs of the return of the final evaluation, the policy at the end of the budget, and standard "
+        "deviation over runs; in brackets 95 % intervals. Normalised: 0 is the random policy, 1 the reference, both "
+        "frozen in the environment's description. Best is the mean of each run's best evaluation, so it is too high "
+        "by construction."
     )
     return _sheet("scores", "Final scores", note, data, columns)
 
 
 def sample_efficiency(results: "Results") -> Sheet:
-    """Area under the curve and steps to the threshold."""
+    """Area under the curve, steps and seconds to the threshold."""
     data = results.sample_efficiency()
     columns = [
         Column("area", lambda row: number(row["area"])),
-        Column("95 % interval", lambda row: interval(row, "area_low", "area_high")),
+        Column("95 % interval", lambda row: interval(row, "area_")),
         Column("threshold", lambda row: number(row["threshold"], ".6g")),
-        Column(
-            "reached", lambda row: f"{count(row['reached'])}/{count(row['of'])}" if _has(row["of"]) else NONE
-        ),
-        Column("median steps", _median_steps),
-        Column("restricted mean steps", _restricted_steps),
+        Column("reached", _reached),
+        Column("median steps", lambda row: with_interval(row, "median_steps", steps, fewest=0)),
+        Column("restricted mean steps", lambda row: with_interval(row, "restricted_steps", steps, fewest=0)),
+        Column("median s", lambda row: with_interval(row, "median_seconds", rough, fewest=0)),
         Column("budget", lambda row: steps(row["budget"])),
     ]
     note = (
         "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at the "
         "first of two consecutive evaluations at or above it; runs that do not get there, failed ones included, are "
-        "censored at the budget. The median is Kaplan and Meier's; its interval needs 6 runs. The restricted mean "
-        "counts such runs as the whole budget, so it is a lower bound of the mean steps to the threshold. In brackets "
-        "95 % intervals; none where no run gets there."
+        "censored at the budget. The medians are Kaplan and Meier's; their intervals need 6 runs. The restricted mean "
+        "counts such runs as the whole budget, so it is a lower bound of the mean steps to the threshold. Seconds "
+        "are of training, and comparable on one machine only; where a trial trained several runs in lockstep they are "
+        "a run's share, without an interval. In brackets 95 % intervals; of means none where no run gets there."
     )
     return _sheet("sample_efficiency", "Sample efficiency", note, data, columns)
 
@@ -111,70 +121,50 @@ def sample_efficiency(results: "Results") -> Sheet:
 def wall_clock(results: "Results") -> Sheet:
     """Seconds, speed and memory."""
     data = results.wall_clock()
-    parts = {name: name for name in ("environment", "learning", "evaluation")} | {
-        "setup": "set-up",
-        "cpu": "CPU",
-    }
-    columns = [
-        Column("steps/s", lambda row: number(row["steps_per_second"], "#.3g")),
-        Column("train s", _train_seconds),
-        *(
-            Column(f"{heading} s", lambda row, part=part: number(row[f"{part}_seconds"], "#.3g"))  # type: ignore[misc]
-            for part, heading in parts.items()
-        ),
-        Column("memory MiB", lambda row: number(row["peak_memory_mib"], "#.3g")),
-        Column("runs per trial", lambda row: count(row["runs_in_trial"])),
-        Column("jobs", lambda row: count(row["jobs"])),
-        Column("threads", lambda row: count(row["threads"])),
-    ]
+    names = {"steps_per_second": "steps/s"}
+    names |= {f"{part}_seconds": f"{part} s" for part in ("train", "environment", "learning", "evaluation")}
+    names |= {"setup_seconds": "set-up s", "cpu_seconds": "CPU s", "peak_memory_mib": "memory MiB"}
     if data["peak_gpu_memory_mib"].notna().any():
-        columns.insert(-3, Column("GPU MiB", lambda row: number(row["peak_gpu_memory_mib"], "#.3g")))
+        names["peak_gpu_memory_mib"] = "GPU MiB"
+    measured = [
+        Column(heading, lambda row, name=name: with_interval(row, name, rough))  # type: ignore[misc]
+        for name, heading in names.items()
+    ]
+    settings = {"runs_in_trial": "runs per trial", "jobs": "jobs", "threads": "threads"}
+    recorded = [
+        Column(heading, lambda row, name=name: count(row[name]))  # type: ignore[misc]
+        for name, heading in settings.items()
+    ]
     note = (
-        "Seconds are means per run; a trial that trains several runs in lockstep is shared out equally among them, and "
-        "is one measurement. In brackets 95 % intervals, where runs had trials of their own. "
+        "Means per run, in brackets 95 % intervals. A trial that trains several runs in lockstep is shared out equally "
+        "among them, and is one measurement, without an interval. "
         "Training is environment and learning; evaluation and set-up are not part of it, nor of steps per second. "
-        "Memory is the largest of a trial's process. Jobs ran beside each other on the same machine."
+        "Memory is the most that a trial's process held. Jobs ran beside each other on the same machine."
     )
-    return _sheet("wall_clock", "Wall-clock", note, data, columns)
+    return _sheet("wall_clock", "Wall-clock", note, data, [*measured, *recorded])
 
 
 def reliability(results: "Results") -> Sheet:
     """Dispersion and risk."""
     data = results.reliability()
     columns = [
-        Column("spread of runs", lambda row: _with_interval(row, "across_runs", FEWEST_OF_GROUP)),
-        Column("unsteadiness", lambda row: _with_interval(row, "across_time")),
-        Column("worst runs", lambda row: number(row["worst_runs"])),
-        Column("drawdown", lambda row: _with_interval(row, "drawdown")),
+        Column("spread of runs", lambda row: with_interval(row, "across_runs", fewest=FEWEST_OF_GROUP)),
+        Column("unsteadiness", lambda row: with_interval(row, "across_time")),
+        Column("worst quarter", lambda row: with_interval(row, "worst_quarter", fewest=FEWEST_OF_GROUP)),
+        Column("drawdown", lambda row: with_interval(row, "drawdown")),
     ]
     note = (
         "In units of return (Chan et al., 2020), in brackets 95 % intervals. Spread of runs: interquartile range of "
         "the final scores. "
         "Unsteadiness: interquartile range of five successive changes from one evaluation to the next, mean over "
-        "training and runs. Worst runs: mean final score of the worst quarter of the runs (of the worst 5 % from 20 "
-        "runs on); an interval from those runs alone would be far too narrow, so there is none. Drawdown: mean over "
-        "runs of the deepest falls below the best score before."
+        "training and runs. Worst quarter: mean final score of the worst quarter of the runs; few runs say little "
+        "about it, so its interval is wide. Drawdown: mean over runs of the deepest falls below the best score before."
     )
     return _sheet("reliability", "Reliability", note, data, columns)
 
 
 def pairwise(results: "Results") -> Sheet:
     """Differences of final scores with adjusted p-values."""
-    data = results.pairwise()
-    several = results.runs["device"].nunique() > 1
-    columns = (
-        Column("environment", lambda row: str(row["environment"]), number=False),
-        Column("algorithm", lambda row: _named(row, "", several), number=False),
-        Column("than", lambda row: _named(row, "than_", several), number=False),
-        Column("n", lambda row: f"{row['n']}, {row['than_n']}"),
-        Column("missing", lambda row: count(row["n_missing"])),
-        Column("difference", lambda row: number(row["difference"])),
-        Column("95 % interval", _pair_interval),
-        Column("test", lambda row: str(row["test"]), number=False),
-        Column("p", lambda row: p_value(row["p"])),
-        Column("p, Holm", lambda row: p_value(row["p_holm"])),
-        Column("p, Benjamini-Hochberg", lambda row: p_value(row["p_bh"])),
-    )
     note = (
         "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
         "of the random policy, or of their algorithm's worst run if that is less. Two-sided permutation tests: of the "
@@ -182,14 +172,50 @@ def pairwise(results: "Results") -> Sheet:
         "Adjusted for all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and "
         "Hochberg's the share of false alarms. Below 3 runs there is no test."
     )
-    return Sheet("pairwise", "Pairs", note, columns, _cells(data, columns), data)
+    several = results.runs["device"].nunique() > 1
+    return _pairs("pairwise", "Pairs", note, results.pairwise(), several)
+
+
+def pairwise_steps(results: "Results") -> Sheet:
+    """Differences of steps to the threshold with adjusted p-values."""
+    note = (
+        "Restricted mean steps to the threshold of the first less those of the second, so that less is better: a run "
+        "that does not get there counts as the whole budget, a failed one too. Reached: runs of either side that got "
+        "there; pairs of which none did are not listed. Tests and adjustments are those of pairs of final scores."
+    )
+    several = results.runs["device"].nunique() > 1
+    reached = Column("reached", lambda row: f"{row['reached']}, {row['than_reached']}")
+    title = "Pairs, steps to the threshold"
+    return _pairs("pairwise_steps", title, note, results.pairwise_steps(), several, [reached])
+
+
+def _pairs(
+    name: str, title: str, note: str, data: pd.DataFrame, several: bool, more: Sequence[Column] = ()
+) -> Sheet:
+    """A sheet with a row per pair; ``more`` columns stand after its numbers of runs."""
+    columns = (
+        Column("environment", lambda row: str(row["environment"]), number=False),
+        Column("algorithm", lambda row: _named(row, "", several), number=False),
+        Column("than", lambda row: _named(row, "than_", several), number=False),
+        Column("n", lambda row: f"{row['n']}, {row['than_n']}"),
+        Column("missing", lambda row: count(row["n_missing"])),
+        *more,
+        Column("difference", lambda row: number(row["difference"])),
+        Column("95 % interval", _pair_interval),
+        Column("test", lambda row: str(row["test"]), number=False),
+        Column("p", lambda row: p_value(row["p"])),
+        Column("p, Holm", lambda row: p_value(row["p_holm"])),
+        Column("p, Benjamini-Hochberg", lambda row: p_value(row["p_bh"])),
+    )
+    return Sheet(name, title, note, columns, _cells(data, columns), data)
 
 
 def aggregates(results: "Results") -> Sheet:
     """Statistics over environments, a row per contestant."""
     data = results.aggregates()
     several = results.runs["device"].nunique() > 1
-    wide = data.pivot(index=[*CONTESTANT, *COUNTS], columns="statistic", values=["value", "low", "high"])
+    ends = ["low", "high", "population_low", "population_high"]
+    wide = data.pivot(index=[*CONTESTANT, *COUNTS], columns="statistic", values=["value", *ends])
     wide.columns = wide.columns.map(lambda name: f"{name[1]}_{name[0]}")
     headings = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap"}
     columns = (
@@ -201,12 +227,15 @@ def aggregates(results: "Results") -> Sheet:
             Column(heading, lambda row, name=name: _overall(row, name))  # type: ignore[misc]
             for name, heading in headings.items()
         ),
+        Column("IQM of environments like these", _of_population),
     )
     note = (
         "Normalised final scores, in brackets 95 % intervals: 0 is the random policy, 1 the reference. IQM: mean of "
         "the runs without the lowest "
         "and the highest quarter; median: over environments, of the mean over runs; optimality gap: how far runs fall "
-        "short of 1, less is better. n: runs that count, on all environments; failed ones count as 0, or as "
+        "short of 1, less is better. The last column is the interval of the IQM where environments are drawn at random "
+        "too, as for a statement about environments like these; it needs 3 of them, with as many runs each. n: runs "
+        "that count, on all environments; failed ones count as 0, or as "
         "their algorithm's worst run there if that is less. Missing: runs that are not done."
     )
     return Sheet("aggregates", "Over environments", note, columns, _cells(wide.reset_index(), columns), data)
@@ -218,7 +247,7 @@ def failures(results: "Results") -> Sheet:
     grouped = data.assign(reason=data["error"].map(_reason)).groupby(
         [*CELL, "status", "reason"], as_index=False
     )
-    table = grouped.agg(seeds=("seed", _seeds), runs=("seed", "size"))
+    table = grouped.agg(seeds=("seed", ranges), runs=("seed", "size"))
     columns = (
         *_cell_columns(data),
         Column("status", lambda row: str(row["status"]), number=False),
@@ -237,12 +266,10 @@ def overview(results: "Results") -> Sheet:
     data = scored.merge(efficiency[keep], on=CELL).merge(clock[[*CELL, "steps_per_second"]], on=CELL)
     columns = [
         Column("mean", lambda row: number(row["mean"])),
-        Column("95 % interval", lambda row: interval(row, "low", "high")),
-        Column("normalised", lambda row: number(row["normalised"], ".3f")),
-        Column(
-            "solved", lambda row: f"{count(row['reached'])}/{count(row['of'])}" if _has(row["of"]) else NONE
-        ),
-        Column("steps/s", lambda row: number(row["steps_per_second"], "#.3g")),
+        Column("95 % interval", interval),
+        Column("normalised", lambda row: share(row["normalised"])),
+        Column("solved", _reached),
+        Column("steps/s", lambda row: rough(row["steps_per_second"])),
     ]
     return _sheet("overview", "Overview", "", data, columns)
 
@@ -272,92 +299,29 @@ def _named(row: Any, prefix: str, several: bool) -> str:
     return f"{row[f'{prefix}algorithm']}{device}"
 
 
+def _reached(row: Any) -> str:
+    """How many of how many runs were at the threshold."""
+    return NONE if pd.isna(row["of"]) else f"{count(row['reached'])}/{count(row['of'])}"
+
+
 def _pair_interval(row: Any) -> str:
     if min(row["n"], row["than_n"]) < FEWEST_RUNS:
         return f"n < {FEWEST_RUNS}"
-    return f"{number(row['low'])} to {number(row['high'])}" if _has(row["low"]) else NONE
+    return NONE if pd.isna(row["low"]) else f"{number(row['low'])} to {number(row['high'])}"
 
 
 def _overall(row: Any, name: str) -> str:
-    value, low, high = (number(row[f"{name}_{part}"], ".3f") for part in ("value", "low", "high"))
+    value, low, high = (share(row[f"{name}_{part}"]) for part in ("value", "low", "high"))
     bounds = f"n < {FEWEST_RUNS}" if row["fewest_runs"] < FEWEST_RUNS else f"{low} to {high}"
     return f"{value} ({bounds})"
 
 
-def _with_interval(row: Any, name: str, fewest: int = FEWEST_RUNS, form: str = "#.4g") -> str:
-    """A number of a cell of runs, with its interval or why there is none."""
-    bounds = interval(row, f"{name}_low", f"{name}_high", fewest, form)
-    return f"{number(row[name], form)} ({bounds})" if _has(row[name]) else NONE
-
-
-def _median_steps(row: Any) -> str:
-    bounds = (
-        f" ({steps(row['median_low'])} to {steps(row['median_high'])})" if _has(row["median_low"]) else ""
-    )
-    return f"{steps(row['median_steps'])}{bounds}"
-
-
-def _restricted_steps(row: Any) -> str:
-    low, high = row["restricted_low"], row["restricted_high"]
-    return f"{steps(row['restricted_steps'])}{f' ({steps(low)} to {steps(high)})' if _has(low) else ''}"
-
-
-def _train_seconds(row: Any) -> str:
-    value, low, high = (number(row[f"train_{part}"], "#.3g") for part in ("seconds", "low", "high"))
-    return f"{value} ({low} to {high})" if _has(row["train_low"]) else value
-
-
-def p_value(p: Any) -> str:
-    """A p-value with three decimals."""
-    if not _has(p):
-        return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _has(value: Any) -> bool:
-    return not pd.isna(value)
-
-
-def number(value: Any, form: str = "#.4g") -> str:
-    """A number with a few significant digits, whole from 1,000 on."""
-    if not _has(value):
-        return NONE
-    text = f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:{form}}".rstrip(".")
-    return text.lstrip("-") if not any(digit in "123456789" for digit in text) else text
-
-
-def interval(row: Any, low: str, high: str, fewest: int = FEWEST_RUNS, form: str = "#.4g") -> str:
-    """Both ends of an interval, or why there is none."""
-    if row["done"] == 0:
-        return NONE
-    if row["done"] < fewest:
-        return f"n < {fewest}"
-    return f"{number(row[low], form)} to {number(row[high], form)}"
-
-
-def steps(value: Any) -> str:
-    """A number of steps; infinity is a threshold that is not reached."""
-    if not _has(value):
-        return NONE
-    return f"{value:,.0f}" if math.isfinite(value) else "not reached"
-
-
-def count(value: Any) -> str:
-    """A whole number."""
-    return str(int(value)) if _has(value) else NONE
+def _of_population(row: Any) -> str:
+    """The interval of the IQM where environments are drawn, too."""
+    low, high = row["iqm_population_low"], row["iqm_population_high"]
+    return NONE if pd.isna(low) else f"{share(low)} to {share(high)}"
 
 
 def _reason(error: str) -> str:
     """Why a run did not finish, not too long for a cell."""
     return reason(error)[:300] or "no reason was recorded"
-
-
-def _seeds(seeds: pd.Series) -> str:
-    """Seeds in ascending order, those in a row as a range."""
-    parts: list[list[int]] = []
-    for seed in sorted(int(seed) for seed in seeds):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1][1:] = [seed]
-        else:
-            parts.append([seed])
-    return ", ".join("–".join(map(str, part)) for part in parts)

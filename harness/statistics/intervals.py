@@ -44,11 +44,21 @@ class Estimate(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A curve [L] and a band around it; NaN where some run has no value, or where there are too few runs."""
+    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
+
+    Attributes:
+        value: the curve.
+        low: lower end of the pointwise band, which holds any one point of the true curve with the given confidence.
+        high: its upper end.
+        simultaneous_low: lower end of the band that holds the whole true curve with that confidence.
+        simultaneous_high: its upper end.
+    """
 
     value: Floats
     low: Floats
     high: Floats
+    simultaneous_low: Floats
+    simultaneous_high: Floats
 
 
 def intervals(
@@ -150,36 +160,41 @@ def band(
     curves: Runs,
     aggregate: Aggregate,
     *,
-    simultaneous: bool,
     level: float = LEVEL,
     count: int = CURVE_RESAMPLES,
     seed: int = SEED,
 ) -> Band:
-    """The statistic at every point of the curves, with a band; each resample draws whole curves.
+    """The statistic at every point of the curves, with its bands; each resample draws whole curves.
 
     Args:
         curves: with values [K, L].
         aggregate: the statistic.
-        simultaneous: whether the band holds the whole true curve with the given confidence, rather than any
-            one point of it.
         level: of confidence.
         count: of resamples.
         seed: of the resamples.
     """
     length = curves.values.shape[1]
-    value, low, high = (np.full(length, np.nan) for _ in range(3))
+    found = Band(*(np.full(length, np.nan) for _ in Band._fields))
     whole = np.asarray(np.isfinite(curves.values).all(axis=0))
     points = [point for point, kept in zip(curves.points(), whole, strict=True) if kept]
-    value[whole] = [aggregate(point) for point in points]
+    found.value[whole] = [aggregate(point) for point in points]
     if curves.fewest >= FEWEST_RUNS and points:
         cells = resamples(curves, count, seed)
         if aggregate is MEAN:
             drawn = mean_replicates(replace(curves, values=curves.values[:, whole]), cells)
         else:
             drawn = replicates(points, [aggregate], cells)[:, 0].T
-        bounds = simultaneous_ends if simultaneous else ends
-        low[whole], high[whole] = bounds(value[whole], drawn, widening(curves.counts, level), level)
-    return Band(value, low, high)
+        of_points = bands(found.value[whole], drawn, widening(curves.counts, level), level)
+        for end, numbers in zip(found, of_points, strict=True):
+            end[whole] = numbers
+    return found
+
+
+def bands(estimate: Floats, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL) -> Band:
+    """Both bands around a curve [L], from its replicates [B, L]; the arguments are those of `ends`."""
+    return Band(
+        estimate, *ends(estimate, drawn, wider, level), *simultaneous_ends(estimate, drawn, wider, level)
+    )
 
 
 def ends(

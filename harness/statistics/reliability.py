@@ -38,8 +38,13 @@ def lower_cvar(values: ArrayLike, share: float) -> float:
 def lower_cvars(values: ArrayLike, share: float) -> Floats:
     """`lower_cvar` along the last axis, [...] of values [..., N]."""
     values = np.asarray(values, float)
-    last = int(share * (values.shape[-1] - 1) + ROUNDING)
-    return np.asarray(np.partition(values, last, axis=-1)[..., : last + 1].mean(axis=-1))
+    count = lowest(values.shape[-1], share)
+    return np.asarray(np.partition(values, count - 1, axis=-1)[..., :count].mean(axis=-1))
+
+
+def lowest(count: int, share: float) -> int:
+    """How many of so many different values lie at or below their quantile at ``share``, by linear interpolation."""
+    return int(share * (count - 1) + ROUNDING) + 1
 
 
 def upper_cvar(values: ArrayLike, share: float) -> float:

@@ -22,7 +22,7 @@ class Error(NamedTuple):
 def mean_and_error(scores: Floats, aggregate: Aggregate) -> Error:
     """Of one group on a single task, from scores [n], n ≥ 2."""
     numbers, kept = aggregate.averaged(scores)
-    return Error(aggregate(ragged([scores])), _error(numbers, kept), kept - 1)
+    return Error(aggregate(ragged([scores])), standard_error(numbers, kept), kept - 1)
 
 
 def difference_and_error(a: Floats, b: Floats, aggregate: Aggregate, paired: bool) -> Error:
@@ -31,7 +31,7 @@ def difference_and_error(a: Floats, b: Floats, aggregate: Aggregate, paired: boo
     value = first.value - second.value
     if paired:
         (of_a, kept), (of_b, _) = aggregate.averaged(a), aggregate.averaged(b)
-        return Error(value, _error(of_a - of_b, kept), kept - 1)
+        return Error(value, standard_error(of_a - of_b, kept), kept - 1)
     variances = first.error**2, second.error**2
     if not any(variances):
         return Error(value, 0.0, first.degrees + second.degrees)
@@ -39,5 +39,6 @@ def difference_and_error(a: Floats, b: Floats, aggregate: Aggregate, paired: boo
     return Error(value, sqrt(sum(variances)), sum(variances) ** 2 / weakness)
 
 
-def _error(numbers: Floats, kept: int) -> float:
+def standard_error(numbers: Floats, kept: int) -> float:
+    """Of a mean of ``kept`` scores, from all scores winsorised, [n]."""
     return sqrt(float(((numbers - numbers.mean()) ** 2).sum()) / (kept * (kept - 1)))

@@ -80,6 +80,7 @@ def test_statistics_of_1300_runs(benchmark, large: Path):
             "profiles",
             "improvement",
             "pairwise",
+            "pairwise_steps",
             "overall_curves",
             "trade_off",
             "reliability",

@@ -35,7 +35,7 @@ def full_report() -> None:
     intervals(scores, [IQM, MEAN, MEDIAN, optimality_gap()])
     for curves, final in zip(CURVES, scores, strict=True):
         profile_band(final, np.linspace(0, 3, 101))
-        band(matrix(curves, "fail"), IQM, simultaneous=False)
+        band(matrix(curves, "fail"), IQM)
         for task in range(TASKS):
             runs = curves[:, task]
             reliability.dispersion_across_runs(runs)
