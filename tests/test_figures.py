@@ -138,6 +138,12 @@ def test_legends_tell_the_number_of_runs_and_what_a_band_is(results):
     assert "sb3/dqn (n = 3)" in labels
 
 
+def test_seconds_below_one_are_no_thousands_of_anything(tmp_path):
+    runs = [Run(seed=seed, seconds=2.0) for seed in range(3)]
+    seconds = curves(harness.load(write_runs(tmp_path, runs))).axes[1]
+    assert seconds.xaxis.get_major_formatter()(0.5) == "0.5"
+
+
 def test_every_run_has_a_mark_among_the_final_scores(results):
     axis = panel(every_run(results), "final score")
     marks = np.concatenate(

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.groups import FEWEST_RUNS, deviation_ends, worst_quarter, worst_quarter_ends
+from harness.statistics.groups import (
+    FEWEST_OF_QUARTER,
+    FEWEST_RUNS,
+    deviation_ends,
+    worst_quarter,
+    worst_quarter_ends,
+)
 
 SCORES = np.random.default_rng(3).gamma(2, 10, size=(4, 17))
 
@@ -30,7 +36,7 @@ def test_the_interval_of_a_standard_deviation_is_bonetts(n, level):
         assert deviation_ends(scores, level) == pytest.approx(bonett(scores, level))
 
 
-@pytest.mark.parametrize("n", [5, 6, 8, 17])
+@pytest.mark.parametrize("n", [9, 12, 17])
 def test_the_interval_of_a_worst_quarter_is_that_of_a_mean_trimmed_above(n):
     kept = int(0.25 * (n - 1)) + 1
     for scores in SCORES[:, :n]:
@@ -41,10 +47,12 @@ def test_the_interval_of_a_worst_quarter_is_that_of_a_mean_trimmed_above(n):
         assert worst_quarter_ends(scores) == pytest.approx((value - reach, value + reach))
 
 
-@pytest.mark.parametrize("ends", [deviation_ends, worst_quarter_ends])
-@pytest.mark.parametrize("n", range(FEWEST_RUNS))
-def test_fewer_than_five_runs_have_no_such_interval(ends, n):
-    assert np.isnan(ends(SCORES[0, :n])).all()
+@pytest.mark.parametrize(
+    ("ends", "n"), [(deviation_ends, FEWEST_RUNS), (worst_quarter_ends, FEWEST_OF_QUARTER)]
+)
+def test_a_run_too_few_and_there_is_no_such_interval(ends, n):
+    assert np.isnan(ends(SCORES[0, : n - 1])).all()
+    assert np.isfinite(ends(SCORES[0, :n])).all()
 
 
 @pytest.mark.parametrize(("ends", "value"), [(deviation_ends, 0.0), (worst_quarter_ends, 500.0)])
@@ -53,7 +61,9 @@ def test_equal_runs_have_an_interval_of_no_width(ends, value):
 
 
 @given(
-    st.lists(st.integers(-50, 50), min_size=FEWEST_RUNS, max_size=30), st.integers(1, 9), st.integers(-9, 9)
+    st.lists(st.integers(-50, 50), min_size=FEWEST_OF_QUARTER, max_size=30),
+    st.integers(1, 9),
+    st.integers(-9, 9),
 )
 def test_intervals_move_and_scale_with_the_scores(scores, scale, shift):
     scores = np.array(scores, float)
@@ -68,10 +78,10 @@ def test_the_interval_of_a_standard_deviation_holds_it_as_often_as_it_says(n, le
     assert np.mean([low <= 1 <= high for low, high in map(deviation_ends, samples)]) > least
 
 
-@pytest.mark.parametrize("n", [5, 10, 20])
+@pytest.mark.parametrize("n", [10, 20])
 def test_the_interval_of_a_worst_quarter_holds_it_far_more_often_than_resamples_would(n):
     """Of 10 normal scores, the bootstrap's would hold it 7 times in 10."""
     samples = np.random.default_rng(6).normal(size=(800, n))
     expected = float(np.mean(worst_quarter(np.random.default_rng(7).normal(size=(20_000, n)))))
     held = np.mean([low <= expected <= high for low, high in map(worst_quarter_ends, samples)])
-    assert held > 0.91
+    assert held > 0.9

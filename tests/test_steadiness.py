@@ -34,9 +34,10 @@ def test_each_number_is_that_of_the_statistics_package(tmp_path):
 
 
 def test_the_worst_quarter_has_the_interval_of_a_trimmed_mean(tmp_path):
-    row = only(tmp_path, runs(CURVES))
+    curves = np.random.default_rng(8).normal(size=(12, 3))
+    row = only(tmp_path, runs(curves))
     found = row["worst_quarter_low"], row["worst_quarter_high"]
-    assert found == pytest.approx(worst_quarter_ends(CURVES[:, -1]))
+    assert found == pytest.approx(worst_quarter_ends(curves[:, -1]))
 
 
 def test_two_runs_have_numbers_without_intervals(tmp_path):

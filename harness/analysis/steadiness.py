@@ -22,7 +22,7 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         across_runs (interquartile range over runs of the final score; no interval below 5 runs), across_time
         (interquartile range of `WINDOW` successive changes from one evaluation to the next, mean over windows and
         runs), drawdown (mean over runs of the deepest 5 % of falls below the best score before), worst_quarter (mean
-        final score of the worst quarter of the runs; no interval below 5 runs).
+        final score of the worst quarter of the runs; no interval below 9).
     """
     every = run_curves(points)
 

@@ -81,7 +81,7 @@ def draw_curves(
     means = _here(results, results.curves(against), environment)
     _draw_runs(axis, points, against, look)
     _draw_means(axis, means, against, look)
-    _label_curves(axis, results, environment, AXES[against])
+    _label_curves(axis, results, environment, against)
     if against == "seconds":
         _spread_out(axis, means)
     _limit_returns(axis, points["score"])
@@ -117,12 +117,12 @@ def _draw_means(axis: Axes, means: pd.DataFrame, against: str, look: dict[str, L
         )
 
 
-def _label_curves(axis: Axes, results: "Results", environment: str, label: str) -> None:
+def _label_curves(axis: Axes, results: "Results", environment: str, against: str) -> None:
     thresholds = results.runs.loc[results.runs["environment"] == environment, "threshold"].dropna()
     if len(thresholds):
         axis.axhline(float(thresholds.iloc[0]), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    axis.set(xlabel=label, ylabel="")
-    axis.xaxis.set_major_formatter(STEPS)
+    axis.set(xlabel=AXES[against], ylabel="")
+    axis.xaxis.set_major_formatter(STEPS if against == "step" else RETURNS)
     axis.yaxis.set_major_formatter(RETURNS)
     axis.locator_params(axis="x", nbins=6)
     axis.margins(x=0.02)

@@ -21,6 +21,7 @@ from harness.reporting.cells import (
     steps,
     with_interval,
 )
+from harness.statistics.groups import FEWEST_OF_QUARTER
 from harness.statistics.groups import FEWEST_RUNS as FEWEST_OF_GROUP
 from harness.statistics.intervals import FEWEST_RUNS
 
@@ -150,7 +151,7 @@ def reliability(results: "Results") -> Sheet:
     columns = [
         Column("spread of runs", lambda row: with_interval(row, "across_runs", fewest=FEWEST_OF_GROUP)),
         Column("unsteadiness", lambda row: with_interval(row, "across_time")),
-        Column("worst quarter", lambda row: with_interval(row, "worst_quarter", fewest=FEWEST_OF_GROUP)),
+        Column("worst quarter", lambda row: with_interval(row, "worst_quarter", fewest=FEWEST_OF_QUARTER)),
         Column("drawdown", lambda row: with_interval(row, "drawdown")),
     ]
     note = (

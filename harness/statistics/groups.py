@@ -16,6 +16,7 @@ from harness.statistics.students import standard_error
 
 GroupStatistic = Callable[[Floats], Floats]  # values [..., N] to one number per group [...]
 FEWEST_RUNS = 5  # of 3 runs a resample's worst quarter is one run, and a 95 % bound fails 12 times in 100
+FEWEST_OF_QUARTER = 9  # whose worst quarter is three runs; two have an interval 25 standard errors wide
 
 
 class GroupDifference(NamedTuple):
@@ -42,7 +43,7 @@ def spread(scores: Floats) -> Floats:
 
 
 def worst_quarter_ends(scores: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
-    """Both ends of the interval of `worst_quarter`, by Student's t; NaN below `FEWEST_RUNS` runs.
+    """Both ends of the interval of `worst_quarter`, by Student's t; NaN below `FEWEST_OF_QUARTER` runs.
 
     A mean of the lowest h of N scores is a trimmed mean, of one end only: its standard error is that of the scores
     winsorised there, with h - 1 degrees of freedom (Tukey and McLaughlin, 1963). Resamples would know nothing
@@ -53,7 +54,7 @@ def worst_quarter_ends(scores: ArrayLike, level: float = LEVEL) -> tuple[float, 
         level: of confidence.
     """
     scores = np.asarray(scores, float)
-    if len(scores) < FEWEST_RUNS:
+    if len(scores) < FEWEST_OF_QUARTER:
         return np.nan, np.nan
     kept = lowest(len(scores), WORST_OF_FEW)
     winsorised = np.minimum(scores, np.partition(scores, kept - 1)[kept - 1])
