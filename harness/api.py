@@ -1,6 +1,15 @@
 """The only import a plugin needs, and the only one supported. `API` is raised when it breaks."""
 
-from harness.contract import BudgetExhausted, Count, LockstepEnv, Policy, RecurrentPolicy, Step, Trial
+from harness.contract import (
+    BudgetExhausted,
+    Count,
+    Fraction,
+    LockstepEnv,
+    Policy,
+    RecurrentPolicy,
+    Step,
+    Trial,
+)
 from harness.executor import Ended, Executor, ExecutorOptions, Job
 from harness.hookspecs import hookimpl
 from harness.specs import (
@@ -26,6 +35,7 @@ __all__ = [
     "ExecutorOptions",
     "ExecutorSpec",
     "FigureSpec",
+    "Fraction",
     "Job",
     "LockstepEnv",
     "Policy",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 if TYPE_CHECKING:
     import gymnasium
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Ge(1)]
 """The type of a field of `Config` that must be 1 or more, such as a batch size: any other value is refused by name."""
+
+
+Fraction = Annotated[float, Ge(0), Le(1)]
+"""The type of a field of `Config` that must be from 0 to 1, such as a discount: any other value is refused by name."""
 
 
 class BudgetExhausted(Exception):  # noqa: N818, because it is no error but the normal end of training

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.api import Count
+from harness.api import Count, Fraction
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
 
 
@@ -249,3 +249,15 @@ def test_a_count_below_1_is_refused_by_key(layer):
     with pytest.raises(ConfigError, match="updates"):
         resolve_config(Counted, layer)
     assert resolve_config(Counted, {"updates": 2}).updates == 2
+
+
+@pytest.mark.parametrize("layer", [{"discount": -0.1}, {"discount": 5}, {"discount": float("nan")}])
+def test_a_fraction_outside_0_and_1_is_refused_by_key(layer):
+    @dataclass(frozen=True)
+    class Discounted:
+        discount: Fraction = 0.9
+
+    with pytest.raises(ConfigError, match="discount"):
+        resolve_config(Discounted, layer)
+    for bound in (0.0, 1.0):
+        assert resolve_config(Discounted, {"discount": bound}).discount == bound

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -91,6 +92,7 @@ def command(
     unless --inconclusive=fail.
     """
     from harness.running.suite import find_suite
+    from harness.verdicts import gate_output
     from harness.verdicts.gate import judge
 
     of_scores = {
@@ -121,7 +123,7 @@ def command(
         return timed(answer, json_file, junit, summary, inconclusive)
     else:
         judgement = gate_commits.learning(session, commits, suite, asked, **chosen)
-    show(judgement, json_file)
+    show(gate_output, judgement, json_file)
     if judgement.warns(strict, inconclusive):
         note(f"warning: {judgement.suite} is {judgement.outcome}")
     for task in judgement.scope.not_judged:
@@ -187,21 +189,26 @@ def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
             raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
-def show(judgement: "Judgement", json_file: str | None) -> None:
-    """Print the table and what it says, or JSON."""
+def show(output: ModuleType, found: "Judgement | Answer", json_file: str | None) -> None:
+    """Print the table and what it says, or JSON.
+
+    Args:
+        output: writes what was found, `gate_output` or `speed_output`.
+        found: what is shown.
+        json_file: is written too; "-" prints JSON, not the table.
+    """
     import json
 
     from harness.listing import print_json, print_table
-    from harness.verdicts import gate_output
 
     if json_file == "-":
-        print_json(gate_output.as_json(judgement))
-    else:
-        print_table(gate_output.HEADER, gate_output.rows(judgement))
-        click.echo()
-        click.echo("\n".join(gate_output.sentences(judgement)))
-        if json_file is not None:
-            save(Path(json_file), json.dumps(gate_output.as_json(judgement), indent=2) + "\n")
+        print_json(output.as_json(found))
+        return
+    print_table(output.HEADER, output.rows(found))
+    click.echo()
+    click.echo("\n".join(output.sentences(found)))
+    if json_file is not None:
+        save(Path(json_file), json.dumps(output.as_json(found), indent=2) + "\n")
 
 
 def documents(
@@ -231,20 +238,10 @@ def timed(
     answer: "Answer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
 ) -> ExitCode:
     """Show what was timed, and write the files that are asked for."""
-    import json
-
-    from harness.listing import print_json, print_table
     from harness.statistics.timing import Speed
     from harness.verdicts import speed_output
 
-    if json_file == "-":
-        print_json(speed_output.as_json(answer))
-    else:
-        print_table(speed_output.HEADER, speed_output.rows(answer))
-        click.echo()
-        click.echo("\n".join(speed_output.sentences(answer)))
-        if json_file is not None:
-            save(Path(json_file), json.dumps(speed_output.as_json(answer), indent=2) + "\n")
+    show(speed_output, answer, json_file)
     if junit is not None:
         save(junit, speed_output.junit(answer, inconclusive == "fail"))
     page = summary_page(summary)

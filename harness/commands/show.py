@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from harness.api import Count
+from harness.api import Count, Fraction
 from harness.cli import Session, note
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
@@ -85,7 +85,8 @@ def _name(type_: Any) -> str:
     """A type as it is written in source."""
     if isinstance(type_, str):
         return type_
-    return "Count" if type_ == Count else inspect.formatannotation(type_)
+    named = {Count: "Count", Fraction: "Fraction"}
+    return named[type_] if type_ in named else inspect.formatannotation(type_)
 
 
 def _print_record(kind: str, record: dict[str, Any]) -> None:

@@ -137,10 +137,12 @@ def _nested(layer: Mapping[str, Any], owner: str) -> dict[str, Any]:
 
 
 def _json(values: Mapping[str, Any], owner: str) -> str:
-    try:
-        return json.dumps(values, allow_nan=False)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{owner}: a value has no form in JSON: {error}") from None
+    for key, value in values.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{owner}: {key}: {value!r} has no form in JSON: {error}") from None
+    return json.dumps(values)
 
 
 def _merge(config: Any, values: dict[str, Any], layer: Mapping[str, Any], path: str) -> Iterator[str]:

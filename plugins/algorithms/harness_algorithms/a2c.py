@@ -21,9 +21,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Network, orthogonal
+from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import descend, rmsprop, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect
@@ -34,14 +34,14 @@ from harness_algorithms.blocks.schedules import Linear
 class Config:
     """Hyper-parameters of A2C."""
 
-    discount: float = 0.99  # γ, per step
-    lambda_: float = 1.0  # λ of the returns; 1 for the published ones
+    discount: Fraction = 0.99  # γ, per step
+    lambda_: Fraction = 1.0  # λ of the returns; 1 for the published ones
 
     copies: Count = 16  # N, environments stepped together
     rollout_length: Count = 5  # T, steps of each copy between updates
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: Linear = Linear(7e-4, 7e-4)  # of RMSProp

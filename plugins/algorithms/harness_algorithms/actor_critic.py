@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
+from harness_algorithms.blocks.networks import Activation
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.policies import stochastic_policy
 
@@ -29,11 +30,11 @@ from harness_algorithms.blocks.policies import stochastic_policy
 class Config:
     """Hyper-parameters of the one-step actor-critic."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     copies: Count = 1  # N, environments stepped together
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: float = 1e-4  # of the actor's Adam

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.laws import Support, chosen, cross_entropy, expectation
@@ -35,7 +35,7 @@ from harness_algorithms.blocks.streams import Uniforms
 class Config:
     """Hyper-parameters of C51."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
     support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
@@ -32,9 +32,9 @@ from harness_algorithms.blocks.streams import Uniforms, uniforms
 class Config:
     """Hyper-parameters of DQN."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
-    evaluation_epsilon: float = 0.0  # the same while evaluated
+    evaluation_epsilon: Fraction = 0.0  # the same while evaluated
 
     hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
     learning_rate: float = 2.5e-4  # of Adam

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
 from harness_algorithms.blocks.losses import huber
@@ -36,7 +36,7 @@ from harness_algorithms.blocks.streams import Uniforms
 class Config:
     """Hyper-parameters of Dueling DQN."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
 
     shared: tuple[int, ...] = (

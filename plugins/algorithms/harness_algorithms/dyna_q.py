@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.api import Trial
+from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.tabular import (
     Greedy,
@@ -31,7 +31,7 @@ from harness_algorithms.blocks.tabular import (
 class Config:
     """Hyper-parameters of Dyna-Q."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     learning_rate: float = 0.1  # α, share of the error removed by one update
     planning_steps: int = 10  # remembered steps learnt from per real step; 0 or more
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action

@@ -14,7 +14,7 @@ book would read it afresh for each, a difference only where (s_T, a_T) is itself
 
 from dataclasses import dataclass
 
-from harness.api import Trial
+from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.tabular import (
     Greedy,
@@ -30,7 +30,7 @@ from harness_algorithms.blocks.tabular import (
 class Config:
     """Hyper-parameters of n-step Sarsa."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     learning_rate: float = 0.1  # α, share of the error removed by one update
     n: int = 4  # rewards seen before the table is asked, 1 or more
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action

@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
@@ -38,7 +38,7 @@ from harness_algorithms.blocks.streams import Uniforms
 class Config:
     """Hyper-parameters of Double DQN with prioritized replay."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
 
     hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Network, orthogonal
+from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.returns import standardised
@@ -38,8 +38,8 @@ ADAM_EPSILON = 1e-5
 class Config:
     """Hyper-parameters of PPO."""
 
-    discount: float = 0.99  # γ, per step
-    lambda_: float = 0.95  # λ of the advantages
+    discount: Fraction = 0.99  # γ, per step
+    lambda_: Fraction = 0.95  # λ of the advantages
     clip: Linear = Linear(0.2, 0.2)  # ε
 
     copies: Count = 8  # N, environments stepped together
@@ -48,7 +48,7 @@ class Config:
     minibatches: Count = 4  # per pass; their number divides T · N
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: Linear = Linear(2.5e-4, 0.0)  # of Adam

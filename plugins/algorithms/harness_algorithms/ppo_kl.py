@@ -19,9 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Network, orthogonal
+from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.returns import standardised
@@ -37,8 +37,8 @@ LEAST_BETA, MOST_BETA = 1e-4, 10.0
 class Config:
     """Hyper-parameters of PPO with an adaptive penalty."""
 
-    discount: float = 0.99  # γ, per step
-    lambda_: float = 0.95  # λ of the advantages
+    discount: Fraction = 0.99  # γ, per step
+    lambda_: Fraction = 0.95  # λ of the advantages
     target_kl: float = 0.01  # in nats, of one rollout's updates
     beta: float = 1.0  # β at the start
 
@@ -48,7 +48,7 @@ class Config:
     minibatches: Count = 4  # per pass; their number divides T · N
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: Linear = Linear(1e-3, 1e-3)  # of Adam; β has nothing to do where steps are small

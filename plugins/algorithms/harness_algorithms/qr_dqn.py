@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.laws import chosen
@@ -34,7 +34,7 @@ from harness_algorithms.blocks.streams import Uniforms
 class Config:
     """Hyper-parameters of QR-DQN."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
     quantiles: Count = 25  # M, of each action
     huber_threshold: float = 1.0  # κ > 0, a return: ρ is linear beyond; where it is large, ρ finds expectiles

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks import laws, optim
 from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
 from harness_algorithms.blocks.laws import Support, chosen, expectation
@@ -46,7 +46,7 @@ from harness_algorithms.blocks.streams import Normals
 class Config:
     """Hyper-parameters of Rainbow."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     steps: Count = 3  # n, rewards before bootstrapping
     support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
     noise: float = 0.5  # σ₀: a weight's initial scale of noise is σ₀ / √(units that enter its layer)

@@ -27,9 +27,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Network
+from harness_algorithms.blocks.networks import Activation, Network
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.regression import regress
@@ -42,14 +42,14 @@ class Config:
     """Hyper-parameters of REINFORCE."""
 
     weighting: Literal["full_return", "reward_to_go", "baseline"] = "baseline"  # Ψ
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     standardised_weights: bool = False  # Ψ, to mean 0 and deviation 1 over the steps of an update
 
     copies: Count = 1  # N, environments stepped together
     rollout_length: Count = 2_000  # T, steps of each copy between updates
 
     hidden: tuple[int, ...] = (32,)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = -0.5  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: float = 1e-2  # of π's Adam

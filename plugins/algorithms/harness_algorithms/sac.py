@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.actions import Bounds
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
@@ -38,7 +38,7 @@ LOG_STD = (-20.0, 2.0)  # limits of the logarithm of the Gaussian's standard dev
 class Config:
     """Hyper-parameters of SAC; actions are meant as scaled to [−1, 1]."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     temperature: float = 1.0  # α at the start
     temperature_learning_rate: float = 3e-4  # of Adam; 0 keeps α
     target_entropy: float | None = None  # H̄, in nats; None for −A, one nat less per number in an action
@@ -46,7 +46,7 @@ class Config:
     hidden: tuple[int, ...] = (256, 256)  # units of each hidden layer, of actor and critics
     actor_learning_rate: float = 3e-4  # of Adam
     critic_learning_rate: float = 3e-4  # of Adam
-    tau: float = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
+    tau: Fraction = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
     batch_size: Count = 256  # transitions
     replay_capacity: Count = 1_000_000  # transitions
     learning_starts: int = 100  # steps; actions are uniformly random until then

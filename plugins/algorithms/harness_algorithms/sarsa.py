@@ -11,7 +11,7 @@ Evaluation is greedy although the table holds values of the ε-greedy policy.
 
 from dataclasses import dataclass
 
-from harness.api import Trial
+from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.tabular import (
     Greedy,
@@ -28,7 +28,7 @@ from harness_algorithms.blocks.tabular import (
 class Config:
     """Hyper-parameters of Sarsa."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     learning_rate: float = 0.1  # α, share of the error removed by one update
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action
 

@@ -11,7 +11,7 @@ the ε-greedy policy.
 
 from dataclasses import dataclass
 
-from harness.api import Trial
+from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.tabular import (
     Greedy,
@@ -30,9 +30,9 @@ Traces = dict[int, tuple[int, float]]
 class Config:
     """Hyper-parameters of Sarsa(λ)."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     learning_rate: float = 0.1  # α, share of the error removed by one update
-    lambda_: float = 0.9  # λ, eligibility kept per step, besides γ
+    lambda_: Fraction = 0.9  # λ, eligibility kept per step, besides γ
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
@@ -33,7 +33,7 @@ from harness_algorithms.blocks.streams import Normals, Uniforms
 class Config:
     """Hyper-parameters of TD3; actions are meant as scaled to [−1, 1]."""
 
-    discount: float = 0.99  # γ, per step
+    discount: Fraction = 0.99  # γ, per step
     noise: NoiseName = "normal"  # of exploration: white, or correlated over time
     noise_scale: Linear = Linear(0.1, 0.1)  # the factor of that noise; until: of the budget
     target_noise_scale: float = 0.2  # σ, standard deviation of the noise on target actions
@@ -43,7 +43,7 @@ class Config:
     hidden: tuple[int, ...] = (400, 300)  # units of each hidden layer, of actor and critics
     actor_learning_rate: float = 1e-3  # of Adam
     critic_learning_rate: float = 1e-3  # of Adam
-    tau: float = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
+    tau: Fraction = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
     batch_size: Count = 256  # transitions
     replay_capacity: Count = 1_000_000  # transitions
     learning_starts: int = 100  # steps; actions are uniformly random until then

@@ -22,11 +22,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.conjugate_gradient import conjugate_gradient
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
-from harness_algorithms.blocks.networks import Network, orthogonal
+from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import adam
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.regression import regress
@@ -43,8 +43,8 @@ Distribution = Categorical | DiagonalGaussian
 class Config:
     """Hyper-parameters of TRPO."""
 
-    discount: float = 0.99  # γ, per step
-    lambda_: float = 0.95  # λ of the advantages
+    discount: Fraction = 0.99  # γ, per step
+    lambda_: Fraction = 0.95  # λ of the advantages
     max_kl: float = 0.01  # δ, in nats, of one update
 
     copies: Count = 1  # N, environments stepped together
@@ -57,7 +57,7 @@ class Config:
     line_search_shrinkage: float = 0.8  # of each try to the one before
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     value_learning_rate: float = 1e-3  # of v's Adam

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.api import Count, Trial
+from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Network
+from harness_algorithms.blocks.networks import Activation, Network
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.regression import regress
@@ -33,14 +33,14 @@ from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time, collec
 class Config:
     """Hyper-parameters of the vanilla policy gradient; Spinning Up's defaults."""
 
-    discount: float = 0.99  # γ, per step
-    lambda_: float = 0.97  # λ of the advantages
+    discount: Fraction = 0.99  # γ, per step
+    lambda_: Fraction = 0.97  # λ of the advantages
 
     copies: Count = 1  # N, environments stepped together
     rollout_length: Count = 4_000  # T, steps of each copy between updates
 
     hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
-    activation: str = "tanh"  # between layers, "relu" or "tanh"
+    activation: Activation = "tanh"  # between layers
     log_std: float = -0.5  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: float = 3e-4  # of π's Adam

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness_algorithms.blocks.networks import Initial, Network, StackedMLP, fan_in, stacked_mlp
+from harness_algorithms.blocks.networks import Activation, Initial, Network, StackedMLP, fan_in, stacked_mlp
 
 
 class Convolution(NamedTuple):
@@ -145,7 +145,7 @@ def stacked_network(
     hidden: Sequence[int],
     outputs: int,
     generators: Sequence[torch.Generator],
-    activation: str = "relu",
+    activation: Activation = "relu",
     initial: Initial = fan_in,
 ) -> Network:
     """The network for a space of observations: convolutions first where they are stacks of frames.

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ def tanh_(x: Tensor) -> Tensor:
     return torch.rsub(x.mul_(2).sigmoid_(), -1, alpha=-2)
 
 
+Activation = Literal["relu", "tanh"]
 ACTIVATIONS = {"relu": torch.relu_, "tanh": tanh_}
 BACKWARD_ = {  # ∂ loss / ∂ input of an activation, over that of its output
     "relu": lambda gradient, output: torch.ops.aten.threshold_backward.grad_input(
@@ -89,7 +90,7 @@ class StackedMLP:
     """
 
     def __init__(
-        self, sizes: Sequence[int], flat: Tensor, activation: str = "relu", members: int = 1
+        self, sizes: Sequence[int], flat: Tensor, activation: Activation = "relu", members: int = 1
     ) -> None:
         self.sizes = tuple(sizes)
         self.flat = flat
@@ -212,7 +213,7 @@ class _Perceptron(torch.autograd.Function):
 def stacked_mlp(
     sizes: Sequence[int],
     generators: Sequence[torch.Generator],
-    activation: str = "relu",
+    activation: Activation = "relu",
     members: int = 1,
     initial: Initial = fan_in,
 ) -> StackedMLP:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from harness_algorithms.blocks.networks import StackedMLP, fan_in
+from harness_algorithms.blocks.networks import Activation, StackedMLP, fan_in
 
 
 class NoisyMLP:
@@ -27,7 +27,7 @@ class NoisyMLP:
         activation: between layers, "relu" or "tanh".
     """
 
-    def __init__(self, sizes: Sequence[int], flat: Tensor, activation: str = "relu") -> None:
+    def __init__(self, sizes: Sequence[int], flat: Tensor, activation: Activation = "relu") -> None:
         self.sizes = tuple(sizes)
         self.flat = flat
         self.activation = activation
@@ -72,7 +72,10 @@ class NoisyMLP:
 
 
 def noisy_mlp(
-    sizes: Sequence[int], generators: Sequence[torch.Generator], activation: str = "relu", scale: float = 0.5
+    sizes: Sequence[int],
+    generators: Sequence[torch.Generator],
+    activation: Activation = "relu",
+    scale: float = 0.5,
 ) -> NoisyMLP:
     """One network per generator, initialised from it alone, on its device: μ from U(−1/√in, 1/√in), σ = σ₀/√in.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from harness_algorithms.blocks.convolutions import StackedCNN, stacked_network
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
-from harness_algorithms.blocks.networks import Initial, StackedMLP, fan_in
+from harness_algorithms.blocks.networks import Activation, Initial, StackedMLP, fan_in
 from harness_algorithms.blocks.streams import Normals, Uniforms
 
 
@@ -95,7 +95,7 @@ def stochastic_policy(
     action_space: Any,
     hidden: Sequence[int],
     generators: Sequence[torch.Generator],
-    activation: str = "tanh",
+    activation: Activation = "tanh",
     initial: Initial = fan_in,
     log_std: float = 0.0,
 ) -> Policy:
