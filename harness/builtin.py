@@ -71,8 +71,7 @@ def harness_figures() -> list[FigureSpec]:
             "Performance profiles",
             f"{overview}:profiles",
             "The share of runs, and of environments by the mean of their runs, with a normalised final score above τ; "
-            "higher is better. Bands are 95 % bootstrap intervals: the darker holds any one point of the true line, "
-            "the lighter the whole of it; n is the number of runs per environment.",
+            "higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
         ),
         FigureSpec(
             "improvement",
@@ -115,7 +114,7 @@ def harness_figures() -> list[FigureSpec]:
             "Each mark is one run. At the right of final scores: runs done of all runs. Of steps: runs that held the "
             "threshold for two evaluations, of those that count; failed runs never do. Of seconds: environment steps "
             "per second of training. Intervals: of the mean of scores, of the median of steps (from 6 runs on), of the "
-            "mean of all seconds of a run (none where a trial trained several).",
+            "mean of set-up, training and evaluation together (none where a trial trained several runs).",
             per_environment=True,
         ),
     ]

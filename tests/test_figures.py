@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from support_results import CARTPOLE, ENVIRONMENTS, Run, realistic_suite, write_run, write_runs
@@ -136,6 +137,33 @@ def test_legends_tell_the_number_of_runs_and_what_a_band_is(results):
         labels = {text.get_text() for text in figure.legends[0].get_texts()}
         assert {"sarsa (n = 4)", "95 % band of any one point", "of the whole line"} <= labels
     assert "sb3/dqn (n = 3)" in labels
+
+
+def test_the_lighter_band_is_the_simultaneous_one(tmp_path):
+    runs = [Run(seed=seed, scores=(20.0, 30.0 + 9 * seed, 90.0 - 5 * seed)) for seed in range(6)]
+    results = harness.load(write_runs(tmp_path, runs))
+    axis = curves(results).axes[0]
+    lighter, darker = sorted(
+        (band for band in axis.collections if isinstance(band, PolyCollection)), key=lambda b: b.get_alpha()
+    )
+    table = results.curves()
+    for band, prefix in ((lighter, "simultaneous_"), (darker, "")):
+        heights = band.get_paths()[0].vertices[:, 1]
+        ends = table[f"{prefix}low"].min(), table[f"{prefix}high"].max()
+        assert (heights.min(), heights.max()) == pytest.approx(ends)
+
+
+def test_the_interval_of_seconds_is_of_all_seconds_of_a_run(tmp_path):
+    runs = [Run(seed=seed, seconds=10.0 + seed) for seed in range(4)]
+    results = harness.load(write_runs(tmp_path, runs))
+    (interval,) = (
+        lines
+        for lines in panel(every_run(results), "where the time went").collections
+        if len(lines.get_paths())
+    )
+    row = results.wall_clock().iloc[0]
+    drawn = interval.get_segments()[0][:, 0]
+    assert tuple(drawn) == pytest.approx((row["run_seconds_low"], row["run_seconds_high"]))
 
 
 def test_seconds_below_one_are_no_thousands_of_anything(tmp_path):

@@ -23,6 +23,7 @@ from harness.analysis import metrics
 from harness.analysis.metrics import NEVER
 from harness.analysis.stats import mean_interval
 from harness.errors import UsageError
+from harness.reporting.evidence import evidence
 from harness.statistics.groups import deviation_ends
 from harness.storage.schema_tables import RUNS, TABLES
 
@@ -441,7 +442,9 @@ def test_runs_that_never_arrive_are_censored_at_the_budget(tmp_path):
     assert (row["reached"], row["of"]) == (2, 3)
     assert row["median_steps"] == 50.0
     assert row["restricted_steps"] == pytest.approx((0 + 50 + 100) / 3)
-    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval([0, 50, 100])
+    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval(
+        [0, 50, 100]
+    ).within(0, 100)
 
 
 def test_where_no_run_arrives_the_restricted_mean_has_no_interval(tmp_path):
@@ -489,6 +492,30 @@ def test_every_part_of_the_time_and_the_memory_has_an_interval(tmp_path):
     assert tuple(of_memory) == pytest.approx((301.5, 290 + low, 290 + high))
     speed = row[["steps_per_second", "steps_per_second_low", "steps_per_second_high"]]
     assert tuple(speed) == pytest.approx((100 / 11.5, 100 / high, 100 / low))
+
+
+def test_seconds_and_speeds_have_intervals_of_what_can_be(tmp_path):
+    """Student's t of 1, 1 and 10 seconds begins below 0: so few runs do not say how fast it may be."""
+    runs = [replace(sarsa(seed, 0, 10, 20), seconds=s) for seed, s in enumerate((1.0, 1.0, 10.0))]
+    row = only(harness.load(write_runs(tmp_path, runs)).wall_clock())
+    high = mean_interval([1, 1, 10]).high
+    assert (row["train_seconds_low"], row["train_seconds_high"]) == (0.0, high)
+    assert (row["steps_per_second_low"], row["steps_per_second_high"]) == (100 / high, np.inf)
+
+
+def test_seconds_of_several_machines_have_no_interval(tmp_path):
+    runs = [replace(sarsa(seed, 0, 60, machine=f"machine {seed % 2}"), seconds=9.0) for seed in range(4)]
+    results = harness.load(write_runs(tmp_path, runs))
+    row = only(results.wall_clock())
+    assert row["machines"] == 2
+    assert row[["train_seconds_low", "run_seconds_high", "peak_memory_mib_low"]].isna().all()
+    assert results.trade_off()[["seconds_low", "seconds_high"]].isna().all(axis=None)
+    assert "2 machines" in " ".join(evidence(results))
+
+
+def test_of_one_machine_nothing_is_said(tmp_path):
+    runs = [sarsa(seed, 0, 60) for seed in range(3)]
+    assert "machine" not in " ".join(evidence(harness.load(write_runs(tmp_path, runs))))
 
 
 def test_the_standard_deviation_of_five_runs_has_an_interval(tmp_path):

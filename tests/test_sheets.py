@@ -71,8 +71,8 @@ def test_below_three_runs_the_interval_says_why_there_is_none(tmp_path):
 def test_a_median_beyond_the_budget_is_not_reached(tmp_path):
     sheet = sheets.sample_efficiency(load(tmp_path, Run(seed=0, scores=(0, 0, 0))))
     assert cell(sheet, "reached") == "0/1"
-    assert cell(sheet, "median steps") == "not reached"
-    assert cell(sheet, "restricted mean steps") == "20,000"
+    assert cell(sheet, "median steps") == "not reached (n < 6)"
+    assert cell(sheet, "restricted mean steps") == "20,000 (n < 3)"
 
 
 def test_the_device_is_a_column_only_where_there_are_several(tmp_path):
@@ -133,3 +133,17 @@ def test_latex_writes_minus_signs_as_minus_signs(tmp_path):
     task = replace(CARTPOLE, random=-200.0)
     write_run(tmp_path, Run(environment=task, scores=(-200.0, -150.0, -150.0)))
     assert "$-$150.0" in sheet_formats.latex(sheets.scores(harness.load(tmp_path)))
+
+
+def test_a_median_that_is_nowhere_reached_is_said_once(tmp_path):
+    runs = [Run(seed=seed, scores=(0, 0, 0)) for seed in range(6)]
+    sheet = sheets.sample_efficiency(load(tmp_path, *runs))
+    assert cell(sheet, "median steps") == "not reached"
+    assert cell(sheet, "median s") == "not reached"
+
+
+def test_a_speed_that_so_few_runs_do_not_bound_is_open_above(tmp_path):
+    runs = [Run(seed=seed, seconds=s) for seed, s in enumerate((1.0, 1.0, 10.0))]
+    sheet = sheets.wall_clock(load(tmp_path, *runs))
+    assert cell(sheet, "steps/s").endswith("to ∞)")
+    assert "(0.00 to" in cell(sheet, "train s")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, replicates
 from harness.statistics.bca import acceleration, bca_ends, jackknife
-from harness.statistics.intervals import band, differences, ends, intervals, simultaneous_ends, widening
+from harness.statistics.intervals import bands, differences, ends, intervals, simultaneous_ends, widening
 from harness.statistics.laws import (
     beta_share,
     hypergeometric_tail,
@@ -193,7 +193,7 @@ def test_the_widened_bootstrap_covers_better_than_the_plain_one(runs, least):
 def test_trap_a_band_draws_whole_curves():
     """Runs are 0 or 1 throughout: every resampled curve is flat, and so is the band."""
     curves = ragged([np.repeat([[0.0], [0.0], [1.0], [1.0], [1.0]], 9, axis=1)] * 2)
-    found = band(curves, MEAN, count=FEW)
+    found = bands(curves, MEAN, count=FEW)
     assert found.value[0] == 0.6
     for low, high in (found[1:3], found[3:]):
         assert np.ptp(low) == np.ptp(high) == 0
@@ -205,7 +205,7 @@ def test_a_simultaneous_band_is_wider_than_a_pointwise_one_and_no_wider_for_poin
     together = matrix(np.repeat(normal(8, 3, 1), 20, axis=2), "fail")
     ratio = {}
     for name, curves in {"alone": alone, "together": together}.items():
-        found = band(curves, IQM, count=FEW)
+        found = bands(curves, IQM, count=FEW)
         whole = found.simultaneous_high - found.simultaneous_low
         ratio[name] = np.median(whole / (found.high - found.low))
     assert ratio["alone"] > 1.3
@@ -214,9 +214,9 @@ def test_a_simultaneous_band_is_wider_than_a_pointwise_one_and_no_wider_for_poin
 
 def test_a_simultaneous_band_holds_as_many_whole_replicates_as_it_says():
     drawn = normal(4_000, 30)
-    low, high = simultaneous_ends(np.zeros(30), drawn, level=0.9)
+    low, high = simultaneous_ends(np.zeros(30), drawn, (10_000,), level=0.9)  # so many runs need no widening
     inside = ((drawn >= low) & (drawn <= high)).all(axis=1).mean()
-    assert inside == pytest.approx(0.9, abs=0.001)
+    assert inside == pytest.approx(0.9, abs=0.005)  # the quantile has two decimals
     low, high = ends(np.zeros(30), drawn, level=0.9)
     assert ((drawn >= low) & (drawn <= high)).all(axis=1).mean() < 0.2
 
@@ -224,13 +224,56 @@ def test_a_simultaneous_band_holds_as_many_whole_replicates_as_it_says():
 def test_a_point_that_a_run_lacks_has_neither_value_nor_band():
     curves = normal(4, 2, 5)
     curves[2, 1, 3] = np.nan
-    found = band(matrix(curves, "fail"), MEAN, count=FEW)
+    found = bands(matrix(curves, "fail"), MEAN, count=FEW)
     assert np.isnan(np.array(found)).any(axis=0).tolist() == [False, False, False, True, False]
     assert np.isnan(np.array(found)[:, 3]).all()
 
 
+def test_a_points_interval_is_the_same_in_a_table_and_in_a_band():
+    for counts in ((4,), (14,), (3, 5)):
+        runs = ragged([np.random.default_rng(n).normal(size=(n, 3)) for n in counts])
+        found = bands(runs, IQM, count=FEW)
+        for index, point in enumerate(runs.points()):
+            ((expected,),) = intervals([point], [IQM], count=FEW)
+            assert (found.low[index], found.high[index]) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("counts", [(5,), (6,), (14,), (3, 5)])
+def test_trap_a_simultaneous_band_is_nowhere_inside_the_pointwise_one(counts):
+    """Percentiles of skewed runs lie beyond a symmetric band on one side."""
+    skewed = ragged([np.random.default_rng(n).exponential(size=(n, 20)) for n in counts])
+    found = bands(skewed, MEAN, count=FEW)
+    assert (found.simultaneous_low <= found.low).all()
+    assert (found.simultaneous_high >= found.high).all()
+
+
+def test_trap_points_that_only_rounding_moves_do_not_widen_a_simultaneous_band():
+    drawn = normal(2_000, 12)
+    rounding = 1e-16 * np.random.default_rng(1).standard_t(1, size=(2_000, 9))
+    expected = simultaneous_ends(np.zeros(12), drawn, (9,))
+    found = simultaneous_ends(np.zeros(21), np.hstack([drawn, rounding]), (9,))
+    np.testing.assert_array_equal(np.array(found)[:, :12], expected)
+
+
+@pytest.mark.parametrize(("n", "least"), [(5, 0.84), (10, 0.91)])
+def test_a_simultaneous_band_holds_whole_curves_about_as_often_as_it_says(n, least):
+    """Of random walks: 89 % of those of 5 runs, 94 % of 10."""
+    walks = np.random.default_rng(n).normal(size=(300, n, 12)).cumsum(axis=2)
+    held = []
+    for curves in walks:
+        found = bands(ragged([curves]), MEAN, count=600)
+        held.append((found.simultaneous_low <= 0).all() and (found.simultaneous_high >= 0).all())
+    assert np.mean(held) > least
+
+
+def test_four_runs_are_too_few_for_a_simultaneous_band():
+    found = bands(matrix(normal(4, 1, 5), "fail"), MEAN, count=FEW)
+    assert np.isfinite(found[:3]).all()
+    assert np.isnan(found[3:]).all()
+
+
 def test_bands_of_fewer_than_three_runs_are_none():
-    found = band(matrix(normal(2, 2, 5), "fail"), MEAN)
+    found = bands(matrix(normal(2, 2, 5), "fail"), MEAN)
     assert np.isfinite(found.value).all()
     assert np.isnan(found[1:]).all()
 

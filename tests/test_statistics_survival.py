@@ -6,13 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.statistics.reliability import (
-    curve_range,
     dispersion_across_runs,
     dispersion_across_time,
     drawdown,
     long_term_risk,
     lower_cvar,
-    risk_across_runs,
     short_term_risk,
     upper_cvar,
 )
@@ -78,12 +76,6 @@ def test_values_at_risk_are_tails():
     assert lower_cvar(values, 1.0) == values.mean()
 
 
-def test_trap_the_worst_five_percent_of_few_runs_would_be_a_single_one():
-    few, many = np.arange(10.0), np.arange(100.0)
-    assert risk_across_runs(few) == np.mean([0, 1, 2]) > risk_across_runs(few, share=0.05) == 0
-    assert risk_across_runs(many) == pytest.approx(2.0)
-
-
 @given(st.lists(st.integers(-50, 50).map(float), min_size=2, max_size=20))
 def test_drawdowns_are_zero_exactly_at_records(curve):
     fall = drawdown(curve)
@@ -104,10 +96,6 @@ def test_steady_learning_has_no_dispersion_across_time_and_no_long_term_risk():
 
 def test_dispersion_across_runs_is_per_point():
     assert dispersion_across_runs([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]]).tolist() == [0.0, 1.0]
-
-
-def test_the_range_of_curves_is_what_they_gained():
-    assert curve_range([np.linspace(10, 110, 101)] * 3) == pytest.approx(95.0)
 
 
 @pytest.mark.parametrize(

@@ -33,11 +33,22 @@ def test_each_number_is_that_of_the_statistics_package(tmp_path):
     assert row["done"] == 5
 
 
-def test_the_worst_quarter_has_the_interval_of_a_trimmed_mean(tmp_path):
+def test_the_worst_quarter_has_the_interval_of_a_trimmed_mean_and_is_no_better_than_the_mean(tmp_path):
     curves = np.random.default_rng(8).normal(size=(12, 3))
     row = only(tmp_path, runs(curves))
-    found = row["worst_quarter_low"], row["worst_quarter_high"]
-    assert found == pytest.approx(worst_quarter_ends(curves[:, -1]))
+    low, high = worst_quarter_ends(curves[:, -1])
+    of_mean = mean_interval(curves[:, -1])
+    assert high > of_mean.high  # of three runs, Student's t reaches far
+    assert (row["worst_quarter_low"], row["worst_quarter_high"]) == pytest.approx((low, of_mean.high))
+
+
+def test_what_cannot_be_negative_has_no_negative_interval(tmp_path):
+    curves = np.zeros((5, 9))
+    curves[4, 3:8] = 50.0, 0.0, 50.0, 0.0, 20.0
+    row = only(tmp_path, runs(curves))
+    assert row["drawdown"] > 0
+    assert row["across_time"] > 0
+    assert row[["drawdown_low", "across_time_low", "across_runs_low"]].tolist() == [0, 0, 0]
 
 
 def test_two_runs_have_numbers_without_intervals(tmp_path):

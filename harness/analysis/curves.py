@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.metrics import held
-from harness.analysis.stats import mean_band
-from harness.statistics.intervals import Band
+from harness.analysis.stats import mean_bands
+from harness.statistics.intervals import Bands
 
 CELL = ["environment", "algorithm", "device"]
-BANDS = list(Band._fields[1:])  # low, high, simultaneous_low, simultaneous_high
+BANDS = list(Bands._fields[1:])  # low, high, simultaneous_low, simultaneous_high
 SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same second
 
 
@@ -76,7 +76,7 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
     every = run_curves(points)
     frames = [
         pd.DataFrame({**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}).assign(
-            mean=scores.mean(axis=0), **dict(zip(BANDS, mean_band(scores)[1:], strict=True))
+            mean=scores.mean(axis=0), **dict(zip(BANDS, mean_bands(scores)[1:], strict=True))
         )
         for cell, keys in _cells(points)
         for grid, scores in [aligned([every[key] for key in keys], against)]

@@ -64,7 +64,7 @@ def _until_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[
         "median_steps": metrics.kaplan_meier(times, reached).median,
         **ends("median_steps_", Interval(*median_interval(np.where(reached, times, metrics.NEVER)))),
         "restricted_steps": metrics.restricted_mean(times, reached, budget),
-        **ends("restricted_steps_", of_mean),
+        **ends("restricted_steps_", of_mean.within(0, budget)),
         **_seconds(done, failed, curves),
         "budget": budget,
     }

@@ -17,7 +17,7 @@ from harness.analysis.measures import measured
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
-from harness.statistics.intervals import band, intervals
+from harness.statistics.intervals import bands, intervals
 from harness.statistics.profiles import Of, profile_band
 from harness.statistics.runs import Floats, Runs, ragged
 
@@ -133,15 +133,14 @@ def profiles(results: "Results") -> pd.DataFrame:
     """Performance profiles: the share of runs, or of environments by the mean of their runs, above a threshold.
 
     Returns:
-        Columns algorithm, device, of ("runs" or "means"), threshold (normalised score), share, low, high (95 %
-        band of any one point), simultaneous_low, simultaneous_high (of the whole profile), and the counts of
-        `aggregates`.
+        Columns algorithm, device, of ("runs" or "means"), threshold (normalised score), share, low, high
+        (pointwise 95 % band), and the counts of `aggregates`.
     """
     rows = []
     for tasks in _tasks(results, results.counted, "normalised").values():
         found = [(of, profile_band(ragged(tasks), THRESHOLDS, of)) for of in PROFILES]
-        rows.append([(of, *point) for of, bands in found for point in zip(THRESHOLDS, *bands, strict=True)])
-    return _table(results, ["of", "threshold", "share", *BANDS], rows)
+        rows.append([(of, *point) for of, band in found for point in zip(THRESHOLDS, *band, strict=True)])
+    return _table(results, ["of", "threshold", "share", "low", "high"], rows)
 
 
 def curves(results: "Results") -> pd.DataFrame:
@@ -158,7 +157,7 @@ def curves(results: "Results") -> pd.DataFrame:
     rows = []
     for tasks in _tasks(results, results.counted, "key").values():
         runs = ragged([[on_grid[key] for key in keys] for keys in tasks])
-        rows.append(list(zip(SHARES, *band(runs, IQM, count=RESAMPLES), strict=True)))
+        rows.append(list(zip(SHARES, *bands(runs, IQM, count=RESAMPLES), strict=True)))
     return _table(results, ["share", "iqm", *BANDS], rows)
 
 
@@ -170,7 +169,7 @@ def trade_off(results: "Results") -> pd.DataFrame:
         steps_high (mean share of the budget until the threshold, 1 where it is not reached: a restricted mean;
         NaN unless every environment has a threshold); seconds, seconds_low, seconds_high (training seconds of
         one run, mean over environments, of done runs; no interval where a trial trained several, for they
-        share a clock), machines (how many different ones), and the counts of `aggregates`.
+        share a clock, or of several machines), machines (how many different ones), and the counts of `aggregates`.
     """
     spent = results.counted.assign(share=results.counted["steps"] / results.counted["budget"])
     done = results.runs[results.runs["status"] == "done"]
@@ -182,10 +181,10 @@ def trade_off(results: "Results") -> pd.DataFrame:
     rows = []
     for one, of_score in zip(_compared(results), score.to_numpy(), strict=True):
         of_steps, (mean, low, high) = steps[one], seconds[one]
-        if (np.concatenate(sharing[one]) > 1).any():
-            low = high = np.nan
         different = len(set(np.concatenate(machines[one])))
-        rows.append([(*of_score, *np.clip(of_steps, 0, 1), mean, low, high, different)])
+        if different > 1 or (np.concatenate(sharing[one]) > 1).any():
+            low = high = np.nan
+        rows.append([(*of_score, *np.clip(of_steps, 0, 1), mean, max(low, 0.0), high, different)])
     names = [f"{name}{end}" for name in ("score", "steps", "seconds") for end in ("", "_low", "_high")]
     return _table(results, [*names, "machines"], rows)
 

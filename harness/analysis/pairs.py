@@ -140,19 +140,21 @@ def pairwise_steps(results: "Results") -> pd.DataFrame:
         budget = int(budgets[environment])
         arrived = {one: int((side.scores < budget).sum()) for one, side in sides.items()}
         pairs = [(a, b) for a, b in combinations(sides.items(), 2) if arrived[a[0]] or arrived[b[0]]]
-        for ((one, _), (two, _)), row in zip(pairs, _tested(pairs), strict=True):
+        for ((one, _), (two, _)), row in zip(pairs, _tested(pairs, budget), strict=True):
             rows.append((environment, *row, arrived[one], arrived[two], budget))
     return pd.DataFrame(rows, columns=[*PAIRWISE, "reached", "than_reached", "budget"])
 
 
-def _tested(pairs: Sequence[Pair]) -> Iterator[tuple[Any, ...]]:
-    """What `PAIRWISE` says of the pairs of one environment, from the algorithm on."""
+def _tested(pairs: Sequence[Pair], most: float = np.inf) -> Iterator[tuple[Any, ...]]:
+    """What `PAIRWISE` says of the pairs of one environment, from the algorithm on; differences are ``most`` at most."""
     p = np.array([_p_value(a, b) for (_, a), (_, b) in pairs])
     adjusted = zip(p, _adjusted(holm, p), _adjusted(benjamini_hochberg, p), strict=True)
     for ((one, a), (two, b)), of_test in zip(pairs, adjusted, strict=True):
         sizes = len(a.scores), len(b.scores), a.missing + b.missing
         test = "signs" if _signs_tell(a, b) else "labels"
-        yield (*one, *two, *_difference(a, b), _paired(a, b), test, *of_test, *sizes)
+        value, low, high, method = _difference(a, b)
+        interval = max(low, -most), min(high, most)
+        yield (*one, *two, value, *interval, method, _paired(a, b), test, *of_test, *sizes)
 
 
 def _difference(a: Side, b: Side) -> Estimate:

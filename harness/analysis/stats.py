@@ -16,8 +16,8 @@ from harness.statistics.intervals import (
     FEWEST_RUNS,
     LEVEL,
     STUDENT_BELOW,
-    Band,
-    band,
+    Bands,
+    bands,
     ends,
     intervals,
     widening,
@@ -33,6 +33,10 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+    def within(self, least: float, most: float) -> "Interval":
+        """The part of it where such a number can be."""
+        return Interval(max(self.low, least), min(self.high, most))
 
 
 NO_INTERVAL = Interval(np.nan, np.nan)
@@ -69,12 +73,12 @@ def _shares(runs: int) -> Floats:
     return np.concatenate([draws(group, cells) for cells in resamples(group, RESAMPLES)]) / runs
 
 
-def mean_band(curves: ArrayLike) -> Band:
+def mean_bands(curves: ArrayLike) -> Bands:
     """The mean curve of runs [N, L], N ≥ 1, with its pointwise and its simultaneous 95 % band.
 
     A point that some run lacks has none.
     """
-    return band(ragged([curves]), MEAN, count=RESAMPLES)
+    return bands(ragged([curves]), MEAN, count=RESAMPLES)
 
 
 def deviation_interval(values: ArrayLike) -> Interval:

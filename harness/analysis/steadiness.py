@@ -48,15 +48,11 @@ def _measures(scores: Floats) -> dict[str, tuple[float, Interval]]:
         over_time = np.full(len(scores), np.nan)
     drawdowns = np.array([long_term_risk(curve) for curve in scores])
     of_spread = resampled_interval(final, spread) if len(final) >= FEWEST_RUNS else NO_INTERVAL
-    of_time, of_drawdown = map(_positive, mean_intervals(np.column_stack([over_time, drawdowns])))
+    of_time, of_drawdown, of_mean = mean_intervals(np.column_stack([over_time, drawdowns, final]))
+    of_quarter = Interval(*worst_quarter_ends(final)).within(-np.inf, of_mean.high)
     return {
-        "across_runs": (float(spread(final)), _positive(of_spread)),
-        "across_time": (mean(over_time), of_time),
-        "drawdown": (mean(drawdowns), of_drawdown),
-        "worst_quarter": (float(worst_quarter(final)), Interval(*worst_quarter_ends(final))),
+        "across_runs": (float(spread(final)), of_spread.within(0, np.inf)),
+        "across_time": (mean(over_time), of_time.within(0, np.inf)),
+        "drawdown": (mean(drawdowns), of_drawdown.within(0, np.inf)),
+        "worst_quarter": (float(worst_quarter(final)), of_quarter),
     }
-
-
-def _positive(interval: Interval) -> Interval:
-    """The part of an interval where such a number can be."""
-    return Interval(max(interval.low, 0.0), interval.high)

@@ -78,22 +78,23 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
         and set-up excluded); means per run of train_seconds (environment and learning), run_seconds (set-up, training
         and evaluation), setup_seconds, environment_seconds, learning_seconds, evaluation_seconds and cpu_seconds, and
         of peak_memory_mib and peak_gpu_memory_mib (of a trial's process); of each the 95 % interval (_low, _high; NaN
-        where runs shared a trial, for then they are one measurement); runs_in_trial, jobs, threads (largest),
-        machines (how many different ones).
+        where runs shared a trial, for then they are one measurement, or are of several machines); runs_in_trial, jobs,
+        threads (largest), machines (how many different ones).
     """
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
         spent = done[SPENT].to_numpy(float) / done[["runs_in_trial"]].to_numpy(float)
         whole = spent[:, [SPENT.index(part) for part in RUN]].sum(axis=1)
         measured = np.column_stack([spent, whole, done[MEMORY].to_numpy(float)])
-        means = _means(measured, alone=bool((done["runs_in_trial"] == 1).all()))
+        machines = done["machine"].nunique()
+        means = _means(measured, alone=machines == 1 and bool((done["runs_in_trial"] == 1).all()))
         steps = mean(done["steps"])
         largest = ("runs_in_trial", "jobs", "threads")
         return {
             **{f"steps_per_second{end}": _rate(steps, means[f"train_seconds{of}"]) for end, of in TURNED},
             **means,
             **{name: done[name].max() if len(done) else np.nan for name in largest},
-            "machines": done["machine"].nunique(),
+            "machines": machines,
         }
 
     return per_cell(runs, row)
@@ -104,12 +105,13 @@ def _means(measured: Floats, alone: bool) -> dict[str, float]:
     intervals = mean_intervals(measured) if alone else [NO_INTERVAL] * len(MEASURED)
     found: dict[str, float] = {}
     for name, values, interval in zip(MEASURED, measured.T, intervals, strict=True):
-        found |= {name: mean(values), **ends(f"{name}_", interval)}
+        found |= {name: mean(values), **ends(f"{name}_", interval.within(0, np.inf))}
     return found
 
 
 def _rate(steps: float, seconds: float) -> float:
-    return steps / seconds if seconds > 0 else np.nan
+    """Infinite in no time, as at the end of an interval."""
+    return float(np.divide(steps, seconds)) if seconds != 0 else np.inf
 
 
 def failures(runs: pd.DataFrame) -> pd.DataFrame:

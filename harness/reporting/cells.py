@@ -27,7 +27,12 @@ def share(value: Any) -> str:
 
 
 def rough(value: Any) -> str:
-    """A measured number, of which three digits are enough; an infinite time is one that never came."""
+    """A measured number, of which three digits are enough."""
+    return "∞" if value == math.inf else number(value, "#.3g")
+
+
+def seconds(value: Any) -> str:
+    """Seconds until something; infinity is a threshold that is not reached."""
     return "not reached" if value == math.inf else number(value, "#.3g")
 
 
@@ -50,17 +55,29 @@ def p_value(p: Any) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def interval(row: Any, prefix: str = "", write: Writer = number, fewest: int = FEWEST_RUNS) -> str:
-    """Both ends of an interval of a cell of runs, or why there is none."""
+def interval(
+    row: Any, prefix: str = "", write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done"
+) -> str:
+    """Both ends of an interval of a cell of runs, or why there is none.
+
+    Args:
+        row: of a table.
+        prefix: of the columns of both ends.
+        write: makes text of a number.
+        fewest: how many runs an interval takes.
+        runs: the column that says how many there are.
+    """
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     if not pd.isna(low):
         return f"{write(low)} to {write(high)}"
-    return f"n < {fewest}" if 0 < row["done"] < fewest else NONE
+    return f"n < {fewest}" if not pd.isna(row[runs]) and 0 < row[runs] < fewest else NONE
 
 
-def with_interval(row: Any, name: str, write: Writer = number, fewest: int = FEWEST_RUNS) -> str:
-    """A number of a cell of runs, with its interval in brackets if there is one, or with how many runs it takes."""
-    bounds = interval(row, f"{name}_", write, fewest)
+def with_interval(
+    row: Any, name: str, write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done"
+) -> str:
+    """A number of a cell of runs, with its interval in brackets if there is one; the arguments are those of it."""
+    bounds = interval(row, f"{name}_", write, fewest, runs)
     unseen = bounds == NONE or row[f"{name}_low"] == math.inf  # so is what is said of the number itself
     return write(row[name]) if unseen or pd.isna(row[name]) else f"{write(row[name])} ({bounds})"
 

@@ -52,17 +52,21 @@ def handle(look: Look) -> Line2D:
 def fill_bands(
     axis: Axes, line: pd.DataFrame, x: str, color: str, step: Literal["post"] | None = None
 ) -> None:
-    """The pointwise band of a line, and behind it the simultaneous one, which is lighter and usually wider."""
-    ends = (("simultaneous_low", "simultaneous_high", SIMULTANEOUS), ("low", "high", POINTWISE))
-    for low, high, alpha in ends:
-        axis.fill_between(line[x], line[low], line[high], color=color, alpha=alpha, linewidth=0, step=step)
+    """The pointwise band of a line and, if it has one, the simultaneous band, which is lighter and wider."""
+    for prefix, alpha in (("simultaneous_", SIMULTANEOUS), ("", POINTWISE)):
+        if f"{prefix}low" in line:
+            ends = line[f"{prefix}low"], line[f"{prefix}high"]
+            axis.fill_between(line[x], *ends, color=color, alpha=alpha, linewidth=0, step=step)
 
 
-def legend_with_runs(figure: Figure, look: dict[str, Look], counts: dict[str, tuple[int, int]]) -> None:
-    """A legend of lines with bands: names with their number of runs, few to many."""
+def legend_with_runs(
+    figure: Figure, look: dict[str, Look], counts: dict[str, tuple[int, int]], simultaneous: bool = True
+) -> None:
+    """A legend of lines with one band each or two: names with their number of runs, few to many."""
     labels = [
         f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()
     ]
     handles = [handle(look[name]) for name in counts]
-    patches = [Patch(color=MUTED, alpha=alpha, linewidth=0) for alpha in BANDS.values()]
-    legend(figure, [*handles, *patches], [*labels, *BANDS])
+    bands = BANDS if simultaneous else dict([next(iter(BANDS.items()))])
+    patches = [Patch(color=MUTED, alpha=alpha, linewidth=0) for alpha in bands.values()]
+    legend(figure, [*handles, *patches], [*labels, *bands])

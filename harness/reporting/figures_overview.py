@@ -89,7 +89,7 @@ def profiles(results: "Results") -> Figure | None:
         axis.set(xlabel="normalised score τ", ylabel="", ylim=(-0.03, 1.03))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_ylabel("share that scores more than τ")
-    legend_with_runs(figure, look, _counts(table))
+    legend_with_runs(figure, look, _counts(table), simultaneous=False)
     return figure
 
 

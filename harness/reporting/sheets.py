@@ -17,6 +17,7 @@ from harness.reporting.cells import (
     p_value,
     ranges,
     rough,
+    seconds,
     share,
     steps,
     with_interval,
@@ -24,6 +25,7 @@ from harness.reporting.cells import (
 from harness.statistics.groups import FEWEST_OF_QUARTER
 from harness.statistics.groups import FEWEST_RUNS as FEWEST_OF_GROUP
 from harness.statistics.intervals import FEWEST_RUNS
+from harness.statistics.survival import FEWEST_OF_MEDIAN
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -103,18 +105,19 @@ def sample_efficiency(results: "Results") -> Sheet:
         Column("95 % interval", lambda row: interval(row, "area_")),
         Column("threshold", lambda row: number(row["threshold"], ".6g")),
         Column("reached", _reached),
-        Column("median steps", lambda row: with_interval(row, "median_steps", steps, fewest=0)),
-        Column("restricted mean steps", lambda row: with_interval(row, "restricted_steps", steps, fewest=0)),
-        Column("median s", lambda row: with_interval(row, "median_seconds", rough, fewest=0)),
+        Column("median steps", lambda row: with_interval(row, "median_steps", steps, FEWEST_OF_MEDIAN, "of")),
+        Column("restricted mean steps", lambda row: with_interval(row, "restricted_steps", steps, runs="of")),
+        Column("median s", lambda row: with_interval(row, "median_seconds", seconds, FEWEST_OF_MEDIAN, "of")),
         Column("budget", lambda row: steps(row["budget"])),
     ]
     note = (
-        "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at the "
-        "first of two consecutive evaluations at or above it; runs that do not get there, failed ones included, are "
-        "censored at the budget. The medians are Kaplan and Meier's; their intervals need 6 runs. The restricted mean "
-        "counts such runs as the whole budget, so it is a lower bound of the mean steps to the threshold. Seconds "
-        "are of training, and comparable on one machine only; where a trial trained several runs in lockstep they are "
-        "a run's share, without an interval. In brackets 95 % intervals; of means none where no run gets there."
+        "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at "
+        "the first of two consecutive evaluations at or above it; runs that do not get there, failed ones included, "
+        "are censored at the budget. Steps are known to the spacing of evaluations. The medians are Kaplan and "
+        "Meier's. The restricted mean counts runs that do not get there as the whole budget, so it is a lower bound "
+        "of the mean steps to the threshold. Seconds are of training, and comparable on one machine only; where a "
+        "trial trained several runs in lockstep they are a run's share, without an interval. In brackets 95 % "
+        "intervals; of means none where no run gets there."
     )
     return _sheet("sample_efficiency", "Sample efficiency", note, data, columns)
 
@@ -132,13 +135,15 @@ def wall_clock(results: "Results") -> Sheet:
         for name, heading in names.items()
     ]
     settings = {"runs_in_trial": "runs per trial", "jobs": "jobs", "threads": "threads"}
+    if (data["machines"] > 1).any():
+        settings["machines"] = "machines"
     recorded = [
         Column(heading, lambda row, name=name: count(row[name]))  # type: ignore[misc]
         for name, heading in settings.items()
     ]
     note = (
         "Means per run, in brackets 95 % intervals. A trial that trains several runs in lockstep is shared out equally "
-        "among them, and is one measurement, without an interval. "
+        "among them, and is one measurement, without an interval; so are runs of several machines. "
         "Training is environment and learning; evaluation and set-up are not part of it, nor of steps per second. "
         "Memory is the most that a trial's process held. Jobs ran beside each other on the same machine."
     )
@@ -155,11 +160,12 @@ def reliability(results: "Results") -> Sheet:
         Column("drawdown", lambda row: with_interval(row, "drawdown")),
     ]
     note = (
-        "In units of return (Chan et al., 2020), in brackets 95 % intervals. Spread of runs: interquartile range of "
-        "the final scores. "
+        "In units of return (Chan et al., 2020), in brackets 95 % intervals, of done runs alone: an algorithm whose "
+        "bad runs fail looks safer here than it is. Spread of runs: interquartile range of the final scores. "
         "Unsteadiness: interquartile range of five successive changes from one evaluation to the next, mean over "
-        "training and runs. Worst quarter: mean final score of the worst quarter of the runs; few runs say little "
-        "about it, so its interval is wide. Drawdown: mean over runs of the deepest falls below the best score before."
+        "training and runs. Worst quarter: mean final score of the runs up to the quartile (3 of 10, 5 of 20); few "
+        "runs say little about it, so its interval is wide. Drawdown: mean over runs of the deepest falls below the "
+        "best score before."
     )
     return _sheet("reliability", "Reliability", note, data, columns)
 
@@ -180,9 +186,11 @@ def pairwise(results: "Results") -> Sheet:
 def pairwise_steps(results: "Results") -> Sheet:
     """Differences of steps to the threshold with adjusted p-values."""
     note = (
-        "Restricted mean steps to the threshold of the first less those of the second, so that less is better: a run "
-        "that does not get there counts as the whole budget, a failed one too. Reached: runs of either side that got "
-        "there; pairs of which none did are not listed. Tests and adjustments are those of pairs of final scores."
+        "Restricted mean steps to the threshold of the first less those of the second, so that less is better: a "
+        "run that does not get there counts as the whole budget, a failed one too. Reached: runs of either side "
+        "that got there; pairs of which none did are not listed. Tests and adjustments are those of pairs of final "
+        "scores. Where few runs got there, a resampled interval may exclude 0 and the test still not reject: then "
+        "believe the test."
     )
     several = results.runs["device"].nunique() > 1
     reached = Column("reached", lambda row: f"{row['reached']}, {row['than_reached']}")

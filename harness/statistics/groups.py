@@ -67,7 +67,7 @@ def deviation_ends(values: ArrayLike, level: float = LEVEL) -> tuple[float, floa
     """Both ends of an interval of the standard deviation (Bonett, 2006, doi:10.1016/j.csda.2004.10.003).
 
     Normal on the logarithmic scale, with the kurtosis estimated from the values, so that it does not need them to
-    be normal as that of the χ² distribution does. NaN below `FEWEST_RUNS` values.
+    be normal as that of the χ² distribution does. NaN below `FEWEST_RUNS` values, and for equal ones.
 
     Args:
         values: [N].
@@ -79,12 +79,12 @@ def deviation_ends(values: ArrayLike, level: float = LEVEL) -> tuple[float, floa
         return np.nan, np.nan
     variance, z = float(values.var(ddof=1)), NORMAL.inv_cdf((1 + level) / 2)
     if variance == 0:
-        return 0.0, 0.0
+        return np.nan, np.nan
     cut = min(int(n / (2 * sqrt(n - 4))), (n - 1) // 2)
     centre = np.sort(values)[cut : n - cut].mean()
     kurtosis = n * ((values - centre) ** 4).sum() / ((n - 1) * variance) ** 2
     correction = n / (n - z)
-    reach = z * correction * sqrt(max(kurtosis - (n - 3) / n, 0.0) / (n - 1))
+    reach = z * correction * sqrt((kurtosis - (n - 3) / n) / (n - 1))
     return sqrt(variance * correction * exp(-reach)), sqrt(variance * correction * exp(reach))
 
 

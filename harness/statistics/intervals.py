@@ -7,7 +7,7 @@ task with fewer than `STUDENT_BELOW` runs, Student's t takes its place; below `F
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,9 @@ from harness.statistics.students import difference_and_error, mean_and_error
 LEVEL = 0.95
 FEWEST_RUNS = 3  # per task; below this no interval is shown
 STUDENT_BELOW = 10  # runs of a single task
+DEGREES_OF_A_BAND = 4  # with two, a simultaneous band of 95 % holds 84 % of curves
+ROUNDING = 1e-9
+FURTHEST = 6.0  # standard deviations, beyond which a normal's tail is lost in rounding
 RESAMPLES = 50_000
 CURVE_RESAMPLES = 5_000
 BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks", "student", "none"
@@ -44,13 +47,27 @@ class Estimate(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
+    """A curve [L] and a band around it; NaN where some run has no value, or where there are too few runs.
 
     Attributes:
         value: the curve.
         low: lower end of the pointwise band, which holds any one point of the true curve with the given confidence.
         high: its upper end.
-        simultaneous_low: lower end of the band that holds the whole true curve with that confidence.
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+class Bands(NamedTuple):
+    """The same, and a second band around it.
+
+    Attributes:
+        value: the curve.
+        low: lower end of the pointwise band.
+        high: its upper end.
+        simultaneous_low: lower end of the band that holds the whole true curve with the given confidence.
         simultaneous_high: its upper end.
     """
 
@@ -156,15 +173,18 @@ def alike(a: Runs, b: Runs, paired: bool) -> None:
         raise ValueError("runs pair only where both groups have the same ones")
 
 
-def band(
+def bands(
     curves: Runs,
     aggregate: Aggregate,
     *,
     level: float = LEVEL,
     count: int = CURVE_RESAMPLES,
     seed: int = SEED,
-) -> Band:
+) -> Bands:
     """The statistic at every point of the curves, with its bands; each resample draws whole curves.
+
+    A point's interval is that of `intervals`. The simultaneous band is nowhere inside the pointwise one, and needs
+    `DEGREES_OF_A_BAND` degrees of freedom, five runs of a single task.
 
     Args:
         curves: with values [K, L].
@@ -174,27 +194,29 @@ def band(
         seed: of the resamples.
     """
     length = curves.values.shape[1]
-    found = Band(*(np.full(length, np.nan) for _ in Band._fields))
+    found = Bands(*(np.full(length, np.nan) for _ in Bands._fields))
     whole = np.asarray(np.isfinite(curves.values).all(axis=0))
     points = [point for point, kept in zip(curves.points(), whole, strict=True) if kept]
     found.value[whole] = [aggregate(point) for point in points]
-    if curves.fewest >= FEWEST_RUNS and points:
-        cells = resamples(curves, count, seed)
-        if aggregate is MEAN:
-            drawn = mean_replicates(replace(curves, values=curves.values[:, whole]), cells)
-        else:
-            drawn = replicates(points, [aggregate], cells)[:, 0].T
-        of_points = bands(found.value[whole], drawn, widening(curves.counts, level), level)
-        for end, numbers in zip(found, of_points, strict=True):
-            end[whole] = numbers
+    if curves.fewest < FEWEST_RUNS or not points:
+        return found
+    cells = resamples(curves, count, seed)
+    if aggregate is MEAN:
+        drawn = mean_replicates(replace(curves, values=curves.values[:, whole]), cells)
+    else:
+        drawn = replicates(points, [aggregate], cells)[:, 0].T
+    value = found.value[whole]
+    if curves.tasks == 1 and curves.fewest < STUDENT_BELOW:
+        students = [_student(*mean_and_error(point.values, aggregate), level) for point in points]
+        low, high = (np.array([getattr(each, end) for each in students]) for end in ("low", "high"))
+    else:
+        low, high = ends(value, drawn, widening(curves.counts, level), level)
+    found.low[whole], found.high[whole] = low, high
+    if sum(curves.counts) - curves.tasks >= DEGREES_OF_A_BAND:
+        lowest, highest = simultaneous_ends(value, drawn, curves.counts, level)
+        found.simultaneous_low[whole] = np.minimum(lowest, low)
+        found.simultaneous_high[whole] = np.maximum(highest, high)
     return found
-
-
-def bands(estimate: Floats, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL) -> Band:
-    """Both bands around a curve [L], from its replicates [B, L]; the arguments are those of `ends`."""
-    return Band(
-        estimate, *ends(estimate, drawn, wider, level), *simultaneous_ends(estimate, drawn, wider, level)
-    )
 
 
 def ends(
@@ -215,20 +237,28 @@ def ends(
 
 
 def simultaneous_ends(
-    estimate: ArrayLike, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL
+    estimate: ArrayLike, drawn: ArrayLike, counts: Sequence[int], level: float = LEVEL
 ) -> tuple[Floats, Floats]:
-    """θ(l) ± q · sd(l), where q is a quantile over resamples of max_l |θ_b(l) - θ(l)| / sd(l).
+    """θ(l) ± q · sd(l), where q is a quantile over resamples of max_l |θ_b(l) - θ(l)| / sd(l), widened.
+
+    q lies further out than the quantile of a point, where Student's tails exceed the normal's by more; so it is
+    widened as a quantile of its own level is.
 
     Args:
         estimate: [L].
         drawn: [B, L].
-        wider: factor on the distances, as `widening` gives it.
+        counts: of the runs of each task.
         level: of confidence that the whole curve is within.
     """
     estimate, drawn = np.asarray(estimate, float), np.asarray(drawn, float)
     spread = drawn.std(axis=0)
-    distance = np.abs(drawn - estimate) / np.where(spread > 0, spread, np.inf)
-    reach = wider * np.quantile(distance.max(axis=1), level) * spread
+    moves = spread > ROUNDING * np.maximum(1, np.abs(estimate))
+    distance = np.abs(drawn - estimate) / np.where(moves, spread, np.inf)
+    furthest = min(float(np.quantile(distance.max(axis=1), level)), FURTHEST)
+    q = ceil(100 * furthest) / 100  # so that few quantiles have to be computed
+    if q == 0:
+        return estimate, estimate
+    reach = q * widening(counts, 2 * NORMAL.cdf(q) - 1) * spread
     return estimate - reach, estimate + reach
 
 

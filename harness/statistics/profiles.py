@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import task_means
-from harness.statistics.intervals import FEWEST_RUNS, LEVEL, Band, bands, widening
+from harness.statistics.intervals import FEWEST_RUNS, LEVEL, Band, ends, widening
 from harness.statistics.resampling import SEED, Cells, identity, resamples
 from harness.statistics.runs import Floats, Runs
 
@@ -39,14 +39,17 @@ def profile_band(
     count: int = RESAMPLES,
     seed: int = SEED,
 ) -> Band:
-    """The profile with bootstrap bands over whole runs, within [0, 1]; the arguments are those of `profile`."""
+    """The profile with a pointwise bootstrap band over whole runs, within [0, 1]; arguments are those of `profile`.
+
+    It has no width where all runs, or none, score above the threshold: resamples cannot tell how rare the others are.
+    """
     thresholds = np.asarray(thresholds, float)
     value = profile(runs, thresholds, of)
     if runs.fewest < FEWEST_RUNS:
-        return Band(value, *(np.full_like(value, np.nan) for _ in Band._fields[1:]))
+        return Band(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
     drawn = np.concatenate([_shares(runs, thresholds, of, cells) for cells in resamples(runs, count, seed)])
-    found = bands(value, drawn, widening(runs.counts, level), level)
-    return Band(value, *(np.clip(end, 0, 1) for end in found[1:]))
+    low, high = ends(value, drawn, widening(runs.counts, level), level)
+    return Band(value, np.clip(low, 0, 1), np.clip(high, 0, 1))
 
 
 def _shares(runs: Runs, thresholds: Floats, of: Of, cells: Cells) -> Floats:

@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike
 
 from harness.statistics.runs import Floats
 
-FEW_RUNS = 20  # below this the worst 5 % of runs are a single one
-WORST, WORST_OF_FEW = 0.05, 0.25
+WORST, WORST_OF_FEW = 0.05, 0.25  # shares: of the changes within a run, and of runs, of which there are few
 ROUNDING = 1e-9
 
 
@@ -86,16 +85,3 @@ def drawdown(curve: ArrayLike) -> Floats:
 def long_term_risk(curve: ArrayLike, share: float = WORST) -> float:
     """The upper CVaR of the drawdown."""
     return upper_cvar(drawdown(curve), share)
-
-
-def risk_across_runs(scores: ArrayLike, share: float | None = None) -> float:
-    """The lower CVaR over runs: of the worst 5 %, or of the worst quarter of fewer than 20 runs."""
-    scores = np.asarray(scores, float)
-    usual = WORST if len(scores) >= FEW_RUNS else WORST_OF_FEW
-    return lower_cvar(scores, usual if share is None else share)
-
-
-def curve_range(curves: ArrayLike) -> float:
-    """The median over runs of the 95th percentile of a curve less its start: what dispersions are relative to."""
-    curves = np.asarray(curves, float)
-    return float(np.median(np.quantile(curves, 0.95, axis=1) - curves[:, 0]))

@@ -18,6 +18,7 @@ Booleans = NDArray[np.bool_]
 
 NEVER = np.inf
 RESAMPLES = 5_000
+FEWEST_OF_MEDIAN = 6  # runs whose median has an interval of 95 %
 
 
 class Survival(NamedTuple):
@@ -54,7 +55,7 @@ def median_interval(times: ArrayLike, level: float = LEVEL) -> tuple[float, floa
         level: of confidence.
 
     Returns:
-        Both ends; NaN if so few runs have no such interval (below 6 at 95 %).
+        Both ends; NaN if so few runs have no such interval (below `FEWEST_OF_MEDIAN` at 95 %).
     """
     ordered = np.sort(np.asarray(times, float))
     runs, below, outside = len(ordered), 0.0, 0

@@ -12,8 +12,9 @@ import pytest
 
 from harness.statistics import reliability
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
+from harness.statistics.groups import worst_quarter_ends
 from harness.statistics.improvement import improvement
-from harness.statistics.intervals import band, intervals
+from harness.statistics.intervals import bands, intervals
 from harness.statistics.multiplicity import holm
 from harness.statistics.permutation import labels, mean_drop, share_at_least
 from harness.statistics.profiles import profile_band
@@ -35,12 +36,12 @@ def full_report() -> None:
     intervals(scores, [IQM, MEAN, MEDIAN, optimality_gap()])
     for curves, final in zip(CURVES, scores, strict=True):
         profile_band(final, np.linspace(0, 3, 101))
-        band(matrix(curves, "fail"), IQM)
+        bands(matrix(curves, "fail"), IQM)
         for task in range(TASKS):
             runs = curves[:, task]
             reliability.dispersion_across_runs(runs)
             reliability.dispersion_across_time(STEPS, runs, window=5)
-            reliability.risk_across_runs(runs[:, -1])
+            worst_quarter_ends(runs[:, -1])
     for a, b in combinations(range(ALGORITHMS), 2):
         improvement(scores[a], scores[b], paired=False)
         pair(scores[a], scores[b])
