@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.statistics.intervals import BOOTSTRAP, LEVEL, NONE, RESAMPLES, Estimate, ends, widening
+from harness.statistics.intervals import BOOTSTRAP, LEVEL, NONE, RESAMPLES, ROUNDING, Estimate, ends, widening
 from harness.statistics.laws import NORMAL, student_quantile
 from harness.statistics.reliability import WORST_OF_FEW, interquartile_range, lower_cvars, lowest
 from harness.statistics.resampling import SEED, resamples
@@ -78,7 +78,7 @@ def deviation_ends(values: ArrayLike, level: float = LEVEL) -> tuple[float, floa
     if n < FEWEST_RUNS:
         return np.nan, np.nan
     variance, z = float(values.var(ddof=1)), NORMAL.inv_cdf((1 + level) / 2)
-    if variance == 0:
+    if sqrt(variance) <= ROUNDING * np.abs(values).max():
         return np.nan, np.nan
     cut = min(int(n / (2 * sqrt(n - 4))), (n - 1) // 2)
     centre = np.sort(values)[cut : n - cut].mean()

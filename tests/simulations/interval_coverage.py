@@ -1,0 +1,140 @@
+"""How often what the report calls a 95 % interval holds the truth, on populations of runs.
+
+    python tests/simulations/interval_coverage.py
+
+writes `docs/interval-coverage.md`. Every cell has random numbers of its own, drawn from the seed and the cell's name.
+"""
+
+import argparse
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from populations import Floats, made_up
+
+from harness.analysis.stats import deviation_interval, mean_bands, mean_interval, resampled_interval
+from harness.statistics.groups import spread, worst_quarter_ends
+
+OUTPUT = Path(__file__).parents[2] / "docs" / "interval-coverage.md"
+RUNS = (3, 5, 10, 20, 50)
+SIMULATIONS = 1_000
+SEED = 0
+POINTS = 21  # of a learning curve
+
+Ends = tuple[float, float]
+
+
+class Number(NamedTuple):
+    """A number of a report.
+
+    Attributes:
+        name: of it.
+        fewest: runs that its interval takes.
+        truth: of a population.
+        ends: of its interval, from runs [N].
+    """
+
+    name: str
+    fewest: int
+    truth: Callable[[Floats], float]
+    ends: Callable[[Floats], Ends]
+
+
+def lowest_quarter(population: Floats) -> float:
+    """The mean of the lowest quarter of a sorted population."""
+    return float(population[: len(population) // 4].mean())
+
+
+NUMBERS = (
+    Number("mean", 3, np.mean, mean_interval),
+    Number("standard deviation", 5, np.std, deviation_interval),
+    Number(
+        "spread of runs", 5, lambda scores: float(spread(scores)), lambda s: resampled_interval(s, spread)
+    ),
+    Number("worst quarter", 9, lowest_quarter, lambda s: (worst_quarter_ends(s)[0], capped(s))),
+)
+
+
+def capped(scores: Floats) -> float:
+    """The upper end for the worst quarter, which is no better than that of the mean."""
+    return min(worst_quarter_ends(scores)[1], mean_interval(scores).high)
+
+
+def held(number: Number, population: Floats, runs: int, simulations: int, seed: int, name: str) -> float:
+    """The share of samples whose interval holds the truth; none, as of equal runs, holds nothing."""
+    rng = np.random.default_rng([seed, zlib.crc32(f"{number.name}, {name}, {runs}".encode())])
+    truth = number.truth(population)
+    samples = rng.choice(population, (simulations, runs))
+    return float(np.mean([low <= truth <= high for low, high in map(number.ends, samples)]))
+
+
+def curves_held(runs: int, simulations: int, seed: int) -> Ends:
+    """The share of mean curves of random walks of which a point, and all points, are in the bands."""
+    rng = np.random.default_rng([seed, zlib.crc32(f"curves, {runs}".encode())])
+    walks = rng.standard_normal((simulations, runs, POINTS)).cumsum(axis=2)
+    found = [mean_bands(curves) for curves in walks]
+    point = np.mean([(each.low <= 0) & (each.high >= 0) for each in found])
+    whole = [np.all((each.simultaneous_low <= 0) & (each.simultaneous_high >= 0)) for each in found]
+    return float(point), float(np.mean(whole))
+
+
+def table(numbers: Iterator[tuple[str, str, list[float | None]]]) -> Iterator[str]:
+    """Shares in percent, a column per number of runs."""
+    yield f"| interval of | population | {' | '.join(f'{n} runs' for n in RUNS)} |"
+    yield "|---|---" + "|--:" * len(RUNS) + "|"
+    for name, where, shares in numbers:
+        cells = ["–" if share is None else f"{100 * share:.0f}" for share in shares]
+        yield f"| {name} | {where} | {' | '.join(cells)} |"
+
+
+def rows(simulations: int, seed: int) -> Iterator[tuple[str, str, list[float | None]]]:
+    """Every number on every population, then the bands."""
+    for number in NUMBERS:
+        for name, population in made_up().items():
+            shares = [
+                held(number, population, runs, simulations, seed, name) if runs >= number.fewest else None
+                for runs in RUNS
+            ]
+            yield number.name, name, shares
+    of_curves = [curves_held(runs, simulations, seed) for runs in RUNS]
+    yield "a point of a curve", "random walks", [point for point, _ in of_curves]
+    whole = [whole if runs >= 5 else None for runs, (_, whole) in zip(RUNS, of_curves, strict=True)]
+    yield "the whole curve", "random walks", whole
+
+
+def page(simulations: int, seed: int) -> str:
+    """Simulate everything and write it down."""
+    preface = PREFACE.format(simulations=f"{simulations:,}", seed=seed, points=POINTS)
+    return "\n".join([preface, *table(rows(simulations, seed)), ""])
+
+
+PREFACE = """# How often intervals hold what they are about
+
+`python tests/simulations/interval_coverage.py` made this page: {simulations} samples per cell, seed {seed}. A cell is
+the share of samples, in percent, whose 95 % interval holds the truth about the population; 95 is due. The populations
+are those of [the gate's simulations](gate-operating-characteristics.md#populations): *normal*; *td3* and *sac*, skewed as
+final returns of these are, *sac* with rare collapses; *bimodal*, where 15 % of runs fail; *ceiling*, where 70 % of runs
+reach exactly the best score. Curves are mean curves of random walks of {points} steps.
+
+Where runs fail now and then, few of them may show no failure at all, and no interval made of them can know of it. That
+is what the low figures are, and why a report says how many runs it rests on. An interval that is not given, as of runs
+that are all equal, holds nothing here.
+"""
+
+
+def main() -> None:
+    """Simulate, and write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--simulations", type=int, default=SIMULATIONS, help="per cell")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the simulations")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the page")
+    options = parser.parse_args()
+    options.output.write_text(page(options.simulations, options.seed), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
