@@ -137,7 +137,8 @@ def test_an_interrupted_gate_leaves_no_worktree_and_keeps_what_is_complete(plugi
     assert any(line.startswith("start") for line in process.stderr)  # of the base's first trial
     assert worktrees(plugin) == 2
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=100)
+    _, told = process.communicate(timeout=100)
     assert process.returncode == 130
+    assert told.count("harness: interrupted") == 1
     assert worktrees(plugin) == 1
     assert not list((plugin / "results" / ".gate").glob("*/*/tiny/.staging/*.lock"))

@@ -1,9 +1,12 @@
 """Looks are taken until one decides, on the seeds that were declared, and no further than allowed."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support_results import Run, write_run
@@ -12,9 +15,10 @@ from support_verdicts import runs, suite, suite_text
 from harness.errors import ExitCode
 from harness.verdicts import interleaved
 from harness.verdicts.checkout import Code
-from harness.verdicts.interleaved import Limits, SideError, declared_seeds, judge_learning
+from harness.verdicts.interleaved import InterruptedSideError, Limits, declared_seeds, judge_learning
 from harness.verdicts.judgement import Judgement, Outcome
 from harness.verdicts.question import Question
+from harness.verdicts.side_process import SideError
 
 ALL = Limits()
 Made = Callable[[Sequence[int]], list[Run]]
@@ -26,6 +30,7 @@ class Laboratory:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.calls: list[tuple[str, tuple[int, ...]]] = []
+        self.told: list[str] = []
         (folder / "demo.toml").write_text(suite_text())
         monkeypatch.setattr(interleaved, "_run", self._run)
 
@@ -33,7 +38,9 @@ class Laboratory:
         self._made = {"base": base, "head": head}
         old, new = (Code(side * 10, side, Path(sys.executable), self.folder) for side in self._made)
         question = Question(self.folder / "demo.toml")
-        return judge_learning(old, new, question, suite(seeds=seeds), self.folder / "cache", limits)
+        return judge_learning(
+            old, new, question, suite(seeds=seeds), self.folder / "cache", limits, self.told.append
+        )
 
     def _run(self, side, code, question, seeds, place, jobs) -> None:
         self.calls.append((side, tuple(seeds)))
@@ -80,7 +87,8 @@ def test_a_regression_that_may_be_tolerable_is_looked_at_again(laboratory: Labor
 def test_no_more_seeds_are_run_than_allowed(laboratory: Laboratory):
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), noisy, Limits(seeds=4))
     assert found.outcome is Outcome.INCONCLUSIVE
-    assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3, 4]
+    assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3]
+    assert laboratory.told[-1] == "no look at 5 seeds: 4 per side are all that --max-seeds allows"
 
 
 def test_no_look_is_begun_that_would_end_too_late(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch):
@@ -126,7 +134,7 @@ def test_a_question_is_a_command_line_and_has_a_name_of_its_own(tmp_path: Path):
     file.write_text(suite_text())
     whole = Question(file)
     part = Question(file, ("algorithms/dqn",), ("cartpole",), ("cpu",), ("sb3",), ("algorithms",))
-    words = part.arguments((0, 7), tmp_path)
+    words = part.arguments("run", (0, 7), tmp_path)
     assert words == [
         *("-p", "no:sb3", "run", str(file), "-a", "algorithms/dqn", "-e", "cartpole", "--device", "cpu"),
         *("--seeds", "0,7", "--out", str(tmp_path)),
@@ -143,3 +151,24 @@ def test_a_side_that_cannot_run_the_suite_says_so_with_its_own_exit_code(tmp_pat
     with pytest.raises(SideError, match="the base cannot run this suite") as caught:
         interleaved._run("base", code, Question(tmp_path / "missing.toml"), (0,), tmp_path, 1)
     assert caught.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(("ended", "raised"), [(130, InterruptedSideError), (-2, KeyboardInterrupt)])
+def test_an_interruption_that_the_side_has_told_of_is_known_to_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: int, raised: type[BaseException]
+):
+    answers = iter([KeyboardInterrupt(), ended])
+
+    def wait() -> int:
+        answer = next(answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    sent: list[int] = []
+    process = SimpleNamespace(wait=wait, send_signal=sent.append)
+    monkeypatch.setattr(interleaved, "start", lambda *_, **__: nullcontext(process))
+    code = Code("0" * 40, "base", Path(sys.executable), tmp_path)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interleaved._run("base", code, Question(tmp_path / "demo.toml"), (0,), tmp_path, 1)
+    assert (caught.type, sent) == (raised, [signal.SIGINT])

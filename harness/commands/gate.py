@@ -119,7 +119,7 @@ def command(
             gate_commits.refuse_stored_times(*sides)
         judgement = judge(asked, *sides, algorithms, environments, devices)
     elif commits.speed:
-        answer = gate_commits.speed(session, commits, suite, shares["tolerance"], **chosen)
+        answer = gate_commits.speed(session, commits, suite, asked, shares["tolerance"], **chosen)
         return timed(answer, json_file, junit, summary, inconclusive)
     else:
         judgement = gate_commits.learning(session, commits, suite, asked, **chosen)

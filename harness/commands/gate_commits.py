@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import Session, note
-from harness.errors import UsageError
+from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.running.suite import Suite
     from harness.verdicts.checkout import Code
     from harness.verdicts.judgement import Judgement
+    from harness.verdicts.plans import Plan
     from harness.verdicts.question import Question
     from harness.verdicts.speed import Answer
 
@@ -154,12 +155,23 @@ def learning(
         suite: with its rule settled.
         chosen: algorithms, environments and devices.
     """
-    from harness.verdicts.interleaved import Limits, judge_learning
+    from harness.verdicts.gate import apart
+    from harness.verdicts.interleaved import InterruptedSideError, Limits, judge_learning, place_of
+    from harness.verdicts.plans import all_apart, planned
 
     asked = _question(session, commits, argument, chosen)
     limits = Limits(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
-    with _sides(commits) as (base, head), runs_of_one_state(head, commits.cache, asked.name):
-        return judge_learning(base, head, asked, suite, commits.cache, limits, note)
+    with (
+        _sides(commits, asked, suite) as (base, head, plan),
+        runs_of_one_state(head, commits.cache, asked.name),
+    ):
+        old = planned("base", base, asked, suite, place_of(base, asked, commits.cache))
+        if tasks := all_apart(old, plan):
+            return apart(suite, tasks)
+        try:
+            return judge_learning(base, head, asked, suite, commits.cache, limits, note)
+        except InterruptedSideError:
+            raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
 
 
 @contextmanager
@@ -185,14 +197,19 @@ def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None
 
 
 def speed(
-    session: Session, commits: Commits, argument: str, tolerated: float | None, **chosen: Sequence[str]
+    session: Session,
+    commits: Commits,
+    argument: str,
+    suite: "Suite",
+    tolerated: float | None,
+    **chosen: Sequence[str],
 ) -> "Answer":
     """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
     from harness.statistics.timing import TOLERATED
     from harness.verdicts.speed import PAIRS, judge_speed
 
     asked = _question(session, commits, argument, chosen)
-    with _sides(commits) as (base, head):
+    with _sides(commits, asked, suite) as (base, head, _):
         return judge_speed(
             base,
             head,
@@ -207,17 +224,22 @@ def speed(
 def _question(
     session: Session, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]
 ) -> "Question":
+    from harness.discovery.selection import parse_selection
     from harness.verdicts.question import Question, suite_file
 
+    for name in chosen["algorithms"]:  # before the base is made, which a name that nothing has is not worth
+        session.registry.resolve("algorithm", parse_selection(name).id)
     file = suite_file(argument, session.registry, commits.cache / "suites")
     only = None if session.only is None else sorted(session.only)
     return Question(file, blocked=sorted(session.blocked), only=only, **chosen)
 
 
 @contextmanager
-def _sides(commits: Commits) -> Iterator[tuple["Code", "Code"]]:
-    """The base and the head, ready to run; SIGTERM ends both as Ctrl-C does."""
+def _sides(commits: Commits, asked: "Question", suite: "Suite") -> Iterator[tuple["Code", "Code", "Plan"]]:
+    """The base and the head, ready to run, and the head's plan; SIGTERM ends both as Ctrl-C does."""
     from harness.verdicts import checkout
+    from harness.verdicts.interleaved import place_of
+    from harness.verdicts.plans import planned
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     root = checkout.repository()
@@ -234,5 +256,6 @@ def _sides(commits: Commits) -> Iterator[tuple["Code", "Code"]]:
             note(
                 f"the head's {project.name} is what is installed, not the working tree: pip install -e {project.folder}"
             )
+    plan = planned("head", head, asked, suite, place_of(head, asked, commits.cache))
     with checkout.checked_out(root, commit, commits.cache) as base:
-        yield base, head
+        yield base, head, plan

@@ -11,7 +11,7 @@ from harness.cli import Session
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from harness.running.plan import Plan
+    from harness.running.plan import Cell, Plan
     from harness.storage.store import Store
 
 
@@ -64,10 +64,18 @@ def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
         for cell in plan.cells
     ]
     if as_json:
-        print_json({"schema": 1, "suite": plan.suite.name, "cells": rows})
+        cells = [{**row, **_versions(cell)} for row, cell in zip(rows, plan.cells, strict=True)]
+        print_json({"schema": 1, "suite": plan.suite.name, "cells": cells})
     else:
         print_table(list(rows[0]), [list(row.values()) for row in rows])
     return ExitCode.YES if plan.runs else ExitCode.NOTHING_RAN
+
+
+def _versions(cell: "Cell") -> dict[str, str]:
+    return {
+        "algorithm_version": cell.contestant.entry.spec.version,
+        "environment_version": cell.environment.spec.version,
+    }
 
 
 def planned(

@@ -44,11 +44,20 @@ def judge(
     rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered))
     if scope.tasks:
         return _judgement(suite, rule, scope, chosen_seeds(scope.tasks, suite.seeds, rule.looks[0]))
-    outcome = Outcome.INCOMPLETE if scope.unanswered and len(base.runs) else Outcome.NOTHING
-    nothing = Seeds([], [], False, [])
-    return Judgement(
-        suite.name, outcome, suite.gate.measure, rule, scope, nothing, reasons=tuple(scope.unanswered)
-    )
+    return _nothing(suite, rule, scope, len(base.runs) > 0)
+
+
+def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
+    """The judgement where no task is comparable, each for a reason that is known before it is run."""
+    return _nothing(suite, rule_of(suite, len(tasks)), Scope([], list(tasks), []), False)
+
+
+def _nothing(suite: Suite, rule: Rule, scope: Scope, ran: bool) -> Judgement:
+    """Of no task; ``ran`` says whether the base has runs."""
+    outcome = Outcome.INCOMPLETE if scope.unanswered and ran else Outcome.NOTHING
+    seeds = Seeds([], [], False, [])
+    reasons = tuple(scope.unanswered)
+    return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=reasons)
 
 
 def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgement:

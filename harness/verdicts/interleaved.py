@@ -5,7 +5,6 @@ again, by this gate or by a later one of the same code.
 """
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,34 +12,20 @@ from time import monotonic
 from typing import NamedTuple
 
 import harness
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode
 from harness.running.suite import Suite
 from harness.statistics.sequential import looks
 from harness.verdicts.checkout import Code
 from harness.verdicts.gate import judge, rule_of
 from harness.verdicts.judgement import Judgement, Outcome
 from harness.verdicts.question import Question
+from harness.verdicts.side_process import SideError, start
 
 RAN = (ExitCode.YES, ExitCode.INCOMPLETE, ExitCode.NOTHING_RAN)  # with which `harness run` leaves stored runs
 
 
-class SideError(HarnessError):
-    """A side that cannot run the suite at all.
-
-    Args:
-        side: which.
-        code: what its process ended with.
-    """
-
-    def __init__(self, side: str, code: int) -> None:
-        advice = (
-            "; what it has not yet is left out by naming the rest with -a and -e" if side == "base" else ""
-        )
-        super().__init__(
-            f"the {side} cannot run this suite: its `harness run` ended with {code}, as said above{advice}"
-        )
-        known = {each.value for each in ExitCode} - {ExitCode.NO}
-        self.exit_code = ExitCode(code) if code in known else ExitCode.DEFECT
+class InterruptedSideError(KeyboardInterrupt):
+    """This process was interrupted, and the side it had started has said so."""
 
 
 class Limits(NamedTuple):
@@ -79,11 +64,11 @@ def judge_learning(
 
     Raises:
         SideError: a side cannot run the suite at all.
+        InterruptedSideError: in place of `KeyboardInterrupt`, where a side was training.
     """
     began = monotonic()
-    places = [cache.resolve() / code.name / question.name for code in (base, head)]
-    cells = len(question.algorithms or suite.algorithms) * len(question.environments or suite.environments)
-    seeds = _capped(rule_of(suite, cells).looks[0], limits.seeds)
+    places = [place_of(code, question, cache) for code in (base, head)]
+    seeds = rule_of(suite, question.tasks(suite)).looks[0]
     while True:
         declared = declared_seeds(suite.seeds, seeds)
         for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
@@ -94,13 +79,21 @@ def judge_learning(
         judgement = judge(asked, old, new, question.algorithms, question.environments, question.devices)
         minutes = (monotonic() - began) / 60
         tell(f"{judgement.outcome} after {judgement.used} seeds per side and {minutes:.1f} minutes")
-        more = _capped(_next_look(judgement, seeds), limits.seeds)
-        if more <= seeds:
+        more = _next_look(judgement, seeds)
+        if not more:
+            return judgement
+        if limits.seeds is not None and more > limits.seeds:
+            tell(f"no look at {more} seeds: {limits.seeds} per side are all that --max-seeds allows")
             return judgement
         if limits.minutes is not None and minutes * more / seeds > limits.minutes:
             tell(f"no look at {more} seeds: it would end after more than {limits.minutes:g} minutes")
             return judgement
         seeds = more
+
+
+def place_of(code: Code, question: Question, cache: Path) -> Path:
+    """The folder of results that one side trains into."""
+    return cache.resolve() / code.name / question.name
 
 
 def _next_look(judgement: Judgement, seeds: int) -> int:
@@ -113,10 +106,6 @@ def _next_look(judgement: Judgement, seeds: int) -> int:
     return next((look.seeds for look in declared if look.seeds > seeds), 0)
 
 
-def _capped(seeds: int, most: int | None) -> int:
-    return seeds if most is None else min(seeds, most)
-
-
 def declared_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
     """The first so many seeds of the suite; then come those after its largest."""
     more = range(max(seeds) + 1, max(seeds) + 1 + number - len(seeds))
@@ -124,21 +113,17 @@ def declared_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
 
 
 def _run(side: str, code: Code, question: Question, seeds: Sequence[int], place: Path, jobs: int) -> None:
-    """Train one side, in a session of its own so that an interruption reaches it once and in order."""
-    command = code.command("-m", "harness", *question.arguments(seeds, place), "--jobs", str(jobs))
-    process = subprocess.Popen(
-        command,
-        cwd=code.folder,
-        env={**code.variables(), **question.variables()},
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,  # for stdout is for the verdict
-        start_new_session=True,
-    )
-    try:
-        ended = process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
+    """Train one side."""
+    arguments = [*question.arguments("run", seeds, place), "--jobs", str(jobs)]
+    with start(
+        code, question, "-m", "harness", *arguments, stdout=sys.stderr
+    ) as process:  # stdout is the verdict's
+        try:
+            ended = process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            if process.wait() == ExitCode.INTERRUPTED:
+                raise InterruptedSideError from None
+            raise
     if ended not in list(RAN):
-        raise SideError(side, ended)
+        raise SideError(side, "run", ended)

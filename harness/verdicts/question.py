@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.discovery.registry import Registry
-from harness.running.suite import find_suite, suite_text
+from harness.running.suite import Suite, find_suite, suite_text
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,18 @@ class Question:
         asked = {**self.as_json(), "suite": self.suite.read_text(encoding="utf-8")}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
-    def arguments(self, seeds: Sequence[int], out: Path) -> list[str]:
-        """Arguments of the command line that trains these seeds into a folder of results."""
+    def tasks(self, suite: Suite) -> int:
+        """How many tasks that is at most, of this suite: some may be skipped, or not be comparable."""
+        chosen = (self.algorithms or suite.algorithms, self.environments or suite.environments)
+        return math.prod(map(len, (*chosen, self.devices or suite.devices)))
+
+    def arguments(self, command: str, seeds: Sequence[int], out: Path) -> list[str]:
+        """Arguments of the command line that plans or runs these seeds, into a folder of results."""
         options = [("-a", self.algorithms), ("-e", self.environments), ("--device", self.devices)]
         chosen = [word for option, values in options for value in values for word in (option, value)]
         left_out = [word for name in self.blocked for word in ("-p", f"no:{name}")]
         listed = ",".join(map(str, seeds))
-        return [*left_out, "run", str(self.suite), *chosen, "--seeds", listed, "--out", str(out)]
+        return [*left_out, command, str(self.suite), *chosen, "--seeds", listed, "--out", str(out)]
 
     def variables(self) -> dict[str, str]:
         """Environment variables that say the rest."""

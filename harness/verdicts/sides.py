@@ -248,7 +248,7 @@ def _task(cell: Cell, base: _Group, head: _Group, same_algorithm: bool) -> Task:
     if not same_algorithm:
         return task
     old, new = base.runs.iloc[0], head.runs.iloc[0]
-    why = _difference(
+    why = difference(
         [*ALGORITHM.values()], [old[name] for name in ALGORITHM], [new[name] for name in ALGORITHM]
     )
     note = "" if old["config"] == new["config"] else "its configuration differs"
@@ -258,11 +258,12 @@ def _task(cell: Cell, base: _Group, head: _Group, same_algorithm: bool) -> Task:
 def _differing(base: tuple[object, ...], head: tuple[object, ...]) -> str:
     """What differs between two tasks; hashes are only named where nothing readable differs."""
     *readable, _ = zip(TASK.values(), base, head, strict=True)
-    told = _difference(*zip(*readable, strict=True))
+    told = difference(*zip(*readable, strict=True))
     return told or f"{TASK['task_hash']} differ"
 
 
-def _difference(names: Sequence[str], base: Sequence[object], head: Sequence[object]) -> str:
+def difference(names: Sequence[str], base: Sequence[object], head: Sequence[object]) -> str:
+    """What differs between two sides, in words; empty if nothing does."""
     return ", ".join(
         f"{name} {old} and {new}" for name, old, new in zip(names, base, head, strict=True) if old != new
     )

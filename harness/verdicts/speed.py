@@ -22,6 +22,7 @@ from harness.running.provenance import machine
 from harness.statistics.timing import MOST_PAIRS, TOLERATED, Speed, Timing, overall, timings
 from harness.verdicts.checkout import Code
 from harness.verdicts.question import Question
+from harness.verdicts.side_process import start
 
 BLOCKS = 12  # timed per process and task; a multiple of 6, so that turns are even
 PAIRS = 6
@@ -232,15 +233,7 @@ class _Process:
 def _started(code: Code, side: str, question: Question) -> Iterator[_Process]:
     """A process of a side; it is gone at the end, whatever happens."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        process = subprocess.Popen(
-            code.command(str(WORKER)),
-            cwd=code.folder,
-            env={**code.variables(), **question.variables()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+        process = start(code, question, str(WORKER), stderr=log)
         try:
             talk = _Process(side, process, log)
             talk.ask(**question.as_json())

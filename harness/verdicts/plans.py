@@ -1,0 +1,72 @@
+"""What both sides of a gate would train, asked before either does: who cannot start, and versions that differ."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.errors import ExitCode
+from harness.running.suite import Suite
+from harness.verdicts.checkout import Code
+from harness.verdicts.question import Question
+from harness.verdicts.side_process import SideError, start
+from harness.verdicts.sides import Task, difference
+
+VERSIONS = {"algorithm_version": "algorithm version", "environment_version": "environment version"}
+
+
+class Cell(NamedTuple):
+    """A contestant on an environment and a device, as `harness plan` names them."""
+
+    algorithm: str
+    environment: str
+    device: str
+
+
+Plan = Mapping[Cell, Mapping[str, Any]]  # what `harness plan --json` says of each
+
+
+def planned(side: str, code: Code, question: Question, suite: Suite, place: Path) -> Plan:
+    """Ask a side for its plan; what is wrong, it says itself, on stderr.
+
+    Args:
+        side: what it is called.
+        code: the side.
+        question: what it would train.
+        suite: that it is from.
+        place: folder of results that it would train into.
+
+    Returns:
+        The plan; empty where it is not known, since a plugin printed among it.
+
+    Raises:
+        SideError: it has none.
+    """
+    arguments = [*question.arguments("plan", suite.seeds, place), "--json"]
+    with start(code, question, "-m", "harness", *arguments) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        ended = process.wait()
+    if ended not in list((ExitCode.YES, ExitCode.NOTHING_RAN)):
+        raise SideError(side, "plan", ended)
+    try:
+        cells = json.loads(said)["cells"]
+    except ValueError:
+        return {}
+    return {Cell(*(cell[name] for name in Cell._fields)): cell for cell in cells}
+
+
+def all_apart(base: Plan, head: Plan) -> list[Task]:
+    """The tasks that the sides would train, if there is none whose versions they share; otherwise nothing."""
+    tasks = []
+    for cell, new in head.items():
+        old = base.get(cell, {})
+        if old.get("skipped") and new["skipped"]:
+            continue
+        versions = [[plan.get(name) for name in VERSIONS] for plan in (old, new)]
+        why = difference([*VERSIONS.values()], *versions)
+        if not why or None in versions[0]:  # an older harness does not say them
+            return []
+        name = cell.environment.rpartition("/")[2]
+        tasks.append(Task(name, cell.algorithm, cell.device, new["steps"], {}, {}, why_not=why))
+    return tasks

@@ -1,0 +1,60 @@
+"""What a gate has started ends with it, even by `kill -9`."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support_hostile import HOSTILE, write_suite
+
+GATE = """
+import sys
+from pathlib import Path
+from harness.verdicts import interleaved, speed
+from harness.verdicts.checkout import Code
+from harness.verdicts.question import Question
+
+class Side(Code):
+    def variables(self):
+        return {{**super().variables(), "PYTHONPATH": {plugins!r}}}
+
+folder = Path({folder!r})
+side = Side("0" * 40, "side", Path(sys.executable), folder)
+question = Question(folder / "hostile.toml", only=["hostile"])
+{work}
+"""
+LEARNING = 'interleaved._run("head", side, question, (0, 1), folder / "results", 2)'
+SPEED = "speed._prepared(side, side, question, print)"
+
+
+def descendants(process: "subprocess.Popen[bytes]", name: str) -> list[psutil.Process]:
+    """All descendants, once one that leads a session of its own, as workers do, has worked for a while."""
+    while True:
+        assert process.poll() is None
+        found = psutil.Process(process.pid).children(recursive=True)
+        try:
+            leaders = [each for each in found if os.getsid(each.pid) == each.pid]
+            if any(name in " ".join(each.cmdline()) and each.cpu_times().user > 2 for each in leaders):
+                return found
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            pass
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("work", "trains"), [(LEARNING, "forkserver"), (SPEED, "speed_worker")])
+def test_trap_what_a_gate_trains_ends_with_the_gate_that_was_killed(tmp_path: Path, work: str, trains: str):
+    write_suite(tmp_path, ["loops"], ["short"], 2)
+    program = GATE.format(plugins=str(HOSTILE), folder=str(tmp_path), work=work)
+    gate = subprocess.Popen([sys.executable, "-c", program])
+    at_work = descendants(gate, trains)
+    gate.kill()
+    gate.wait()
+    _, alive = psutil.wait_procs(at_work, timeout=10)
+    for process in alive:
+        process.kill()
+
+    assert at_work
+    assert alive == []
