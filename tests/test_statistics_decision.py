@@ -33,6 +33,7 @@ from harness.statistics.permutation import (
     rank_paired_drop,
     share_at_least,
     signs,
+    top_drop,
 )
 from harness.statistics.runs import matrix, ragged
 from harness.statistics.timing import time_ratio
@@ -131,7 +132,7 @@ def test_too_many_permutations_are_sampled_identity_included():
 @given(numbers, numbers, st.floats(0.5, 5), st.floats(-5, 5))
 def test_p_values_of_a_drop_know_no_unit(old, new, scale, shift):
     permuted = labels([(len(old), len(new))])[0]
-    for drop in (mean_drop, rank_drop):
+    for drop in (mean_drop, rank_drop, top_drop):
         moved = drop(scale * np.array(old) + shift, scale * np.array(new) + shift, permuted)
         assert share_at_least(moved) == share_at_least(drop(old, new, permuted))
 
@@ -168,7 +169,7 @@ def test_unequal_numbers_of_runs_are_studentised():
 def test_trap_a_task_whose_runs_are_all_equal_says_nothing_instead_of_nan():
     equal = np.full(4, 1 / 3)
     permuted, kept = labels([(4, 4)])[0], signs([4])[0]
-    for drop in (mean_drop, rank_drop):
+    for drop in (mean_drop, rank_drop, top_drop):
         assert not drop(equal, equal, permuted).any()
     for drop in (mean_paired_drop, rank_paired_drop):
         assert not drop(equal - equal, kept).any()
@@ -192,7 +193,7 @@ def test_equal_pairs_have_no_signed_rank():
 @given(st.integers(0, 10_000), st.booleans())
 def test_the_min_p_test_is_valid(seed, paired):
     """Its p-value of any permutation is among all of them as often small as it says."""
-    found = drops(*sides(3, 2, seed), paired)
+    found = drops(*sides(3, 2, seed), paired, tops=True)
     every = np.array([min_p(np.roll(found, -shift, axis=0)) for shift in range(0, len(found), 7)])
     for alpha in (0.05, 0.2, 0.5):
         assert np.mean(every <= alpha) <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / len(every))
@@ -201,7 +202,7 @@ def test_the_min_p_test_is_valid(seed, paired):
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6, unique=True), st.floats(0.001, 0.2))
 def test_all_looks_together_spend_alpha_at_most(fractions, alpha):
     fractions = [*sorted(fractions), 1.0] if max(fractions) < 1 else sorted(fractions)
-    for kind in ("pocock", "obf"):
+    for kind in ("power", "pocock", "obf"):
         each = spending(fractions, alpha, kind)
         assert (each >= 0).all()
         assert each.sum() == pytest.approx(alpha)
@@ -245,8 +246,34 @@ def test_a_pass_needs_every_task():
 @pytest.mark.parametrize("paired", [True, False])
 def test_equal_sides_regress_hardly_ever(paired):
     """5 % of 200 is 10; three standard errors are 9."""
-    false = sum(min_p(drops(*sides(4, 4, seed, rho=0.5), paired, random=400)) <= 0.05 for seed in range(200))
-    assert false <= 19
+    found = [drops(*sides(4, 4, seed, rho=0.5), paired, random=400, tops=True) for seed in range(200)]
+    assert sum(min_p(each) <= 0.05 for each in found) <= 19
+
+
+def test_the_better_half_is_compared_by_ranks_from_the_median_on():
+    """Ranks 1 to 8 about their mean 4.5: only 5 to 8 count, as 0.5 to 3.5."""
+    old, new = [0.0, 9.0, 8.0, 7.0], [1.0, 2.0, 6.0, 5.0]
+    every = labels([(4, 4)])[0]
+    counted = np.array([0, 3.5, 2.5, 1.5, 0, 0, 0.5, 0])  # what each run counts, the old ones first
+    apart = [counted[chosen].mean() - counted[~chosen].mean() for chosen in every]
+    lower = [np.mean([*old, *new] * chosen) > np.mean([*old, *new] * ~chosen) for chosen in every]
+    found = top_drop(old, new, every)
+    assert found == pytest.approx(np.where(lower, apart, 0) / np.std(apart))
+
+
+def test_trap_runs_that_fail_on_both_sides_do_not_hide_that_the_others_are_worse():
+    """Two of eight runs fail on either side, the others lose a quarter of their score."""
+    fail, fine = [0.1, 0.2], np.linspace(0.95, 1.05, 6)
+    old, new = [*fail, *fine], [*fail, *(0.75 * fine)]
+    every = labels([(8, 8)])[0]
+    p = {drop: share_at_least(drop(old, new, every)) for drop in (mean_drop, rank_drop, top_drop)}
+    assert p[top_drop] < 0.01 < min(p[mean_drop], p[rank_drop])
+
+
+def test_trap_a_better_half_that_is_worse_is_no_drop_where_the_mean_is_higher():
+    """Half the old runs fail, none of the new ones does, and the best are a little worse: that is no regression."""
+    old, new = [0.0] * 4 + [1.0, 1.1, 1.2, 1.3], list(np.linspace(0.8, 0.95, 8))
+    assert top_drop(old, new, labels([(8, 8)])[0])[0] == 0
 
 
 def test_tolerances_lower_the_mean_of_each_task_by_their_share_on_either_side_of_zero():

@@ -1,10 +1,12 @@
 """Does this commit learn worse? The decision rule of the gate, over scores of both sides.
 
 Two questions are asked of the same runs. Is the new side worse at all? Then it *regressed*. Is it better than the
-old side less a tolerated drop, overall and on every single task? Then it *passes*. If neither can be answered,
-more seeds are needed. Per task, the drop of the mean and that of the ranks are both looked at: the first sees runs
-that collapse, the second sees small drops everywhere. Over tasks, their sum sees drops that are everywhere, and
-their maximum one that is in one place; the smaller p-value of the two is judged by its own permutations.
+old side less a tolerated drop, overall and on every single task? Then it *passes*. If neither can be answered, more
+seeds are needed. Per task, the drop of the mean and that of the ranks are both looked at: the first sees runs that
+collapse, the second sees small drops everywhere. Where runs do not pair, the first question is also put to the
+better half of the runs, for runs that fail now and then on both sides hide the others. Over tasks, their sum sees
+drops that are everywhere, and their maximum one that is in one place; the smaller p-value of the two is judged by
+its own permutations.
 """
 
 from collections.abc import Sequence
@@ -28,11 +30,13 @@ from harness.statistics.permutation import (
     rank_paired_drop,
     share_at_least,
     signs,
+    top_drop,
 )
 from harness.statistics.runs import Floats, Runs
 
 ALPHA = 0.05
 TASK_ALPHA = 0.10  # each task's non-inferiority; all must hold, so that no correction is due
+POWER = 1.5  # of the share of the seeds, in what a look may have spent
 MOST_RUNS = 10_000  # when asked how many would do
 
 
@@ -86,7 +90,7 @@ def evidence(
         ValueError: for sides that are not on the same tasks, or are paired and differ in their runs.
     """
     alike(old, new, paired)
-    worse = drops(old, new, paired, random, seed)
+    worse = drops(old, new, paired, random, seed, tops=not paired)
     shorter = drops(new, lowered(old, drop), paired, random, seed)
     much_shorter = drops(new, lowered(old, task_drop), paired, random, seed)
     return Evidence(
@@ -120,26 +124,33 @@ def lowered(runs: Runs, share: float) -> Runs:
     return replace(runs, values=runs.values * (1 - share * np.sign(means))[runs.task])
 
 
-def drops(old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED) -> Floats:
-    """Standardised drops [P, M, 2] of mean and ranks, under joint permutations; row 0 is what was observed."""
+def drops(
+    old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED, *, tops: bool = False
+) -> Floats:
+    """Standardised drops under joint permutations; row 0 is what was observed.
+
+    Returns:
+        [P, M, 2] of mean and ranks; with ``tops`` [P, M, 3], of the better half of runs that do not pair, too.
+    """
     sides = list(zip(old.by_task(), new.by_task(), strict=True))
     if paired:
         kept = signs(old.counts, random, seed)
-        tasks = [
+        tasks: list[tuple[Floats, ...]] = [
             (mean_paired_drop(a - b, rows), rank_paired_drop(a - b, rows))
             for (a, b), rows in zip(sides, kept, strict=True)
         ]
     else:
         permuted = labels(list(zip(old.counts, new.counts, strict=True)), random, seed)
+        statistics = (mean_drop, rank_drop, top_drop) if tops else (mean_drop, rank_drop)
         tasks = [
-            (mean_drop(a, b, rows), rank_drop(a, b, rows))
+            tuple(statistic(a, b, rows) for statistic in statistics)
             for (a, b), rows in zip(sides, permuted, strict=True)
         ]
     return np.moveaxis(np.array(tasks), 2, 0)
 
 
 def min_p(drops: Floats) -> float:
-    """One p-value of drops [P, M, 2]: of the smaller of those of the pooled and of the largest drop."""
+    """One p-value of drops [P, M, Q]: of the smaller of those of the pooled and of the largest drop."""
     pooled = drops.sum(axis=1).max(axis=1) / sqrt(drops.shape[1])
     largest = drops.max(axis=(1, 2))
     smaller = np.minimum(_p_of_each(pooled), _p_of_each(largest))
@@ -158,7 +169,10 @@ def _p_of_each(statistics: Floats) -> Floats:
     return np.asarray(1 - below / len(rounded))
 
 
-def spending(fractions: Sequence[float], alpha: float, kind: Literal["pocock", "obf"] = "pocock") -> Floats:
+Spending = Literal["power", "pocock", "obf"]
+
+
+def spending(fractions: Sequence[float], alpha: float, kind: Spending = "power") -> Floats:
     """What each look may spend, such that all together spend at most alpha (Lan and DeMets, 1983).
 
     By the union bound this holds for any valid p-values, however the looks depend on each other.
@@ -166,13 +180,16 @@ def spending(fractions: Sequence[float], alpha: float, kind: Literal["pocock", "
     Args:
         fractions: of the most runs, at each look; increasing, the last at most 1.
         alpha: one-sided, of all looks together.
-        kind: "pocock", α ln(1 + (e - 1) t), or "obf" (O'Brien-Fleming), 2 (1 - Φ(z_{1-α/2} / √t)).
+        kind: "power", α t^1.5 (Kim and DeMets, 1987), which leaves the last look more than "pocock", α ln(1 + (e - 1)
+            t), and the first more than "obf" (O'Brien-Fleming), 2 (1 - Φ(z_{1-α/2} / √t)).
     """
     return np.diff(spent(fractions, alpha, kind), prepend=0.0)
 
 
-def spent(fractions: Sequence[float], alpha: float, kind: Literal["pocock", "obf"] = "pocock") -> Floats:
+def spent(fractions: Sequence[float], alpha: float, kind: Spending = "power") -> Floats:
     """What may be spent up to and including each look; the arguments are those of `spending`."""
+    if kind == "power":
+        return alpha * np.asarray(fractions, float) ** POWER
     if kind == "pocock":
         return np.array([alpha * log(1 + (e - 1) * t) for t in fractions])
     bound = NORMAL.inv_cdf(1 - alpha / 2)

@@ -112,11 +112,12 @@ def page(simulations: int, seed: int) -> str:
 
 PREFACE = """# How often intervals hold what they are about
 
-`python tests/simulations/interval_coverage.py` made this page: {simulations} samples per cell, seed {seed}. A cell is
-the share of samples, in percent, whose 95 % interval holds the truth about the population; 95 is due. The populations
-are those of [the gate's simulations](gate-operating-characteristics.md#populations): *normal*; *td3* and *sac*, skewed as
-final returns of these are, *sac* with rare collapses; *bimodal*, where 15 % of runs fail; *ceiling*, where 70 % of runs
-reach exactly the best score. Curves are mean curves of random walks of {points} steps.
+`python tests/simulations/interval_coverage.py` made this page: {simulations} samples per cell, seed {seed}. A
+cell is the share of samples, in percent, whose 95 % interval holds the truth about the population; 95 is due.
+The populations are those of [the gate's simulations](gate-operating-characteristics.md#populations): *normal*;
+*td3* and *sac*, skewed as final returns of these are, *sac* with rare collapses; *bimodal*, where 15 % of runs
+fail; *ceiling*, where 70 % of runs reach exactly the best score. Curves are mean curves of random walks of
+{points} steps.
 
 Where runs fail now and then, few of them may show no failure at all, and no interval made of them can know of it. That
 is what the low figures are, and why a report says how many runs it rests on. An interval that is not given, as of runs
