@@ -40,7 +40,7 @@ def installed(kind, tmp_path, monkeypatch):
 def test_every_file_parses_and_nothing_is_left_to_fill_in(kind):
     for path, content in render_plugin(kind, "my-plug_in2").items():
         left = re.findall(r"\$\w+", path + content)
-        assert set(left) <= {"$PLUGIN", "$ALGORITHM", "$SUITE", "$GITHUB_BASE_REF"}, (
+        assert set(left) <= {"$PLUGIN", "$ALGORITHM", "$SUITE", "$GITHUB_BASE_REF", "$code"}, (
             path
         )  # which are the shell's
         assert content.endswith("\n")

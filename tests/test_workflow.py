@@ -278,3 +278,31 @@ def test_gate_stops_a_change_after_which_nothing_is_learned(repository: Path, bi
     assert json.loads((repository / "results" / "gate.json").read_text())["outcome"] == "regressed"
     assert ElementTree.parse(repository / "results" / "gate.xml").findall(".//failure")
     assert "regressed" in (repository.parent / "summary.md").read_text()
+
+
+def test_gate_lets_a_raised_version_through_and_says_that_it_compared_nothing(
+    repository: Path, binaries: Path
+) -> None:
+    git(repository, "reset", "--quiet", "--hard", "main")
+    module = repository / "harness_example.py"
+    text = module.read_text()
+    assert text.count('version="1"') == 1
+    module.write_text(text.replace('version="1"', 'version="2"'))
+    commit(repository, "it learns otherwise now")
+    done = run("gate", repository, binaries, SUITE="small.toml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((repository / "results" / "gate.json").read_text())["outcome"] == "nothing to compare"
+    assert "algorithm version 1 and 2" in (repository.parent / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("code", range(6))
+def test_the_job_of_a_gate_ends_as_the_gate_does_unless_it_compared_nothing(
+    tmp_path: Path, code: int
+) -> None:
+    command = tmp_path / "harness"
+    command.write_text(f"#!/bin/sh\nexit {code}\n")
+    command.chmod(0o755)
+    done = run("gate", tmp_path, tmp_path)
+
+    assert done.returncode == (0 if code == 5 else code)
