@@ -1,3 +1,4 @@
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -261,3 +262,20 @@ def test_a_fraction_outside_0_and_1_is_refused_by_key(layer):
         resolve_config(Discounted, layer)
     for bound in (0.0, 1.0):
         assert resolve_config(Discounted, {"discount": bound}).discount == bound
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "layer", "key"),
+    [
+        ("dqn", {"hidden": [0]}, "hidden"),
+        ("dqn", {"learning_rate": -1.0}, "learning_rate"),
+        ("ppo", {"learning_rate": {"start": -1.0}}, "learning_rate"),
+        ("ppo", {"activation": "sigmoid"}, "activation"),
+        ("sac", {"tau": 1.5}, "tau"),
+        ("sarsa_lambda", {"lambda_": 1.1}, "lambda_"),
+    ],
+)
+def test_settings_that_no_algorithm_could_train_with_are_refused_by_key(algorithm, layer, key):
+    module = importlib.import_module(f"harness_algorithms.{algorithm}")
+    with pytest.raises(ConfigError, match=key):
+        resolve_config(module.Config, layer)

@@ -85,8 +85,10 @@ def _name(type_: Any) -> str:
     """A type as it is written in source."""
     if isinstance(type_, str):
         return type_
-    named = {Count: "Count", Fraction: "Fraction"}
-    return named[type_] if type_ in named else inspect.formatannotation(type_)
+    text = inspect.formatannotation(type_)
+    for name, named in (("Count", Count), ("Fraction", Fraction)):
+        text = text.replace(inspect.formatannotation(named), name)
+    return text
 
 
 def _print_record(kind: str, record: dict[str, Any]) -> None:

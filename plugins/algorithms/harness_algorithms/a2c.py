@@ -40,7 +40,7 @@ class Config:
     copies: Count = 16  # N, environments stepped together
     rollout_length: Count = 5  # T, steps of each copy between updates
 
-    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
+    hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 

@@ -33,12 +33,14 @@ class Config:
     discount: Fraction = 0.99  # γ, per step
     copies: Count = 1  # N, environments stepped together
 
-    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
+    hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
-    learning_rate: float = 1e-4  # of the actor's Adam
-    value_learning_rate: float = 1e-3  # of the critic's Adam: the actor follows a critic that is nearly right
+    learning_rate: Fraction = 1e-4  # of the actor's Adam
+    value_learning_rate: Fraction = (
+        1e-3  # of the critic's Adam: the actor follows a critic that is nearly right
+    )
     entropy_weight: float = 0.0  # of H[π(·|s)], in the actor's loss
 
 

@@ -39,8 +39,8 @@ class Config:
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
     support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
 
-    hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
-    learning_rate: float = 2.5e-4  # of Adam
+    hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
+    learning_rate: Fraction = 2.5e-4  # of Adam
     adam_epsilon: float = 0.01 / 32  # added to the root of the second moment
     batch_size: Count = 128  # transitions
     replay_capacity: Count = 10_000  # transitions

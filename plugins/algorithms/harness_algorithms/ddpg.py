@@ -37,9 +37,9 @@ class Config:
     noise: NoiseName = "normal"  # white, or correlated over time
     noise_scale: Linear = Linear(0.1, 0.1)  # σ, the factor of the noise; until: of the budget
 
-    hidden: tuple[int, ...] = (400, 300)  # units of each hidden layer, of actor and critic
-    actor_learning_rate: float = 1e-3  # of Adam
-    critic_learning_rate: float = 1e-3  # of Adam
+    hidden: tuple[Count, ...] = (400, 300)  # units of each hidden layer, of actor and critic
+    actor_learning_rate: Fraction = 1e-3  # of Adam
+    critic_learning_rate: Fraction = 1e-3  # of Adam
     tau: Fraction = 0.005  # τ, per update
     batch_size: Count = 256  # transitions
     replay_capacity: Count = 1_000_000  # transitions

@@ -36,8 +36,8 @@ class Config:
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
     evaluation_epsilon: Fraction = 0.0  # the same while evaluated
 
-    hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
-    learning_rate: float = 2.5e-4  # of Adam
+    hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
+    learning_rate: Fraction = 2.5e-4  # of Adam
     batch_size: Count = 128  # transitions
     replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps; actions are uniformly random until then

@@ -32,7 +32,7 @@ class Config:
     """Hyper-parameters of Dyna-Q."""
 
     discount: Fraction = 0.99  # γ, per step
-    learning_rate: float = 0.1  # α, share of the error removed by one update
+    learning_rate: Fraction = 0.1  # α, share of the error removed by one update
     planning_steps: int = 10  # remembered steps learnt from per real step; 0 or more
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action
 

@@ -31,7 +31,7 @@ class Config:
     """Hyper-parameters of n-step Sarsa."""
 
     discount: Fraction = 0.99  # γ, per step
-    learning_rate: float = 0.1  # α, share of the error removed by one update
+    learning_rate: Fraction = 0.1  # α, share of the error removed by one update
     n: int = 4  # rewards seen before the table is asked, 1 or more
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action
 

@@ -47,7 +47,7 @@ class Config:
     passes: Count = 4  # over each rollout
     minibatches: Count = 4  # per pass; their number divides T · N
 
-    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
+    hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 

@@ -39,8 +39,8 @@ class Config:
     quantiles: Count = 25  # M, of each action
     huber_threshold: float = 1.0  # κ > 0, a return: ρ is linear beyond; where it is large, ρ finds expectiles
 
-    hidden: tuple[int, ...] = (120, 84)  # units of each hidden layer
-    learning_rate: float = 2.5e-4  # of Adam
+    hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
+    learning_rate: Fraction = 2.5e-4  # of Adam
     adam_epsilon: float = 0.01 / 32  # added to the root of the second moment
     batch_size: Count = 128  # transitions
     replay_capacity: Count = 10_000  # transitions

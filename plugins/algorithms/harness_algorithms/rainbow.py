@@ -51,8 +51,8 @@ class Config:
     support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
     noise: float = 0.5  # σ₀: a weight's initial scale of noise is σ₀ / √(units that enter its layer)
 
-    hidden: tuple[int, ...] = (128,)  # units of each hidden layer, of either stream
-    learning_rate: float = 2.5e-4  # of Adam
+    hidden: tuple[Count, ...] = (128,)  # units of each hidden layer, of either stream
+    learning_rate: Fraction = 2.5e-4  # of Adam
     adam_epsilon: float = 1.5e-4  # added to the root of the second moment
     batch_size: Count = 64  # transitions
     replay_capacity: Count = 10_000  # transitions

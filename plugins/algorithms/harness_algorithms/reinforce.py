@@ -48,12 +48,12 @@ class Config:
     copies: Count = 1  # N, environments stepped together
     rollout_length: Count = 2_000  # T, steps of each copy between updates
 
-    hidden: tuple[int, ...] = (32,)  # units of each hidden layer, of π and of v
+    hidden: tuple[Count, ...] = (32,)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = -0.5  # of continuous actions at the start, log σ; learned, the same in every state
 
-    learning_rate: float = 1e-2  # of π's Adam
-    value_learning_rate: float = 1e-2  # of v's Adam; of no effect without a baseline, as is the next
+    learning_rate: Fraction = 1e-2  # of π's Adam
+    value_learning_rate: Fraction = 1e-2  # of v's Adam; of no effect without a baseline, as is the next
     value_updates: Count = 40  # optimiser steps of v per rollout, each on all of it
 
 

@@ -40,12 +40,12 @@ class Config:
 
     discount: Fraction = 0.99  # γ, per step
     temperature: float = 1.0  # α at the start
-    temperature_learning_rate: float = 3e-4  # of Adam; 0 keeps α
+    temperature_learning_rate: Fraction = 3e-4  # of Adam; 0 keeps α
     target_entropy: float | None = None  # H̄, in nats; None for −A, one nat less per number in an action
 
-    hidden: tuple[int, ...] = (256, 256)  # units of each hidden layer, of actor and critics
-    actor_learning_rate: float = 3e-4  # of Adam
-    critic_learning_rate: float = 3e-4  # of Adam
+    hidden: tuple[Count, ...] = (256, 256)  # units of each hidden layer, of actor and critics
+    actor_learning_rate: Fraction = 3e-4  # of Adam
+    critic_learning_rate: Fraction = 3e-4  # of Adam
     tau: Fraction = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
     batch_size: Count = 256  # transitions
     replay_capacity: Count = 1_000_000  # transitions

@@ -29,7 +29,7 @@ class Config:
     """Hyper-parameters of Sarsa."""
 
     discount: Fraction = 0.99  # γ, per step
-    learning_rate: float = 0.1  # α, share of the error removed by one update
+    learning_rate: Fraction = 0.1  # α, share of the error removed by one update
     epsilon: Linear = Linear(0.1, 0.1)  # probability of a random action
 
 

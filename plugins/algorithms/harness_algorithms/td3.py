@@ -40,9 +40,9 @@ class Config:
     target_noise_limit: float = 0.5  # c, of that noise
     policy_every: Count = 2  # updates of the critics per update of the actor and of all targets
 
-    hidden: tuple[int, ...] = (400, 300)  # units of each hidden layer, of actor and critics
-    actor_learning_rate: float = 1e-3  # of Adam
-    critic_learning_rate: float = 1e-3  # of Adam
+    hidden: tuple[Count, ...] = (400, 300)  # units of each hidden layer, of actor and critics
+    actor_learning_rate: Fraction = 1e-3  # of Adam
+    critic_learning_rate: Fraction = 1e-3  # of Adam
     tau: Fraction = 0.005  # τ, per update of the targets: θ⁻ ← (1 − τ) θ⁻ + τ θ
     batch_size: Count = 256  # transitions
     replay_capacity: Count = 1_000_000  # transitions

@@ -56,11 +56,11 @@ class Config:
     line_search_tries: int = 10  # of ever shorter steps
     line_search_shrinkage: float = 0.8  # of each try to the one before
 
-    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
+    hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
-    value_learning_rate: float = 1e-3  # of v's Adam
+    value_learning_rate: Fraction = 1e-3  # of v's Adam
     value_passes: Count = 10  # over each rollout
     value_minibatches: Count = 16  # per pass; their number divides T · N
 

@@ -39,12 +39,12 @@ class Config:
     copies: Count = 1  # N, environments stepped together
     rollout_length: Count = 4_000  # T, steps of each copy between updates
 
-    hidden: tuple[int, ...] = (64, 64)  # units of each hidden layer, of π and of v
+    hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = -0.5  # of continuous actions at the start, log σ; learned, the same in every state
 
-    learning_rate: float = 3e-4  # of π's Adam
-    value_learning_rate: float = 1e-3  # of v's Adam
+    learning_rate: Fraction = 3e-4  # of π's Adam
+    value_learning_rate: Fraction = 1e-3  # of v's Adam
     value_updates: Count = 80  # optimiser steps of v per rollout, each on all of it
 
 

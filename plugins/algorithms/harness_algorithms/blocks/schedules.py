@@ -14,6 +14,8 @@ class Linear:
     def __post_init__(self) -> None:
         if not 0 <= self.until <= 1:
             raise ValueError(f"until is a share of the budget, in [0, 1], not {self.until!r}")
+        if not (self.start >= 0 and self.end >= 0):
+            raise ValueError(f"a schedule has no negative values, as {self.start!r} to {self.end!r}")
 
     def __call__(self, progress: float) -> float:
         """The value at ``progress`` in [0, 1]; exactly ``start`` at 0 and exactly ``end`` from ``until`` on."""
