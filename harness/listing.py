@@ -27,6 +27,11 @@ def one_line(value: object) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def reason(error: str) -> str:
     """What a traceback says in the end, on one line: type and message, however many lines that has.
 

@@ -459,7 +459,7 @@ def test_the_exit_code_answers_the_question(tmp_path, capsys, ours, options, cod
     assert answered(tmp_path, ours, *options) == code
     printed, said = capsys.readouterr()
     assert "Ours is better." in printed
-    assert ("1 of 1 claims are undecided" in said) == (len(ours) == 10 and abs(np.mean(ours) - 100) < 1)
+    assert ("1 of 1 claim is undecided" in said) == (len(ours) == 10 and abs(np.mean(ours) - 100) < 1)
 
 
 def test_a_claim_that_fails_outweighs_one_that_is_not_judged(tmp_path):

@@ -300,6 +300,15 @@ def test_other_uses_are_refused(folders, arguments, code):
     )
 
 
+@pytest.mark.parametrize("options", [["base", "none"], ["none", "base"], ["none", "--algorithms", "a", "b"]])
+def test_a_folder_without_runs_is_refused(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    stored(tmp_path / "base", runs(ONE))
+    (tmp_path / "none").mkdir()
+    assert main(["compare", *options]) == ExitCode.USAGE
+    assert "none: holds no run" in capsys.readouterr().err
+
+
 def test_nothing_comparable_is_exit_code_5(tmp_path):
     stored(tmp_path / "base", runs(ONE))
     stored(tmp_path / "head", runs(ONE, algorithm_version="2"))

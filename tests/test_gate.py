@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support_results import CARTPOLE, ENVIRONMENTS, Environment
+from support_results import CARTPOLE, ENVIRONMENTS, Environment, write_runs
 from support_verdicts import DQN, FOUR, ended, runs, some, stored, suite, suite_text
 
+import harness
 from harness.cli import main
+from harness.commands import gate_commits
 from harness.errors import ExitCode
 from harness.statistics.decision import runs_needed
 from harness.verdicts import gate_output
@@ -159,6 +161,35 @@ def test_a_run_that_something_else_ended_makes_the_gate_incomplete(judged, statu
     assert found.exit_code() == ExitCode.INCOMPLETE
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_trap_where_the_first_seed_of_one_task_is_missing_every_task_still_says_what_is_true_of_it(
+    judged, noise
+):
+    base, head = runs(), runs(noise=noise)
+    gone = next(run for run in head if run.environment.name == "cartpole" and run.seed == 0)
+    found = judged(base, [run for run in head if run is not gone])
+    assert found.outcome is Outcome.INCOMPLETE
+    other = "identical" if noise == 0 else "~"
+    assert verdicts(found) == [other, "incomplete", other, other]
+    assert [each.used for each in found.tasks] == [5, 0, 5, 5]
+    assert [row[2] for row in gate_output.rows(found)] == ["5", "0", "5", "5", "0 x 4"]
+    alone = judged(runs(FOUR[:1]), runs(FOUR[:1], noise=noise), suite(FOUR[:1])).tasks[0]
+    assert (found.tasks[0].base, found.tasks[0].head) == (alone.base, alone.head)
+    assert junit(found)["algorithms/dqn on cartpole"] == ["error"]
+
+
+def test_a_damaged_file_is_named_as_the_reason(tmp_path):
+    sides = [write_runs(tmp_path / name, runs()) for name in ("base", "head")]
+    damaged = sides[1] / runs()[0].key / "run.json"
+    damaged.write_text("{")
+    found = judge(suite(), *map(harness.load, sides))
+    assert found.outcome is Outcome.INCOMPLETE
+    missing, why = found.reasons
+    assert missing == "algorithms/dqn on acrobot, seed 0: no run on the head"
+    assert why.startswith(f"damaged on the head: {damaged}: not a readable JSON file")
+    assert "and those whose files are damaged" in " ".join(gate_output.sentences(found))
+
+
 def test_a_decision_before_the_missing_run_stands(judged):
     head = some(runs(drop=0.3, noise=0.01), "interrupted", seed=4)
     assert judged(runs(), head).outcome is Outcome.REGRESSED
@@ -197,6 +228,29 @@ def test_nothing_comparable_is_nothing_to_compare(judged):
 
 def test_a_head_without_runs_is_incomplete(judged):
     assert judged(runs(), []).outcome is Outcome.INCOMPLETE
+
+
+def test_the_table_says_what_failing_runs_of_the_head_said(judged):
+    trace = (
+        'Traceback (most recent call last):\n  File "dqn.py", line 3, in train\nValueError: NaN in the loss'
+    )
+    failing = [replace(run, error=trace + "!" * 99) for run in some(runs(ONE), "failed", seed=1)]
+    found = judged(runs(ONE), failing, suite(ONE))
+    (row, _) = gate_output.rows(found)
+    assert row[-1].startswith("newly failing (")
+    assert len(row[-1]) <= len("newly failing ()") + gate_output.LONGEST_REASON
+    assert gate_output.as_json(found)["tasks"][0]["error"] == "ValueError: NaN in the loss" + "!" * 99
+    short = [replace(run, error=trace) for run in some(runs(ONE), "failed", seed=1)]
+    (row, _) = gate_output.rows(judged(runs(ONE), short, suite(ONE)))
+    assert row[-1] == "newly failing (ValueError: NaN in the loss)"
+    (row, _) = gate_output.rows(judged(short, short, suite(ONE)))
+    assert row[-1] == "identical (ValueError: NaN in the loss)"
+
+
+def test_one_of_something_is_not_called_several(judged):
+    text = " ".join(gate_output.sentences(judged(runs(ONE, [0]), runs(ONE, [0]), suite(ONE, seeds=1))))
+    assert "of 1 seed per side on 1 task, paired" in text
+    assert "every return of 1 seed per task" in text
 
 
 # What goes in
@@ -503,6 +557,16 @@ def test_exit_codes_of_the_command(gate):
         (["--looks", "three"], "--looks three: write numbers of seeds"),
         (["--alpha", "nan"], "--alpha"),
         (["-e", "pong"], "has no environment 'pong'"),
+        (
+            ["--looks", "1"],
+            "looks [1] can decide nothing: on 4 tasks, with alpha 0.05, it takes a look at 2",
+        ),
+        (
+            ["--looks", "1,2", "-e", "acrobot"],
+            "on 1 task, with alpha 0.05, it takes a look at 5 seeds per side",
+        ),
+        (["-a", "algorithms/nope"], "'algorithms/nope' has no runs; there are algorithms/dqn"),
+        (["-a", "nope", "-a", "dqn"], "'nope' has no runs; there are algorithms/dqn"),
         (["--junit", "/nowhere/at/all.xml"], "cannot be written: there is no folder /nowhere/at"),
         (["--json", "/nowhere/all.json"], "cannot be written: there is no folder /nowhere"),
     ],
@@ -526,6 +590,43 @@ def test_runs_of_another_suite_are_refused_by_name(gate, capsys):
 
     assert gate(runs(), other) == ExitCode.USAGE
     assert "holds no run of suite 'demo'; suites there: 'other'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("empty", ["base", "head"])
+def test_a_folder_without_runs_is_refused(gate, capsys, empty):
+    sides = [[] if name == empty else runs() for name in ("base", "head")]
+    assert gate(*sides) == ExitCode.USAGE
+    assert f"{empty}/demo: holds no run of suite 'demo'; suites there: none" in capsys.readouterr().err
+
+
+def test_an_algorithm_that_is_stored_with_overrides_only_is_listed_with_them(gate, capsys):
+    tuned = runs(algorithm="algorithms/dqn[noise=0.1]")
+    assert gate(tuned, tuned, "-a", "algorithms/dqn") == ExitCode.USAGE
+    assert "'algorithms/dqn' has no runs; there are algorithms/dqn[noise=0.1]" in capsys.readouterr().err
+
+
+def test_looks_of_a_suite_that_can_decide_nothing_are_refused_where_its_tasks_are_known(gate, capsys):
+    asked = suite_text(gate="looks = [1]")
+    assert gate(runs(), runs(), asked=asked) == ExitCode.USAGE
+    assert "looks [1] can decide nothing" in capsys.readouterr().err
+    unknown = suite_text(algorithms=(), gate="looks = [1]")
+    assert gate(runs(), runs(), asked=unknown) == ExitCode.YES
+
+
+@pytest.mark.parametrize(("most", "refused"), [(2, True), (3, False)])
+def test_fewer_seeds_than_the_first_look_takes_are_refused_before_anything_is_trained(
+    tmp_path, capsys, monkeypatch, most, refused
+):
+    (tmp_path / "demo.toml").write_text(suite_text(), encoding="utf-8")
+    monkeypatch.setattr(gate_commits, "learning", lambda *_, **__: pytest.fail("trained"))
+    arguments = ["gate", str(tmp_path / "demo.toml"), "--base-ref", "main", "--max-seeds", str(most)]
+    if not refused:
+        with pytest.raises(pytest.fail.Exception):
+            main(arguments)
+        return
+    assert main(arguments) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "--max-seeds 2: the first look that can decide is at 3 seeds per side" in told
 
 
 def test_what_cannot_be_compared_is_warned_of_though_the_rest_passes(gate, capsys):

@@ -41,11 +41,13 @@ def command(session: Session, suite: str, path: Path | None, strict: bool, as_js
 
 def _answer(claims: "list[Judged]", strict: bool) -> ExitCode:
     """The exit code; a claim that fails outweighs one that could not be judged."""
+    from harness.listing import counted
     from harness.verdicts.claims import Verdict
 
     verdicts = [each.verdict for each in claims]
     if undecided := verdicts.count(Verdict.UNDECIDED):
-        note(f"{undecided} of {len(verdicts)} claims are undecided: more seeds are needed")
+        be = "is" if undecided == 1 else "are"
+        note(f"{undecided} of {counted(len(verdicts), 'claim')} {be} undecided: more seeds are needed")
     if Verdict.FAILS in verdicts or (strict and undecided):
         return ExitCode.NO
     return ExitCode.INCOMPLETE if Verdict.NOT_JUDGED in verdicts else ExitCode.YES

@@ -9,6 +9,7 @@ from harness.cli import loaded
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from harness.analysis.results import Results
     from harness.verdicts.comparison import Comparison, Row
 
 HEADER = (
@@ -55,10 +56,10 @@ def command(
     if head is not None and head.resolve() == base.resolve():
         raise UsageError(f"both folders are {base}; for two algorithms of one folder, use --algorithms A B")
     if head is not None:
-        comparison = compare(loaded(base), loaded(head), measure)
+        comparison = compare(_with_runs(base), _with_runs(head), measure)
     else:
         assert algorithms is not None
-        comparison = compare_algorithms(loaded(base), *algorithms, measure)
+        comparison = compare_algorithms(_with_runs(base), *algorithms, measure)
     if as_json:
         print_json(_as_json(comparison))
     else:
@@ -66,6 +67,18 @@ def command(
         print_table(HEADER, [_cells(row) for row in (*comparison.tasks, *comparison.overall)])
     compared = any(row.verdict is not Finding.NOT_COMPARABLE for row in comparison.tasks)
     return ExitCode.YES if compared else ExitCode.NOTHING_RAN
+
+
+def _with_runs(path: Path) -> "Results":
+    """The runs in a folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    results = loaded(path)
+    if results.runs.empty:
+        raise UsageError(f"{path}: holds no run")
+    return results
 
 
 def _as_json(comparison: "Comparison") -> dict[str, Any]:

@@ -93,7 +93,9 @@ def command(
     """
     from harness.running.suite import find_suite
     from harness.verdicts import gate_output
-    from harness.verdicts.gate import judge
+    from harness.verdicts.gate import check_looks, judge
+    from harness.verdicts.scope import most_tasks
+    from harness.verdicts.sides import contestants
 
     of_scores = {
         "--measure": measure,
@@ -109,6 +111,9 @@ def command(
         if name not in asked.environments:
             known = ", ".join(asked.environments)
             raise UsageError(f"suite {asked.name!r} has no environment {name!r}; it has {known}")
+    tasks = most_tasks(asked, algorithms, environments, devices)
+    if tasks and not commits.speed:
+        check_looks(asked, tasks, commits.base_ref is not None, commits.max_seeds)
     chosen = {"algorithms": algorithms, "environments": environments, "devices": devices}
     if commits.base_ref is None:
         assert base is not None and head is not None
@@ -117,6 +122,9 @@ def command(
             raise UsageError(f"--base and --head are the same folder, {sides[0].path}: nothing is compared")
         if commits.speed:
             gate_commits.refuse_stored_times(*sides)
+        everybody = sorted({each for side in sides for each in side.runs["contestant"]})
+        for algorithm in algorithms:
+            contestants(algorithm, everybody)  # refuses one that neither side has
         judgement = judge(asked, *sides, algorithms, environments, devices)
     elif commits.speed:
         answer = gate_commits.speed(session, commits, suite, asked, shares["tolerance"], **chosen)
@@ -167,14 +175,13 @@ def stored(path: Path, suite: "Suite") -> "Results":
     """The runs of a suite below a folder of results, or in the suite's own folder; broken files are named.
 
     Raises:
-        UsageError: the folder has runs, and none of this suite.
+        UsageError: the folder has no run of this suite.
     """
     results = loaded(path / suite.name if (path / suite.name).is_dir() else path)
     there = sorted(results.runs["suite"].unique())
-    if there and suite.name not in there:
-        raise UsageError(
-            f"{results.path}: holds no run of suite {suite.name!r}; suites there: {', '.join(map(repr, there))}"
-        )
+    if suite.name not in there:
+        known = ", ".join(map(repr, there)) or "none"
+        raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {known}")
     return results
 
 

@@ -4,17 +4,20 @@ What needs no statistics comes first: runs that fail where they did not, and sid
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from math import isfinite, nan, sqrt
 
 import numpy as np
 
 from harness.analysis.results import Results
+from harness.errors import UsageError
+from harness.listing import counted
 from harness.running.suite import Suite
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
 from harness.statistics.intervals import NONE, Estimate, differences
 from harness.statistics.runs import Floats, matrix
-from harness.statistics.sequential import Decision, Rule, decide, looks, usual_rule
+from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
 from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
 from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
 from harness.verdicts.sides import Run, Side, Task, matched
@@ -42,26 +45,32 @@ def judge(
     """
     scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
     rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered))
+    damaged = [
+        f"damaged on the {side}: {problem.path}: {problem.message}"
+        for side, results in (("base", base), ("head", head))
+        for problem in results.problems
+    ]
     if scope.tasks:
-        return _judgement(suite, rule, scope, chosen_seeds(scope.tasks, suite.seeds, rule.looks[0]))
-    return _nothing(suite, rule, scope, len(base.runs) > 0)
+        return _judgement(suite, rule, scope, damaged)
+    if scope.unanswered and len(base.runs):
+        return _nothing(suite, Outcome.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
+    return _nothing(suite, Outcome.NOTHING, rule, scope, scope.unanswered)
 
 
 def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
     """The judgement where no task is comparable, each for a reason that is known before it is run."""
-    return _nothing(suite, rule_of(suite, len(tasks)), Scope([], list(tasks), []), False)
+    return _nothing(suite, Outcome.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
 
 
-def _nothing(suite: Suite, rule: Rule, scope: Scope, ran: bool) -> Judgement:
-    """Of no task; ``ran`` says whether the base has runs."""
-    outcome = Outcome.INCOMPLETE if scope.unanswered and ran else Outcome.NOTHING
+def _nothing(suite: Suite, outcome: Outcome, rule: Rule, scope: Scope, reasons: Sequence[str]) -> Judgement:
+    """Of no task."""
     seeds = Seeds([], [], False, [])
-    reasons = tuple(scope.unanswered)
-    return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=reasons)
+    return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
 
 
-def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgement:
+def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -> Judgement:
     """Of at least one task."""
+    seeds = chosen_seeds(scope.tasks, suite.seeds, rule.looks[0])
     tasks = scope.tasks
     old = _scores(tasks, [task.base for task in tasks], seeds.base)
     new = _scores(tasks, [task.head for task in tasks], seeds.head)
@@ -75,6 +84,7 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgemen
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
     overall, *each = changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
     tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
+    missing = (*map(str, seeds.unfinished), *damaged) if outcome is Outcome.INCOMPLETE else ()
     more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
     return Judgement(
         suite=suite.name,
@@ -87,10 +97,12 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, seeds: Seeds) -> Judgemen
         look=decision.look,
         tasks=tuple(
             _judged(task, seeds, used, change, rule, decision)
+            if decision.look
+            else _alone(suite, task, seeds, rule, decision)
             for task, change in zip(tasks, each, strict=True)
         ),
         overall=overall,
-        reasons=(*failing, *scope.unanswered, *(seeds.unfinished if outcome is Outcome.INCOMPLETE else ())),
+        reasons=(*failing, *scope.unanswered, *missing),
         notes=tuple(_notes(scope, seeds)),
         more=more,
         minutes=nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
@@ -101,6 +113,32 @@ def rule_of(suite: Suite, tasks: int) -> Rule:
     """The rule that a suite declares for so many tasks."""
     usual, gate = usual_rule(tasks), suite.gate
     return Rule(gate.looks or usual.looks, gate.tolerance or usual.drop, gate.task_tolerance, gate.alpha)
+
+
+def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None) -> None:
+    """Refuse looks that cannot tell a regression, however the runs turn out.
+
+    Args:
+        suite: that declares them.
+        tasks: at most.
+        paired: whether seeds will pair; if that is not known, they may not.
+        most: seeds per side that may be run; None for any number.
+
+    Raises:
+        UsageError: naming the first look that can.
+    """
+    rule = rule_of(suite, tasks)
+    worth = [look.seeds for look in looks(rule, tasks, paired)]
+    if not worth:
+        enough = next(seeds for seeds in count(1) if smallest_p(seeds, tasks, True) <= rule.alpha)
+        raise UsageError(
+            f"looks {list(rule.looks)} can decide nothing: on {counted(tasks, 'task')}, with "
+            f"alpha {rule.alpha:g}, it takes a look at {enough} seeds per side"
+        )
+    if most is not None and most < worth[0]:
+        raise UsageError(
+            f"--max-seeds {most}: the first look that can decide is at {worth[0]} seeds per side"
+        )
 
 
 def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> Outcome:
@@ -187,22 +225,35 @@ def _change(
     return Change(relative, regressed, passed, spread, detectable * spread)
 
 
+def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> Judged:
+    """A task where no look was taken at all of them: its own seeds tell about it, whatever others lack."""
+    own = chosen_seeds([task], suite.seeds, rule.looks[0])
+    old, new = _scores([task], [task.base], own.base), _scores([task], [task.head], own.head)
+    change, _ = _changes(old[: own.each], new[: own.each], own.paired, rule, decision)
+    waiting = own._replace(unfinished=seeds.unfinished)
+    return _judged(task, waiting, own.each, change, rule, decision)
+
+
 def _judged(task: Task, seeds: Seeds, used: int, change: Change, rule: Rule, decision: Decision) -> Judged:
     base, head = seeds.base[:used], seeds.head[:used]
+    waiting = any(run.task == task.name for run in seeds.unfinished)
     return Judged(
         task,
+        used,
         _mean(task.scores(task.base, base)),
         _mean(task.scores(task.head, head)),
         sum(task.base[seed].failed for seed in base),
         sum(task.head[seed].failed for seed in head),
         change,
-        _task_verdict(task, change, rule, decision),
+        _task_verdict(task, waiting, change, rule, decision),
     )
 
 
-def _task_verdict(task: Task, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
+def _task_verdict(task: Task, waiting: bool, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
     if task.newly_failing:
         return TaskVerdict.NEWLY_FAILING
+    if waiting and decision.verdict is Verdict.UNDECIDED:
+        return TaskVerdict.INCOMPLETE
     if _identical(task):
         return TaskVerdict.IDENTICAL
     if decision.look and change.regressed <= decision.look.alpha:

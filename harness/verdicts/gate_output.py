@@ -6,10 +6,11 @@ Names come from plugins and from strangers' results: in every format they are te
 import re
 from collections.abc import Iterator, Sequence
 from math import isfinite
+from textwrap import shorten
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.listing import one_line
+from harness.listing import counted, one_line
 from harness.statistics.intervals import Estimate
 from harness.verdicts.judgement import Change, Inconclusive, Judged, Judgement, Outcome, TaskVerdict
 
@@ -26,6 +27,7 @@ HEADER = (
     "detectable",
     "verdict",
 )
+LONGEST_REASON = 80  # characters, in a table
 BAD = (TaskVerdict.WORSE, TaskVerdict.NEWLY_FAILING)
 
 
@@ -34,7 +36,7 @@ def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
     for judged in judgement.tasks:
         task = judged.task
         names = _named(task.environment, task.device), one_line(task.algorithm)
-        yield (*names, str(judgement.used), *_scores(judged), *_cells(judged.change), judged.verdict)
+        yield (*names, str(judged.used), *_scores(judged), *_cells(judged.change), _verdict(judged))
     if judgement.overall is not None:
         n = f"{judgement.used} x {len(judgement.tasks)}"
         yield ("all", "", n, "", "", *_cells(judgement.overall), judgement.outcome)
@@ -49,6 +51,12 @@ def _named(environment: str, device: str) -> str:
 
 def _scores(judged: Judged) -> tuple[str, str]:
     return _score(judged.base, judged.base_failed), _score(judged.head, judged.head_failed)
+
+
+def _verdict(judged: Judged) -> str:
+    """The verdict, with what failing runs of the head said."""
+    why = judged.task.why_failing
+    return f"{judged.verdict} ({shorten(why, LONGEST_REASON, placeholder=' ...')})" if why else judged.verdict
 
 
 def _score(value: float, failed: int) -> str:
@@ -98,10 +106,10 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
         yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
     if identical:
-        yield f"every return of {judgement.used} seeds per task is the same on both sides"
+        yield f"every return of {counted(judgement.used, 'seed')} per task is the same on both sides"
     yield from map(one_line, judgement.reasons)
     if judgement.outcome is Outcome.INCOMPLETE:
-        yield "runs are missing: `harness run` repeats those that are not done"
+        yield "runs are missing: `harness run` repeats those that are not done, and those whose files are damaged"
     if judgement.outcome is Outcome.INCONCLUSIVE:
         yield _advice(judgement)
     if judgement.outcome is Outcome.REGRESSED and judgement.more is not None:
@@ -111,8 +119,9 @@ def sentences(judgement: Judgement) -> Iterator[str]:
 
 def _basis(judgement: Judgement) -> str:
     pairs = "paired by seed" if judgement.seeds.paired else "not paired"
+    tasks = counted(len(judgement.tasks), "task")
     return (
-        f"{judgement.measure} of {judgement.used} seeds per side on {len(judgement.tasks)} tasks, {pairs}; tolerated: "
+        f"{judgement.measure} of {counted(judgement.used, 'seed')} per side on {tasks}, {pairs}; tolerated: "
         f"{judgement.rule.drop:.0%} overall, {judgement.rule.task_drop:.0%} on a task"
     )
 
@@ -120,7 +129,7 @@ def _basis(judgement: Judgement) -> str:
 def _advice(judgement: Judgement) -> str:
     if judgement.more is None:
         return "more seeds are not expected to decide: scores scatter too much, or the drop is close to the tolerance"
-    text = f"{judgement.more} more seeds per side needed"
+    text = f"{counted(judgement.more, 'more seed')} per side needed"
     if isfinite(judgement.minutes):
         text += f", about {judgement.minutes:.2g} minutes of runs one after the other"
     if judgement.seeds.each + judgement.more > judgement.rule.looks[-1]:
@@ -182,11 +191,13 @@ def _task(judged: Judged) -> dict[str, Any]:
         "algorithm": task.algorithm,
         "device": task.device,
         "verdict": judged.verdict,
+        "used": judged.used,
         "base": _known(judged.base),
         "head": _known(judged.head),
         "base_failed": judged.base_failed,
         "head_failed": judged.head_failed,
         "newly_failing": task.newly_failing,
+        "error": task.why_failing or None,
         **_change(judged.change),
     }
 
@@ -222,8 +233,9 @@ def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive
     ]
     fails = cases[0].find("failure") is not None
     for judged in judgement.tasks:
-        bad = fails and judged.verdict in BAD
-        cases.append(_case(name, judged.task.name, "failure" if bad else "", judged.verdict, _told(judged)))
+        bad = "failure" if fails and judged.verdict in BAD else ""
+        tag = "error" if judged.verdict is TaskVerdict.INCOMPLETE else bad
+        cases.append(_case(name, judged.task.name, tag, _verdict(judged), _told(judged)))
     for task in judgement.scope.not_comparable:
         cases.append(_case(name, task.name, "skipped", f"not comparable: {task.why_not}", ""))
     for missing in judgement.scope.unanswered:

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import harness
 from harness.errors import ExitCode
+from harness.listing import counted
 from harness.running.suite import Suite
 from harness.statistics.sequential import looks
 from harness.verdicts.checkout import Code
 from harness.verdicts.gate import judge, rule_of
 from harness.verdicts.judgement import Judgement, Outcome
 from harness.verdicts.question import Question
+from harness.verdicts.scope import most_tasks
 from harness.verdicts.side_process import SideError, start
 
 RAN = (ExitCode.YES, ExitCode.INCOMPLETE, ExitCode.NOTHING_RAN)  # with which `harness run` leaves stored runs
@@ -68,17 +70,20 @@ def judge_learning(
     """
     began = monotonic()
     places = [place_of(code, question, cache) for code in (base, head)]
-    seeds = rule_of(suite, question.tasks(suite)).looks[0]
+    chosen = (question.algorithms, question.environments, question.devices)
+    seeds = rule_of(suite, most_tasks(suite, *chosen)).looks[0]
     while True:
         declared = declared_seeds(suite.seeds, seeds)
         for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
-            tell(f"{name} ({code.commit[:12]}): {seeds} seeds")
+            tell(f"{name} ({code.commit[:12]}): {counted(seeds, 'seed')}")
             _run(name, code, question, declared, place, limits.jobs)
         old, new = (harness.load(place / suite.name) for place in places)
         asked = suite.model_copy(update={"seeds": declared})
-        judgement = judge(asked, old, new, question.algorithms, question.environments, question.devices)
+        judgement = judge(asked, old, new, *chosen)
         minutes = (monotonic() - began) / 60
-        tell(f"{judgement.outcome} after {judgement.used} seeds per side and {minutes:.1f} minutes")
+        tell(
+            f"{judgement.outcome} after {counted(judgement.used, 'seed')} per side and {minutes:.1f} minutes"
+        )
         more = _next_look(judgement, seeds)
         if not more:
             return judgement

@@ -65,6 +65,7 @@ class TaskVerdict(StrEnum):
     """What a gate says about one task."""
 
     NEWLY_FAILING = "newly failing"
+    INCOMPLETE = "incomplete"
     IDENTICAL = "identical"
     WORSE = "worse"
     NOT_WORSE = "not worse"
@@ -77,6 +78,7 @@ class Judged:
 
     Attributes:
         task: with the runs of both sides.
+        used: how many seeds per side the numbers are about: of the look; the task's own where none was taken.
         base: mean of the measure over the seeds looked at; runs that failed count as the floor.
         head: likewise.
         base_failed: how many of these runs failed.
@@ -86,6 +88,7 @@ class Judged:
     """
 
     task: Task
+    used: int
     base: float
     head: float
     base_failed: int

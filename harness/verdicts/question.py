@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.discovery.registry import Registry
-from harness.running.suite import Suite, find_suite, suite_text
+from harness.running.suite import find_suite, suite_text
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,6 @@ class Question:
         """Eight hexadecimal digits that stand for everything asked."""
         asked = {**self.as_json(), "suite": self.suite.read_text(encoding="utf-8")}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
-
-    def tasks(self, suite: Suite) -> int:
-        """How many tasks that is at most, of this suite: some may be skipped, or not be comparable."""
-        chosen = (self.algorithms or suite.algorithms, self.environments or suite.environments)
-        return math.prod(map(len, (*chosen, self.devices or suite.devices)))
 
     def arguments(self, command: str, seeds: Sequence[int], out: Path) -> list[str]:
         """Arguments of the command line that plans or runs these seeds, into a folder of results."""

@@ -36,6 +36,26 @@ class Scope:
         return [task for task in self.not_comparable if task.why_not != SKIPPED]
 
 
+class Unfinished(NamedTuple):
+    """A run that a gate waits for.
+
+    Attributes:
+        task: its name.
+        seed: of the run.
+        status: of it, or "no run".
+        side: that it is missing on.
+    """
+
+    task: str
+    seed: int
+    status: str
+    side: str
+
+    def __str__(self) -> str:
+        """What a person reads."""
+        return f"{self.task}, seed {self.seed}: {self.status} on the {self.side}"
+
+
 class Seeds(NamedTuple):
     """The seeds of each side, in the order in which they are looked at.
 
@@ -43,18 +63,26 @@ class Seeds(NamedTuple):
         base: of the old side.
         head: of the new side; the same ones, in the same order, if they pair.
         paired: whether they do.
-        unfinished: runs before which the order stops, in words.
+        unfinished: runs before which the order stops.
     """
 
     base: list[int]
     head: list[int]
     paired: bool
-    unfinished: list[str]
+    unfinished: list[Unfinished]
 
     @property
     def each(self) -> int:
         """How many each side has at least."""
         return min(len(self.base), len(self.head))
+
+
+def most_tasks(
+    suite: Suite, algorithms: Sequence[str], environments: Sequence[str], devices: Sequence[str]
+) -> int:
+    """How many tasks a gate can have, by what is asked of `in_scope`; 0 where only stored runs tell."""
+    contestants, places = algorithms or suite.algorithms, environments or suite.environments
+    return len(contestants) * len(places) * len(devices or suite.devices)
 
 
 def in_scope(
@@ -144,7 +172,7 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int], enough: int) ->
     good = [answered[0] & answered[1]] * 2 if paired else answered
     base, head = (list(takewhile(kept.__contains__, order)) for order, kept in zip(orders, good, strict=True))
     unfinished = [
-        f"{task.name}, seed {seed}: {side[seed].status if seed in side else 'no run'} on the {name}"
+        Unfinished(task.name, seed, side[seed].status if seed in side else "no run", name)
         for name, order, one_side in zip(("base", "head"), orders, sides, strict=True)
         for task, side in zip(tasks, one_side, strict=True)
         for seed in order

@@ -17,6 +17,7 @@ from harness.analysis.results import Results
 from harness.analysis.summaries import FAILED
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
+from harness.listing import reason
 from harness.statistics.runs import Floats
 
 MEASURES = (
@@ -44,6 +45,7 @@ class Run(NamedTuple):
         seconds: its share of the wall-clock time of its trial; NaN if not known.
         machine: it ran on.
         commit: it ran with.
+        error: why it failed or was skipped; empty for others.
     """
 
     status: str
@@ -52,6 +54,7 @@ class Run(NamedTuple):
     seconds: float
     machine: str
     commit: str
+    error: str = ""
 
     @property
     def judged(self) -> bool:
@@ -109,6 +112,12 @@ class Task:
     def newly_failing(self) -> list[int]:
         """Seeds that failed on the head and were done on the base."""
         return [seed for seed in self.shared if self.head[seed].failed and self.base[seed].status == "done"]
+
+    @property
+    def why_failing(self) -> str:
+        """What the first run of the head that failed said in the end, of those that newly fail if any do."""
+        failed = self.newly_failing or sorted(seed for seed, run in self.head.items() if run.failed)
+        return reason(self.head[failed[0]].error) if failed else ""
 
     @property
     def origin(self) -> float:
@@ -185,11 +194,22 @@ def _named(name: str, known: Sequence[str]) -> list[str]:
     return [each for each in known if name in (each, each.partition("/")[2])]
 
 
-def _contestant(name: str, known: Sequence[str]) -> str:
+def contestants(name: str, known: Sequence[str]) -> list[str]:
+    """Those of the stored contestants that a name, with or without the plugin, stands for.
+
+    Raises:
+        UsageError: there is none; it lists those that there are.
+    """
     found = _named(name, known) or _named(parse_selection(name).text, known)
-    if len(found) != 1:
-        problem = f"fits {' and '.join(found)}" if found else f"has no runs; there are {', '.join(known)}"
-        raise UsageError(f"{name!r} {problem}")
+    if not found:
+        raise UsageError(f"{name!r} has no runs; there are {', '.join(known)}")
+    return found
+
+
+def _contestant(name: str, known: Sequence[str]) -> str:
+    found = contestants(name, known)
+    if len(found) > 1:
+        raise UsageError(f"{name!r} fits {' and '.join(found)}")
     return found[0]
 
 
@@ -272,7 +292,7 @@ def difference(names: Sequence[str], base: Sequence[object], head: Sequence[obje
 def _side(runs: pd.DataFrame) -> dict[int, Run]:
     seconds = (runs["total_seconds"] / runs["runs_in_trial"].clip(lower=1)).astype(float)
     columns = (runs[name] for name in ("status", "value", "fingerprint"))
-    rows = zip(runs["seed"], *columns, seconds, runs["machine"], runs["commit"], strict=True)
+    rows = zip(runs["seed"], *columns, seconds, runs["machine"], runs["commit"], runs["error"], strict=True)
     return {int(seed): Run(*run) for seed, *run in rows}
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.errors import ExitCode, HarnessError
+from harness.listing import counted
 from harness.running.provenance import machine
 from harness.statistics.timing import MOST_PAIRS, TOLERATED, Speed, Timing, overall, timings
 from harness.verdicts.checkout import Code
@@ -107,7 +108,7 @@ def judge_speed(
         if minutes is not None and pair and elapsed * (pair + 1) / pair > minutes * 60:
             tell(f"speed: stopped after {pair} of {pairs} pairs, for {minutes:g} minutes are all there is")
             break
-        tell(f"speed: pair {pair + 1} of {pairs}, {len(tasks)} tasks, {elapsed:.0f} s so far")
+        tell(f"speed: pair {pair + 1} of {pairs}, {counted(len(tasks), 'task')}, {elapsed:.0f} s so far")
         with ExitStack() as stack:
             processes = [
                 stack.enter_context(_started(code, side, question))
