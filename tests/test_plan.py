@@ -9,7 +9,7 @@ from support_hostile import HOSTILE
 
 from harness.commands.plan import parse_seeds
 from harness.discovery.registry import Registry
-from harness.errors import MissingPlugin, UsageError
+from harness.errors import ExitCode, HarnessError, MissingPlugin, UsageError
 from harness.running.plan import Plan, make_cell, make_plan, trials
 from harness.running.suite import load_suite
 
@@ -97,6 +97,42 @@ def test_the_array_environment_is_in_the_key_of_what_trains_on_it_alone(registry
 
         assert (on_array.keys[3] == cell.keys[3]) is same
         assert on_array.task_hash == cell.task_hash  # scores of both are comparable
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "code"),
+    [
+        (('"steady"', '"stead"'), "suite.algorithms", ExitCode.USAGE),
+        (('"steady"', '"nobody/stead"'), "suite.algorithms", ExitCode.MISSING),
+        (('"short"', '"shor"'), "suite.environments", ExitCode.USAGE),
+    ],
+)
+def test_a_name_in_a_suite_that_nothing_has_is_blamed_on_its_file_and_key(
+    registry: Registry, change: tuple[str, str], key: str, code: ExitCode
+):
+    wrong = SUITE.replace("[environment.short]\nsteps = 50\n", "").replace(*change)
+    assert change[1] in wrong
+    with pytest.raises(HarnessError, match=f"^my.toml: {key}: (there is no|no plugin)") as caught:
+        make_plan(load_suite(wrong), registry, origin="my.toml")
+    assert caught.value.exit_code is code
+    with pytest.raises(HarnessError, match=f"^suite '.*': {key}: "):
+        make_plan(load_suite(wrong), registry)
+
+
+def test_a_name_that_was_given_is_blamed_on_no_file(registry: Registry):
+    with pytest.raises(UsageError, match=r"^there is no algorithm 'stead'"):
+        make_plan(load_suite(SUITE), registry, ["stead"], origin="my.toml")
+
+
+def test_a_contestant_whose_configuration_cannot_be_used_is_named_once(registry: Registry):
+    with pytest.raises(UsageError) as caught:
+        make_plan(load_suite(SUITE), registry, ["steady[paus=1.0]"])
+    assert str(caught.value).count("hostile/steady[paus=1.0]") == 1
+
+
+def test_a_range_of_seeds_that_runs_backwards_is_called_that():
+    with pytest.raises(UsageError, match="--seeds 0,5-2: 5-2 runs backwards; write 2-5"):
+        parse_seeds("0,5-2")
 
 
 def test_what_is_given_replaces_what_the_suite_says(registry: Registry):

@@ -93,14 +93,14 @@ def planned(
 
     found = find_suite(suite, session.registry)
     chosen = () if seeds is None else parse_seeds(seeds)
-    return make_plan(found, session.registry, algorithms, environments, chosen, devices)
+    return make_plan(found, session.registry, algorithms, environments, chosen, devices, origin=suite)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """``0-9``, ``3`` or ``1,5,7-9`` as seeds.
 
     Raises:
-        UsageError: it is written otherwise, or asks for more than 10,000.
+        UsageError: it is written otherwise or backwards, or asks for more than 10,000.
     """
     seeds: dict[int, None] = {}
     for part in text.split(","):
@@ -108,6 +108,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         if match is None:
             raise UsageError(f"--seeds {text}: write 0-9, or 1,5,7")
         low, high = int(match[1]), int(match[2] or match[1])
+        if low > high:
+            raise UsageError(f"--seeds {text}: {part.strip()} runs backwards; write {high}-{low}")
         if not 0 <= low <= high < 2**32 or high - low >= 10_000:
             raise UsageError(f"--seeds {text}: seeds are at most 10,000 numbers from 0 to 2**32 - 1")
         seeds |= dict.fromkeys(range(low, high + 1))

@@ -1,6 +1,7 @@
 """From a suite to the runs it asks for: every cell resolved, checked and keyed before anything runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,9 @@ from harness.discovery.describe import (
     EnvironmentDescription,
     describe_targets,
 )
-from harness.discovery.registry import Entry, Registry
+from harness.discovery.registry import AmbiguousNameError, Entry, Registry, UnknownNameError
 from harness.discovery.selection import Selection, parse_selection
-from harness.errors import UsageError
+from harness.errors import MissingPlugin, UsageError
 from harness.running.keys import run_key, task_hash
 from harness.running.suite import Suite, TaskSettings
 from harness.specs import AlgorithmSpec, EnvironmentSpec, as_json
@@ -72,8 +73,18 @@ def make_plan(
     environments: Sequence[str] = (),
     seeds: Sequence[int] = (),
     devices: Sequence[str] = (),
+    origin: str = "",
 ) -> Plan:
     """Expand a suite; what is given replaces what the suite says.
+
+    Args:
+        suite: what is asked for.
+        registry: that knows its names.
+        algorithms: contestants in place of the suite's.
+        environments: of the suite, those to keep.
+        seeds: in place of the suite's.
+        devices: likewise.
+        origin: what messages about a name in the suite call it, such as its file; its own name unless given.
 
     Raises:
         UsageError: something named does not exist, a configuration is wrong, or no algorithm is named.
@@ -82,8 +93,11 @@ def make_plan(
     selections = [parse_selection(text) for text in (algorithms or suite.algorithms)]
     if not selections:
         raise UsageError(f"suite {suite.name!r} names no algorithms; choose some with -a ALGORITHM")
-    chosen = _chosen_environments(suite, registry, environments)
-    entries = [registry.resolve("algorithm", selection.id) for selection in selections]
+    origin = origin or f"suite {suite.name!r}"
+    with _blamed("" if algorithms else f"{origin}: suite.algorithms"):
+        entries = [registry.resolve("algorithm", selection.id) for selection in selections]
+    with _blamed(f"{origin}: suite.environments"):
+        chosen = _chosen_environments(suite, registry, environments)
     for entry in entries:
         registry.check_requirements(entry)
     for environment in chosen.values():
@@ -106,6 +120,15 @@ def make_plan(
     ]
     _refuse_repetitions(cells)
     return Plan(suite, tuple(cells))
+
+
+@contextmanager
+def _blamed(key: str) -> Iterator[None]:
+    """Put in front of what is wrong with a name where that name is written, if it is in a suite."""
+    try:
+        yield
+    except (UnknownNameError, AmbiguousNameError, MissingPlugin) as error:
+        raise type(error)(f"{key}: {error}" if key else str(error)) from None
 
 
 def _chosen_environments(
@@ -138,8 +161,9 @@ def config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigR
 def _refuse_errors(
     configs: Sequence[ConfigDescription], environments: Sequence[EnvironmentDescription]
 ) -> None:
-    errors = [f"  {answer.id}: {answer.error}" for answer in configs if answer.error]
-    errors += [f"  {answer.id}: {answer.error}" for answer in environments if answer.error]
+    answers: list[ConfigDescription | EnvironmentDescription] = [*configs, *environments]
+    wrong = [(answer.id, answer.error) for answer in answers if answer.error]
+    errors = [f"  {name}: {error.removeprefix(f'{name}: ')}" for name, error in wrong]
     if errors:
         raise UsageError("\n".join(["the suite cannot run:", *errors]))
 
