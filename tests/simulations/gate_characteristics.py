@@ -384,8 +384,9 @@ runs of one seed; that of their scores is about 0.9 for *normal* and *td3*, and 
 
 READING = """Counted as *regressed* in the bars on drops: only what fails a build, not what is within tolerance.
 
-- **Missed**: where 15 % of runs fail whatever the commit, twelve seeds find a loss of 40 % on one environment of five
-  in two cases of three. Otherwise the gate says inconclusive, and hardly ever passes. Up to 30 seeds find the loss.
+- **Failures on both sides**: where 15 % of runs fail whatever the commit, means and ranks alone found a loss of 40 % on
+  one environment of five in two cases of three. The better half of the runs finds it: see
+  [decision 10](decisions/0010-the-better-half-and-the-last-look.md).
 - **Weak**: where a quarter of the runs on one environment come to learn nothing, their mean is lower by just what is
   tolerated there, and by their ranks three runs of four are as good as before: most of these pass. Of half the runs,
   twelve seeds are often no proof. A suite that fears collapses wants more seeds and a lower `task_tolerance`.
