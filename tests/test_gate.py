@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support_results import CARTPOLE, ENVIRONMENTS, Environment, write_runs
-from support_verdicts import DQN, FOUR, ended, runs, some, stored, suite, suite_text
+from support_results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
+from support_verdicts import DQN, FOUR, ended, fingerprint, runs, some, stored, suite, suite_text
 
 import harness
 from harness.cli import main
@@ -280,9 +280,10 @@ def test_a_single_task_needs_more_seeds_and_tolerates_more(judged):
 
 
 def test_every_algorithm_on_every_environment_is_a_task(judged):
-    both = [*runs(FOUR[:2]), *runs(FOUR[:2], algorithm="sb3/dqn")]
-    head = [*runs(FOUR[:2], noise=0.01), *runs(FOUR[:2], algorithm="sb3/dqn", drop=0.5, noise=0.01)]
-    found = judged(both, head, suite(FOUR[:2], (DQN, "sb3/dqn")))
+    two = FOUR[:2], range(8)
+    both = [*runs(*two), *runs(*two, "sb3/dqn")]
+    head = [*runs(*two, noise=0.01), *runs(*two, "sb3/dqn", drop=0.5, noise=0.01)]
+    found = judged(both, head, suite(FOUR[:2], (DQN, "sb3/dqn"), seeds=8))
     assert found.rule.looks[0] == 3  # of four tasks
     assert len(found.tasks) == 4
     assert found.outcome is Outcome.REGRESSED
@@ -673,3 +674,34 @@ def test_inconclusive_warns_and_says_what_would_help(gate, capsys):
     printed = capsys.readouterr()
     assert re.search(r"\d+ more seeds per side needed, about [\d.e+]+ minutes of runs", printed.out)
     assert "harness: warning: demo is inconclusive" in printed.err
+
+
+CLIFF = Environment("cliff", "Cliff-v1", -2_087.0, -13.0, -20.0, 10_000)
+
+
+def beside_the_cliff(folder, final, seeds=8):
+    """Runs that end at a return, each a little off it."""
+    return stored(
+        folder,
+        [
+            Run(DQN, CLIFF, seed, scores=scores, suite="demo", changes={"fingerprint": fingerprint(scores)})
+            for seed in range(seeds)
+            for scores in [(-200.0, final - 0.1 * seed, final - 0.1 * seed)]
+        ],
+    )
+
+
+def test_trap_a_small_share_of_a_terrible_random_score_is_not_tolerated_where_the_threshold_is_lost(tmp_path):
+    """From -13 to -200 is 9 % of the way down to the random policy's -2,087, and nobody gets across any more."""
+    sides = beside_the_cliff(tmp_path / "base", -13.0), beside_the_cliff(tmp_path / "head", -200.0)
+    found = judge(suite([CLIFF], seeds=8), *sides)
+    assert found.outcome is Outcome.REGRESSED
+    assert found.exit_code() == ExitCode.NO
+    assert "0 of 8 runs reached the threshold, 8 of 8 on the base" in " ".join(found.reasons)
+
+
+def test_a_small_drop_that_keeps_the_threshold_is_within_tolerance(tmp_path):
+    sides = beside_the_cliff(tmp_path / "base", -13.0), beside_the_cliff(tmp_path / "head", -14.0)
+    found = judge(suite([CLIFF], seeds=8), *sides)
+    assert found.outcome is Outcome.WITHIN_TOLERANCE
+    assert not found.reasons

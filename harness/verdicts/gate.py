@@ -81,6 +81,8 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -
     if seeds.each and not same:
         decision = decide(old, new, rule, paired=seeds.paired)
     used = decision.look.seeds if decision.look else seeds.each
+    if decision.verdict is Verdict.WITHIN_TOLERANCE:
+        failing = (*failing, *_lost(tasks, rule.alpha))
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
     overall, *each = changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
     tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
@@ -162,6 +164,23 @@ def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
     p = more_failures(failed[0], len(old), failed[1], len(new))
     if p <= alpha:
         yield f"{failed[1]} of {len(new)} runs failed, {failed[0]} of {len(old)} on the base (Fisher's p = {p:.2g})"
+
+
+def _lost(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
+    """Reasons not to tolerate a regression: the threshold of a task is reached less often.
+
+    A drop is a share of the distance to the random policy's score, which may be so low that the loss of everything
+    worth having is a small one.
+    """
+    for task in tasks:
+        old, new = ([run for run in side(task) if run.judged] for side in (_base, _head))
+        solved = [sum(run.solved for run in runs) for runs in (old, new)]
+        p = more_failures(len(old) - solved[0], len(old), len(new) - solved[1], len(new))
+        if p <= alpha / len(tasks):
+            yield (
+                f"{task.name}: {solved[1]} of {len(new)} runs reached the threshold, {solved[0]} of {len(old)} "
+                f"on the base (Fisher's p = {p:.2g})"
+            )
 
 
 def _base(task: Task) -> list[Run]:

@@ -46,6 +46,7 @@ class Run(NamedTuple):
         machine: it ran on.
         commit: it ran with.
         error: why it failed or was skipped; empty for others.
+        solved: whether it got to the environment's threshold and held it; not where there is none.
     """
 
     status: str
@@ -55,6 +56,7 @@ class Run(NamedTuple):
     machine: str
     commit: str
     error: str = ""
+    solved: bool = False
 
     @property
     def judged(self) -> bool:
@@ -228,7 +230,10 @@ class _Group(NamedTuple):
 
 
 def _cells(results: Results, measure: str) -> dict[Cell, list[_Group]]:
-    runs = results.runs.assign(value=measured(results, measure)["value"].to_numpy())
+    steps = measured(results, "steps_to_threshold")["value"].to_numpy()
+    runs = results.runs.assign(
+        value=measured(results, measure)["value"].to_numpy(), solved=np.isfinite(steps)
+    )
     return {
         (str(environment), str(contestant), str(device)): [
             _Group(facts, group) for facts, group in rows.groupby([*TASK], sort=True)
@@ -292,7 +297,8 @@ def difference(names: Sequence[str], base: Sequence[object], head: Sequence[obje
 def _side(runs: pd.DataFrame) -> dict[int, Run]:
     seconds = (runs["total_seconds"] / runs["runs_in_trial"].clip(lower=1)).astype(float)
     columns = (runs[name] for name in ("status", "value", "fingerprint"))
-    rows = zip(runs["seed"], *columns, seconds, runs["machine"], runs["commit"], runs["error"], strict=True)
+    rest = (runs[name] for name in ("machine", "commit", "error", "solved"))
+    rows = zip(runs["seed"], *columns, seconds, *rest, strict=True)
     return {int(seed): Run(*run) for seed, *run in rows}
 
 
