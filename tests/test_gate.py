@@ -20,6 +20,9 @@ from harness.statistics.decision import runs_needed
 from harness.verdicts import gate_output
 from harness.verdicts.gate import judge
 from harness.verdicts.judgement import Outcome
+from harness.verdicts.sides import Run as SideRun
+from harness.verdicts.sides import Task
+from harness.verdicts.thresholds import lost_thresholds
 
 ONE = (CARTPOLE,)
 
@@ -697,7 +700,81 @@ def test_trap_a_small_share_of_a_terrible_random_score_is_not_tolerated_where_th
     found = judge(suite([CLIFF], seeds=8), *sides)
     assert found.outcome is Outcome.REGRESSED
     assert found.exit_code() == ExitCode.NO
-    assert "0 of 8 runs reached the threshold, 8 of 8 on the base" in " ".join(found.reasons)
+    assert "0 of 8 runs end at the threshold, 8 of 8 on the base" in " ".join(found.reasons)
+
+
+def cliffs(folder, finals, seeds, salt):
+    """Runs beside several cliffs, each with its mean return at the end."""
+    rng = np.random.default_rng(salt)
+    made = []
+    for number, final in enumerate(finals):
+        place = replace(CLIFF, name=f"cliff-{number}", id=f"Cliff{number}-v1")
+        for seed in seeds:
+            own = np.random.default_rng([seed, number]).normal()
+            last = final + 0.3 * own + 0.1 * rng.normal()
+            scores = (-2_087.0, last, last)
+            changes = {"fingerprint": fingerprint(scores)}
+            made.append(Run(DQN, place, seed, scores=scores, suite="demo", changes=changes))
+    return stored(folder, made)
+
+
+def lost_of(tmp_path, lost, tasks, base, head):
+    """The judgement where so many of so many tasks lose their threshold."""
+    places = [replace(CLIFF, name=f"cliff-{number}", id=f"Cliff{number}-v1") for number in range(tasks)]
+    finals = [-200.0] * lost + [-14.0] * (tasks - lost)
+    sides = (
+        cliffs(tmp_path / "base", [-14.0] * tasks, base, 0),
+        cliffs(tmp_path / "head", finals, head, 1),
+    )
+    return judge(suite(places, seeds=list(base)), *sides)
+
+
+def test_trap_a_gate_does_not_pass_where_one_task_of_five_loses_its_threshold(tmp_path):
+    found = lost_of(tmp_path, lost=1, tasks=5, base=range(12), head=range(12))
+    assert found.outcome is Outcome.REGRESSED
+    assert verdicts(found)[0] == "threshold lost"
+    assert "threshold lost" not in verdicts(found)[1:]
+    assert found.exit_code() == ExitCode.NO
+    bad = ElementTree.fromstring(gate_output.junit(found)).findall(".//testcase[failure]")
+    assert [case.get("name") for case in bad][1:] == [found.tasks[0].task.name]
+
+
+@pytest.mark.parametrize(("tasks", "head"), [(4, range(10, 13)), (13, range(3))])
+def test_trap_three_seeds_show_a_threshold_that_all_tasks_lose(tmp_path, tasks, head):
+    """Of three seeds against three, no task can show it alone: 1/20 is more than its share of alpha."""
+    found = lost_of(tmp_path, lost=tasks, tasks=tasks, base=range(3), head=head)
+    assert found.outcome is Outcome.REGRESSED
+    assert found.exit_code() == ExitCode.NO
+
+
+def test_trap_a_policy_that_forgets_ends_below_the_threshold_though_it_was_there(tmp_path):
+    def side(name, last):
+        made = [
+            Run(DQN, CLIFF, seed, scores=scores, suite="demo", changes={"fingerprint": fingerprint(scores)})
+            for seed in range(8)
+            for scores in [(-13.0 - 0.1 * seed, -13.0, last - 0.1 * seed)]
+        ]
+        return stored(tmp_path / name, made)
+
+    found = judge(
+        suite([CLIFF], seeds=8, gate='measure = "final_score"'), side("base", -13), side("head", -200)
+    )
+    assert found.outcome is Outcome.REGRESSED
+    assert verdicts(found) == ["threshold lost"]
+
+
+def test_thresholds_that_are_lost_by_chance_fail_a_gate_seldom():
+    """Twenty tasks that one run in ten solves; on both sides alike, so that every loss is by chance."""
+    rng = np.random.default_rng(0)
+
+    def side(seeds):
+        return {seed: SideRun("done", 1.0, "f", 1.0, "m", "c", solved=rng.random() < 0.1) for seed in seeds}
+
+    gates = [
+        [Task(f"e{number}", DQN, "cpu", 100, side(range(5)), side(range(5))) for number in range(20)]
+        for _ in range(300)
+    ]
+    assert np.mean([bool(lost_thresholds(tasks, 0.05)) for tasks in gates]) <= 0.05
 
 
 def test_a_small_drop_that_keeps_the_threshold_is_within_tolerance(tmp_path):

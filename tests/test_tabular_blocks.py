@@ -22,6 +22,7 @@ from harness_algorithms.blocks.tabular import (
 from harness_algorithms.random import batch_size
 
 VALUES = st.floats(-1e6, 1e6)
+SCHEDULED = st.floats(0, 1e6)
 SHARES = st.floats(0, 1)
 CONTINUES = st.sampled_from([0.0, 1.0])
 ROWS = st.lists(VALUES, min_size=1, max_size=6)
@@ -34,7 +35,7 @@ def transitions(draw, discount=CONTINUES):
 
 
 @settings(deadline=None)
-@given(start=VALUES, end=VALUES, until=SHARES)
+@given(start=SCHEDULED, end=SCHEDULED, until=SHARES)
 def test_a_linear_schedule_is_exact_at_both_ends(start, end, until):
     schedule = Linear(start, end, until)
 
@@ -48,7 +49,7 @@ def test_a_linear_schedule_is_half_way_at_half_time():
 
 
 @settings(deadline=None)
-@given(value=VALUES, progress=SHARES)
+@given(value=SCHEDULED, progress=SHARES)
 def test_a_linear_schedule_with_equal_ends_is_constant(value, progress):
     assert Linear(value, value)(progress) == value
 

@@ -111,7 +111,9 @@ def _means(measured: Floats, alone: bool) -> dict[str, float]:
 
 def _rate(steps: float, seconds: float) -> float:
     """Infinite in no time, as at the end of an interval."""
-    return float(np.divide(steps, seconds)) if seconds != 0 else np.inf
+    if seconds == 0:
+        return np.inf if steps > 0 else np.nan
+    return steps / seconds
 
 
 def failures(runs: pd.DataFrame) -> pd.DataFrame:

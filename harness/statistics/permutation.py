@@ -98,29 +98,31 @@ def mean_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
 def rank_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
     """`mean_drop` of midranks: the Mann-Whitney statistic, standardised, [P]."""
     ranks = midranks(np.concatenate([np.asarray(old, float), np.asarray(new, float)]))
-    n, m = np.size(old), np.size(new)
-    variance = ranks.var(ddof=1) * (1 / n + 1 / m)
-    if variance == 0:
-        return np.zeros(len(permuted))
-    drop = permuted @ ranks * (1 / n + 1 / m) - ranks.sum() / m
-    return np.asarray(drop / np.sqrt(variance))
+    return _score_drop(ranks, np.size(old), np.size(new), permuted)
 
 
 def top_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
-    """`rank_drop` of the better half of all runs; 0 where the mean is not lower, [P].
+    """`rank_drop` of the better half of all runs, less what the worse half gained, [P].
 
-    The worse half counts as equal (Gastwirth, 1965, Percentile modifications of two sample rank tests): where
-    some runs fail whatever the code, they are on both sides, and hide from means and ranks what became of the
-    others.
+    The worse half counts as equal (Gastwirth, 1965, Percentile modifications of two sample rank tests): where some
+    runs fail whatever the code, they are on both sides, and hide from means and ranks what became of the others. A
+    gain of the worse half is taken off, or mended failures would make a loss at the top a regression.
     """
-    pooled = np.concatenate([np.asarray(old, float), np.asarray(new, float)])
-    above = np.maximum(midranks(pooled) - (len(pooled) + 1) / 2, 0)
+    ranks = midranks(np.concatenate([np.asarray(old, float), np.asarray(new, float)]))
+    from_median = ranks - (len(ranks) + 1) / 2
     n, m = np.size(old), np.size(new)
-    variance = above.var(ddof=1) * (1 / n + 1 / m)
+    top, bottom = (
+        _score_drop(half, n, m, permuted) for half in (np.maximum(from_median, 0), np.minimum(from_median, 0))
+    )
+    return np.asarray(top + np.minimum(bottom, 0))
+
+
+def _score_drop(scores: Floats, n: int, m: int, permuted: Labels) -> Floats:
+    """How much less the last m of n + m scores are than the first n, standardised under permutation, [P]."""
+    variance = scores.var(ddof=1) * (1 / n + 1 / m)
     if variance == 0:
         return np.zeros(len(permuted))
-    drop = (permuted @ above * (1 / n + 1 / m) - above.sum() / m) / np.sqrt(variance)
-    return np.asarray(np.where(mean_drop(old, new, permuted) > ROUNDING, drop, 0))
+    return np.asarray((permuted @ scores * (1 / n + 1 / m) - scores.sum() / m) / np.sqrt(variance))
 
 
 def mean_paired_drop(differences: ArrayLike, kept: Labels) -> Floats:

@@ -4,6 +4,7 @@ What needs no statistics comes first: runs that fail where they did not, and sid
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from math import isfinite, nan, sqrt
 
@@ -21,6 +22,7 @@ from harness.statistics.sequential import Decision, Rule, decide, looks, smalles
 from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
 from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
 from harness.verdicts.sides import Run, Side, Task, matched
+from harness.verdicts.thresholds import lost_thresholds
 
 UNKNOWN = Estimate(nan, nan, nan, NONE)
 
@@ -81,8 +83,9 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -
     if seeds.each and not same:
         decision = decide(old, new, rule, paired=seeds.paired)
     used = decision.look.seeds if decision.look else seeds.each
-    if decision.verdict is Verdict.WITHIN_TOLERANCE:
-        failing = (*failing, *_lost(tasks, rule.alpha))
+    safe = decision.verdict in (Verdict.PASSED, Verdict.WITHIN_TOLERANCE)
+    losses = lost_thresholds(tasks, rule.alpha) if safe else []
+    failing = (*failing, *(loss.reason for loss in losses))
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
     overall, *each = changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
     tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
@@ -98,10 +101,15 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -
         used=used,
         look=decision.look,
         tasks=tuple(
-            _judged(task, seeds, used, change, rule, decision)
-            if decision.look
-            else _alone(suite, task, seeds, rule, decision)
-            for task, change in zip(tasks, each, strict=True)
+            replace(judged, verdict=TaskVerdict.LOST)
+            if any(loss.task is judged.task for loss in losses)
+            else judged
+            for judged in (
+                _judged(task, seeds, used, change, rule, decision)
+                if decision.look
+                else _alone(suite, task, seeds, rule, decision)
+                for task, change in zip(tasks, each, strict=True)
+            )
         ),
         overall=overall,
         reasons=(*failing, *scope.unanswered, *missing),
@@ -164,23 +172,6 @@ def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
     p = more_failures(failed[0], len(old), failed[1], len(new))
     if p <= alpha:
         yield f"{failed[1]} of {len(new)} runs failed, {failed[0]} of {len(old)} on the base (Fisher's p = {p:.2g})"
-
-
-def _lost(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
-    """Reasons not to tolerate a regression: the threshold of a task is reached less often.
-
-    A drop is a share of the distance to the random policy's score, which may be so low that the loss of everything
-    worth having is a small one.
-    """
-    for task in tasks:
-        old, new = ([run for run in side(task) if run.judged] for side in (_base, _head))
-        solved = [sum(run.solved for run in runs) for runs in (old, new)]
-        p = more_failures(len(old) - solved[0], len(old), len(new) - solved[1], len(new))
-        if p <= alpha / len(tasks):
-            yield (
-                f"{task.name}: {solved[1]} of {len(new)} runs reached the threshold, {solved[0]} of {len(old)} "
-                f"on the base (Fisher's p = {p:.2g})"
-            )
 
 
 def _base(task: Task) -> list[Run]:

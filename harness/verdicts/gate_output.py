@@ -28,7 +28,7 @@ HEADER = (
     "verdict",
 )
 LONGEST_REASON = 80  # characters, in a table
-BAD = (TaskVerdict.WORSE, TaskVerdict.NEWLY_FAILING)
+BAD = (TaskVerdict.WORSE, TaskVerdict.LOST, TaskVerdict.NEWLY_FAILING)
 
 
 def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:

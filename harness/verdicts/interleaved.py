@@ -4,7 +4,6 @@ Each side runs in its own environment with its own harness, by the same command 
 again, by this gate or by a later one of the same code.
 """
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -126,7 +125,7 @@ def _run(side: str, code: Code, question: Question, seeds: Sequence[int], place:
         try:
             ended = process.wait()
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # which is Ctrl-C to it, also where a shell has it ignore that
             if process.wait() == ExitCode.INTERRUPTED:
                 raise InterruptedSideError from None
             raise

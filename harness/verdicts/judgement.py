@@ -68,6 +68,7 @@ class TaskVerdict(StrEnum):
     INCOMPLETE = "incomplete"
     IDENTICAL = "identical"
     WORSE = "worse"
+    LOST = "threshold lost"
     NOT_WORSE = "not worse"
     UNCLEAR = "~"
 

@@ -50,10 +50,9 @@ def planned(side: str, code: Code, question: Question, suite: Suite, place: Path
     if ended not in list((ExitCode.YES, ExitCode.NOTHING_RAN)):
         raise SideError(side, "plan", ended)
     try:
-        cells = json.loads(said)["cells"]
-    except ValueError:
+        return {Cell(*(cell[name] for name in Cell._fields)): cell for cell in json.loads(said)["cells"]}
+    except (ValueError, TypeError, KeyError):
         return {}
-    return {Cell(*(cell[name] for name in Cell._fields)): cell for cell in cells}
 
 
 def all_apart(base: Plan, head: Plan) -> list[Task]:

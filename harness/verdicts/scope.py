@@ -82,7 +82,7 @@ def most_tasks(
 ) -> int:
     """How many tasks a gate can have, by what is asked of `in_scope`; 0 where only stored runs tell."""
     contestants, places = algorithms or suite.algorithms, environments or suite.environments
-    return len(contestants) * len(places) * len(devices or suite.devices)
+    return len({*contestants}) * len({*places}) * len({*(devices or suite.devices)})
 
 
 def in_scope(

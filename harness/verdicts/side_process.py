@@ -58,5 +58,6 @@ def start(
         stdout=stdout,
         stderr=stderr,
         text=True,
+        errors="replace",
         start_new_session=True,
     )

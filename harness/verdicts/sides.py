@@ -46,7 +46,7 @@ class Run(NamedTuple):
         machine: it ran on.
         commit: it ran with.
         error: why it failed or was skipped; empty for others.
-        solved: whether it got to the environment's threshold and held it; not where there is none.
+        solved: whether it is done and ended at the environment's threshold or above it; not where there is none.
     """
 
     status: str
@@ -230,10 +230,8 @@ class _Group(NamedTuple):
 
 
 def _cells(results: Results, measure: str) -> dict[Cell, list[_Group]]:
-    steps = measured(results, "steps_to_threshold")["value"].to_numpy()
-    runs = results.runs.assign(
-        value=measured(results, measure)["value"].to_numpy(), solved=np.isfinite(steps)
-    )
+    values, final = (measured(results, name)["value"] for name in (measure, "final_score"))
+    runs = results.runs.assign(value=values, solved=final >= results.runs["threshold"])
     return {
         (str(environment), str(contestant), str(device)): [
             _Group(facts, group) for facts, group in rows.groupby([*TASK], sort=True)

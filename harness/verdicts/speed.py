@@ -7,6 +7,8 @@ time of a side is that of all its blocks: a median over blocks would not see an 
 """
 
 import json
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -240,5 +242,6 @@ def _started(code: Code, side: str, question: Question) -> Iterator[_Process]:
             talk.ask(**question.as_json())
             yield talk
         finally:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # and what it has started
             process.communicate()

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from harness.discovery.config import resolve_config
 from harness.discovery.registry import Registry
@@ -192,8 +192,7 @@ class Worker:
             if done == blocks:
                 raise Over
             done += 1
-            if self._ask() is None:
-                _end()
+            self._ask()
 
         return report
 
@@ -202,11 +201,6 @@ def name_of(cell: Cell) -> str:
     """What a person calls a task."""
     device = "" if cell.device == "cpu" else f" ({cell.device})"
     return f"{cell.contestant.label} on {cell.environment.spec.name}{device}"
-
-
-def _end() -> NoReturn:
-    """End at once: whoever asked is gone."""
-    os._exit(0)
 
 
 def main() -> None:
