@@ -10,6 +10,10 @@ import psutil
 import pytest
 from support_hostile import HOSTILE, write_suite
 
+from harness.verdicts import speed
+from harness.verdicts.checkout import Code
+from harness.verdicts.question import Question
+
 GATE = """
 import sys
 from pathlib import Path
@@ -57,4 +61,24 @@ def test_trap_what_a_gate_trains_ends_with_the_gate_that_was_killed(tmp_path: Pa
         process.kill()
 
     assert at_work
+    assert alive == []
+
+
+def test_trap_what_a_timed_side_has_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The worker is killed, and the thread in it that would end its group with it."""
+    worker = tmp_path / "worker.py"
+    worker.write_text(
+        "import json, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(json.dumps({'child': child.pid}), flush=True)\n"
+        "child.wait()\n"
+    )
+    monkeypatch.setattr(speed, "WORKER", worker)
+    code = Code("0" * 40, "side", Path(sys.executable), tmp_path)
+    with speed._started(code, "base", Question(tmp_path / "demo.toml")) as side:
+        child = psutil.Process(side.hear()["child"])
+    _, alive = psutil.wait_procs([child], timeout=10)
+    for process in alive:
+        process.kill()
+
     assert alive == []
