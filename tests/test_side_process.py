@@ -69,7 +69,8 @@ def test_trap_what_a_timed_side_has_started_ends_with_it(tmp_path: Path, monkeyp
     worker = tmp_path / "worker.py"
     worker.write_text(
         "import json, subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "alone = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], **alone)\n"
         "print(json.dumps({'child': child.pid}), flush=True)\n"
         "child.wait()\n"
     )
