@@ -142,3 +142,11 @@ def test_an_interrupted_gate_leaves_no_worktree_and_keeps_what_is_complete(plugi
     assert told.count("harness: interrupted") == 1
     assert worktrees(plugin) == 1
     assert not list((plugin / "results" / ".gate").glob("*/*/tiny/.staging/*.lock"))
+
+
+def test_the_changes_that_are_judged_on_real_commits_are_of_what_stands_there():
+    sys.path.insert(0, str(Path(__file__).parent / "gate"))
+    from commits import CHANGES, FILE
+
+    text = (Path(__file__).parents[1] / FILE).read_text(encoding="utf-8")
+    assert [text.count(change.old) for change in CHANGES] == [1] * len(CHANGES)

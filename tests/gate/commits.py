@@ -59,8 +59,8 @@ CHANGES = (
     Change("An unrelated comment", *COMMENT, (), ExitCode.YES, "gate: passed (identical)"),
     Change(
         "A learning rate thirty times as large",
-        "learning_rate: float = 2.5e-4",
-        "learning_rate: float = 75e-4",
+        "learning_rate: Fraction = 2.5e-4",
+        "learning_rate: Fraction = 75e-4",
         (),
         ExitCode.NO,
         "gate: regressed",
