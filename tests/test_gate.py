@@ -768,7 +768,9 @@ def test_thresholds_that_are_lost_by_chance_fail_a_gate_seldom():
     rng = np.random.default_rng(0)
 
     def side(seeds):
-        return {seed: SideRun("done", 1.0, "f", 1.0, "m", "c", solved=rng.random() < 0.1) for seed in seeds}
+        return {
+            seed: SideRun("done", 1.0, "f", 1.0, "m", "c", at_threshold=rng.random() < 0.1) for seed in seeds
+        }
 
     gates = [
         [Task(f"e{number}", DQN, "cpu", 100, side(range(5)), side(range(5))) for number in range(20)]

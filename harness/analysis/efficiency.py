@@ -103,7 +103,7 @@ def threshold_times(
 
 
 def _first_reached(done: pd.DataFrame, axes: Sequence[Floats], curves: Sequence[Curve]) -> list[float]:
-    """Where on its axis, steps or seconds, each curve first is at the threshold and stays there."""
+    """Where on its axis, steps or seconds, each curve first is at the threshold for `SUSTAINED` evaluations."""
     return [
         metrics.steps_to_threshold(axis, curve.scores, threshold, SUSTAINED)
         for axis, curve, threshold in zip(axes, curves, done["threshold"], strict=True)

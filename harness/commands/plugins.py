@@ -8,7 +8,7 @@ import click
 from harness.cli import Session
 from harness.discovery.plugins import Plugin
 from harness.errors import MissingPlugin
-from harness.listing import one_line, print_json, print_table
+from harness.listing import counted, one_line, print_json, print_table
 
 HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROBLEM")
 
@@ -55,7 +55,7 @@ def _provided(plugin: Plugin) -> dict[str, list[str]]:
 
 
 def _row(plugin: Plugin) -> tuple[object, ...]:
-    provides = [f"{len(specs)} {kind}{'s' * (len(specs) > 1)}" for kind, specs in plugin.provides.items()]
+    provides = [counted(len(specs), kind) for kind, specs in plugin.provides.items()]
     status, problems = str(plugin.status), plugin.problems
     if plugin.status == "unavailable":
         status, problems = f"unavailable: {plugin.error}", plugin.warnings

@@ -33,7 +33,7 @@ def rough(value: Any) -> str:
 
 def seconds(value: Any) -> str:
     """Seconds until something; infinity is a threshold that is not reached."""
-    return "not reached" if value == math.inf else number(value, "#.3g")
+    return "not reached" if value == math.inf else rough(value)
 
 
 def steps(value: Any) -> str:

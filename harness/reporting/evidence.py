@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from harness.analysis.summaries import FAILED
+from harness.listing import counted
 from harness.statistics.intervals import FEWEST_RUNS
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ def _size(results: "Results") -> str:
     if table.empty:
         return "No run was made: there is nothing to compare."
     few, many = int(table["done"].min()), int(table["done"].max())
-    runs = _counted(many, "run") if few == many else f"{few} to {many} runs"
-    environments = _counted(table["environment"].nunique(), "environment")
-    algorithms = _counted(table["algorithm"].nunique(), "algorithm")
+    runs = counted(many, "run") if few == many else f"{few} to {many} runs"
+    environments = counted(table["environment"].nunique(), "environment")
+    algorithms = counted(table["algorithm"].nunique(), "algorithm")
     text = (
         f"Everything here rests on {runs} for each algorithm and environment: {algorithms}, {environments}."
     )
@@ -41,13 +42,13 @@ def _missing(results: "Results") -> str:
     parts = []
     if failed:
         parts.append(
-            f"{_counted(failed, 'run')} failed; comparisons of final scores count a failed run with the score of the "
+            f"{counted(failed, 'run')} failed; comparisons of final scores count a failed run with the score of the "
             "random policy (of its algorithm's worst run if that is less); tables of one algorithm leave it out and "
             "say so"
         )
     if idle:
         parts.append(
-            f"{_counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number"
+            f"{counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number"
         )
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
 
@@ -73,12 +74,8 @@ def _common(results: "Results") -> list[str]:
         ]
     shared = " that every algorithm has run" if len(contestants) > 1 else ""
     return [
-        f"Statistics over environments are about {_counted(len(environments), 'environment')}{shared}.{left}"
+        f"Statistics over environments are about {counted(len(environments), 'environment')}{shared}.{left}"
     ]
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _were(number: int) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from harness.errors import HarnessError
+from harness.listing import counted
 from harness.reporting import cells, sheet_formats, sheets
 from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
@@ -247,7 +248,7 @@ def _facts(runs: pd.DataFrame) -> list[str]:
     """The size of it, in a few words each."""
     statuses = Counter(runs["status"])
     kinds = ("environment", "algorithm", "seed")
-    sizes = [f"{n} {kind}{'s' * (n > 1)}" for kind in kinds for n in [runs[kind].nunique()]]
+    sizes = [counted(runs[kind].nunique(), kind) for kind in kinds]
     counts = [f"{n} {status}" for status, n in statuses.most_common()]
     return [f"{len(runs)} runs", *counts, *sizes, " and ".join(sorted(runs["device"].unique()))]
 

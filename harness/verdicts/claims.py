@@ -17,6 +17,7 @@ from harness.analysis.measures import measured, more_is_better
 from harness.analysis.summaries import FAILED
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
+from harness.listing import counted
 from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
 from harness.statistics.aggregates import MEAN
@@ -114,7 +115,7 @@ class _Side(NamedTuple):
     def failed(self) -> str:
         """How many runs failed, in words; empty if none did."""
         count = int(self.runs["status"].isin(FAILED).sum())
-        return f"{count} run{'s' * (count > 1)} of {self.name} failed" if count else ""
+        return f"{counted(count, 'run')} of {self.name} failed" if count else ""
 
 
 def judged(suite: Suite, results: "Results") -> list[Judged]:

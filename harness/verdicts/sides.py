@@ -46,7 +46,7 @@ class Run(NamedTuple):
         machine: it ran on.
         commit: it ran with.
         error: why it failed or was skipped; empty for others.
-        solved: whether it is done and ended at the environment's threshold or above it; not where there is none.
+        at_threshold: whether it is done and ended at the environment's threshold or above it; not where there is none.
     """
 
     status: str
@@ -56,7 +56,7 @@ class Run(NamedTuple):
     machine: str
     commit: str
     error: str = ""
-    solved: bool = False
+    at_threshold: bool = False
 
     @property
     def judged(self) -> bool:
@@ -231,7 +231,7 @@ class _Group(NamedTuple):
 
 def _cells(results: Results, measure: str) -> dict[Cell, list[_Group]]:
     values, final = (measured(results, name)["value"] for name in (measure, "final_score"))
-    runs = results.runs.assign(value=values, solved=final >= results.runs["threshold"])
+    runs = results.runs.assign(value=values, at_threshold=final >= results.runs["threshold"])
     return {
         (str(environment), str(contestant), str(device)): [
             _Group(facts, group) for facts, group in rows.groupby([*TASK], sort=True)
@@ -295,7 +295,7 @@ def difference(names: Sequence[str], base: Sequence[object], head: Sequence[obje
 def _side(runs: pd.DataFrame) -> dict[int, Run]:
     seconds = (runs["total_seconds"] / runs["runs_in_trial"].clip(lower=1)).astype(float)
     columns = (runs[name] for name in ("status", "value", "fingerprint"))
-    rest = (runs[name] for name in ("machine", "commit", "error", "solved"))
+    rest = (runs[name] for name in ("machine", "commit", "error", "at_threshold"))
     rows = zip(runs["seed"], *columns, seconds, *rest, strict=True)
     return {int(seed): Run(*run) for seed, *run in rows}
 

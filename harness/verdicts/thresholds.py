@@ -30,7 +30,9 @@ def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[Loss]:
     Half of alpha is for all tasks together, and half is shared among the tasks. Those are meant whose threshold some
     run reaches, be it of the head: to choose by the base alone would make it look better than it is.
     """
-    kept = [task for task in tasks if any(run.solved for run in (*task.base.values(), *task.head.values()))]
+    kept = [
+        task for task in tasks if any(run.at_threshold for run in (*task.base.values(), *task.head.values()))
+    ]
     if not kept:
         return []
     old, new = [_judged(task.base) for task in kept], [_judged(task.head) for task in kept]
@@ -46,7 +48,7 @@ def _judged(side: Side) -> list[Run]:
 
 def _compared(old: Sequence[Run], new: Sequence[Run]) -> tuple[float, str]:
     """The p-value that the new runs end at their threshold as often, and both counts in words."""
-    short = [sum(not run.solved for run in runs) for runs in (old, new)]
+    short = [sum(not run.at_threshold for run in runs) for runs in (old, new)]
     p = more_failures(short[0], len(old), short[1], len(new))
-    solved = [f"{len(runs) - count} of {len(runs)}" for runs, count in zip((old, new), short, strict=True)]
-    return p, f"{solved[1]} runs end at the threshold, {solved[0]} on the base (Fisher's p = {p:.2g})"
+    ended = [f"{len(runs) - count} of {len(runs)}" for runs, count in zip((old, new), short, strict=True)]
+    return p, f"{ended[1]} runs end at the threshold, {ended[0]} on the base (Fisher's p = {p:.2g})"
