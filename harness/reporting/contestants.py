@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from harness.analysis.results import Results
 
 POINTWISE, SIMULTANEOUS = 0.18, 0.09  # opacity of a band
-BANDS = {
-    "95 % band of any one point": 0.35,
-    "of the whole line": 0.17,
-}  # and of its patch, in grey, in the legend
+# Opacity of their grey patches in the legend.
+BANDS = {"95 % band of any one point": 0.35, "of the whole line": 0.17}
 
 
 def named(results: "Results", table: pd.DataFrame) -> pd.DataFrame:
