@@ -180,7 +180,7 @@ DAMAGES = {
     "deep run.json": (lambda p: (p / "run.json").write_text("[" * 100_000), "not a readable JSON"),
     "empty run.json": (lambda p: (p / "run.json").write_text(""), "not a readable JSON"),
     "list": (lambda p: (p / "run.json").write_text("[]"), "not a run of format 1"),
-    "other format": (lambda p: (p / "run.json").write_text('{"schema": 2}'), "schema is 2"),
+    "other format": (lambda p: (p / "run.json").write_text('{"schema": 2}'), "in format 2"),
     "no run.json": (lambda p: (p / "run.json").unlink(), "missing, beside tables"),
     "no run": (lambda p: (p / "run.json").write_text('{"schema": 1}'), '"run" and "manifest"'),
     "wrong type": (lambda p: edit(p, seed="one"), "run.seed: expected int, found 'one'"),

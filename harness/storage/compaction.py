@@ -8,7 +8,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.storage.results_files import Stored, read
-from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, RUN_FILE, TABLES
+from harness.storage.schema_tables import (
+    COMPACT_FOLDER,
+    COMPACT_RUNS,
+    FORMAT_KEY,
+    RUN_FILE,
+    RUN_FORMAT,
+    TABLES,
+)
 from harness.storage.store import Store, StoreError, flush
 
 
@@ -96,7 +103,8 @@ def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:
     place.mkdir(exist_ok=True)
     for name, table in tables.items():
         path = staging / f"{name}.parquet"
-        pq.write_table(table, path, compression="zstd")
+        formatted = table.replace_schema_metadata({FORMAT_KEY: str(RUN_FORMAT)})
+        pq.write_table(formatted, path, compression="zstd")
         flush(path)
         path.replace(place / path.name)
     flush(place)

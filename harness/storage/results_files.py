@@ -2,6 +2,9 @@
 
 Files come from killed sessions, full disks and strangers, so nothing in them is trusted: no pickle, types and
 schemas compared with `harness.storage.schema_tables`, checksums with the run's own manifest.
+
+Schemas grow, and runs are read for years: a column that is missing reads as null if it may be null, one that is
+unknown is ignored, and what a newer harness wrote in another format is refused as that.
 """
 
 import hashlib
@@ -21,11 +24,13 @@ import pyarrow.parquet as pq
 from harness.storage.schema_tables import (
     COMPACT_FOLDER,
     COMPACT_RUNS,
+    FORMAT_KEY,
     RUN_FILE,
     RUN_FORMAT,
     RUNS,
     STATUSES,
     TABLES,
+    refusal,
 )
 
 
@@ -141,9 +146,8 @@ def _parts(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ValueError: it is not one.
     """
-    if not isinstance(content, dict) or content.get("schema") != RUN_FORMAT:
-        found = content.get("schema") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"not a run of format {RUN_FORMAT}: schema is {found!r}")
+    if why_not := refusal(content.get("schema") if isinstance(content, dict) else type(content).__name__):
+        raise ValueError(why_not)
     run, manifest = content.get("run"), content.get("manifest")
     if not isinstance(run, dict) or not isinstance(manifest, dict):
         raise ValueError('must hold the tables "run" and "manifest"')
@@ -166,7 +170,7 @@ def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
     if row["status"] not in STATUSES:
         raise ValueError(f"run.status: {row['status']!r:.80} is none of {', '.join(STATUSES)}")
     for name, largest in _LARGEST.items():
-        if not 0 <= row[name] <= largest:
+        if row[name] is not None and not 0 <= row[name] <= largest:
             raise ValueError(f"run.{name}: {row[name]} is out of range")
     return row
 
@@ -174,6 +178,8 @@ def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
 def _kinds(column: pa.Field) -> tuple[type, ...]:
     if pa.types.is_string(column.type):
         return (str,)
+    if pa.types.is_boolean(column.type):
+        return (bool,)
     return (int,) if pa.types.is_integer(column.type) else (int, float)
 
 
@@ -220,33 +226,54 @@ def _check_scores(path: Path, total: float | None) -> None:
 
 
 def _table(path: Path, source: Any, schema: pa.Schema) -> pa.Table:
-    """A Parquet file of exactly this schema, its columns of repeated text dictionary-encoded."""
-    repeated = [name for name in _REPEATED if name in schema.names]
+    """The columns of a schema from a Parquet file, those of repeated text dictionary-encoded."""
+    wanted = _as_read(schema)
     try:
-        file = pq.ParquetFile(source, read_dictionary=repeated)
+        file = pq.ParquetFile(source, read_dictionary=[name for name in _REPEATED if name in schema.names])
         found = file.schema_arrow
-        if found.names != schema.names or found.types != _types_read(schema):
-            raise _UnusableError(path, f"not this table: its columns are {', '.join(found.names):.200}")
-        table = file.read(use_threads=False)
+        if found.names != wanted.names or found.types != wanted.types or found.metadata:
+            _refuse_foreign(path, found, wanted)
+        table = file.read(columns=[name for name in wanted.names if name in found.names], use_threads=False)
     except KeyError as error:
         raise _UnusableError(path, f"not this table: it has no column {error}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _UnusableError(path, f"not a readable Parquet file: {error}") from None
-    if any(column.null_count for column in table.columns):
-        _check_nulls(path, table, schema)
-    return table
+    return table if table.schema.equals(wanted, check_metadata=True) else _completed(path, table, wanted)
 
 
-def _check_nulls(path: Path, table: pa.Table, schema: pa.Schema) -> None:
-    for column in schema:
-        if not column.nullable and table[column.name].null_count:
+def _refuse_foreign(path: Path, found: pa.Schema, wanted: pa.Schema) -> None:
+    """Raise unless each column is there with its type, or may be missing, and the format is one that is known."""
+    version = (found.metadata or {}).get(FORMAT_KEY, str(RUN_FORMAT).encode())
+    if why_not := refusal(int(version) if version.isdigit() else version.decode(errors="replace")):
+        raise _UnusableError(path, why_not)
+    for column in wanted:
+        told = found.field(column.name).type if column.name in found.names else None
+        if told != column.type and (told is not None or not column.nullable):
+            has = (
+                f"its columns are {', '.join(found.names):.200}"
+                if told is None
+                else f"{column.name} is {told}"
+            )
+            raise _UnusableError(path, f"not this table: {has}")
+
+
+def _completed(path: Path, table: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """The table with exactly these columns: those that are missing are null, and null is where it may be."""
+    columns = [
+        table[column.name] if column.name in table.column_names else pa.nulls(len(table), column.type)
+        for column in wanted
+    ]
+    for column, values in zip(wanted, columns, strict=True):
+        if not column.nullable and values.null_count:
             raise _UnusableError(path, f"column {column.name!r} has missing values")
+    return pa.Table.from_arrays(columns, schema=wanted)
 
 
 @cache
-def _types_read(schema: pa.Schema) -> list[pa.DataType]:
+def _as_read(schema: pa.Schema) -> pa.Schema:
+    """A schema with its columns of repeated text dictionary-encoded."""
     encoded = pa.dictionary(pa.int32(), pa.string())
-    return [encoded if column.name in _REPEATED else column.type for column in schema]
+    return pa.schema([c.with_type(encoded) if c.name in _REPEATED else c for c in schema])
 
 
 def _keys(table: pa.Table) -> list[str]:

@@ -1,14 +1,28 @@
 """The stored tables: columns, types, units and which file holds them.
 
-Writer and reader share these schemas, so a file either fits them or is reported as foreign. One run is a folder
-with a ``run.json`` and three Parquet files; a compacted suite has one Parquet file per table for many runs.
+One run is a folder with a ``run.json`` and three Parquet files; a compacted suite has one Parquet file per table for
+many runs. Schemas may grow by columns that may be null; any other change is a new format, and a folder of every format
+stays among the tests.
 """
 
 import pyarrow as pa
 
 RUN_FILE = "run.json"
 RUN_FORMAT = 1  # of run.json: {"schema": RUN_FORMAT, "run": {column: value of RUNS}, "manifest": {...}}
+FORMAT_KEY = b"harness.format"  # of the metadata of compacted Parquet files; absent is 1
 COMPACT_FOLDER = "compact"
+
+
+def refusal(found: object) -> str:
+    """Why a format cannot be read; empty if it can."""
+    if found == RUN_FORMAT and type(found) is int:
+        return ""
+    if isinstance(found, int) and found > RUN_FORMAT:
+        return (
+            f"written by a newer harness, in format {found}; this one reads formats up to {RUN_FORMAT}: "
+            "upgrade rl-harness"
+        )
+    return f"not a run of format {RUN_FORMAT}: schema is {found!r:.80}"
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.storage.orphans import end_processes_in
-from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT
+from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT, refusal
 
 KEY = re.compile(r"[0-9a-f]{20}")
 STAGING = ".staging"
@@ -68,14 +68,20 @@ class Store:
             raise StoreError(f"{folder}: results cannot be written there: {error}") from error
 
     def read(self, key: str) -> dict[str, Any] | None:
-        """The stored ``run.json`` of a key, or None if there is none that can be read."""
+        """The stored ``run.json`` of a key, or None if there is none that can be read.
+
+        Raises:
+            StoreError: a newer harness wrote it; to run it again would replace what is no worse.
+        """
+        path = self.folder / key / RUN_FILE
         try:
-            content = json.loads((self.folder / key / RUN_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return content if isinstance(content, dict) and content.get("schema") == RUN_FORMAT else None
+        found = content.get("schema") if isinstance(content, dict) else None
+        if isinstance(found, int) and found > RUN_FORMAT:
+            raise StoreError(f"{path}: {refusal(found)}")
+        return content if found == RUN_FORMAT else None
 
     def is_done(self, key: str) -> bool:
         """Whether a run of this key is complete, with every file as it was committed."""
