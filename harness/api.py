@@ -1,15 +1,22 @@
 """The only import a plugin needs, and the only one supported. `API` is raised when it breaks."""
 
+from pathlib import Path
+
 from harness.contract import (
     BudgetExhausted,
     Count,
+    Dataset,
     Fraction,
+    GameRules,
     LockstepEnv,
+    Ply,
     Policy,
     RecurrentPolicy,
+    SelfPlay,
     Step,
     Trial,
 )
+from harness.errors import UsageError
 from harness.executor import Ended, Executor, ExecutorOptions, Job
 from harness.hookspecs import hookimpl
 from harness.specs import (
@@ -17,6 +24,7 @@ from harness.specs import (
     EnvironmentSpec,
     ExecutorSpec,
     FigureSpec,
+    Needs,
     Score,
     SpecError,
     SuiteSpec,
@@ -24,11 +32,27 @@ from harness.specs import (
 
 API = 1
 
+
+def run_job(folder: str | Path, device: str) -> None:
+    """Run the job in a folder on a device: all that an executor asks of the harness, in a process of its own.
+
+    What it leaves lies in that folder: tables, outcome, log. Its process may be killed at any time.
+
+    Args:
+        folder: a copy of `Job.folder`, with its ``job.json``.
+        device: "cpu" or "cuda", the latter with an index or not.
+    """
+    from harness.running.worker import run_job
+
+    run_job(Path(folder), device)
+
+
 __all__ = [
     "API",
     "AlgorithmSpec",
     "BudgetExhausted",
     "Count",
+    "Dataset",
     "Ended",
     "EnvironmentSpec",
     "Executor",
@@ -36,14 +60,20 @@ __all__ = [
     "ExecutorSpec",
     "FigureSpec",
     "Fraction",
+    "GameRules",
     "Job",
     "LockstepEnv",
+    "Needs",
+    "Ply",
     "Policy",
     "RecurrentPolicy",
     "Score",
+    "SelfPlay",
     "SpecError",
     "Step",
     "SuiteSpec",
     "Trial",
+    "UsageError",
     "hookimpl",
+    "run_job",
 ]

@@ -1,6 +1,7 @@
 """What an algorithm is given: the types of `harness.api` that concern training."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
 from annotated_types import Ge, Le
@@ -47,6 +48,82 @@ class Step(NamedTuple):
     discount: "torch.Tensor"
     ended: "torch.Tensor"
     obs: "torch.Tensor"
+
+
+class Ply(NamedTuple):
+    """What one move in every game gave; tensors with leading axes [S, N] (seeds, copies).
+
+    Attributes:
+        next_state: the position after the move, before any new game.
+        outcome: float32 [S, N], of the first player in [-1, 1] where the game ended, else 0.
+        ended: bool [S, N].
+        state: what to move in next; equals ``next_state`` except where ``ended``.
+    """
+
+    next_state: "torch.Tensor"
+    outcome: "torch.Tensor"
+    ended: "torch.Tensor"
+    state: "torch.Tensor"
+
+
+class Dataset(NamedTuple):
+    """Recorded transitions, M of them, on the trial's device; only to be read. Fields are those of `Step`.
+
+    Attributes:
+        obs: [M, ...].
+        action: [M, ...].
+        reward: float32 [M].
+        discount: float32 [M]; 0 only where the MDP terminated.
+        ended: bool [M]; the last transition of an episode.
+        next_obs: [M, ...].
+    """
+
+    obs: "torch.Tensor"
+    action: "torch.Tensor"
+    reward: "torch.Tensor"
+    discount: "torch.Tensor"
+    ended: "torch.Tensor"
+    next_obs: "torch.Tensor"
+
+
+class GameRules(Protocol):
+    """A two-player game of perfect information, as functions of tensors over any leading shape.
+
+    They are pure. A position is one tensor [..., D]; moves are numbered from 0. This is what the module named by
+    ``EnvironmentSpec.game`` holds; the environment itself plays the same game against a fixed opponent.
+    """
+
+    def initial(self, shape: tuple[int, ...]) -> "torch.Tensor":
+        """Positions [*shape, D] at the beginning."""
+
+    def legal(self, state: "torch.Tensor") -> "torch.Tensor":
+        """Which moves are allowed, bool [..., A]."""
+
+    def apply(self, state: "torch.Tensor", action: "torch.Tensor") -> "torch.Tensor":
+        """The positions after legal moves, int64 [...]; new tensors."""
+
+    def to_move(self, state: "torch.Tensor") -> "torch.Tensor":
+        """Who moves: 0 the first player, 1 the second; int64 [...]."""
+
+    def outcome(self, state: "torch.Tensor") -> "torch.Tensor":
+        """The first player's outcome in [-1, 1], float32 [...]; NaN while the game goes on."""
+
+    def observe(self, state: "torch.Tensor") -> "torch.Tensor":
+        """What who is to move sees, as the environment's observations are."""
+
+
+class SelfPlay(Protocol):
+    """S seeds x N games that an algorithm plays against itself; every ply is a step of the budget."""
+
+    num_seeds: int
+    copies: int
+    rules: GameRules
+
+    def reset(self) -> "torch.Tensor":
+        """Begin all games; returns positions [S, N, D]. Called once."""
+
+    def step(self, action: "torch.Tensor") -> Ply:
+        """Make one legal move in every game, int64 [S, N]; a game that ended begins anew."""
 
 
 class LockstepEnv(Protocol):
@@ -142,6 +219,33 @@ class Trial(Protocol):
 
     def make_lockstep_env(self, copies: int = 1) -> LockstepEnv:
         """S seeds x ``copies`` environments stepped together as tensors."""
+
+    def make_game(self, copies: int = 1) -> SelfPlay:
+        """S seeds x ``copies`` games of the environment's ``game``, for an algorithm that declares ``game``."""
+
+    @property
+    def known(self) -> Any:
+        """What the environment's ``known`` module gives, for an algorithm that declares which it needs.
+
+        Pure functions of tensors over any leading shape: ``reward_fn(obs, action, next_obs)``,
+        ``termination_fn(obs, action, next_obs)``, ``dynamics_fn(obs, action)``, ``initial_fn(generator, shape)``.
+        """
+
+    def simulated(self, steps: int) -> None:
+        """Count steps of each run that a model, learned or given, took in training; they are no sample use."""
+
+    def planning(self) -> AbstractContextManager[None]:
+        """Bills the time inside to planning: a part of learning, told apart in tables."""
+
+    def dataset(self) -> Dataset:
+        """The environment's recorded transitions, for an algorithm that declares ``dataset``."""
+
+    def update(self) -> None:
+        """Take one update of each run from the budget, before it is made; for an algorithm that declares ``dataset``.
+
+        Raises:
+            BudgetExhausted: the budget holds none.
+        """
 
     def env_factory(self, index: int = 0) -> "Callable[[], gymnasium.Env[Any, Any]]":
         """A picklable factory of metered environment copy ``index``, for use in another process too."""

@@ -1,7 +1,7 @@
 """Where trials run: the interface between the runner and an executor plugin."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,10 +14,11 @@ class Job:
 
     Attributes:
         id: unique in the session.
-        folder: where ``job.json`` lies on this machine, and where everything the worker writes must lie when the
-            job's end is reported. `harness.running.worker.main` runs a job.
+        folder: where ``job.json`` lies on this machine, and where everything that the job writes must lie when its end
+            is reported. It runs by ``harness.api.run_job(folder, device)``, in a process of its own.
         device: "cpu" or "cuda".
         cpus: cores it keeps busy.
+        variables: environment variables that its process must have been started with.
         seconds: wall-clock limit, or None.
         memory_gib: limit of the memory of all its processes together.
     """
@@ -28,6 +29,7 @@ class Job:
     cpus: int
     seconds: float | None
     memory_gib: float
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Ended:
 
     Attributes:
         id: of the job.
-        ending: "ended" if the worker ended by itself (its outcome file says how training went), "crashed" if its
-            process died or was stopped for memory, "timeout" if it was stopped for time.
+        ending: "ended" if its process ended by itself (the outcome file says how training went), "crashed" if it
+            died or was stopped for memory, "timeout" if it was stopped for time.
         error: what happened, unless "ended".
         total_seconds: wall-clock time from start to end.
     """
@@ -55,10 +57,12 @@ class ExecutorOptions:
     Attributes:
         jobs: trials at the same time; 0 lets the executor choose.
         gpu_share: part of a GPU that one trial takes.
+        settings: what ``--executor-option key=value`` says, for this executor alone to understand.
     """
 
     jobs: int = 0
     gpu_share: float = 1.0
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Executor(Protocol):
@@ -67,6 +71,9 @@ class Executor(Protocol):
     @property
     def jobs(self) -> int:
         """How many one-core jobs can run at the same time."""
+
+    def lacks(self, device: str) -> str:
+        """Why no job for this device can run here, in words; empty if it can. Asked before anything runs."""
 
     def has_room(self, device: str, cpus: int) -> bool:
         """Whether a job for that device, busy on that many cores, could start now."""

@@ -17,6 +17,11 @@ FUNCTION = re.compile(MODULE.pattern + r":[A-Za-z_]\w*")
 SPACES = frozenset({"Box", "Discrete", "MultiBinary", "MultiDiscrete", "Dict", "Tuple", "Text"})
 DEVICES = frozenset({"cpu", "cuda"})
 LARGEST = sys.float_info.max
+KNOWN_FUNCTIONS = ("reward_fn", "termination_fn", "initial_fn", "dynamics_fn")
+# Fields of an environment that only interpret its results. All others are part of the key of a run.
+INTERPRETIVE = ("name", "summary", "requires", "random_score", "reference_score", "threshold")
+# Fields that show the same environment in another way; they are part of the key of runs whose algorithm uses them.
+VIEWS = ("array", "known", "game", "dataset")
 
 
 class SpecError(ValueError):
@@ -43,6 +48,16 @@ def _check_name(spec: object, name: object) -> None:
 
 def _check_version(spec: object, name: str, version: object) -> None:
     _check(isinstance(version, str) and bool(version), spec, name, 'version must be a string, "1"')
+
+
+def _check_function(spec: object, name: object, field: str, target: object) -> None:
+    """Refuse what is not ``"package.module:function"``."""
+    _check(
+        isinstance(target, str) and FUNCTION.fullmatch(target) is not None,
+        spec,
+        name,
+        f'{field} must be "package.module:function", not {target!r}',
+    )
 
 
 def _freeze(spec: object, name: str, *fields: str) -> None:
@@ -87,6 +102,29 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a trial needs of a machine.
+
+    Attributes:
+        cpus: cores it keeps busy; torch gets as many threads.
+        processes: "one", or "many" if environments step in other processes.
+        deterministic: whether one seed always gives one result, bit for bit, on one machine.
+    """
+
+    cpus: int = 1
+    processes: Literal["one", "many"] = "one"
+    deterministic: bool = True
+
+    def __post_init__(self) -> None:
+        cpus = self.cpus
+        _check(type(cpus) is int and cpus >= 1, self, "", f"cpus must be 1 or more, not {cpus!r}")
+        _check(
+            self.processes in ("one", "many"), self, "", f'processes: "one" or "many", not {self.processes!r}'
+        )
+        _check(isinstance(self.deterministic, bool), self, "", "deterministic must be true or false")
+
+
+@dataclass(frozen=True)
 class AlgorithmSpec:
     """What an algorithm is and what it needs, decided before anything runs.
 
@@ -104,6 +142,11 @@ class AlgorithmSpec:
         processes: "one", or "many" if environments step in other processes.
         cpus: cores one trial keeps busy.
         deterministic: whether one seed always gives one result, bit for bit, on one machine.
+        needs: ``"package.module:function"``; where the three fields above follow from the configuration,
+            ``function(config)`` returns them as `Needs`.
+        known: which of `KNOWN_FUNCTIONS` it plans with; it cannot run where the environment does not give them.
+        game: whether it plays against itself, with ``trial.make_game``.
+        dataset: whether it learns from recorded transitions; its budget is counted in updates.
         presets: named overrides of ``Config``; ``dqn:paper`` selects preset "paper".
         requires: distributions it needs beyond its plugin's own dependencies, as in ``"sb3-contrib>=2.4"``.
     """
@@ -120,6 +163,10 @@ class AlgorithmSpec:
     processes: Literal["one", "many"] = "one"
     cpus: int = 1
     deterministic: bool = True
+    needs: str | None = None
+    known: tuple[str, ...] = ()
+    game: bool = False
+    dataset: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
 
@@ -132,15 +179,18 @@ class AlgorithmSpec:
             self.name,
             f'target must be a module path such as "package.module", not {self.target!r}',
         )
-        _freeze(self, self.name, "observation_spaces", "action_spaces", "devices", "requires")
+        _freeze(self, self.name, "observation_spaces", "action_spaces", "devices", "requires", "known")
         for kind in ("observation_spaces", "action_spaces"):
             spaces = getattr(self, kind)
             unknown = [space for space in spaces if space not in SPACES]
             _check(bool(spaces) and not unknown, self, self.name, f"{kind}: unknown {unknown}")
         unknown = [device for device in self.devices if device not in DEVICES]
         _check(bool(self.devices) and not unknown, self, self.name, f"devices: unknown {unknown}")
-        _check(self.processes in ("one", "many"), self, self.name, 'processes: "one" or "many"')
-        _check(isinstance(self.cpus, int) and self.cpus >= 1, self, self.name, "cpus must be 1 or more")
+        _ = self.constant_needs
+        if self.needs is not None:
+            _check_function(self, self.name, "needs", self.needs)
+        unknown = [name for name in self.known if name not in KNOWN_FUNCTIONS]
+        _check(not unknown, self, self.name, f"known: there are {', '.join(KNOWN_FUNCTIONS)}, not {unknown}")
         _freeze(self, self.name, "presets")
         for preset, values in self.presets.items():
             _check(
@@ -150,6 +200,22 @@ class AlgorithmSpec:
                 f"presets: bad name {preset!r}",
             )
             _check(isinstance(values, Mapping), self, self.name, f"presets.{preset} must be a table")
+
+    @property
+    def constant_needs(self) -> Needs:
+        """What every trial needs, unless ``needs`` says otherwise for its configuration."""
+        return Needs(self.cpus, self.processes, self.deterministic)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Which of the `VIEWS` of an environment it trains on."""
+        uses = {"array": self.lockstep, "known": self.known, "game": self.game, "dataset": self.dataset}
+        return tuple(view for view in VIEWS if uses[view])
+
+    @property
+    def budget_unit(self) -> str:
+        """What its budget counts: "step", "ply" (of self-play) or "update" (on recorded transitions)."""
+        return "update" if self.dataset else "ply" if self.game else "step"
 
 
 @dataclass(frozen=True)
@@ -167,8 +233,11 @@ class EnvironmentSpec:
         random_score: mean return of the uniformly random policy.
         reference_score: the return that counts as 1 after normalisation.
         threshold: the return that counts as solved, for steps to threshold.
-        array: module that holds the same MDP as functions of tensors, used for training in lockstep; None if there
-            is none. Imported only where a run needs it.
+        array: module that holds the same MDP as functions of tensors, used for training in lockstep.
+        known: module of what a planner may know of the MDP: some of `KNOWN_FUNCTIONS`.
+        game: module of a two-player game, which the environment plays against a fixed opponent.
+        dataset: module of recorded transitions. These four are None where there are none, and imported only
+            where a run needs them.
         requires: distributions it needs beyond its plugin's own dependencies.
         version: raised whenever behaviour changes; runs of different versions are not comparable.
         summary: one line.
@@ -184,6 +253,9 @@ class EnvironmentSpec:
     reference_score: Score | None = None
     threshold: float | None = None
     array: str | None = None
+    known: str | None = None
+    game: str | None = None
+    dataset: str | None = None
     requires: tuple[str, ...] = ()
     version: str = "1"
     summary: str = ""
@@ -211,12 +283,14 @@ class EnvironmentSpec:
             )
             normal.append((target, MappingProxyType(dict(kwargs))))
         object.__setattr__(self, "wrappers", tuple(normal))
-        _check(
-            self.array is None or (isinstance(self.array, str) and MODULE.fullmatch(self.array) is not None),
-            self,
-            self.name,
-            f'array must be a module path such as "package.module" or None, not {self.array!r}',
-        )
+        for view in VIEWS:
+            module = getattr(self, view)
+            _check(
+                module is None or (isinstance(module, str) and MODULE.fullmatch(module) is not None),
+                self,
+                self.name,
+                f'{view} must be a module path such as "package.module" or None, not {module!r}',
+            )
         _check(
             self.array is None or not self.wrappers,
             self,
@@ -285,12 +359,7 @@ class FigureSpec:
 
     def __post_init__(self) -> None:
         _check_name(self, self.name)
-        _check(
-            FUNCTION.fullmatch(self.target) is not None,
-            self,
-            self.name,
-            f'target must be "package.module:function", not {self.target!r}',
-        )
+        _check_function(self, self.name, "target", self.target)
 
 
 @dataclass(frozen=True)
@@ -311,12 +380,7 @@ class ExecutorSpec:
 
     def __post_init__(self) -> None:
         _check_name(self, self.name)
-        _check(
-            FUNCTION.fullmatch(self.target) is not None,
-            self,
-            self.name,
-            f'target must be "package.module:function", not {self.target!r}',
-        )
+        _check_function(self, self.name, "target", self.target)
         _freeze(self, self.name, "requires")
 
 

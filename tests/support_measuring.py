@@ -8,10 +8,12 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
+from support_trial import local_trial
 
 from harness.api import EnvironmentSpec
 from harness.measuring import seeding
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 
 
 class Ladder(gymnasium.Env):
@@ -174,6 +176,6 @@ def train_lockstep(copies: int) -> Any:
 
 def trained(train: Any, environment: EnvironmentSpec = LADDER, **settings: Any) -> LocalTrial:
     """A finished trial."""
-    trial = LocalTrial(environment, **settings)
+    trial = local_trial(environment, **settings)
     run_training(trial, train, None)
     return trial

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from support_trial import local_trial
 
 import harness_environments
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness_algorithms.blocks.networks import Network
 from harness_algorithms.blocks.policies import Policy
 
@@ -52,7 +54,7 @@ def trained(
     points: int = 1,
 ) -> Outcome:
     """Train an algorithm's module, and keep the networks it makes."""
-    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, points, episodes=2, lockstep=True)
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, points, episodes=2, lockstep=True)
     made: dict[str, Any] = {"stacked_network": None}
 
     def keep(patch: pytest.MonkeyPatch, name: str) -> None:

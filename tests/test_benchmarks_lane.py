@@ -59,7 +59,7 @@ seen = []
 def train(trial, config):
     trial.policy = Memory()
     seen.append((config.width, torch.get_num_threads(), trial.policy, trial.seeds))
-    make = trial.env_factory(0) if trial.shared else trial.make_env
+    make = trial.env_factory(0) if trial.description.needs.processes == "many" else trial.make_env
     env = make()
     env.reset()
     while trial.within_budget:

@@ -6,9 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from support_trial import local_trial
 
 import harness_environments
-from harness.measuring.trial import LocalTrial
 from harness_algorithms.blocks.policies import stochastic_policy
 from harness_algorithms.blocks.rollouts import by_seed, by_time, collect, minibatches
 from harness_algorithms.blocks.streams import Normals, Uniforms
@@ -25,7 +25,7 @@ def generators(seeds=(0, 1, 2)):
 
 def rollout(environment, seeds=(0, 1, 2), copies=2, length=30, budget=1_000):
     """A rollout of an untrained policy, and what came after it."""
-    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, lockstep=True)
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, lockstep=True)
     env = trial.make_lockstep_env(copies)
     policy = stochastic_policy(
         env.single_observation_space, env.single_action_space, (8,), trial.generators("initialisation")

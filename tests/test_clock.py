@@ -1,8 +1,9 @@
 import pytest
 from support_measuring import LADDER, Ladder, act, act_lockstep, native, train_vector
+from support_trial import local_trial
 
 from harness.measuring.clock import Clock
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
 
 
 class Seconds:
@@ -85,7 +86,7 @@ def trial(seconds, monkeypatch):
 
     def make(environment=LADDER, **settings):
         began = seconds.now
-        trial = LocalTrial(environment, **settings)
+        trial = local_trial(environment, **settings)
         seconds.pass_by(7)
         return trial, began
 

@@ -10,13 +10,15 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from support_trial import local_trial
 from torch import nn
 from torch.nn import functional
 
 import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness_algorithms import ddpg, sac, td3
 from harness_algorithms.blocks.actions import Bounds, OrnsteinUhlenbeckNoise, explored
 from harness_algorithms.blocks.convolutions import stacked_network
@@ -67,7 +69,7 @@ class Outcome(NamedTuple):
 
 def trained(algorithm, environment, seeds=(0,), budget=150, config=None, points=1):
     """Train and watch."""
-    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, points, episodes=1, lockstep=True)
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, points, episodes=1, lockstep=True)
     actors, critics, transitions = [], [], []
     calls = {
         name: Counter()

@@ -4,11 +4,12 @@ import importlib
 
 import pytest
 import torch
+from support_trial import local_trial
 
 import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
 
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
 DEEP = [spec for spec in harness_algorithms.harness_algorithms() if "cuda" in spec.devices]
@@ -33,8 +34,8 @@ def test_an_algorithm_trains_on_a_gpu_and_the_same_twice(spec, environment):
     known = {name: value for name, value in SHORT.items() if name in module.Config.__dataclass_fields__}
     returns = []
     for _ in range(2):
-        trial = LocalTrial(ENVIRONMENTS[environment], (0, 1), STEPS, device="cuda")
+        trial = local_trial(ENVIRONMENTS[environment], (0, 1), STEPS, device="cuda")
         run_training(trial, module.train, resolve_config(module.Config, known))
-        assert all(run.meter.steps == STEPS for run in trial.runs)
+        assert trial.steps == STEPS
         returns.append([[episode.value for episode in run.evaluations] for run in trial.runs])
     assert returns[0] == returns[1]

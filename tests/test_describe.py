@@ -4,6 +4,7 @@ import pytest
 
 from harness.api import EnvironmentSpec
 from harness.discovery.describe import ConfigRequest, describe_targets
+from harness.specs import AlgorithmSpec
 
 GOOD = """
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ def modules(tmp_path, monkeypatch):
 
 
 def request(name: str, *layers: dict[str, object]) -> ConfigRequest:
-    return ConfigRequest(name, f"described_{name}", layers)
+    return ConfigRequest(name, AlgorithmSpec(name, f"described_{name}", "1"), layers)
 
 
 def test_one_bad_module_loses_no_other(modules, capfd):
@@ -117,6 +118,6 @@ def test_a_slow_request_behind_others_is_not_called_hung(tmp_path: Path, monkeyp
     for i in range(4):
         (tmp_path / f"slow_module_{i}.py").write_text(code + "def train(trial, config): pass\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    requests = [ConfigRequest(f"slow-{i}", f"slow_module_{i}") for i in range(4)]
+    requests = [ConfigRequest(f"slow-{i}", AlgorithmSpec("slow", f"slow_module_{i}", "1")) for i in range(4)]
     answers = describe_targets(requests, time_limit=3.5).configs
     assert [answer.error for answer in answers] == [""] * 4

@@ -10,11 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support_trial import local_trial
 
 import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness_algorithms import c51, qr_dqn, rainbow
 from harness_algorithms.blocks import laws, optim
 from harness_algorithms.blocks.laws import Support
@@ -88,7 +90,7 @@ def watch(patch, owner, name, see):
 def trained(algorithm, environment="cartpole", seeds=(0,), budget=150, points=1, **changes):
     """Train and watch."""
     config = replace(QUICK[algorithm], **changes)
-    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, points, episodes=2, lockstep=True)
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, points, episodes=2, lockstep=True)
     networks, transitions = [], []
     calls = {name: Counter() for name in ("descend", "copy_")}
     memory = algorithm.PrioritizedReplay if algorithm is rainbow else algorithm.Replay

@@ -13,10 +13,11 @@ import documents
 import pytest
 from documents import DOCUMENTS, ROOT, name_of
 from support_results import Run, write_runs
+from support_trial import local_trial
 
 from harness.analysis.results import Results, load
 from harness.api import EnvironmentSpec
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
 CLAIMS = ROOT / "docs" / "claims.md"
@@ -222,11 +223,11 @@ def loaded(text: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 def test_algorithms_of_the_guide_train_to_the_budget(text: str, monkeypatch: pytest.MonkeyPatch):
     module = loaded(text, monkeypatch)
     seeds = (0, 1) if "make_lockstep_env" in text else (0,)
-    trial = LocalTrial(CARTPOLE, seeds, budget=300, points=2, episodes=2)
+    trial = local_trial(CARTPOLE, seeds, budget=300, points=2, episodes=2)
 
     run_training(trial, module.train, module.Config())
 
-    assert [run.meter.steps for run in trial.runs] == [300] * len(seeds)
+    assert trial.steps == 300
 
 
 def test_the_figure_of_the_guide_is_drawn(workplace: Path, monkeypatch: pytest.MonkeyPatch):

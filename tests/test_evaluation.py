@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from support_measuring import LADDER, Ladder, act, act_lockstep, train_lockstep, train_single, trained
+from support_trial import local_trial
 
 from harness.contract import ContractBroken
 from harness.measuring import environments, seeding
 from harness.measuring.evaluation import evaluate
-from harness.measuring.trial import LocalTrial
 
 CPU = torch.device("cpu")
 PER_STEP = replace(LADDER, kwargs={"longest": 30, "per_step": True})
@@ -135,7 +135,7 @@ def test_training_is_the_same_however_often_it_is_evaluated(lockstep):
 
 
 def test_the_training_environments_are_left_alone():
-    trial = LocalTrial(LADDER, budget=50)
+    trial = local_trial(LADDER, budget=50)
     env = trial.make_env()
     env.reset()
     before = env.unwrapped.np_random.bit_generator.state, env.unwrapped.taken

@@ -6,13 +6,15 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 from support_results import realistic_suite, write_runs
+from support_trial import local_trial
 
 import harness
 import harness_example
 import harness_example_hill_climbing as hill_climbing
 from harness.api import EnvironmentSpec
 from harness.discovery.registry import Registry
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness.reporting.report import write_report
 
 FOLDER = Path(__file__).parents[1] / "plugins" / "example"
@@ -21,7 +23,7 @@ BUDGET = 3_000
 
 
 def trained(seed: int) -> LocalTrial:
-    trial = LocalTrial(CARTPOLE, (seed,), budget=BUDGET, points=2, episodes=10)
+    trial = local_trial(CARTPOLE, (seed,), budget=BUDGET, points=2, episodes=10)
     run_training(trial, hill_climbing.train, hill_climbing.Config())
     return trial
 
@@ -77,7 +79,7 @@ def test_it_takes_exactly_the_budget_and_beats_random_on_cartpole() -> None:
     trials = [trained(seed) for seed in range(3)]
     final = [np.mean([e.value for e in t.runs[0].evaluations if e.step == BUDGET]) for t in trials]
 
-    assert [t.runs[0].meter.steps for t in trials] == [BUDGET] * 3
+    assert [t.steps for t in trials] == [BUDGET] * 3
     assert np.mean(final) > 3 * random_return()
 
 

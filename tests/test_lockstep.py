@@ -11,18 +11,18 @@ from support_measuring import (
     train_single,
     trained,
 )
+from support_trial import local_trial
 
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted, ContractBroken
 from harness.measuring.environments import EnvironmentError_
 from harness.measuring.lockstep import EnvLockstep
-from harness.measuring.trial import LocalTrial
 
 SEEDS, COPIES = (0, 5, 9), 2
 
 
 def lockstep(environment=LADDER, seeds=SEEDS, copies=COPIES, policy=act_lockstep, **settings):
-    trial = LocalTrial(environment, seeds, lockstep=True, **settings)
+    trial = local_trial(environment, seeds, lockstep=True, **settings)
     trial.policy = policy
     return trial, trial.make_lockstep_env(copies)
 
@@ -147,13 +147,13 @@ def test_a_last_step_is_made_only_in_the_copies_that_the_budget_holds(budget):
     obs = env.reset()
     with pytest.raises(BudgetExhausted):
         driven(env, obs, 3)
-    assert [run.meter.steps for run in trial.runs] == [budget] * len(SEEDS)
+    assert trial.steps == budget
     taken = [each.unwrapped.taken for each in env._envs[:4]]
     assert sum(taken) == budget
     assert taken == sorted(taken, reverse=True)
     with pytest.raises(BudgetExhausted):
         env.step(act_lockstep(obs))
-    assert trial.exhausted
+    assert trial.meter.exhausted
 
 
 def test_resetting_again_goes_on_with_the_streams():
@@ -162,7 +162,7 @@ def test_resetting_again_goes_on_with_the_streams():
 
 
 def test_environments_for_one_run_are_refused_where_several_train():
-    trial = LocalTrial(LADDER, (0, 1))
+    trial = local_trial(LADDER, (0, 1))
     for make in (trial.make_env, lambda: trial.make_vector_env(2)):
         with pytest.raises(ContractBroken, match="make_lockstep_env"):
             make()
@@ -225,5 +225,5 @@ def test_waiting_for_the_device_is_not_the_environments_time(monkeypatch):
 def test_a_second_lockstep_environment_goes_on_counting_copies():
     trial, _ = lockstep(budget=100)
     second = trial.make_lockstep_env(1)
-    expected = LocalTrial(LADDER, SEEDS[:1], budget=100).metered(COPIES).reset()[0]
+    expected = local_trial(LADDER, SEEDS[:1], budget=100).metered(COPIES).reset()[0]
     assert np.array_equal(second.reset()[0, 0].numpy(), np.asarray(expected, np.float32))

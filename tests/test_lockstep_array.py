@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from support_trial import local_trial
 
 from harness.api import EnvironmentSpec, SpecError
 from harness.contract import BudgetExhausted, ContractBroken
@@ -14,7 +15,7 @@ from harness.discovery.config import resolve_config
 from harness.measuring import environments
 from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.lockstep_array import ArrayLockstep
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
 from harness.specs import as_json, environment_from_json
 from harness_environments.catalogue import SPECS
 
@@ -37,7 +38,7 @@ def idle(spec):
 
 
 def lockstep(environment=CARTPOLE, seeds=SEEDS, copies=COPIES, policy=push, **settings):
-    trial = LocalTrial(environment, seeds, lockstep=True, **{"budget": 1_000} | settings)
+    trial = local_trial(environment, seeds, lockstep=True, **{"budget": 1_000} | settings)
     trial.policy = policy
     return trial, trial.make_lockstep_env(copies)
 
@@ -190,18 +191,18 @@ def test_a_last_step_is_made_only_in_the_copies_that_the_budget_holds(budget):
     obs = env.reset()
     with pytest.raises(BudgetExhausted):
         driven(env, obs, 3)
-    assert [run.meter.steps for run in trial.runs] == [budget] * len(SEEDS)
+    assert trial.steps == budget
     ended = {1: [], 5: [(0, 5)], 6: [(0, 6), (1, 6)]}[budget]
     assert [(e.copy, e.step) for e in trial.runs[1].episodes] == ended
     with pytest.raises(BudgetExhausted):
         env.step(push(obs))
-    assert trial.exhausted
+    assert trial.meter.exhausted
 
 
 def test_evaluations_fall_due_at_the_same_steps_and_play_gymnasiums_episodes():
     facts = []
     for spec in (CARTPOLE, dataclasses.replace(CARTPOLE, array=None)):
-        trial = LocalTrial(spec, SEEDS, budget=50, points=4, episodes=2)
+        trial = local_trial(spec, SEEDS, budget=50, points=4, episodes=2)
         run_training(trial, train_pushing, None)
         facts.append(
             [
@@ -222,7 +223,7 @@ def train_pushing(trial, config):
 
 
 def test_evaluation_leaves_array_training_alone():
-    trials = [LocalTrial(CARTPOLE, SEEDS, budget=300, points=points) for points in (1, 30)]
+    trials = [local_trial(CARTPOLE, SEEDS, budget=300, points=points) for points in (1, 30)]
     for trial in trials:
         run_training(trial, train_pushing, None)
     for run in range(len(SEEDS)):
@@ -233,11 +234,11 @@ def test_dqn_spends_its_budget_on_an_array_as_on_gymnasiums_environments(monkeyp
     module = importlib.import_module("harness_algorithms.dqn")
     config = resolve_config(module.Config, {"learning_starts": 50})
     for spec in (ARRAYS["cartpole"], dataclasses.replace(ARRAYS["cartpole"], array=None)):
-        trial = LocalTrial(spec, SEEDS, budget=300, points=2)
+        trial = local_trial(spec, SEEDS, budget=300, points=2)
         make = trial.make_lockstep_env
         monkeypatch.setattr(trial, "make_lockstep_env", lambda copies=1, make=make: make(2))
         run_training(trial, module.train, config)
-        assert [run.meter.steps for run in trial.runs] == [300] * len(SEEDS)
+        assert trial.steps == 300
         for run in trial.runs:
             assert sum(e.length for e in run.episodes) <= 300
             assert all(e.value == e.length for e in run.episodes)

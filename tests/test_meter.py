@@ -16,11 +16,12 @@ from support_measuring import (
 
 from harness.contract import BudgetExhausted
 from harness.measuring.clock import Clock
-from harness.measuring.meter import Diverged, Meter, evaluation_marks
+from harness.measuring.meter import LocalMeter, check_return, evaluation_marks
+from harness.measuring.records import Diverged, RunRecord
 
 
-def make_meter(budget=10, marks=(0,), on_mark=lambda: None, on_diverged=lambda: None):
-    return Meter(budget, marks, on_mark, on_diverged, Clock())
+def make_meter(budget=10, marks=(0,), on_mark=lambda: None, runs=1):
+    return LocalMeter(budget, marks, on_mark, [RunRecord(seed) for seed in range(runs)], Clock())
 
 
 @pytest.mark.parametrize(
@@ -39,40 +40,47 @@ def test_marks_are_spread_evenly_from_0_and_leave_the_budget_to_the_end(budget, 
 
 def test_marks_jumped_over_together_call_once():
     calls = []
-    meter = make_meter(marks=(0, 2, 4, 8), on_mark=lambda: calls.append((meter.steps, meter.next_mark)))
-    meter.reached_mark()
-    meter.steps = 5
-    meter.reached_mark()
-    assert calls == [(0, 2), (5, 8)]
-    meter.steps = 8
-    meter.reached_mark()
-    assert meter.next_mark == math.inf
+    meter = make_meter(marks=(0, 2, 4, 8), on_mark=lambda: calls.append(meter.steps))
+    meter.start()
+    meter.take(5)
+    meter.settle()
+    meter.settle()
+    assert calls == [0, 5]
+    meter.take(3)
+    meter.settle()
+    assert calls == [0, 5, 8]
+    meter.take(2)
+    meter.settle()
+    assert calls == [0, 5, 8]
 
 
-def test_stopping_marks_the_meter_as_exhausted():
+def test_a_step_beyond_the_budget_is_refused_and_marks_the_meter_as_exhausted():
     meter = make_meter()
+    meter.take(8)
     assert not meter.exhausted
-    assert isinstance(meter.stop(), BudgetExhausted)
+    with pytest.raises(BudgetExhausted):
+        meter.take(3)
     assert meter.exhausted
+    assert meter.steps == 8
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_return_that_is_not_finite_diverges_and_the_first_reason_stays(value):
-    calls = []
-    meter = make_meter(on_diverged=lambda: calls.append(meter.diverged))
-    meter.ended(0, 1.0, 1, True, False)
-    assert not calls
-    meter.ended(0, value, 1, True, False)
-    meter.check(math.nan, "evaluation")
-    assert calls == [f"the return of an episode in training is {value} at step 0"] * 2
+    runs = [RunRecord(0), RunRecord(1)]
+    meter = LocalMeter(10, (0,), lambda: None, runs, Clock())
+    meter.ended(0, 0, 1.0, 1, True, False)
+    assert not runs[0].diverged
+    meter.ended(0, 0, value, 1, True, False)
+    check_return(runs, runs[0], math.nan, "evaluation", 7)
+    assert runs[0].diverged == f"the return of an episode in training is {value} at step 0"
+    assert not runs[1].diverged
 
 
-def test_divergence_passes_through_the_meter():
-    def stop():
-        raise Diverged
-
-    with pytest.raises(Diverged):
-        make_meter(on_diverged=stop).ended(0, math.nan, 1, True, False)
+def test_training_ends_when_no_run_is_left():
+    meter = make_meter(runs=2)
+    meter.ended(1, 0, math.nan, 1, True, False)
+    with pytest.raises(Diverged, match="in training is nan"):
+        meter.ended(0, 0, math.nan, 1, True, False)
 
 
 def evaluation_steps(trial, run=0):
@@ -127,5 +135,5 @@ def test_lockstep_takes_the_budget_and_is_evaluated_after_the_step_that_reaches_
     )
     reached = {min(math.ceil(mark / copies) * copies, budget) for mark in evaluation_marks(budget, points)}
     for run in range(num_seeds):
-        assert trial.runs[run].meter.steps == budget
+        assert trial.steps == budget
         assert evaluation_steps(trial, run) == sorted(reached | {budget})

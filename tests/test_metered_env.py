@@ -9,15 +9,15 @@ from support_measuring import (
     train_single,
     trained,
 )
+from support_trial import local_trial
 
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted
 from harness.measuring import seeding
-from harness.measuring.trial import LocalTrial
 
 
 def trial_with_policy(**settings):
-    trial = LocalTrial(LADDER, **settings)
+    trial = local_trial(LADDER, **settings)
     trial.policy = act
     return trial
 
@@ -67,7 +67,7 @@ def test_the_step_after_the_last_is_not_made():
         env.step(0)
     assert trial.steps == 7
     assert env.unwrapped.taken == 7
-    assert trial.exhausted
+    assert trial.meter.exhausted
 
 
 def test_reset_is_no_step():

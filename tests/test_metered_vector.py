@@ -12,12 +12,12 @@ from support_measuring import (
     train_vector,
     trained,
 )
+from support_trial import local_trial
 
 from harness.api import EnvironmentSpec
 from harness.contract import BudgetExhausted, ContractBroken
 from harness.measuring import seeding
 from harness.measuring.environments import EnvironmentError_
-from harness.measuring.trial import LocalTrial
 
 COPIES = 3
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
@@ -50,7 +50,7 @@ def test_a_native_vector_counts_every_copy_as_if_it_were_alone(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_are_the_calls_that_reached_a_copy(mode):
-    trial = LocalTrial(native(mode), budget=100)
+    trial = local_trial(native(mode), budget=100)
     trial.policy = act
     env = trial.make_vector_env(COPIES, "native", mode)
     obs, _ = env.reset()
@@ -65,7 +65,7 @@ def test_steps_are_the_calls_that_reached_a_copy(mode):
 
 
 def test_reset_of_a_vector_is_no_step():
-    trial = LocalTrial(native("next_step"), budget=10)
+    trial = local_trial(native("next_step"), budget=10)
     env = trial.make_vector_env(COPIES, "native")
     env.reset(seed=5)
     env.reset()
@@ -73,7 +73,7 @@ def test_reset_of_a_vector_is_no_step():
 
 
 def test_native_cartpole_is_counted_by_its_rewards():
-    trial = LocalTrial(CARTPOLE, budget=1_000)
+    trial = local_trial(CARTPOLE, budget=1_000)
     trial.policy = lambda obs: np.zeros(len(obs), int)
     env = trial.make_vector_env(COPIES, "native")
     env.reset()
@@ -90,7 +90,7 @@ def test_native_cartpole_is_counted_by_its_rewards():
 
 
 def test_a_native_vector_without_autoreset_refuses_to_step_copies_that_ended():
-    trial = LocalTrial(native("disabled"), budget=100)
+    trial = local_trial(native("disabled"), budget=100)
     trial.policy = act
     env = trial.make_vector_env(COPIES, "native", "disabled")
     env.reset()
@@ -104,22 +104,22 @@ def test_a_native_vector_without_autoreset_refuses_to_step_copies_that_ended():
 
 def test_an_autoreset_that_the_native_vector_lacks_is_refused():
     with pytest.raises(EnvironmentError_, match="NEXT_STEP"):
-        LocalTrial(CARTPOLE).make_vector_env(COPIES, "native", "same_step")
+        local_trial(CARTPOLE).make_vector_env(COPIES, "native", "same_step")
 
 
 def test_sync_and_single_copies_are_the_same_streams():
-    vector = LocalTrial(LADDER, budget=100).make_vector_env(COPIES)
-    singles = LocalTrial(LADDER, budget=100)
+    vector = local_trial(LADDER, budget=100).make_vector_env(COPIES)
+    singles = local_trial(LADDER, budget=100)
     obs, _ = vector.reset()
     assert (obs == [singles.make_env().reset()[0] for _ in range(COPIES)]).all()
 
 
 def test_a_second_native_vector_has_streams_of_its_own():
-    trial = LocalTrial(CARTPOLE, budget=100)
+    trial = local_trial(CARTPOLE, budget=100)
     first, second = (trial.make_vector_env(COPIES, "native").reset()[0] for _ in range(2))
     assert not (first == second).any()
 
 
 def test_a_native_vector_that_the_budget_cannot_step_once_is_refused():
     with pytest.raises(ContractBroken, match="holds no step of 3 copies"):
-        LocalTrial(CARTPOLE, budget=2).make_vector_env(3, "native")
+        local_trial(CARTPOLE, budget=2).make_vector_env(3, "native")

@@ -16,10 +16,10 @@ from support_policy_gradient import (
     assert_values,
     trained,
 )
+from support_trial import local_trial
 
 import harness_algorithms
 from harness.discovery.config import resolve_config
-from harness.measuring.trial import LocalTrial
 from harness_algorithms import reinforce
 from harness_algorithms.blocks.networks import stacked_mlp
 from harness_algorithms.blocks.policies import GaussianPolicy, stochastic_policy
@@ -189,7 +189,7 @@ def test_log_probabilities_of_continuous_actions_are_summed_over_dimensions():
 
 def trajectories(number, length=120):
     """The first episodes of one untrained policy on CartPole, one for each seed; and the policy, S times."""
-    trial = LocalTrial(ENVIRONMENTS["cartpole"], range(number), length + 1, lockstep=True)
+    trial = local_trial(ENVIRONMENTS["cartpole"], range(number), length + 1, lockstep=True)
     env = trial.make_lockstep_env()
     policy = stochastic_policy(
         env.single_observation_space, env.single_action_space, (16,), trial.generators("initialisation")

@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from support_trial import local_trial
 
 import harness_stable_baselines3 as plugin
 from harness.api import AlgorithmSpec, EnvironmentSpec
 from harness.discovery.config import resolve_config
 from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness_stable_baselines3.adapter import POLICY_ARGUMENTS
 
 SPECS = {spec.name: spec for spec in plugin.harness_algorithms()}
@@ -79,7 +81,7 @@ def adapter(name: str) -> Any:
 def train(name: str, environment: EnvironmentSpec, overrides: dict[str, Any], **trial_kwargs: Any) -> Trained:
     """Train one algorithm and get hold of the model inside."""
     module = adapter(name)
-    trial = LocalTrial(environment, **{"budget": BUDGET, "points": 4, "episodes": 2, **trial_kwargs})
+    trial = local_trial(environment, **{"budget": BUDGET, "points": 4, "episodes": 2, **trial_kwargs})
     models: list[BaseAlgorithm] = []
     original = BaseAlgorithm._setup_learn
     with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +103,7 @@ def trained(case: str, seed: int = 0, repetition: int = 0) -> Trained:
 @pytest.mark.parametrize("case", CASES)
 class TestEveryAlgorithm:
     def test_takes_exactly_the_budget(self, case: str) -> None:
-        assert trained(case).trial.runs[0].meter.steps == BUDGET
+        assert trained(case).trial.steps == BUDGET
 
     def test_is_told_the_true_budget(self, case: str) -> None:
         assert trained(case).model._total_timesteps == BUDGET
@@ -144,7 +146,7 @@ def test_a_last_rollout_that_fits_the_budget_is_learnt_from() -> None:
     overrides = {"net_arch": [8], "copies": 2, "n_steps": 16, "batch_size": 32, "n_epochs": 1}
     done = train("ppo", CARTPOLE, overrides, budget=64)
 
-    assert done.trial.runs[0].meter.steps == 64
+    assert done.trial.steps == 64
     assert done.model._n_updates == 2
 
 
@@ -152,7 +154,7 @@ def test_a_last_rollout_cut_by_the_budget_is_not() -> None:
     overrides = {"net_arch": [8], "copies": 2, "n_steps": 16, "batch_size": 32, "n_epochs": 1}
     done = train("ppo", CARTPOLE, overrides, budget=63)
 
-    assert done.trial.runs[0].meter.steps == 63
+    assert done.trial.steps == 63
     assert done.model._n_updates == 1
 
 
@@ -256,7 +258,7 @@ def learns_in(name: str, observation: str, action: str) -> None:
     )
     done = train(name, environment, {**SMALL[name], "copies": 2}, budget=71, points=1)
 
-    assert done.trial.runs[0].meter.steps == 71
+    assert done.trial.steps == 71
 
 
 @pytest.mark.parametrize(

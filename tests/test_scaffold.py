@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given
 from hypothesis import strategies as st
+from support_trial import local_trial
 
 from harness.api import AlgorithmSpec, EnvironmentSpec
 from harness.commands.new import command
 from harness.errors import UsageError
 from harness.measuring.environments import make
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
 from harness.scaffold import render_plugin, write_plugin
 
 KINDS = ("algorithm", "environment")
@@ -82,7 +83,7 @@ def test_the_algorithm_learns(tmp_path, monkeypatch):
     assert isinstance(spec, AlgorithmSpec)
     assert spec.name == "climber"
     module = importlib.import_module(spec.target)
-    trial = LocalTrial(EnvironmentSpec("cartpole", "CartPole-v1"), budget=5_000, points=1, episodes=5)
+    trial = local_trial(EnvironmentSpec("cartpole", "CartPole-v1"), budget=5_000, points=1, episodes=5)
     run_training(trial, module.train, module.Config())
     returns = [evaluation.value for evaluation in trial.runs[0].evaluations]
     assert np.mean(returns[-5:]) > 2 * np.mean(returns[:5])

@@ -11,9 +11,11 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from support_trial import local_trial
 
 from harness.contract import BudgetExhausted, ContractBroken
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness.specs import EnvironmentSpec
 
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
@@ -57,7 +59,7 @@ def train_with(workers: int, counts: list[int], policy=zeros):
 
 
 def shared_trial(folder: Path, budget: int, points: int = 1) -> LocalTrial:
-    return LocalTrial(CARTPOLE, budget=budget, points=points, episodes=2, shared=folder)
+    return local_trial(CARTPOLE, budget=budget, points=points, episodes=2, shared=folder)
 
 
 def test_processes_together_take_exactly_the_budget(tmp_path: Path):
@@ -101,7 +103,7 @@ def test_episodes_of_all_copies_are_recorded_in_the_order_they_ended(tmp_path: P
 
 def test_a_copy_has_the_same_first_episode_in_any_process(tmp_path: Path):
     trial = shared_trial(tmp_path, 100)
-    other = LocalTrial(CARTPOLE, budget=100)
+    other = local_trial(CARTPOLE, budget=100)
     here = trial.env_factory(1)().reset()[0]
     there = pickle.loads(pickle.dumps(trial.env_factory(1)))().reset()[0]
     alone = other.metered(1).reset()[0]
@@ -166,7 +168,7 @@ def test_the_learner_waits_while_the_trial_evaluates(tmp_path: Path):
         process = CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(0), taken))
         process.start()
         while trial.within_budget:
-            seen.append(trial._control.evaluating)
+            seen.append(trial.meter._control.evaluating)
         taken.get(timeout=60)
         process.join()
 

@@ -8,11 +8,12 @@ from math import inf
 import gymnasium
 import numpy as np
 import pytest
+from support_trial import local_trial
 
 import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
 from harness.specs import EnvironmentSpec
 from harness_algorithms.blocks.schedules import Linear
 
@@ -46,7 +47,7 @@ def trained(name, environment, config=None, seed=0, budget=2_000, points=1):
     """The trial after training algorithm ``name`` with overrides ``config``."""
     module = importlib.import_module(ALGORITHMS[name].target)
     spec = ENVIRONMENTS[environment] if isinstance(environment, str) else environment
-    trial = LocalTrial(spec, seeds=(seed,), budget=budget, points=points, episodes=2)
+    trial = local_trial(spec, seeds=(seed,), budget=budget, points=points, episodes=2)
     run_training(trial, module.train, resolve_config(module.Config, config or {}))
     return trial
 

@@ -17,14 +17,16 @@ from support_measuring import (
     train_vector,
     trained,
 )
+from support_trial import local_trial
 
 from harness.contract import BudgetExhausted, ContractBroken
-from harness.measuring.meter import Diverged
-from harness.measuring.trial import LOGGED_POINTS, LocalTrial, run_training
+from harness.measuring.records import Diverged
+from harness.measuring.training import run_training
+from harness.measuring.trial import LOGGED_POINTS
 
 
 def run(train, environment=LADDER, **settings):
-    trial = LocalTrial(environment, **settings)
+    trial = local_trial(environment, **settings)
     return trial, lambda: run_training(trial, train, None)
 
 
@@ -168,11 +170,11 @@ def test_stepping_before_a_policy_is_set_breaks_the_contract(budget):
 
 def test_reading_a_policy_that_was_not_set_breaks_the_contract():
     with pytest.raises(ContractBroken, match="not set"):
-        _ = LocalTrial(LADDER).policy
+        _ = local_trial(LADDER).policy
 
 
 def test_only_the_first_setting_of_the_policy_evaluates():
-    trial = LocalTrial(LADDER, budget=25, episodes=2)
+    trial = local_trial(LADDER, budget=25, episodes=2)
     trial.policy = act
     trial.policy = lambda obs: act(obs)
     assert len(trial.runs[0].evaluations) == 2
@@ -233,9 +235,9 @@ def test_a_seed_that_diverges_does_not_end_the_others():
 
     trial, training = run(train, BROKEN, seeds=(0, 1), budget=60)
     training()
-    assert "in training is nan" in trial.runs[0].meter.diverged
-    assert not trial.runs[1].meter.diverged
-    assert trial.runs[1].meter.steps == 60
+    assert "in training is nan" in trial.runs[0].diverged
+    assert not trial.runs[1].diverged
+    assert trial.steps == 60
     assert trial.runs[1].evaluations[-1].step == 60
 
 
@@ -282,7 +284,7 @@ def test_short_runs_keep_every_step_once():
 
 
 def test_tensors_and_arrays_are_kept_as_they_were_with_one_value_per_seed():
-    trial = LocalTrial(LADDER, (4, 5, 6), budget=10)
+    trial = local_trial(LADDER, (4, 5, 6), budget=10)
     tensor, array = torch.arange(3.0, requires_grad=True), np.arange(3.0)
     trial.log(tensor=tensor, array=array, both=torch.tensor(2), number=7)
     with torch.no_grad():
@@ -301,7 +303,7 @@ def test_tensors_and_arrays_are_kept_as_they_were_with_one_value_per_seed():
 @pytest.mark.parametrize("value", [torch.zeros(3, 2), np.zeros(2), [1.0, 2.0]])
 def test_a_logged_value_of_another_shape_breaks_the_contract_at_once(value):
     with pytest.raises(ContractBroken, match=r"log\(loss=\.\.\.\) wants a scalar or \[S\]"):
-        LocalTrial(LADDER, (0, 1, 2)).log(loss=value)
+        local_trial(LADDER, (0, 1, 2)).log(loss=value)
 
 
 def test_what_was_logged_before_a_failure_is_kept():
@@ -320,13 +322,13 @@ def test_what_was_logged_before_a_failure_is_kept():
 
 
 def test_streams_follow_from_the_seed_and_the_tag_alone():
-    one, other = LocalTrial(LADDER, (3, 8)), LocalTrial(LADDER, (8,))
+    one, other = local_trial(LADDER, (3, 8)), local_trial(LADDER, (8,))
     together = torch.rand(4, generator=one.generators("batches")[1])
     one.generators("policy"), other.generators("initialisation")
     assert torch.equal(torch.rand(4, generator=other.generators("batches")[0]), together)
     assert one.generators("batches") is one.generators("batches")
-    assert one.seed("x") == LocalTrial(LADDER, (3,)).seed("x") != other.seed("x")
-    assert LocalTrial(LADDER, (8,)).rng.random() == other.rng.random() != one.rng.random()
+    assert one.seed("x") == local_trial(LADDER, (3,)).seed("x") != other.seed("x")
+    assert local_trial(LADDER, (8,)).rng.random() == other.rng.random() != one.rng.random()
 
 
 def test_progress_goes_from_0_to_1():

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from support_trial import local_trial
 
 import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness_algorithms import double_dqn, dqn, dueling_dqn, per_dqn
 from harness_algorithms.blocks import optim
 from harness_algorithms.blocks.q_learning import Transition
@@ -69,7 +71,7 @@ def replay_of(algorithm: ModuleType) -> type:
 
 def trained(algorithm, environment="cartpole", seeds=(0,), budget=200, points=1, episodes=2, **changes):
     """Train and watch."""
-    trial = LocalTrial(ENVIRONMENTS[environment], seeds, budget, points, episodes, lockstep=True)
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, points, episodes, lockstep=True)
     networks, transitions = [], []
     calls = {name: Counter() for name in ("descend", "copy_")}
     with pytest.MonkeyPatch.context() as patch:
@@ -302,7 +304,7 @@ def learner(algorithm, size=6):
     generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
     config = quick(algorithm)
     box = (
-        LocalTrial(ENVIRONMENTS["cartpole"], (0,), 10, lockstep=True)
+        local_trial(ENVIRONMENTS["cartpole"], (0,), 10, lockstep=True)
         .make_lockstep_env()
         .single_observation_space
     )

@@ -1,7 +1,7 @@
 """Show what `run` would do, and do nothing."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import click
 
 from harness.cli import Session
 from harness.errors import ExitCode, UsageError
+from harness.executor import Executor, ExecutorOptions
 
 if TYPE_CHECKING:
     from harness.running.plan import Cell, Plan
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say what is asked for, shared by ``run`` and ``plan``."""
+    """The options that say what is asked for and where it would run, shared by ``run`` and ``plan``."""
     for option in reversed(
         (
             click.argument("suite"),
@@ -33,6 +34,14 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="Device, replacing the suite's.",
             ),
             click.option("--out", default="results", show_default=True, help="Folder of results."),
+            click.option("--executor", default="local", show_default=True, help="Where trials run."),
+            click.option(
+                "--executor-option",
+                "settings",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="What that executor alone understands.",
+            ),
         )
     ):
         function = option(function)
@@ -48,7 +57,8 @@ def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
     from harness.listing import print_json, print_table
     from harness.storage.store import Store
 
-    plan = planned(session, **options)
+    where = executor(session, options.pop("executor"), options.pop("settings"))
+    plan = planned(session, where, **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder) if folder.exists() else None
     rows = [
@@ -80,6 +90,7 @@ def _versions(cell: "Cell") -> dict[str, str]:
 
 def planned(
     session: Session,
+    executor: Executor,
     suite: str,
     algorithms: tuple[str, ...],
     environments: tuple[str, ...],
@@ -93,7 +104,31 @@ def planned(
 
     found = find_suite(suite, session.registry)
     chosen = () if seeds is None else parse_seeds(seeds)
-    return make_plan(found, session.registry, algorithms, environments, chosen, devices, origin=suite)
+    return make_plan(
+        found, session.registry, algorithms, environments, chosen, devices, executor.lacks, origin=suite
+    )
+
+
+def executor(
+    session: Session, name: str, settings: Sequence[str], jobs: int = 0, gpu_share: float = 1.0
+) -> Executor:
+    """The executor of that name, with what the options say.
+
+    Raises:
+        UsageError: a setting is not ``key=value``, is given twice, or the executor does not know it.
+    """
+    import pkgutil
+
+    told: dict[str, str] = {}
+    for setting in settings:
+        key, given, value = setting.partition("=")
+        if not (key and given) or key in told:
+            raise UsageError(f"--executor-option {setting}: write KEY=VALUE, and each key once")
+        told[key] = value
+    entry = session.registry.resolve("executor", name)
+    session.registry.check_requirements(entry)
+    made: Executor = pkgutil.resolve_name(entry.spec.target)(ExecutorOptions(jobs, gpu_share, told))
+    return made
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -12,7 +12,10 @@ from harness.commands.results import existing
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from harness.discovery.registry import Entry
+    from harness.measuring.description import TrialOutcome
     from harness.running.plan import TrialPlan
+    from harness.specs import AlgorithmSpec, Needs
 
 
 @click.command(help=__doc__)
@@ -32,13 +35,13 @@ def command(session: Session, key: str, results: Path) -> ExitCode:
     if run["machine"] != provenance.machine():
         note(f"this machine is not the one it ran on: {run['machine']}")
     outcome = _repeat(trial)
-    again = next((part for part in outcome.get("runs", ()) if part["key"] == run["key"]), None)
-    if outcome.get("status") != "done" or again is None:
-        raise UsageError(f"the run could not be repeated: {outcome.get('error') or 'its process died'}")
-    same = again["fingerprint"] == run["fingerprint"]
+    again = outcome.of(run["key"])
+    if outcome.status != "done" or again is None:
+        raise UsageError(f"the run could not be repeated: {outcome.error or 'its process died'}")
+    same = again.fingerprint == run["fingerprint"]
     verdict = "same" if same else "different"
-    click.echo(f"{run['key']}  {verdict}  {run['fingerprint']}  {again['fingerprint']}")
-    if not same and not trial.cell.contestant.entry.spec.deterministic:
+    click.echo(f"{run['key']}  {verdict}  {run['fingerprint']}  {again.fingerprint}")
+    if not same and not trial.cell.contestant.needs.deterministic:
         note(f"{run['algorithm']} does not claim to be deterministic")
     return ExitCode.YES if same else ExitCode.NO
 
@@ -60,7 +63,7 @@ def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{run['key']}: its manifest does not say how to repeat it: {error!r}") from None
     algorithm = session.registry.resolve("algorithm", run["algorithm_id"])
-    contestant = Contestant(algorithm, run["algorithm"], config)
+    contestant = Contestant(algorithm, run["algorithm"], config, _needs(algorithm, config))
     cell = make_cell(
         contestant, session.registry.resolve("environment", environment), run["device"], task, seeds
     )
@@ -70,6 +73,18 @@ def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "
             f"is not what ran (version {run['algorithm_version']}); install that to repeat it"
         )
     return TrialPlan(cell, tuple(seeds))
+
+
+def _needs(algorithm: "Entry[AlgorithmSpec]", config: dict[str, Any]) -> "Needs":
+    """What a trial with this configuration needs; asked of the plugin's code, if that decides it."""
+    from harness.discovery.describe import ConfigRequest, describe_targets
+
+    if algorithm.spec.needs is None:
+        return algorithm.spec.constant_needs
+    (answer,), _ = describe_targets([ConfigRequest(algorithm.id, algorithm.spec, (config,))])
+    if answer.error:
+        raise UsageError(f"{algorithm.id}: {answer.error}")
+    return answer.needs
 
 
 def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -84,20 +99,19 @@ def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]
     return stored.runs[found[0]], json.loads(manifest) if isinstance(manifest, str) else manifest
 
 
-def _repeat(trial: "TrialPlan") -> dict[str, Any]:
+def _repeat(trial: "TrialPlan") -> "TrialOutcome":
     """Run the trial again, outside the store, and read what it left."""
     from harness.executor import ExecutorOptions, Job
     from harness.running.executor_local import LocalExecutor
-    from harness.running.manifest import job_description
-    from harness.running.runner import JOB, outcome_in
+    from harness.running.job_files import JOB, VARIABLES, leave, outcome_in
 
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
-        (Path(folder) / JOB).write_text(json.dumps(job_description(trial)), encoding="utf-8")
+        leave(Path(folder) / JOB, trial.description.to_json())
         executor = LocalExecutor(ExecutorOptions(jobs=1))
         try:
-            executor.start(Job("rerun", Path(folder), trial.cell.device, 1, None, float("inf")))
+            executor.start(Job("rerun", Path(folder), trial.cell.device, 1, None, float("inf"), VARIABLES))
             while not executor.wait(1.0):
                 pass
         finally:
             executor.close()
-        return dict(outcome_in(Path(folder)))
+        return outcome_in(Path(folder))

@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from harness.cli import Session, note
-from harness.commands.plan import plan_options, planned, summarised, to_run
+from harness.commands.plan import executor, plan_options, planned, summarised, to_run
 from harness.commands.report import report
 from harness.errors import ExitCode, UsageError
-from harness.executor import Executor, ExecutorOptions
 
 
 @click.command(help=__doc__)
@@ -19,7 +18,6 @@ from harness.executor import Executor, ExecutorOptions
 @click.option(
     "-j", "--jobs", default=0, type=click.IntRange(min=0), help="Trials at a time; default: the cores."
 )
-@click.option("--executor", default="local", show_default=True, help="Where trials run.")
 @click.option(
     "--gpu-share",
     default=1.0,
@@ -39,7 +37,6 @@ def command(
     session: Session,
     /,
     jobs: int,
-    executor: str,
     gpu_share: float,
     time_limit: float | None,
     memory_limit: float | None,
@@ -59,8 +56,8 @@ def command(
     ):
         if limit is not None and math.isnan(limit):
             raise UsageError(f"{name} nan: write a number")
-    where = _executor(session, executor, ExecutorOptions(jobs, gpu_share))
-    plan = planned(session, **options)
+    where = executor(session, options.pop("executor"), options.pop("settings"), jobs, gpu_share)
+    plan = planned(session, where, **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder)
     store.clear_abandoned()
@@ -85,14 +82,3 @@ def command(
     if plan.runs == 0:
         return ExitCode.NOTHING_RAN
     return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES
-
-
-def _executor(session: Session, name: str, options: ExecutorOptions) -> Executor:
-    """The executor of that name."""
-    from harness.measuring.environments import attribute
-
-    entry = session.registry.resolve("executor", name)
-    session.registry.check_requirements(entry)
-    create: Any = attribute(entry.spec.target)
-    made: Executor = create(options)
-    return made

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import ExperimentFailedError, Laboratory
 from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS
-from harness.specs import AlgorithmSpec, EnvironmentSpec, algorithm_from_json, as_json
+from harness.specs import AlgorithmSpec, EnvironmentSpec, Needs, algorithm_from_json, as_json
 
 BUDGET = 200  # steps
 POINTS = 7  # evaluations where many are wanted
@@ -50,7 +50,7 @@ class AlgorithmSubject:
         ]
         if not found:
             raise CheckSkipped("no toy environment has spaces that it declares")
-        return found
+        return found[:1] if self.spec.game else found  # there is one game
 
     def imported(self) -> dict[str, list[str]]:
         """What importing the target changes; where that is nothing, trainings need not import it again."""
@@ -78,24 +78,32 @@ class AlgorithmSubject:
         self.imported()
         report: dict[str, Any] = self.laboratory.perform(
             "harness.conformance.experiments:train",
-            target=self.spec.target,
+            spec=as_json(self.spec),
             layers=[dict(layer) for layer in self.layers],
             observation=observation,
             action=action,
             seeds=seeds,
             budget=BUDGET,
             points=points,
-            lockstep=self.spec.lockstep,
-            processes=self.spec.processes,
             stream=stream,
             repetition=repetition,
         )
         require(report["status"] == "done", f"training {report['status']}: {report['error']}")
         return report
 
+    def needs(self) -> Needs:
+        """What a trial with this configuration needs."""
+        self.imported()
+        layers = [dict(layer) for layer in self.layers]
+        return Needs(
+            **self.laboratory.perform(
+                "harness.conformance.experiments:needs", spec=as_json(self.spec), layers=layers
+            )
+        )
+
     def require_deterministic(self) -> None:
         """Skip what can be asked of deterministic algorithms only."""
-        if not self.spec.deterministic:
+        if not self.needs().deterministic:
             raise CheckSkipped("it is declared as not deterministic")
 
 
@@ -160,7 +168,7 @@ def check_effects(effects: Mapping[str, list[str]], action: str) -> None:
 
 
 def configuration_is_valid(subject: AlgorithmSubject) -> None:
-    """Is ``Config`` a frozen dataclass with defaults, and does every preset fit it?
+    """Is ``Config`` a frozen dataclass with defaults, does every preset fit it, and is it said what each needs?
 
     A configuration that could change while it is in use would not be the one stored with the results; and with
     defaults the algorithm runs unconfigured.
@@ -170,7 +178,7 @@ def configuration_is_valid(subject: AlgorithmSubject) -> None:
         f"preset {name!r}": [values] for name, values in as_json(subject.spec)["presets"].items()
     }
     problems = subject.laboratory.perform(
-        "harness.conformance.experiments:resolve_configs", target=subject.spec.target, variants=variants
+        "harness.conformance.experiments:resolve_configs", spec=as_json(subject.spec), variants=variants
     )
     found = list(dict.fromkeys(filter(None, problems.values())))
     require(not found, "; ".join(found))
@@ -208,7 +216,7 @@ def other_seed_other_behaviour(subject: AlgorithmSubject) -> None:
         runs = subject.train(*SEEDS, stream=0)["runs"]
     else:
         runs = [run for seed in SEEDS[:2] for run in subject.train(seed, stream=0)["runs"]]
-    episodes = [json.dumps(run["episodes"]) for run in runs]
+    episodes = [json.dumps(_trace(run)) for run in runs]
     require(
         len(set(episodes)) == len(episodes),
         "seeds behave the same where their environments are the same: draw from trial.rng, trial.generators or "
@@ -311,12 +319,20 @@ def lockstep_equals_single(subject: AlgorithmSubject) -> None:
     for seed in SEEDS[:2]:
         alone = subject.train(seed)["runs"][0]
         pairs = list(zip(_early(together[seed]), _early(alone), strict=False))
+        if subject.spec.dataset:
+            pairs = list(zip(_trace(together[seed]), _trace(alone), strict=True))
         require(pairs, f"no episode ended within {COMPARED} steps")
         for number, (one, other) in enumerate(pairs):
             same = one[3:] == other[3:] and math.isclose(
                 one[1], other[1], rel_tol=TOLERANCE, abs_tol=TOLERANCE
             )
             require(same, f"seed {seed}: episode {number} differs: {one[1]} together, {other[1]} alone")
+
+
+def _trace(run: Mapping[str, Any]) -> list[list[Any]]:
+    """The episodes that show what a run did: those of training, or of evaluation where it took no steps."""
+    trained: list[list[Any]] = run["episodes"]
+    return trained or [[*episode[1:], episode[0], episode[0]] for episode in run["evaluations"]]
 
 
 def _early(run: Mapping[str, Any]) -> Iterator[list[Any]]:

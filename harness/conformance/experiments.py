@@ -12,6 +12,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ import psutil
 import torch
 
 from harness.conformance.policy_probe import probe
-from harness.conformance.toy_environments import Ring, ring
+from harness.conformance.toy_environments import Ring, toy_for
 from harness.contract import ContractBroken
 from harness.discovery.config import config_to_json, resolve_config
+from harness.discovery.describe import needs_of
+from harness.measuring.description import TrialDescription
 from harness.measuring.environments import make
-from harness.measuring.meter import Diverged
-from harness.measuring.trial import LocalTrial, run_training
-from harness.running.worker import seed_libraries
-from harness.specs import EnvironmentSpec
+from harness.measuring.records import Diverged
+from harness.measuring.training import Training
+from harness.measuring.trial import LocalTrial
+from harness.specs import AlgorithmSpec, algorithm_from_json
 
 EPISODES = 2  # per evaluation
 ENVIRONMENT = "environment variables"
@@ -102,55 +105,40 @@ def import_modules(modules: Sequence[str]) -> dict[str, list[str]]:
     return {"changed": changed, "left": left_over(before)}
 
 
-def resolve_configs(target: str, variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
-    """What is wrong with every named variant, a list of layers, of a target's ``Config``; "" where nothing."""
-    config_class = importlib.import_module(target).Config
+def resolve_configs(
+    spec: Mapping[str, Any], variants: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, str]:
+    """What is wrong with every named variant, a list of layers, of an algorithm's ``Config``; "" where nothing."""
+    algorithm = algorithm_from_json(spec)
+    config_class = importlib.import_module(algorithm.target).Config
     problems = {}
     for name, layers in variants.items():
         try:
-            config_to_json(resolve_config(config_class, *layers, owner=name))
+            config = resolve_config(config_class, *layers, owner=name)
+            config_to_json(config)
+            needs_of(algorithm, config, name)
             problems[name] = ""
         except Exception as error:
             problems[name] = str(error)
     return problems
 
 
-def train(
-    target: str,
-    layers: Sequence[Mapping[str, Any]],
-    observation: str,
-    action: str,
-    seeds: Sequence[int],
-    budget: int,
-    points: int,
-    lockstep: bool,
-    processes: str,
-    stream: int | None = None,
-    repetition: int = 0,
-) -> dict[str, Any]:
-    """Train a target on the toy with these spaces and tell everything that checks ask about.
+def needs(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a trial of an algorithm with this configuration needs of a machine."""
+    algorithm = algorithm_from_json(spec)
+    config = resolve_config(importlib.import_module(algorithm.target).Config, *layers)
+    return asdict(needs_of(algorithm, config, algorithm.name))
 
-    Args:
-        target: module with ``Config`` and ``train``.
-        layers: of its configuration.
-        observation: kind of the toy's observations.
-        action: kind of its actions.
-        seeds: trained together; one unless in lockstep.
-        budget: steps.
-        points: evaluations after the one at 0.
-        lockstep: as the algorithm declares.
-        processes: as the algorithm declares.
-        stream: seed of all environments, instead of streams from the run's seed.
-        repetition: tells apart trials that are otherwise the same.
-    """
-    module = importlib.import_module(target)
-    config = resolve_config(module.Config, *layers)
-    seed_libraries(seeds[0], 1)
-    shared = Path.cwd() if processes == "many" else None
-    environment = ring(observation, action, stream)
-    trial = LocalTrial(environment, seeds, budget, points, EPISODES, "cpu", lockstep, shared)
-    before, state = running(), process_state()
-    status, error = _run(trial, module.train, config)
+
+def train(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], **settings: Any) -> dict[str, Any]:
+    """Train an algorithm on a toy, as `_description` describes it, and tell everything that checks ask about."""
+    algorithm = algorithm_from_json(spec)
+    config = resolve_config(importlib.import_module(algorithm.target).Config, *layers)
+    description = _description(algorithm, config, **settings)
+    training = Training(description, folder=Path.cwd()).load()
+    trial = training.trial
+    before, state, recorded = running(), process_state(), _sum_of_data(trial)
+    status, error = _run(training)
     gc.collect()
     return {
         "status": status,
@@ -164,21 +152,66 @@ def train(
             for run in trial.runs
         ],
         "outside": Ring.outside[:3],
-        "changed": changes(state, process_state()),
+        "changed": changes(state, process_state()) + ["the data set"] * (recorded != _sum_of_data(trial)),
         "left": left_over(before),
-        "policy": _probed(trial, environment) if status == "done" else None,
+        "policy": _probed(trial) if status == "done" else None,
     }
 
 
-def _probed(trial: LocalTrial, environment: EnvironmentSpec) -> dict[str, Any]:
-    space = make(environment).observation_space
-    return probe(trial.policy, space, trial.num_seeds, trial.lockstep, trial.device)
+def _description(
+    algorithm: AlgorithmSpec,
+    config: Any,
+    observation: str,
+    action: str,
+    seeds: Sequence[int],
+    budget: int,
+    points: int,
+    stream: int | None = None,
+    repetition: int = 0,
+) -> TrialDescription:
+    """A trial on the toy with these spaces.
+
+    Args:
+        algorithm: to train.
+        config: of it.
+        observation: kind of the toy's observations.
+        action: kind of its actions.
+        seeds: trained together; one unless in lockstep.
+        budget: steps.
+        points: evaluations after the one at 0.
+        stream: seed of all environments, instead of streams from the run's seed.
+        repetition: tells apart trials that are otherwise the same.
+    """
+    return TrialDescription(
+        toy_for(algorithm, observation, action, stream),
+        tuple(seeds),
+        budget,
+        points,
+        EPISODES,
+        algorithm.lockstep,
+        algorithm.target,
+        config_to_json(config),
+        algorithm.views,
+        replace(needs_of(algorithm, config, algorithm.name), cpus=1),
+    )
 
 
-def _run(trial: LocalTrial, train: Any, config: Any) -> tuple[str, str]:
+def _sum_of_data(trial: LocalTrial) -> list[float]:
+    """What changes whenever somebody writes into the recorded transitions."""
+    if "dataset" not in trial.description.views:
+        return []
+    return [float(column.double().sum()) for column in trial.dataset()]
+
+
+def _probed(trial: LocalTrial) -> dict[str, Any]:
+    space = make(trial.environment).observation_space
+    return probe(trial.policy, space, trial.num_seeds, trial.description.lockstep, trial.device)
+
+
+def _run(training: Training) -> tuple[str, str]:
     """Train; returns the status and what went wrong."""
     try:
-        run_training(trial, train, config)
+        training.run()
     except Diverged as diverged:
         return "diverged", str(diverged)
     except ContractBroken as broken:

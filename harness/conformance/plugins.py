@@ -2,6 +2,7 @@
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from harness.discovery.plugins import HEAVY, Plugin
 from harness.discovery.registry import Registry
 from harness.errors import HarnessError
 from harness.listing import one_line
-from harness.measuring.environments import attribute
 from harness.running.plan import Plan, make_plan
 from harness.running.suite import Suite, find_suite
 from harness.specs import ExecutorSpec, FigureSpec, SuiteSpec
@@ -169,7 +169,7 @@ def targets_resolve(subject: PluginSubject) -> None:
 def missing_function(name: str, target: str) -> list[str]:
     """What is wrong with a target, in a list; called in the laboratory."""
     try:
-        return [] if callable(attribute(target)) else [f"{name}: {target} is no function"]
+        return [] if callable(pkgutil.resolve_name(target)) else [f"{name}: {target} is no function"]
     except (ImportError, AttributeError) as error:
         return [f"{name}: {error}"]
 

@@ -7,19 +7,23 @@ ten steps, some by termination. Importing this module registers nothing; `regist
 
 import itertools
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from harness.specs import EnvironmentSpec
+from harness.specs import AlgorithmSpec, EnvironmentSpec
 
 OBSERVATIONS = ("Box", "Discrete")
 ACTIONS = ("Discrete", "Box")
 PLACES = 5
 TERMINATES = 0.1  # probability, per step
 LONGEST = 10  # steps
+RECORDED = 40  # episodes
+STONES, MOST = 7, 3  # of the game
 
 Observation = Any  # float32 [2] on the unit circle, or the place
 
@@ -77,8 +81,72 @@ class Ring(gymnasium.Env[Observation, Any]):
         return np.asarray([math.cos(angle), math.sin(angle)], np.float32) if on_circle else self._place
 
 
+class Nim(gymnasium.Env[Observation, Any]):
+    """The game of `toy_game` against random moves, as either player; an illegal move loses at once."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0.0, 1.0, (STONES + 1 + MOST,), np.float32)
+        self.action_space = spaces.Discrete(MOST)
+        self._left = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Set up the stones; the opponent may begin."""
+        super().reset(seed=seed)
+        self._left = STONES - int(self.np_random.integers(MOST + 1))
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Take stones, then have the opponent take some."""
+        if action + 1 >= self._left:
+            won = action + 1 == self._left
+            self._left = 0 if won else self._left
+            return self._observe(), 1.0 if won else -1.0, True, False, {}
+        self._left -= int(action) + 1
+        self._left -= int(self.np_random.integers(min(MOST, self._left))) + 1
+        return self._observe(), -1.0 if self._left == 0 else 0.0, self._left == 0, False, {}
+
+    def _observe(self) -> Observation:
+        stones = np.arange(STONES + 1) == self._left
+        return np.concatenate((stones, np.arange(1, MOST + 1) <= self._left)).astype(np.float32)
+
+
+@dataclass
+class Recording:
+    """An episode, with the fields that Minari's episodes have."""
+
+    observations: Any
+    actions: Any
+    rewards: Any
+    terminations: Any
+    truncations: Any
+
+
+def recorded(observation: str, action: str) -> Iterator[Recording]:
+    """Episodes of random actions on the ring with these spaces, always the same."""
+    env = Ring(observation, action)
+    env.action_space.seed(0)
+    for number in range(RECORDED):
+        seen, over = [env.reset(seed=number)[0]], False
+        actions: list[Any] = []
+        rewards: list[Any] = []
+        while not over and len(actions) < LONGEST:
+            actions.append(env.action_space.sample())
+            obs, reward, over, _, _ = env.step(actions[-1])
+            seen.append(obs)
+            rewards.append(reward)
+        terminations = np.zeros(len(actions), bool)
+        terminations[-1] = over
+        truncations = np.zeros(len(actions), bool)
+        truncations[-1] = not over
+        yield Recording(np.array(seen), np.array(actions), np.array(rewards), terminations, truncations)
+
+
 def register() -> None:
-    """Make the rings known to Gymnasium in this process."""
+    """Make the toys known to Gymnasium in this process."""
+    if NIM.id not in gymnasium.registry:
+        gymnasium.register(NIM.id, f"{__name__}:Nim", max_episode_steps=STONES)
     for observation, action in itertools.product(OBSERVATIONS, ACTIONS):
         name = ring(observation, action).id
         if name not in gymnasium.registry:
@@ -93,4 +161,21 @@ def ring(observation: str, action: str, stream: int | None = None) -> Environmen
         f"harness/Ring{observation}{action}-v0",
         imports=("harness.conformance.toy_registration",),
         kwargs={} if stream is None else {"stream": stream},
+        known="harness.conformance.toy_known",
+        dataset=f"harness.conformance.toy_data.{observation.lower()}_{action.lower()}",
     )
+
+
+NIM = EnvironmentSpec(
+    "nim",
+    "harness/Nim-v0",
+    imports=("harness.conformance.toy_registration",),
+    game="harness.conformance.toy_game",
+)
+
+
+def toy_for(
+    algorithm: AlgorithmSpec, observation: str, action: str, stream: int | None = None
+) -> EnvironmentSpec:
+    """The toy on which an algorithm is tried: a ring with these kinds of spaces, or the game."""
+    return NIM if algorithm.game else ring(observation, action, stream)

@@ -1,27 +1,47 @@
-"""Whether an algorithm can train on an environment and a device, decided before anything runs."""
+"""Whether an algorithm can train on an environment, decided before anything runs."""
 
-from harness.specs import AlgorithmSpec
+from collections.abc import Collection
+
+from harness.specs import AlgorithmSpec, EnvironmentSpec
 
 
 def incompatibility(
-    algorithm: AlgorithmSpec, observation_space: str, action_space: str, device: str
-) -> str | None:
-    """Why an algorithm cannot train there, or None if it can.
+    algorithm: AlgorithmSpec,
+    observation_space: str,
+    action_space: str,
+    environment: EnvironmentSpec,
+    known: Collection[str] = (),
+) -> str:
+    """Why an algorithm cannot train on an environment, whatever the machine; empty if it can.
 
     Args:
         algorithm: what it declares.
         observation_space: class name of the environment's observation space, as in "Box".
         action_space: class name of its action space, as in "Discrete".
-        device: where to train: "cpu", "cuda" or "cuda:1".
+        environment: its description.
+        known: the functions that its module of what may be known gives.
     """
     kinds = (
         ("observes", observation_space, algorithm.observation_spaces),
         ("acts in", action_space, algorithm.action_spaces),
-        ("trains on", device.partition(":")[0], algorithm.devices),
     )
     reasons = [
         f"{algorithm.name} {verb} {' or '.join(able)}, not {wanted}"
         for verb, wanted, able in kinds
         if wanted not in able
     ]
-    return "; ".join(reasons) or None
+    if lacking := [name for name in algorithm.known if name not in known]:
+        reasons.append(
+            f"{algorithm.name} plans with {', '.join(lacking)}, which {environment.name} does not give"
+        )
+    for view, wants in (("game", "plays a game against itself"), ("dataset", "learns from a data set")):
+        if view in algorithm.views and getattr(environment, view) is None:
+            reasons.append(f"{algorithm.name} {wants}, and {environment.name} has none")
+    return "; ".join(reasons)
+
+
+def device_lacking(algorithm: AlgorithmSpec, device: str) -> str:
+    """Why an algorithm cannot train on "cpu", "cuda" or "cuda:1"; empty if it can."""
+    kind = device.partition(":")[0]
+    able = " or ".join(algorithm.devices)
+    return "" if kind in algorithm.devices else f"{algorithm.name} trains on {able}, not {kind}"

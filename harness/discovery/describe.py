@@ -9,19 +9,34 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
-from harness.specs import SPACES, EnvironmentSpec, as_json, environment_from_json
+from harness.specs import (
+    KNOWN_FUNCTIONS,
+    SPACES,
+    AlgorithmSpec,
+    EnvironmentSpec,
+    Needs,
+    algorithm_from_json,
+    as_json,
+    environment_from_json,
+)
 
 TIME_LIMIT = 120.0  # seconds a child may take
+FUNCTIONS_OF_VIEWS = {
+    "known": KNOWN_FUNCTIONS,
+    "game": ("initial", "legal", "apply", "to_move", "outcome", "observe"),
+    "dataset": ("episodes",),
+}
 
 
 @dataclass(frozen=True)
@@ -30,31 +45,41 @@ class ConfigRequest:
 
     Attributes:
         id: how the answer is recognised, and what messages call the algorithm.
-        target: module that holds ``Config`` and ``train``.
+        spec: of the algorithm.
         layers: a preset and overrides, later ones winning.
     """
 
     id: str
-    target: str
+    spec: AlgorithmSpec
     layers: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class ConfigDescription:
-    """A resolved configuration as JSON values, or why there is none."""
+    """A resolved configuration as JSON values, and what it needs of a machine; or why there is none."""
 
     id: str
     config: dict[str, Any] | None = None
+    needs: Needs = field(default_factory=Needs)
     error: str = ""
 
 
 @dataclass(frozen=True)
 class EnvironmentDescription:
-    """Names of an environment's space kinds, as in `harness.specs.SPACES`, or why it cannot be made."""
+    """What of an environment decides who can train on it, or why it cannot be made.
+
+    Attributes:
+        id: it was asked for.
+        observation_space: name of its kind, as in `harness.specs.SPACES`.
+        action_space: likewise.
+        known: those of `KNOWN_FUNCTIONS` that it gives; empty unless asked for.
+        error: why it cannot be made.
+    """
 
     id: str
     observation_space: str = ""
     action_space: str = ""
+    known: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -68,6 +93,7 @@ class Descriptions(NamedTuple):
 def describe_targets(
     configs: Sequence[ConfigRequest],
     environments: Mapping[str, EnvironmentSpec] | None = None,
+    views: Collection[str] = (),
     time_limit: float = TIME_LIMIT,
 ) -> Descriptions:
     """Resolve configurations and look at environments, in child processes.
@@ -75,12 +101,13 @@ def describe_targets(
     Args:
         configs: configurations wanted.
         environments: environments to try, by the id to answer with.
+        views: of them, that somebody will train on, and that are looked at therefore.
         time_limit: seconds a child may take before the request it is at counts as hung.
     """
     environments = environments or {}
     requests = [
-        *(_request(r.id, target=r.target, layers=[dict(layer) for layer in r.layers]) for r in configs),
-        *(_request(id, environment=as_json(spec)) for id, spec in environments.items()),
+        *(_request(r.id, spec=as_json(r.spec), layers=[dict(layer) for layer in r.layers]) for r in configs),
+        *(_request(id, environment=as_json(spec), views=[*views]) for id, spec in environments.items()),
     ]
     answers: list[dict[str, Any]] = []
     while len(answers) < len(requests):
@@ -91,7 +118,10 @@ def describe_targets(
         if len(given) < len(remaining) and not (hung and given):
             answers.append({"id": remaining[len(given)]["id"], "error": ending})
     return Descriptions(
-        [ConfigDescription(**answer) for answer in answers[: len(configs)]],
+        [
+            ConfigDescription(**{**answer, "needs": Needs(**answer.get("needs", {}))})
+            for answer in answers[: len(configs)]
+        ],
         [EnvironmentDescription(**answer) for answer in answers[len(configs) :]],
     )
 
@@ -161,21 +191,61 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return dict(request)
     try:
         if "environment" in request:
-            return {"id": request["id"], **_spaces(environment_from_json(request["environment"]))}
-        return {"id": request["id"], "config": _config(request["target"], request["layers"], request["id"])}
+            spec = environment_from_json(request["environment"])
+            return {"id": request["id"], **_spaces(spec), "known": _views(spec, request["views"])}
+        return {"id": request["id"], **_configured(request["spec"], request["layers"], request["id"])}
     except ConfigError as error:
         return {"id": request["id"], "error": str(error)}
     except (Exception, SystemExit) as error:
         return {"id": request["id"], "error": f"{type(error).__name__}: {error}"}
 
 
-def _config(target: str, layers: Sequence[Mapping[str, Any]], owner: str) -> dict[str, Any]:
+def _configured(
+    spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], owner: str
+) -> dict[str, dict[str, Any]]:
+    """The configuration and the needs of an algorithm with these layers."""
+    algorithm, target = algorithm_from_json(spec), spec["target"]
     module = importlib.import_module(target)
     if not callable(getattr(module, "train", None)):
         raise ConfigError(f"{owner}: module {target} has no train(trial, config)")
     if not hasattr(module, "Config"):
         raise ConfigError(f"{owner}: module {target} has no Config; give it a frozen dataclass of that name")
-    return config_to_json(resolve_config(module.Config, *layers, owner=owner))
+    config = resolve_config(module.Config, *layers, owner=owner)
+    return {"config": config_to_json(config), "needs": asdict(needs_of(algorithm, config, owner))}
+
+
+def needs_of(spec: AlgorithmSpec, config: object, owner: str) -> Needs:
+    """What a trial with this configuration needs of a machine.
+
+    Raises:
+        ConfigError: its function does not say so.
+    """
+    if spec.needs is None:
+        return spec.constant_needs
+    needs = pkgutil.resolve_name(spec.needs)(config)
+    if not isinstance(needs, Needs):
+        raise ConfigError(f"{owner}: {spec.needs} must return harness.api.Needs, not {type(needs).__name__}")
+    return needs
+
+
+def _views(spec: EnvironmentSpec, views: Sequence[str]) -> list[str]:
+    """The known functions that an environment gives, once each of the views it has is found to be whole.
+
+    Raises:
+        ConfigError: a module lacks a function.
+    """
+    known: list[str] = []
+    for view, functions in FUNCTIONS_OF_VIEWS.items():
+        if view not in views or (target := getattr(spec, view)) is None:
+            continue
+        module = importlib.import_module(target)
+        there = [name for name in functions if callable(getattr(module, name, None))]
+        if view == "known":
+            known = there
+        elif len(there) < len(functions):
+            lacking = ", ".join(name for name in functions if name not in there)
+            raise ConfigError(f"{spec.name}: its {view} {target} has no function {lacking}")
+    return known
 
 
 def _spaces(spec: EnvironmentSpec) -> dict[str, str]:

@@ -14,6 +14,7 @@ class Clock:
     Attributes:
         setup: seconds from the making of the clock to the start of training.
         environment: seconds inside environment steps and resets; metered environments add to it.
+        planning: seconds of learning that were spent planning.
         evaluation: seconds with the training clock stopped.
     """
 
@@ -24,6 +25,7 @@ class Clock:
         self._running_since: float | None = None
         self.setup = 0.0
         self.environment = 0.0
+        self.planning = 0.0
         self.evaluation = 0.0
 
     def start(self) -> None:
@@ -39,6 +41,11 @@ class Clock:
             self._running_since = None
 
     @property
+    def running(self) -> bool:
+        """Whether training goes on now."""
+        return self._running_since is not None
+
+    @property
     def training(self) -> float:
         """Training seconds so far, evaluation excluded."""
         running = 0.0 if self._running_since is None else perf_counter() - self._running_since
@@ -48,6 +55,20 @@ class Clock:
     def learning(self) -> float:
         """Training seconds outside the environment."""
         return self.training - self.environment
+
+    @contextmanager
+    def planned(self) -> Iterator[None]:
+        """Bill the time inside to planning, unless the training clock stands still."""
+        if self._running_since is None:
+            yield
+            return
+        self._synchronize()
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self._synchronize()
+            self.planning += perf_counter() - began
 
     @contextmanager
     def paused(self) -> Iterator[None]:

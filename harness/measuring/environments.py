@@ -1,6 +1,7 @@
 """From an environment's description to a Gymnasium environment."""
 
 import importlib
+import pkgutil
 from typing import Any
 
 import gymnasium
@@ -12,12 +13,6 @@ Env = gymnasium.Env[Any, Any]
 
 class EnvironmentError_(ValueError):  # noqa: N801, N818, because the builtin has the name
     """An environment that cannot be made as described; the message names it, the field and the fix."""
-
-
-def attribute(target: str) -> Any:
-    """The object that ``"package.module:name"`` points to."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def make(spec: EnvironmentSpec) -> Env:
@@ -40,7 +35,7 @@ def make(spec: EnvironmentSpec) -> Env:
             "set max_episode_steps"
         )
     for target, kwargs in spec.wrappers:
-        env = attribute(target)(env, **kwargs)
+        env = pkgutil.resolve_name(target)(env, **kwargs)
     return env
 
 

@@ -1,8 +1,8 @@
 """Evaluation: the current policy in fresh environments, disturbing nothing that training reads."""
 
-import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -14,8 +14,10 @@ from harness.measuring import seeding
 from harness.measuring.environments import Env
 from harness.measuring.lockstep import array_dtype
 
+MOST_OPEN = 64  # environments at once: an emulator takes memory, and there may be seeds x episodes of them
 
-class Outcome(NamedTuple):
+
+class PlayedEpisode(NamedTuple):
     """One evaluation episode of one run."""
 
     seed: int
@@ -25,20 +27,16 @@ class Outcome(NamedTuple):
     truncated: bool
 
 
-@contextmanager
-def global_random_state_kept(device: torch.device) -> Iterator[None]:
-    """Restore the global random state of Python, NumPy and torch at the end."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002, since libraries draw from it
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda, device)
+Actor = Callable[[list[Any], np.ndarray[Any, Any]], Any]  # observations and a mask of fresh copies to actions
+
+
+@dataclass
+class _Playing:
+    """An episode under way."""
+
+    env: Env
+    value: float = 0.0
+    length: int = 0
 
 
 def evaluate(
@@ -49,11 +47,12 @@ def evaluate(
     episodes: int,
     device: torch.device,
     lockstep: bool,
-) -> list[list[Outcome]]:
+) -> list[list[PlayedEpisode]]:
     """Play ``episodes`` episodes per run; episode k of evaluation ``index`` has its own copy and seed.
 
     Seeds of episodes come from a reserved stream of the run's seed, shared by all algorithms, so differences
-    pair. Every episode has its copy from the start, so short episodes are not over-represented.
+    pair. Which episodes are played is settled beforehand, so short ones are not over-represented. The policy always
+    acts on all S x B observations, so that nothing depends on how many environments are open.
 
     Args:
         make: makes a fresh environment.
@@ -65,21 +64,14 @@ def evaluate(
         lockstep: whether the policy takes the seed axis.
 
     Returns:
-        For every run, its episodes' outcomes.
+        For every run, its episodes.
     """
     reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
-    envs = [make() for _ in reserved]
-    try:
-        outcomes = _play(envs, actor(policy, envs[0], len(seeds), device, lockstep), reserved)
-    finally:
-        for env in envs:
-            env.close()
-    return [outcomes[i * episodes : (i + 1) * episodes] for i in range(len(seeds))]
+    played = _play(make, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved)
+    return [played[i * episodes : (i + 1) * episodes] for i in range(len(seeds))]
 
 
-def actor(
-    policy: Policy, env: Env, num_seeds: int, device: torch.device, lockstep: bool
-) -> Callable[[list[Any], np.ndarray[Any, Any]], Any]:
+def actor(policy: Policy, env: Env, num_seeds: int, device: torch.device, lockstep: bool) -> Actor:
     """A function from the copies' observations and a mask of fresh copies to their actions, as arrays.
 
     Args:
@@ -126,22 +118,40 @@ def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] |
 
 
 def _play(
-    envs: list[Env], act: Callable[[list[Any], np.ndarray[Any, Any]], Any], seeds: list[int]
-) -> list[Outcome]:
-    """Play one episode in every environment; a finished copy is stepped no more and keeps its last obs."""
-    observations = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
-    returns, lengths = [0.0] * len(envs), [0] * len(envs)
-    outcomes: list[Outcome | None] = [None] * len(envs)
-    playing = list(range(len(envs)))
-    fresh = np.ones(len(envs), bool)
-    while playing:
-        actions = act(observations, fresh)
-        fresh = np.zeros(len(envs), bool)
-        for i in playing:
-            observations[i], reward, terminated, truncated, _ = envs[i].step(actions[i])
-            returns[i] += float(reward)
-            lengths[i] += 1
-            if terminated or truncated:
-                outcomes[i] = Outcome(seeds[i], returns[i], lengths[i], bool(terminated), bool(truncated))
-        playing = [i for i in playing if outcomes[i] is None]
-    return [outcome for outcome in outcomes if outcome is not None]
+    make: Callable[[], Env], actor_on: Callable[[Env], Actor], seeds: Sequence[int]
+) -> list[PlayedEpisode]:
+    """Play an episode of each seed, each in a fresh environment, `MOST_OPEN` of which are open at once.
+
+    Rows of episodes that wait or have ended hold the observation of another, or their last: what the policy makes of
+    those is not used.
+    """
+    waiting, playing = deque(range(len(seeds))), dict[int, _Playing]()
+    played: dict[int, PlayedEpisode] = {}
+    observations: list[Any] = []
+    fresh = np.ones(len(seeds), bool)
+    act: Actor | None = None
+    try:
+        while waiting or playing:
+            while waiting and len(playing) < MOST_OPEN:
+                i = waiting.popleft()
+                playing[i] = _Playing(make())
+                first, _ = playing[i].env.reset(seed=seeds[i])
+                observations = observations or [first] * len(seeds)
+                observations[i], fresh[i] = first, True
+                act = act or actor_on(playing[i].env)
+            assert act is not None
+            actions = act(observations, fresh)
+            fresh[:] = False
+            for i, one in list(playing.items()):
+                observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
+                one.value += float(reward)
+                one.length += 1
+                if terminated or truncated:
+                    played[i] = PlayedEpisode(
+                        seeds[i], one.value, one.length, bool(terminated), bool(truncated)
+                    )
+                    playing.pop(i).env.close()
+    finally:
+        for one in playing.values():
+            one.env.close()
+    return [played[i] for i in range(len(seeds))]

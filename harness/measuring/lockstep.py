@@ -11,6 +11,7 @@ import torch
 from harness.contract import Step
 from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvironmentError_
+from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
 
 
@@ -32,12 +33,32 @@ def check_actions_from_zero(space: gymnasium.Space[Any]) -> None:
         raise EnvironmentError_(f"{space}: in lockstep, actions must start at 0")
 
 
+def taken(meter: Meter, copies: int) -> int:
+    """Take a step of each copy from the budget, or of as many as it holds; returns that number.
+
+    Raises:
+        BudgetExhausted: it holds none.
+    """
+    held = min(copies, meter.left) or copies
+    meter.take(held)
+    return held
+
+
+def ledger_of(meter: Meter, returns: Any, copies: int, first: int) -> Ledger:
+    """A ledger of ``copies`` copies of each run, run after run, the first of which has the index ``first``."""
+    return Ledger(
+        returns,
+        len(returns),
+        lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode),
+    )
+
+
 class EnvLockstep:
     """Implements `harness.contract.LockstepEnv` over Gymnasium environments, one per seed and copy.
 
     Args:
         make: makes a fresh environment.
-        meters: one per seed.
+        meter: of the trial.
         seeds: the runs' seeds.
         copies: N.
         device: where tensors are put.
@@ -50,7 +71,7 @@ class EnvLockstep:
     def __init__(
         self,
         make: Callable[[], Env],
-        meters: Sequence[Meter],
+        meter: Meter,
         seeds: Sequence[int],
         copies: int,
         device: torch.device,
@@ -58,7 +79,7 @@ class EnvLockstep:
     ) -> None:
         self.num_seeds = len(seeds)
         self.copies = copies
-        self._meters = meters
+        self._meter = meter
         self._device = device
         self._envs = [make() for _ in range(self.num_seeds * copies)]  # seed-major
         self._seeds: list[int | None] = [
@@ -67,17 +88,14 @@ class EnvLockstep:
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
         check_actions_from_zero(self.single_action_space)
-        self._first = first
         self._obs_dtype = array_dtype(self.single_observation_space)
-        self._returns = [0.0] * len(self._envs)
-        self._lengths = [0] * len(self._envs)
+        self._ledger = ledger_of(meter, np.zeros(len(self._envs)), copies, first)
 
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
         began = perf_counter()
         obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
-        self._returns, self._lengths = [0.0] * len(self._envs), [0] * len(self._envs)
         self._bill(began)
         return self._tensor(np.asarray(obs, self._obs_dtype))
 
@@ -87,16 +105,17 @@ class EnvLockstep:
         Raises:
             BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
         """
-        copies = min(self.copies, self._meters[0].budget - self._meters[0].steps)
-        if copies == 0:
-            raise self._stop()
+        copies = taken(self._meter, self.copies)
         chosen = action.cpu().numpy()  # waits for the device: learning's time, not the environment's
         began = perf_counter()
         reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
         self._bill(began)
-        self._count(copies, finished)
+        for i, value, terminated, truncated in finished:
+            self._ledger.end(i, value, terminated, truncated)
+            self._ledger.returns[i] = 0.0
+        self._meter.settle()
         if copies < self.copies:
-            raise self._stop()
+            raise self._meter.stop()
         shape = (self.num_seeds, self.copies)
         flags = np.asarray((reward, discount, ended), np.float32).reshape(3, *shape)
         flags_on_device = torch.from_numpy(flags).to(self._device)
@@ -107,47 +126,31 @@ class EnvLockstep:
     def _step_copies(self, action: Any, copies: int) -> tuple[list[Any], ...]:
         """Step the first ``copies`` copies of every seed and reset those whose episode ended."""
         flat = action.reshape(self.num_seeds * self.copies, *action.shape[2:])
-        reward: list[float] = []
+        rewards = [0.0] * len(self._envs)
         discount: list[float] = []
         ended: list[bool] = []
         next_obs: list[Any] = []
         obs: list[Any] = []
-        finished: list[tuple[int, bool, bool]] = []
+        over: list[tuple[int, bool, bool]] = []
         for i, env in enumerate(self._envs):
             if i % self.copies >= copies:
                 continue
             successor, gain, terminated, truncated, _ = env.step(flat[i])
-            self._returns[i] += float(gain)
-            self._lengths[i] += 1
-            over = terminated or truncated
-            reward.append(float(gain))
+            rewards[i] = float(gain)
+            ends = terminated or truncated
             discount.append(0.0 if terminated else 1.0)
-            ended.append(over)
-            next_obs.append(np.array(successor) if over else successor)  # because reset may reuse the array
-            if over:
-                finished.append((i, terminated, truncated))
+            ended.append(ends)
+            next_obs.append(np.array(successor) if ends else successor)  # because reset may reuse the array
+            if ends:
+                over.append((i, terminated, truncated))
                 successor, _ = env.reset()
             obs.append(successor)
-        return reward, discount, ended, next_obs, obs, finished
-
-    def _count(self, copies: int, finished: list[tuple[int, bool, bool]]) -> None:
-        """Count the step of every seed, record finished episodes, then let a due evaluation happen."""
-        for meter in self._meters:
-            meter.steps += copies
-        for i, terminated, truncated in finished:
-            value, length = self._returns[i], self._lengths[i]
-            self._returns[i], self._lengths[i] = 0.0, 0
-            self._meters[i // self.copies].ended(
-                self._first + i % self.copies, value, length, terminated, truncated
-            )
-        if self._meters[0].steps >= self._meters[0].next_mark:
-            self._meters[0].reached_mark()
-
-    def _stop(self) -> Exception:
-        return [meter.stop() for meter in self._meters].pop()
+        self._ledger.step(rewards)
+        finished = [(i, float(self._ledger.returns[i]), *ends) for i, *ends in over]
+        return rewards, discount, ended, next_obs, obs, finished
 
     def _bill(self, began: float) -> None:
-        self._meters[0].clock.environment += perf_counter() - began
+        self._meter.clock.environment += perf_counter() - began
 
     def _tensor(self, rows: np.ndarray[Any, Any]) -> torch.Tensor:
         shaped = rows.reshape(self.num_seeds, self.copies, *rows.shape[1:])

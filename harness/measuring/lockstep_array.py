@@ -9,7 +9,7 @@ import torch
 from harness.contract import ContractBroken, Step
 from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvironmentError_
-from harness.measuring.lockstep import check_actions_from_zero
+from harness.measuring.lockstep import check_actions_from_zero, ledger_of, taken
 from harness.measuring.meter import Meter
 
 MOST_ROWS = 256  # of initial states drawn at once
@@ -51,7 +51,7 @@ class ArrayLockstep:
     Args:
         array: the module.
         env: a Gymnasium environment of the same description, for its spaces and time limit. It is closed.
-        meters: one per seed.
+        meter: of the trial.
         seeds: the runs' seeds.
         copies: N.
         device: where everything happens.
@@ -65,7 +65,7 @@ class ArrayLockstep:
         self,
         array: ArrayModule,
         env: Env,
-        meters: Sequence[Meter],
+        meter: Meter,
         seeds: Sequence[int],
         copies: int,
         device: torch.device,
@@ -81,9 +81,11 @@ class ArrayLockstep:
             raise EnvironmentError_(f"{env} has no time limit")
         self._limit = env.spec.max_episode_steps
         self._array = array
-        self._meters = meters
+        self._meter = meter
         self._device = device
-        self._first = first
+        returns = torch.zeros(self.num_seeds * copies, dtype=torch.float64, device=device)
+        self._ledger = ledger_of(meter, returns, copies, first)
+        self._next_limit = self._limit  # no episode reaches its limit before this time
         self._action_shape = (self.num_seeds, copies, *(self.single_action_space.shape or ()))
         self._generators = [
             torch.Generator(device).manual_seed(seeding.integer(s, seeding.ENVIRONMENT, first)) for s in seeds
@@ -98,10 +100,6 @@ class ArrayLockstep:
         self._draw()
         self._state = self._initial[self._row]
         self._row += 1
-        self._returns = torch.zeros(self.num_seeds, self.copies, dtype=torch.float64, device=self._device)
-        self._time = 0  # steps of every copy since the reset
-        self._began = [0] * (self.num_seeds * self.copies)  # the time at which its episode began, seed-major
-        self._next_limit = self._limit  # no episode reaches its limit before this time
         obs = self._array.observe(self._state)
         self._bill(began)
         return obs
@@ -113,64 +111,57 @@ class ArrayLockstep:
             BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
             ContractBroken: the action has another shape.
         """
-        meter = self._meters[0]
-        copies = min(self.copies, meter.budget - meter.steps)
-        if copies == 0:
-            raise self._stop()
         if action.shape != self._action_shape:
             raise ContractBroken(f"step wants action {list(self._action_shape)}, not {list(action.shape)}")
+        copies = taken(self._meter, self.copies)
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)  # waiting is learning's time, not the environment's
         began = perf_counter()
         self._draw()
-        self._time += 1
         self._state, reward, terminated = self._array.step(self._state, action.detach())
-        self._returns += reward
+        self._ledger.step(reward.reshape(-1))
         next_obs = self._array.observe(self._state)
         ended, over, at_limit = self._ends(terminated)
-        finished = self._finished(over, at_limit, terminated) if over else []
         if over:
+            self._report(over, at_limit, terminated, copies)
             discount = 1 - terminated.float()
-            obs = self._begin(ended, over)
+            obs = self._begin(ended)
         else:
             discount, obs = self._ones.clone(), next_obs
         self._row += 1
         self._bill(began)
-        self._count(copies, finished)
+        self._meter.settle()
         if copies < self.copies:
-            raise self._stop()
+            raise self._meter.stop()
         return Step(next_obs, reward.float(), discount, ended, obs)
 
     def _ends(self, terminated: torch.Tensor) -> tuple[torch.Tensor, list[int], list[int]]:
         """Where episodes end, bool [S, N]; the flat indices of all of them, and of those at their time limit."""
         over = terminated.reshape(-1).nonzero().reshape(-1).tolist()
-        if self._time < self._next_limit:
+        time, began = self._ledger.time, self._ledger.began
+        if time < self._next_limit:
             return terminated, over, []
-        at_limit = [i for i, began in enumerate(self._began) if self._time - began == self._limit]
-        later = [began for began in self._began if self._time - began < self._limit]
-        self._next_limit = self._limit + min(later, default=self._time)
+        at_limit = [i for i, start in enumerate(began) if time - start == self._limit]
+        later = [start for start in began if time - start < self._limit]
+        self._next_limit = self._limit + min(later, default=time)
         if not at_limit:
             return terminated, over, []
         ended = terminated.clone(memory_format=torch.contiguous_format)
         ended.view(-1)[at_limit] = True
         return ended, sorted({*over, *at_limit}), at_limit
 
-    def _finished(
-        self, over: list[int], at_limit: list[int], terminated: torch.Tensor
-    ) -> list[tuple[int, float, int, bool, bool]]:
-        """Flat index, return, length and flags of the episodes that end now, in the order of copies."""
-        returns = self._returns.view(-1).tolist()
-        if not at_limit:
-            return [(i, returns[i], self._time - self._began[i], True, False) for i in over]
-        flags = terminated.reshape(-1).tolist()
-        return [(i, returns[i], self._time - self._began[i], flags[i], i in at_limit) for i in over]
+    def _report(self, over: list[int], at_limit: list[int], terminated: torch.Tensor, copies: int) -> None:
+        """Report the episodes that end now, in the order of copies, of those copies that the budget held."""
+        returns, flags = self._ledger.returns.tolist(), terminated.reshape(-1).tolist()
+        for i in over:
+            if i % self.copies < copies:
+                self._ledger.end(i, returns[i], flags[i], i in at_limit)
+            self._ledger.began[i] = self._ledger.time
 
-    def _begin(self, ended: torch.Tensor, over: list[int]) -> torch.Tensor:
+    def _begin(self, ended: torch.Tensor) -> torch.Tensor:
         """Begin new episodes where others ended; returns what to act on next."""
         self._state = torch.where(ended.unsqueeze(-1), self._initial[self._row], self._state)
-        self._returns.masked_fill_(ended, 0.0)
-        for i in over:
-            self._began[i] = self._time
+        self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
         return self._array.observe(self._state)
 
     def _draw(self) -> None:
@@ -180,22 +171,8 @@ class ArrayLockstep:
             drawn = [self._array.initial(generator, shape) for generator in self._generators]
             self._initial, self._row = torch.stack(drawn, 1), 0
 
-    def _count(self, copies: int, finished: list[tuple[int, float, int, bool, bool]]) -> None:
-        """Count the step of every seed, record finished episodes, then let a due evaluation happen."""
-        for meter in self._meters:
-            meter.steps += copies
-        for i, value, length, terminated, truncated in finished:
-            seed, copy = divmod(i, self.copies)
-            if copy < copies:
-                self._meters[seed].ended(self._first + copy, value, length, terminated, truncated)
-        if self._meters[0].steps >= self._meters[0].next_mark:
-            self._meters[0].reached_mark()
-
-    def _stop(self) -> Exception:
-        return [meter.stop() for meter in self._meters].pop()
-
     def _bill(self, began: float) -> None:
-        self._meters[0].clock.environment += perf_counter() - began
+        self._meter.clock.environment += perf_counter() - began
 
     def close(self) -> None:
         """Nothing is open."""

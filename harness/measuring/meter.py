@@ -1,41 +1,24 @@
-"""The meter of one run: steps, the exact budget, episodes, and when the next evaluation is due."""
+"""The meter of a trial: steps, the exact budget, episodes, and when the next evaluation is due.
 
+There are two kinds. `LocalMeter` counts in the trial's process; `harness.measuring.shared_meter.SharedMeter` counts for
+environments in several. A trial asks them the same questions, and so does an environment copy.
+"""
+
+import functools
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import torch
 
 from harness.contract import BudgetExhausted
 from harness.measuring.clock import Clock
-
-
-class Diverged(Exception):  # noqa: N818, because it is an outcome, which the harness reports as a status
-    """Every run of the trial had a return that is not finite: training ends, with status ``diverged``."""
-
-
-class Episode(NamedTuple):
-    """One finished training episode; fields as in the table ``episodes``."""
-
-    copy: int
-    step: int
-    train_seconds: float
-    value: float
-    length: int
-    terminated: bool
-    truncated: bool
-
-
-class EvaluationEpisode(NamedTuple):
-    """One evaluation episode; fields as in the table ``evaluations``."""
-
-    evaluation: int
-    step: int
-    train_seconds: float
-    episode: int
-    seed: int
-    value: float
-    length: int
-    terminated: bool
-    truncated: bool
+from harness.measuring.environments import Env
+from harness.measuring.metered_env import CopyMeter, metered
+from harness.measuring.random_state import global_random_state_kept
+from harness.measuring.records import Diverged, Episode, RunRecord
+from harness.specs import EnvironmentSpec
 
 
 def evaluation_marks(budget: int, points: int) -> tuple[int, ...]:
@@ -43,69 +26,173 @@ def evaluation_marks(budget: int, points: int) -> tuple[int, ...]:
     return tuple(sorted({round(budget * k / points) for k in range(points)} - {budget}))
 
 
-class Meter:
-    """Counts what one run does. Environment copies of the run share one meter.
-
-    ``steps``, ``budget`` and ``next_mark`` are plain attributes, read and written on every step.
-
-    Args:
-        budget: steps the run may take.
-        marks: steps at which ``on_mark`` is called, from inside ``env.step``; at 0, when the policy is first set.
-        on_mark: evaluates; the meter has moved on to the next mark before it is called.
-        on_diverged: called when this run has diverged; raises `Diverged` when no run of the trial is left.
-        clock: of the trial.
+class Marks:
+    """The steps at which evaluations fall due.
 
     Attributes:
-        diverged: why the run diverged; empty if it did not.
+        next: the first that has not been reached; infinite after the last.
+    """
+
+    def __init__(self, steps: Sequence[int]) -> None:
+        self._left = [*steps]
+        self.next: float = self._left[0] if self._left else math.inf
+
+    def pass_by(self, steps: int) -> None:
+        """Strike out all marks up to so many steps."""
+        self._left = [mark for mark in self._left if mark > steps]
+        self.next = self._left[0] if self._left else math.inf
+
+
+def check_return(runs: Sequence[RunRecord], run: RunRecord, value: float, phase: str, step: int) -> None:
+    """Mark a run as diverged if the return of an episode is not finite.
+
+    Raises:
+        Diverged: none of the runs is left.
+    """
+    if math.isfinite(value):
+        return
+    run.diverged = run.diverged or f"the return of an episode in {phase} is {value} at step {step}"
+    if all(each.diverged for each in runs):
+        raise Diverged(runs[0].diverged)
+
+
+class Meter(CopyMeter, Protocol):
+    """What a trial asks.
+
+    Attributes:
+        slack: steps that may stay unused, since a native vector environment steps all copies or none.
+    """
+
+    budget: int
+    slack: int
+
+    @property
+    def steps(self) -> int:
+        """Steps taken by each run; where others step meanwhile, an answer waits until the trial has evaluated."""
+
+    @property
+    def left(self) -> int:
+        """Steps that each run may still take."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a step was refused because the budget is spent."""
+
+    def stop(self) -> BudgetExhausted:
+        """The exception to raise instead of a step that the budget does not hold."""
+
+    def start(self) -> None:
+        """Evaluate the policy that was just set, and let steps begin."""
+
+    def training(self) -> AbstractContextManager[None]:
+        """What goes on beside ``train``; when it is left, steps and episodes are complete."""
+
+    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
+        """What protects training from an evaluation."""
+
+    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> Callable[[], Env]:
+        """Makes one metered copy of the environment; picklable if other processes may step."""
+
+    def require_own_process(self, what: str) -> None:
+        """Refuse what only works where all environments step in the trial's process.
+
+        Raises:
+            ContractBroken: they do not.
+        """
+
+    def is_end(self, error: Exception) -> bool:
+        """Whether an error in ``train`` is how the spent budget ended it."""
+
+
+class LocalMeter:
+    """Counts what all runs of a trial do in this process; they step together.
+
+    Args:
+        budget: steps each run may take.
+        marks: steps at which ``on_mark`` is called, from inside ``env.step``; at 0, when the policy is first set.
+        on_mark: evaluates; the meter has moved on to the next mark before it is called.
+        runs: receive their episodes.
+        clock: of the trial.
     """
 
     def __init__(
         self,
         budget: int,
-        marks: tuple[int, ...],
+        marks: Sequence[int],
         on_mark: Callable[[], None],
-        on_diverged: Callable[[], None],
+        runs: Sequence[RunRecord],
         clock: Clock,
     ) -> None:
         self.budget = budget
         self.steps = 0
-        self.slack = (
-            0  # steps that may stay unused, since a native vector environment steps all copies or none
-        )
+        self.slack = 0
         self.exhausted = False
         self.clock = clock
-        self.episodes: list[Episode] = []
-        self.diverged = ""
+        self._marks = Marks(marks)
         self._on_mark = on_mark
-        self._on_diverged = on_diverged
-        self._marks = [*marks, math.inf]
-        self._mark = 0
-        self.next_mark: float = self._marks[0]
+        self._runs = runs
+
+    @property
+    def left(self) -> int:
+        """Steps that each run may still take."""
+        return self.budget - self.steps
+
+    def take(self, count: int = 1) -> None:
+        """Take steps from the budget, as `CopyMeter` says."""
+        if self.steps + count > self.budget:
+            raise self.stop()
+        self.steps += count
+
+    def settle(self) -> None:
+        """Evaluate once for all marks that have been reached."""
+        if self.steps >= self._marks.next:
+            self._marks.pass_by(self.steps)
+            self._on_mark()
+
+    def ended(
+        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
+    ) -> None:
+        """Record a finished episode."""
+        ends = bool(terminated), bool(truncated)
+        record = self._runs[run]
+        record.episodes.append(Episode(copy, self.steps, self.clock.training, value, length, *ends))
+        check_return(self._runs, record, value, "training", self.steps)
+
+    def close(self) -> None:
+        """Nothing is held open for an environment."""
 
     def stop(self) -> BudgetExhausted:
         """The exception to raise instead of a step that the budget does not hold."""
         self.exhausted = True
         return BudgetExhausted(f"the budget of {self.budget} steps is spent")
 
-    def reached_mark(self) -> None:
-        """Call ``on_mark`` once for all marks that ``steps`` has reached."""
-        while self._marks[self._mark] <= self.steps:
-            self._mark += 1
-        self.next_mark = self._marks[self._mark]
-        self._on_mark()
+    def start(self) -> None:
+        """Evaluate at 0: a step before this would have met that mark without a policy."""
+        self.settle()
 
-    def ended(self, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
-        """Record a finished episode."""
-        episode = Episode(
-            copy, self.steps, self.clock.training, value, length, bool(terminated), bool(truncated)
-        )
-        self.episodes.append(episode)
-        self.check(value, "training")
+    def training(self) -> AbstractContextManager[None]:
+        """Nothing goes on beside training."""
+        return nullcontext()
 
-    def check(self, value: float, phase: str) -> None:
-        """Mark the run as diverged if an episode's return is not finite."""
-        if not math.isfinite(value):
-            self.diverged = (
-                self.diverged or f"the return of an episode in {phase} is {value} at step {self.steps}"
-            )
-            self._on_diverged()
+    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
+        """The global random state is put back, so that training is the same however often it is evaluated."""
+        return global_random_state_kept(device)
+
+    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> Callable[[], Env]:
+        """Makes one metered copy, in this process."""
+        return functools.partial(metered, environment, self, seed, copy)
+
+    def require_own_process(self, what: str) -> None:
+        """All environments step here."""
+
+    def is_end(self, error: Exception) -> bool:
+        """Whether the refused step is what an error is, wraps or followed."""
+        return self.exhausted and first_of(BudgetExhausted, error) is not None
+
+
+def first_of(kind: type[Exception], error: BaseException) -> BaseException | None:
+    """The error of a kind that an error is, wraps or followed: libraries raise their own in place of ours."""
+    if isinstance(error, kind):
+        return error
+    earlier: list[Any] = [cause for cause in dict.fromkeys((error.__cause__, error.__context__)) if cause]
+    return next((found for cause in earlier if (found := first_of(kind, cause))), None)

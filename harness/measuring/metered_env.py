@@ -2,15 +2,41 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 
-from harness.measuring import seeding
+from harness.measuring import environments, seeding
+from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
-from harness.measuring.meter import Meter
+from harness.measuring.ledger import Ledger
+from harness.specs import EnvironmentSpec
 
 StepResult = tuple[Any, Any, bool, bool, dict[str, Any]]
+
+
+class CopyMeter(Protocol):
+    """What an environment asks of the meter, in whatever process it steps."""
+
+    clock: Clock
+
+    def take(self, count: int = 1) -> None:
+        """Take steps of each run from the budget, before they are made.
+
+        Raises:
+            BudgetExhausted: it does not hold them; nothing was taken.
+        """
+
+    def settle(self) -> None:
+        """Let a due evaluation happen, once the steps taken have been made and their episodes recorded."""
+
+    def ended(
+        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
+    ) -> None:
+        """Record a finished episode of a copy of a run."""
+
+    def close(self) -> None:
+        """Give back what is held open for one environment."""
 
 
 class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -20,19 +46,18 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: the environment copy.
-        meter: of the run; copies of one run share it.
+        meter: of the run, or its part in this process.
         seed: the run's seed; the copy's own streams are derived from it.
         copy: index of this copy within the run.
     """
 
-    def __init__(self, env: Env, meter: Meter, seed: int, copy: int) -> None:
+    def __init__(self, env: Env, meter: CopyMeter, seed: int, copy: int) -> None:
         super().__init__(env)
         self._meter = meter
-        self._copy = copy
+        self._clock = meter.clock
+        self._ledger = Ledger(0.0, 1, lambda _, *episode: meter.ended(0, copy, *episode))
         self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, copy)
         self._take: Callable[[Any], StepResult] = reset_first
-        self._return = 0.0
-        self._length = 0
         self.action_space.seed(seeding.integer(seed, "action_space", copy))
         self.observation_space.seed(seeding.integer(seed, "observation_space", copy))
 
@@ -42,11 +67,10 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Start an episode. ``seed`` is ignored: seeds belong to the harness."""
         began = perf_counter()
         result = self.env.reset(seed=self._seed, options=options)
-        self._meter.clock.environment += perf_counter() - began
+        self._clock.environment += perf_counter() - began
         self._seed = None
         self._take = self.env.step
-        self._return = 0.0
-        self._length = 0
+        self._ledger.returns, self._ledger.began[0] = 0.0, self._ledger.time
         return result
 
     def step(self, action: Any) -> StepResult:
@@ -55,23 +79,32 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         Raises:
             BudgetExhausted: the budget holds no further step; nothing was done.
         """
-        meter = self._meter
-        if meter.steps >= meter.budget:
-            raise meter.stop()
+        take, ledger = self._take, self._ledger
+        if take is reset_first:
+            reset_first(action)  # before a step is taken from the budget
+        self._meter.take()
         began = perf_counter()
-        result = self._take(action)
-        meter.clock.environment += perf_counter() - began
-        meter.steps += 1
-        self._return += float(result[1])
-        self._length += 1
+        result = take(action)
+        self._clock.environment += perf_counter() - began
+        ledger.returns += float(result[1])
+        ledger.time += 1
         if result[2] or result[3]:
             self._take = reset_first
-            meter.ended(self._copy, self._return, self._length, result[2], result[3])
-        if meter.steps >= meter.next_mark:
-            meter.reached_mark()
+            ledger.end(0, ledger.returns, result[2], result[3])
+        self._meter.settle()
         return result
+
+    def close(self) -> None:
+        """Close the environment and what the meter holds open for it."""
+        self._meter.close()
+        super().close()
 
 
 def reset_first(action: Any) -> StepResult:
     """What stepping does while no episode is running."""
     raise gymnasium.error.ResetNeeded("call reset() before step(): no episode is running")
+
+
+def metered(environment: EnvironmentSpec, meter: CopyMeter, seed: int, copy: int) -> Env:
+    """A fresh copy of an environment on a meter."""
+    return MeteredEnv(environments.make(environment), meter, seed, copy)

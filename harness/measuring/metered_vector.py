@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from harness.measuring import seeding
+from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
 
 VectorEnv = gymnasium.vector.VectorEnv[Any, Any, Any]
@@ -32,13 +33,13 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
     def __init__(self, env: VectorEnv, meter: Meter, seed: int, first: int = 0) -> None:
         super().__init__(env)
         self._meter = meter
-        self._first = first
         meter.slack = env.num_envs - 1
+        self._ledger = Ledger(
+            np.zeros(env.num_envs), env.num_envs, lambda row, *episode: meter.ended(0, first + row, *episode)
+        )
         self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, first)
         self._mode = env.metadata["autoreset_mode"]
         self._ended = np.zeros(env.num_envs, bool)  # [N], whose last step ended an episode
-        self._returns = np.zeros(env.num_envs)
-        self._lengths = np.zeros(env.num_envs, np.int64)
         self.action_space.seed(seeding.integer(seed, "action_space", first))
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -49,10 +50,15 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         self._meter.clock.environment += perf_counter() - began
         self._seed = None
         fresh = np.ones_like(self._ended) if mask is None else np.asarray(mask, bool)
-        self._ended[fresh] = False
-        self._returns[fresh] = 0.0
-        self._lengths[fresh] = 0
+        self._begin(fresh)
         return result
+
+    def _begin(self, fresh: Any) -> None:
+        """Begin episodes of the copies in a mask."""
+        self._ended[fresh] = False
+        self._ledger.returns[fresh] = 0.0
+        for copy in np.flatnonzero(fresh):
+            self._ledger.began[copy] = self._ledger.time
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step all copies and count those that really stepped.
@@ -68,20 +74,17 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
             )
         live = ~self._ended if self._mode == AutoresetMode.NEXT_STEP else np.ones_like(self._ended)
         count = int(live.sum())
-        if meter.steps + count > meter.budget:
-            raise meter.stop()
+        meter.take(count)
         began = perf_counter()
         result = self.env.step(actions)
         meter.clock.environment += perf_counter() - began
-        meter.steps += count
         _, reward, terminated, truncated, _ = result
-        self._returns += np.where(live, reward, 0.0)
-        self._lengths += live
+        ledger = self._ledger
+        ledger.step(np.where(live, reward, 0.0))
+        self._begin(~live)
         self._ended = (terminated | truncated) & live
-        for copy in np.flatnonzero(self._ended):
-            value, length = float(self._returns[copy]), int(self._lengths[copy])
-            self._returns[copy], self._lengths[copy] = 0.0, 0
-            meter.ended(self._first + int(copy), value, length, terminated[copy], truncated[copy])
-        if meter.steps >= meter.next_mark:
-            meter.reached_mark()
+        for copy in np.flatnonzero(self._ended).tolist():
+            ledger.end(copy, float(ledger.returns[copy]), terminated[copy], truncated[copy])
+            ledger.returns[copy] = 0.0
+        meter.settle()
         return result

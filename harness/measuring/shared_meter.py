@@ -11,21 +11,22 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import gymnasium
+import torch
 
-from harness.contract import BudgetExhausted
-from harness.measuring import environments, seeding
+from harness.contract import BudgetExhausted, ContractBroken
+from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
-from harness.measuring.meter import Episode, Meter
-from harness.measuring.metered_env import StepResult, reset_first
-from harness.specs import environment_from_json
+from harness.measuring.meter import Marks, check_return
+from harness.measuring.metered_env import metered
+from harness.measuring.records import Episode, RunRecord
+from harness.specs import EnvironmentSpec, as_json, environment_from_json
 
 CONTROL = "meter"
 STEPS, BUDGET, MARK, STATE, OFFSET = range(5)  # fields of the control file, eight bytes each
@@ -81,17 +82,17 @@ class Control:
         """Whether a step was refused."""
         return self._integers[STATE] == SPENT
 
-    def take(self) -> int:
-        """Take one step from the budget, waiting while the trial evaluates; returns its number.
+    def take(self, count: int) -> int:
+        """Take steps from the budget, waiting while the trial evaluates; returns the number of the last.
 
         Raises:
-            BudgetExhausted: none is left.
+            BudgetExhausted: so many are not left.
         """
         while True:
             with self.locked():
                 numbers = self._integers
-                if numbers[STATE] == RUNNING and numbers[STEPS] < numbers[BUDGET]:
-                    numbers[STEPS] += 1
+                if numbers[STATE] == RUNNING and numbers[STEPS] + count <= numbers[BUDGET]:
+                    numbers[STEPS] += count
                     if numbers[STEPS] >= numbers[MARK]:
                         numbers[STATE] = EVALUATING
                     return numbers[STEPS]
@@ -125,61 +126,40 @@ class Control:
         return perf_counter() - self._seconds[OFFSET]
 
 
-class SharedMeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment copy on the trial's shared meter, in whatever process it was made.
+class CopyOfMeter:
+    """The shared meter as one environment copy sees it, in whatever process that was made.
 
     Args:
-        env: the environment copy.
         folder: of the trial.
-        seed: the run's seed.
-        copy: index of this copy within the run.
+        copy: index of the environment copy within the run.
     """
 
-    def __init__(self, env: Env, folder: Path, seed: int, copy: int) -> None:
-        super().__init__(env)
+    def __init__(self, folder: Path, copy: int) -> None:
+        self.clock = (
+            Clock()
+        )  # what it is billed is in no table: there is no such split of a time that is shared
         self._control = Control(folder)
-        self._copy = copy
-        self._seed: int | None = seeding.integer(seed, seeding.ENVIRONMENT, copy)
+        self._step = 0
         self._episodes = (folder / f"episodes-{copy}-{os.getpid()}").open("ab", buffering=0)
-        self._take: Callable[[Any], StepResult] = reset_first
-        self._return = 0.0
-        self._length = 0
-        self.action_space.seed(seeding.integer(seed, "action_space", copy))
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode. ``seed`` is ignored: seeds belong to the harness."""
-        result = self.env.reset(seed=self._seed, options=options)
-        self._seed = None
-        self._take = self.env.step
-        self._return = 0.0
-        self._length = 0
-        return result
+    def take(self, count: int = 1) -> None:
+        """Take steps from the trial's budget, waiting while it evaluates."""
+        self._step = self._control.take(count)
 
-    def step(self, action: Any) -> StepResult:
-        """Take one step from the trial's budget and make it.
+    def settle(self) -> None:
+        """The trial's process evaluates; the next step waits for it."""
 
-        Raises:
-            BudgetExhausted: the budget holds no further step; nothing was done.
-        """
-        if self._take is reset_first:
-            reset_first(action)  # before a step is taken from the budget
-        number = self._control.take()
-        result = self._take(action)
-        self._return += float(result[1])
-        self._length += 1
-        if result[2] or result[3]:
-            self._take = reset_first
-            ends = (bool(result[2]), bool(result[3]))
-            episode = Episode(self._copy, number, self._control.clock(), self._return, self._length, *ends)
-            self._episodes.write(EPISODE.pack(*episode))
-        return result
+    def ended(
+        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
+    ) -> None:
+        """Write down a finished episode."""
+        ends = bool(terminated), bool(truncated)
+        episode = Episode(copy, self._step, self._control.clock(), value, length, *ends)
+        self._episodes.write(EPISODE.pack(*episode))
 
     def close(self) -> None:
-        """Close the environment and its record."""
+        """Close the record of episodes."""
         self._episodes.close()
-        super().close()
 
 
 @dataclass(frozen=True)
@@ -200,28 +180,115 @@ class SharedEnvFactory:
 
     def __call__(self) -> Env:
         """The metered copy."""
-        env = environments.make(environment_from_json(self.environment))
-        return SharedMeteredEnv(env, Path(self.folder), self.seed, self.copy)
+        meter = CopyOfMeter(Path(self.folder), self.copy)
+        return metered(environment_from_json(self.environment), meter, self.seed, self.copy)
 
 
-class Watcher:
-    """Evaluates, in a thread of the trial's process, when the shared meter has reached a mark.
+class SharedMeter:
+    """The trial's side of the shared meter: it evaluates at marks, in a thread, and collects what all copies did.
 
     Args:
-        control: the shared meter.
-        meter: of the run; knows the marks, and calls what evaluates.
+        folder: of the trial.
+        budget: steps that the run may take.
+        marks: steps at which ``on_mark`` is called.
+        on_mark: evaluates.
+        runs: the one run.
+        clock: of the trial.
     """
 
-    def __init__(self, control: Control, meter: Meter) -> None:
-        self._control = control
-        self._meter = meter
+    def __init__(
+        self,
+        folder: Path,
+        budget: int,
+        marks: Sequence[int],
+        on_mark: Callable[[], None],
+        runs: Sequence[RunRecord],
+        clock: Clock,
+    ) -> None:
+        self.budget = budget
+        self.slack = 0
+        self.clock = clock
+        self._folder = folder
+        self._marks = Marks(marks)
+        self._on_mark = on_mark
+        self._runs = runs
+        self._control = Control.create(folder, budget, self._marks.next)
+        self._evaluator: int | None = None  # the thread that is evaluating
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="harness-evaluation", daemon=True)
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps taken; waits for an evaluation, whose clock stands still, so that training does, too."""
+        if threading.get_ident() != self._evaluator:
+            self._control.wait_for_evaluation()
+        return self._control.steps
+
+    @property
+    def left(self) -> int:
+        """Steps that may still be taken."""
+        return self.budget - self.steps
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a step was refused."""
+        return self._control.spent
+
+    def take(self, count: int = 1) -> None:
+        """Take steps from the budget in the trial's own process."""
+        self._control.take(count)
+
+    def settle(self) -> None:
+        """The thread evaluates."""
+
+    def ended(
+        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
+    ) -> None:
+        """Record an episode of the trial's own process."""
+        ends = bool(terminated), bool(truncated)
+        episode = Episode(copy, self._control.steps, self.clock.training, value, length, *ends)
+        self._runs[run].episodes.append(episode)
+
+    def close(self) -> None:
+        """Nothing is held open for an environment."""
+
+    def stop(self) -> BudgetExhausted:
+        """Refuse every further step."""
+        self._control.stop()
+        return BudgetExhausted(f"the budget of {self.budget} steps is spent")
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+        """Evaluate at 0, here and now, and let steps begin."""
+        self._marks.pass_by(0)
+        self._on_mark()
+        self._proceed()
+
+    def _proceed(self) -> None:
+        self._control.set_clock(self.clock.training)
+        self._control.proceed(self._marks.next)
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Evaluate from a thread meanwhile; afterwards collect the episodes of all copies.
+
+        Raises:
+            BaseException: what an evaluation raised.
+        """
+        self._control.set_clock(self.clock.training)
+        thread = threading.Thread(target=self._watch, name="harness-evaluation", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+            self._control.stop()  # for nobody would evaluate further steps
+            if self._error is not None:
+                raise self._error
+            (run,) = self._runs
+            run.episodes += recorded_episodes(self._folder)
+            for episode in run.episodes:
+                check_return(self._runs, run, episode.value, "training", episode.step)
 
     def _watch(self) -> None:
         try:
@@ -229,24 +296,35 @@ class Watcher:
                 self._attend()
             self._attend()  # to a mark that the last step reached
         except BaseException as error:
-            self.error = error
+            self._error = error
             self._control.stop()
 
     def _attend(self) -> None:
         if self._control.evaluating:
-            self._meter.steps = self._control.steps
-            self._meter.reached_mark()
-            self._control.set_clock(self._meter.clock.training)
-            self._control.proceed(self._meter.next_mark)
+            self._marks.pass_by(self._control.steps)
+            self._on_mark()
+            self._proceed()
 
-    def stop(self) -> None:
-        """End, and refuse further steps, which nobody would evaluate; raises what an evaluation raised."""
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._control.stop()
-        if self.error is not None:
-            raise self.error
+    @contextmanager
+    def evaluating(self, device: torch.device) -> Iterator[None]:
+        """Let nobody step meanwhile. The random state stays: what another thread draws must not be put back."""
+        self._evaluator = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._evaluator = None
+
+    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> Callable[[], Env]:
+        """Makes one metered copy, in any process."""
+        return SharedEnvFactory(str(self._folder), as_json(environment), seed, copy)
+
+    def require_own_process(self, what: str) -> None:
+        """Refuse what cannot be metered across processes."""
+        raise ContractBroken(f'{what} would have a meter of its own; processes="many" has trial.env_factory')
+
+    def is_end(self, error: Exception) -> bool:
+        """Any error after a step was refused: a worker may die of that, and its library see a closed pipe."""
+        return self.exhausted
 
 
 def recorded_episodes(folder: Path) -> list[Episode]:

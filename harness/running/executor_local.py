@@ -1,35 +1,45 @@
 """The local executor: one fresh process per trial, forked from a server that has the heavy modules loaded."""
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+from harness.errors import UsageError
 from harness.executor import Ended, Ending, ExecutorOptions, Job
+from harness.running.job_files import PROGRESS
 from harness.storage.orphans import end_processes_in
 
-PROGRESS = "progress"
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
 PRELOADED = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-# pydantic's own plugins would be looked for in every trial.
-ENVIRONMENT = {**dict.fromkeys(THREADS, "1"), "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def create(options: ExecutorOptions) -> "LocalExecutor":
-    """The executor for these options."""
+    """The executor for these options.
+
+    Raises:
+        UsageError: there is a setting, and it knows none.
+    """
+    if options.settings:
+        raise UsageError(
+            f"--executor-option {next(iter(options.settings))}: the local executor has no options"
+        )
     return LocalExecutor(options)
 
 
@@ -60,12 +70,12 @@ class LocalExecutor:
         self._context.set_forkserver_preload(list(PRELOADED))
         self._serving = False
 
-    def _start_server(self) -> None:
-        """Start the fork server with one thread per library, and deaf to a Ctrl-C that is meant for the harness."""
+    def _start_server(self, variables: Mapping[str, str]) -> None:
+        """Start the fork server with the variables of jobs, and deaf to a Ctrl-C that is meant for the harness."""
         from multiprocessing import forkserver
 
-        before = {name: os.environ.get(name) for name in ENVIRONMENT}
-        os.environ.update(ENVIRONMENT)
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
@@ -93,11 +103,19 @@ class LocalExecutor:
         device = self._place(job.device)
         assert device is not None, "there is no room for this job"
         if not self._serving:
-            self._start_server()
-        process = self._context.Process(target=_work, args=(str(job.folder), device), daemon=False)
+            self._start_server(job.variables)
+        process = self._context.Process(target=_work, args=(job.folder, device), daemon=False)
         process.start()
         own = _process(process.pid or 0)
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
+
+    def lacks(self, device: str) -> str:
+        """Whether this machine has no such device."""
+        if device != "cuda":
+            return ""
+        import torch
+
+        return "" if torch.cuda.device_count() else "no CUDA device on this machine"
 
     def _place(self, device: str) -> str | None:
         """Where a job can go: of the GPUs with a share free, the least used; None if there is none."""
@@ -186,16 +204,20 @@ class LocalExecutor:
             self._reap(running)
 
 
-def _work(folder: str, device: str) -> None:
+def _work(folder: Path, device: str) -> None:
     """Runs in the job's process; the server that forked it has imported the worker already.
 
-    It ends without Python's farewell, which would wait for threads and processes that an algorithm forgot.
+    It is a session of its own that ends with the harness. It ends without Python's farewell, which would wait for
+    threads and processes that an algorithm forgot.
     """
-    from harness.running.worker import main
+    from harness.running.worker import run_job
 
     code = 1
     try:
-        main(folder, device)
+        os.setsid()
+        _adopt_orphans()
+        _die_with_parent()
+        run_job(folder, device)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -204,6 +226,24 @@ def _work(folder: str, device: str) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _adopt_orphans() -> None:
+    """Have Linux make this process the parent of orphaned descendants, so that none escapes by daemonising."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _die_with_parent() -> None:
+    """End this process and its group when the harness ends, for whatever reason."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # the fork server made it
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, name="harness-parent", daemon=True).start()
 
 
 def _memory(processes: Sequence[psutil.Process], limit: float) -> float:

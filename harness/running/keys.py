@@ -3,8 +3,10 @@
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from harness.specs import INTERPRETIVE, VIEWS
 
 RESULT_SCHEMA = 1  # raised when the harness itself comes to measure differently
 
@@ -15,16 +17,33 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def task_hash(environment: Mapping[str, Any], budget: int, points: int, episodes: int) -> str:
+# Fields of an environment that were part of every key when keys were first made. Any other counts as soon as it says
+# something, so that a field which comes to be added changes no key that was made before it.
+FIRST_FIELDS = ("id", "imports", "kwargs", "wrappers", "max_episode_steps", "version")
+
+
+def task_hash(
+    environment: Mapping[str, Any], budget: int, points: int, episodes: int, dataset: str | None = None
+) -> str:
     """The hash of a task: what is played, for how long, and how it is evaluated.
 
-    Reference scores and summaries of the environment only interpret a result, so they stay outside.
+    Everything in the environment's description counts but what only interprets a result, and other views of the same
+    MDP, which count in `run_key` where they are used.
+
+    Args:
+        environment: its description, as JSON values.
+        budget: steps, or updates on a data set.
+        points: evaluations.
+        episodes: of each.
+        dataset: module that the budget's updates are made on; None if it counts steps.
     """
     played = {
-        name: environment[name]
-        for name in ("id", "imports", "kwargs", "wrappers", "max_episode_steps", "version")
+        name: value
+        for name, value in environment.items()
+        if name not in (*INTERPRETIVE, *VIEWS) and (name in FIRST_FIELDS or value not in (None, "", [], {}))
     }
-    return digest([RESULT_SCHEMA, played, budget, points, episodes])
+    task = [RESULT_SCHEMA, played, budget, points, episodes]
+    return digest(task if dataset is None else [*task, dataset])
 
 
 def run_key(
@@ -34,7 +53,7 @@ def run_key(
     task: str,
     seed: int,
     device: str,
-    array: str | None = None,
+    views: Sequence[str] = (),
 ) -> str:
     """The key of a run: runs with the same key have the same result.
 
@@ -45,11 +64,11 @@ def run_key(
         task: as `task_hash` gave it.
         seed: of the run.
         device: type of the device.
-        array: module that training in lockstep steps in place of Gymnasium's environment. It is the same task, drawn
-            from other random numbers.
+        views: modules by which the algorithm sees the environment otherwise than through Gymnasium: arrays, which draw
+            from other random numbers, functions to plan with, a game to play against itself.
     """
     played = [RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device]
-    return digest(played if array is None else [*played, array])
+    return digest([*played, *views])
 
 
 def fingerprint(returns: Iterable[tuple[float, int]]) -> str:

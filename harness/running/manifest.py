@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.executor import Ended
+from harness.measuring.description import SECONDS, RunOutcome, TrialOutcome
 from harness.running import provenance
 from harness.running.plan import Cell, TrialPlan
 from harness.specs import Score, as_json
 
-SECONDS = ("train", "environment", "learning", "evaluation", "setup")
+UNKNOWN_MACHINE = "unknown machine"  # of a job that ended before it could say
 
 
 def now() -> str:
@@ -42,25 +43,6 @@ class Session:
     command: tuple[str, ...] = field(default_factory=lambda: tuple(provenance.command_line()))
 
 
-def job_description(trial: TrialPlan) -> dict[str, Any]:
-    """The content of ``job.json``."""
-    spec = trial.cell.contestant.entry.spec
-    task = trial.cell.task
-    return {
-        "target": spec.target,
-        "config": dict(trial.cell.contestant.config),
-        "environment": as_json(trial.cell.environment.spec),
-        "seeds": list(trial.seeds),
-        "keys": list(trial.keys),
-        "lockstep": spec.lockstep,
-        "processes": spec.processes,
-        "budget": task.steps,
-        "points": task.points,
-        "episodes": task.episodes,
-        "threads": spec.cpus,
-    }
-
-
 def identity_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
     """The columns that say which run it is."""
     algorithm, environment = cell.contestant.entry, cell.environment
@@ -76,7 +58,9 @@ def identity_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
         "environment_version": environment.spec.version,
         "seed": seed,
         "device": cell.device,
+        "fits": cell.fits,
         "budget": cell.task.steps,
+        "budget_unit": algorithm.spec.budget_unit,
         "task_hash": cell.task_hash,
         "machine": session.machine,
         "commit": session.git.get("commit", ""),
@@ -95,8 +79,9 @@ def skipped_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
         "error": cell.reason,
         **_measured({}, None),
         "steps": 0,
+        "simulated_steps": None,
         "fingerprint": "",
-        "threads": cell.contestant.entry.spec.cpus,
+        "threads": cell.contestant.needs.cpus,
         "jobs": session.jobs,
         "runs_in_trial": 1,
         "started_at": moment,
@@ -105,12 +90,7 @@ def skipped_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
 
 
 def run_row(
-    session: Session,
-    trial: TrialPlan,
-    seed: int,
-    started_at: str,
-    ended: Ended | None,
-    outcome: Mapping[str, Any],
+    session: Session, trial: TrialPlan, seed: int, started_at: str, ended: Ended | None, outcome: TrialOutcome
 ) -> dict[str, Any]:
     """The row of a run that ended.
 
@@ -120,22 +100,21 @@ def run_row(
         seed: of the run.
         started_at: when the trial began.
         ended: how its process ended; None if the session was interrupted before.
-        outcome: what the worker left behind; empty if nothing.
+        outcome: what that left behind.
     """
     cell = trial.cell
-    part: Mapping[str, Any] = next(
-        (run for run in outcome.get("runs", ()) if run.get("key") == cell.keys[seed]), {}
-    )
-    status, error = _status(ended, outcome, part)
-    error = error.encode("utf-8", "replace").decode()  # undecodable bytes of a name, which no table can hold
+    run = outcome.of(cell.keys[seed])
+    status, error = _status(ended, outcome, run)
     return {
         **identity_row(session, cell, seed),
+        "machine": outcome.machine or UNKNOWN_MACHINE,
         "status": status,
-        "error": error,
-        **_measured(outcome, ended),
-        "steps": int(part.get("steps", 0)),
-        "fingerprint": str(part.get("fingerprint", "")),
-        "threads": cell.contestant.entry.spec.cpus,
+        "error": error.encode("utf-8", "replace").decode(),  # no table can hold undecodable bytes of a name
+        **_measured(outcome.measured, ended),
+        "steps": 0 if run is None else int(run.steps),
+        "simulated_steps": None if run is None else int(run.simulated),
+        "fingerprint": "" if run is None else str(run.fingerprint),
+        "threads": cell.contestant.needs.cpus,
         "jobs": session.jobs,
         "runs_in_trial": len(trial.seeds),
         "started_at": started_at,
@@ -143,42 +122,42 @@ def run_row(
     }
 
 
-def _status(ended: Ended | None, outcome: Mapping[str, Any], part: Mapping[str, Any]) -> tuple[str, str]:
+def _status(ended: Ended | None, outcome: TrialOutcome, run: RunOutcome | None) -> tuple[str, str]:
     """Exactly one status, and the reason unless it is "done"."""
     if ended is None:
         return "interrupted", "the session was interrupted while this trial ran"
     if ended.ending != "ended":
         return ended.ending, ended.error
-    if not outcome:
+    if not outcome.status:
         return "crashed", "its process ended before training did, and left no outcome"
-    if part.get("diverged"):
-        return "diverged", str(part["diverged"])
-    if outcome.get("status") == "done" and part:
+    if run is not None and run.diverged:
+        return "diverged", str(run.diverged)
+    if outcome.status == "done" and run is not None:
         return "done", ""
-    return str(outcome.get("status", "failed")), str(outcome.get("error", "it left no result"))
+    return str(outcome.status), str(outcome.error) or "it left no result"
 
 
-def _measured(outcome: Mapping[str, Any], ended: Ended | None) -> dict[str, Any]:
+def _measured(measured: Mapping[str, Any], ended: Ended | None) -> dict[str, Any]:
     return {
-        **{f"{name}_seconds": _number(outcome.get(f"{name}_seconds")) for name in SECONDS},
+        **{f"{name}_seconds": _number(measured.get(f"{name}_seconds")) for name in SECONDS},
         "total_seconds": None if ended is None else ended.total_seconds,
-        "cpu_seconds": _number(outcome.get("cpu_seconds")),
-        "peak_memory_mib": _number(outcome.get("peak_memory_mib")),
-        "peak_gpu_memory_mib": _number(outcome.get("peak_gpu_memory_mib")),
+        "cpu_seconds": _number(measured.get("cpu_seconds")),
+        "peak_memory_mib": _number(measured.get("peak_memory_mib")),
+        "peak_gpu_memory_mib": _number(measured.get("peak_gpu_memory_mib")),
     }
 
 
-def manifest(session: Session, trial: TrialPlan, outcome: Mapping[str, Any]) -> dict[str, Any]:
+def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[str, Any]:
     """Everything else: descriptions in full, versions, hardware, and what would repeat the trial."""
     algorithm, environment = trial.cell.contestant.entry, trial.cell.environment
     distributions = (algorithm.plugin.distribution, environment.plugin.distribution)
     return {
         "suite": {"name": session.suite, "version": session.version, "question": session.question},
-        "job": job_description(trial),
+        "job": trial.description.to_json(),
         "environment": environment.id,
         "algorithm_spec": as_json(algorithm.spec),
         "versions": provenance.versions((*distributions, *_names(algorithm.plugin.requires))),
-        "hardware": {**provenance.hardware(), "device_name": outcome.get("device_name", "")},
+        "hardware": {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")},
         "git": dict(session.git),
         "command": list(session.command),
     }

@@ -1,11 +1,11 @@
 """From a suite to the runs it asks for: every cell resolved, checked and keyed before anything runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from harness.discovery.compatibility import incompatibility
+from harness.discovery.compatibility import device_lacking, incompatibility
 from harness.discovery.describe import (
     ConfigDescription,
     ConfigRequest,
@@ -15,9 +15,10 @@ from harness.discovery.describe import (
 from harness.discovery.registry import AmbiguousNameError, Entry, Registry, UnknownNameError
 from harness.discovery.selection import Selection, parse_selection
 from harness.errors import MissingPlugin, UsageError
+from harness.measuring.description import TrialDescription
 from harness.running.keys import run_key, task_hash
 from harness.running.suite import Suite, TaskSettings
-from harness.specs import AlgorithmSpec, EnvironmentSpec, as_json
+from harness.specs import AlgorithmSpec, EnvironmentSpec, Needs, as_json
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,13 @@ class Contestant:
         entry: the algorithm and its plugin.
         label: its full id, preset and overrides.
         config: every field of its ``Config``, as JSON values.
+        needs: of a machine, with this configuration.
     """
 
     entry: Entry[AlgorithmSpec]
     label: str
     config: Mapping[str, Any]
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Cell:
     Attributes:
         keys: the run's key for every seed.
         reason: why nothing runs here; empty if it does.
+        fits: whether the contestant could run here on another machine, if not on this.
     """
 
     contestant: Contestant
@@ -51,6 +55,7 @@ class Cell:
     task_hash: str
     keys: Mapping[int, str]
     reason: str = ""
+    fits: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def make_plan(
     environments: Sequence[str] = (),
     seeds: Sequence[int] = (),
     devices: Sequence[str] = (),
+    lacks: Callable[[str], str] = lambda device: "",
     origin: str = "",
 ) -> Plan:
     """Expand a suite; what is given replaces what the suite says.
@@ -84,6 +90,7 @@ def make_plan(
         environments: of the suite, those to keep.
         seeds: in place of the suite's.
         devices: likewise.
+        lacks: why there is no such device where the trials would run; empty if there is.
         origin: what messages about a name in the suite call it, such as its file; its own name unless given.
 
     Raises:
@@ -105,15 +112,18 @@ def make_plan(
     described = describe_targets(
         [config_request(entry, selection) for entry, selection in zip(entries, selections, strict=True)],
         {name: entry.spec for name, entry in chosen.items()},
+        {view for entry in entries for view in entry.spec.views},
     )
     spaces = {answer.id: answer for answer in described.environments}
     _refuse_errors(described.configs, described.environments)
     contestants = [
-        Contestant(entry, entry.id + selection.variant, description.config or {})
+        Contestant(entry, entry.id + selection.variant, description.config or {}, description.needs)
         for entry, selection, description in zip(entries, selections, described.configs, strict=True)
     ]
     cells = [
-        _cell(contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds)
+        _cell(
+            contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds, lacks
+        )
         for name, entry in chosen.items()
         for contestant in contestants
         for device in (devices or suite.devices)
@@ -155,7 +165,7 @@ def config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigR
             known = ", ".join(entry.spec.presets) or "none"
             raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
         layers.append(entry.spec.presets[selection.preset])
-    return ConfigRequest(entry.id + selection.variant, entry.spec.target, (*layers, selection.overrides))
+    return ConfigRequest(entry.id + selection.variant, entry.spec, (*layers, selection.overrides))
 
 
 def _refuse_errors(
@@ -175,12 +185,15 @@ def _cell(
     task: TaskSettings,
     device: str,
     seeds: Sequence[int],
+    lacks: Callable[[str], str],
 ) -> Cell:
     algorithm = contestant.entry.spec
-    reason = incompatibility(algorithm, spaces.observation_space, spaces.action_space, device)
-    if not reason and device == "cuda" and not _cuda_devices():
-        reason = "no CUDA device on this machine"
-    return make_cell(contestant, environment, device, task, seeds, reason or "")
+    reason = incompatibility(
+        algorithm, spaces.observation_space, spaces.action_space, environment.spec, spaces.known
+    )
+    fits = not reason
+    reason = reason or device_lacking(algorithm, device) or lacks(device)
+    return make_cell(contestant, environment, device, task, seeds, reason, fits)
 
 
 def make_cell(
@@ -190,16 +203,18 @@ def make_cell(
     task: TaskSettings,
     seeds: Sequence[int],
     reason: str = "",
+    fits: bool = True,
 ) -> Cell:
     """A cell with the keys of its runs."""
-    task_id = task_hash(as_json(environment.spec), task.steps, task.points, task.episodes)
-    algorithm = contestant.entry.spec
-    array = environment.spec.array if algorithm.lockstep else None
+    algorithm, modules = contestant.entry.spec, as_json(environment.spec)
+    seen = [modules[view] for view in algorithm.views if view != "dataset" and modules[view]]
+    dataset = modules["dataset"] if algorithm.dataset else None
+    task_id = task_hash(modules, task.steps, task.points, task.episodes, dataset)
     keys = {
-        seed: run_key(contestant.entry.id, algorithm.version, contestant.config, task_id, seed, device, array)
+        seed: run_key(contestant.entry.id, algorithm.version, contestant.config, task_id, seed, device, seen)
         for seed in seeds
     }
-    return Cell(contestant, environment, device, task, task_id, keys, reason)
+    return Cell(contestant, environment, device, task, task_id, keys, reason, fits)
 
 
 def _refuse_repetitions(cells: Sequence[Cell]) -> None:
@@ -210,12 +225,6 @@ def _refuse_repetitions(cells: Sequence[Cell]) -> None:
         if (other := seen.setdefault(key, cell)) is not cell:
             pair = f"{other.contestant.label!r} and {cell.contestant.label!r} on {cell.environment.id!r}"
             raise UsageError(f"{pair} are the same runs; keep one of them")
-
-
-def _cuda_devices() -> int:
-    import torch
-
-    return torch.cuda.device_count()
 
 
 @dataclass(frozen=True)
@@ -229,6 +238,24 @@ class TrialPlan:
     def keys(self) -> tuple[str, ...]:
         """Keys of the runs, in the order of the seeds."""
         return tuple(self.cell.keys[seed] for seed in self.seeds)
+
+    @property
+    def description(self) -> TrialDescription:
+        """What its process is told."""
+        cell, algorithm = self.cell, self.cell.contestant.entry.spec
+        return TrialDescription(
+            environment=cell.environment.spec,
+            seeds=self.seeds,
+            budget=cell.task.steps,
+            points=cell.task.points,
+            episodes=cell.task.episodes,
+            lockstep=algorithm.lockstep,
+            target=algorithm.target,
+            config=cell.contestant.config,
+            views=algorithm.views,
+            needs=cell.contestant.needs,
+            keys=self.keys,
+        )
 
     def __str__(self) -> str:
         """What a person reads: algorithm, environment, seeds, device if it matters."""

@@ -1,24 +1,23 @@
 """Running a plan: skip what is complete, keep the executor busy, commit every run with exactly one status."""
 
-import json
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from harness.discovery.registry import Registry
 from harness.executor import Ended, Executor, Job
-from harness.running.manifest import Session, job_description, manifest, now, run_row, skipped_row
+from harness.measuring.description import TrialOutcome
+from harness.running.job_files import JOB, LOG, VARIABLES, leave, outcome_in
+from harness.running.manifest import Session, manifest, now, run_row, skipped_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
 from harness.storage.store import Claim, Store, StoreError
 
 POLL_SECONDS = 0.5
 LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
-JOB, OUTCOME, LOG = "job.json", "outcome.json", "log.txt"
 
 
 @dataclass
@@ -149,7 +148,7 @@ class Runner:
             with self._store.staging() as folder:
                 place = folder / key
                 place.mkdir()
-                facts = manifest(self._session, TrialPlan(cell, (seed,)), {})
+                facts = manifest(self._session, TrialPlan(cell, (seed,)), TrialOutcome())
                 self._store.commit(place, skipped_row(self._session, cell, seed), facts)
         self._count("skipped")
 
@@ -158,7 +157,7 @@ class Runner:
         for _ in range(len(queue)):
             trial = queue.popleft()
             cell = trial.cell
-            if self._executor.has_room(cell.device, cell.contestant.entry.spec.cpus):
+            if self._executor.has_room(cell.device, cell.contestant.needs.cpus):
                 self._start(trial, staging, force)
             else:
                 queue.append(trial)
@@ -200,9 +199,9 @@ class Runner:
         self._started += 1
         folder = staging / f"{self._started:06d}"
         folder.mkdir()
-        (folder / JOB).write_text(json.dumps(job_description(trial)), encoding="utf-8")
-        spec = trial.cell.contestant.entry.spec
-        return Job(folder.name, folder, trial.cell.device, spec.cpus, self._seconds, self._memory_gib)
+        leave(folder / JOB, trial.description.to_json())
+        cpus = trial.cell.contestant.needs.cpus
+        return Job(folder.name, folder, trial.cell.device, cpus, self._seconds, self._memory_gib, VARIABLES)
 
     def _finish(self, job: str, ended: Ended | None) -> None:
         """Commit the runs of a trial; ``ended`` is None if it was interrupted."""
@@ -247,15 +246,6 @@ class Runner:
 
     def _count(self, status: str) -> None:
         self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
-
-
-def outcome_in(folder: Path) -> Mapping[str, Any]:
-    """What the worker left behind; empty if it left nothing that can be read."""
-    try:
-        outcome = json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return outcome if isinstance(outcome, dict) else {}
 
 
 def _keep_log(log: Path, folder: Path) -> None:

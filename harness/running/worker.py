@@ -1,123 +1,92 @@
 """What happens in the process of one trial: read the job, train, leave tables and an outcome behind.
 
-Everything arrives and leaves as files in the job's folder, as JSON and Parquet. Only the parent commits results.
+Everything arrives and leaves as files in the job's folder, as JSON and Parquet. Only the runner commits results. This
+is the part that is the same wherever a job runs; sessions, limits and dying with a parent belong to executors.
 """
 
 import contextlib
-import ctypes
 import faulthandler
-import importlib
 import json
-import multiprocessing.connection
+import multiprocessing
 import os
-import random
 import resource
-import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from harness.contract import ContractBroken
-from harness.discovery.config import resolve_config
-from harness.measuring import seeding
-from harness.measuring.meter import Diverged
-from harness.measuring.trial import LocalTrial, RunRecord, run_training
-from harness.running import keys
-from harness.specs import environment_from_json
+from harness.measuring.description import RunOutcome, TrialDescription, TrialOutcome
+from harness.measuring.records import Diverged, RunRecord
+from harness.measuring.training import Training
+from harness.measuring.trial import LocalTrial
+from harness.running import keys, provenance
+from harness.running.job_files import JOB, LOG, OUTCOME, PLACE, PROGRESS, leave
 from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_TABLE_FORMAT
 from harness.storage.store import KEY
 
-JOB, OUTCOME, PROGRESS, LOG = "job.json", "outcome.json", "progress", "log.txt"
 BEAT_SECONDS = 0.5
-PR_SET_CHILD_SUBREAPER = 36
 # Servers that Python itself starts for an algorithm, and that have no public way to stop.
 PYTHONS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
-def main(folder: str, device: str) -> None:
-    """Run the job in ``folder`` on ``device``; the exit code says nothing, the outcome file does."""
-    path = Path(folder)
-    _isolate(path)
-    job = json.loads((path / JOB).read_text(encoding="utf-8"))
-    seed_libraries(job["seeds"][0], job["threads"])
-    outcome = _run(path, job, device)
-    temporary = path / f"{OUTCOME}.part"
-    temporary.write_text(json.dumps(outcome, allow_nan=False), encoding="utf-8")
-    temporary.rename(path / OUTCOME)
+def run_job(folder: Path, device: str) -> None:
+    """Run the job in ``folder`` on ``device``; its outcome file says how training went.
+
+    Args:
+        folder: holds ``job.json``; receives everything else.
+        device: "cpu", "cuda" or "cuda:1".
+    """
+    folder = folder.resolve()
+    description = TrialDescription.from_json(json.loads((folder / JOB).read_text(encoding="utf-8")))
+    leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})
+    with _apart(folder):
+        outcome = _outcome(folder, description, device)
+    leave(folder / OUTCOME, outcome.to_json())
 
 
-def _isolate(folder: Path) -> None:
-    """Own session, private working folder, output into the log; die with the harness."""
-    os.setsid()
-    _adopt_orphans()
-    _die_with_parent()
+@contextlib.contextmanager
+def _apart(folder: Path) -> Iterator[None]:
+    """A working folder of its own, and output into the log of the job."""
+    before, streams, kept = os.getcwd(), (sys.stdout, sys.stderr), [os.dup(1), os.dup(2)]
     log = os.open(folder / LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    for number in (1, 2):
+        os.dup2(log, number)
     os.close(log)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-    faulthandler.enable()
+    sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
+    faulthandler.enable(2)
     work = folder / "work"
     work.mkdir()
     os.chdir(work)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        sys.stdout, sys.stderr = streams
+        for number, descriptor in zip((1, 2), kept, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
 
 
-def _adopt_orphans() -> None:
-    """Have Linux make this process the parent of orphaned descendants, so that none escapes by daemonising."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _die_with_parent() -> None:
-    """End this process and its group when the harness ends, for whatever reason."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=wait, name="harness-parent", daemon=True).start()
-
-
-def seed_libraries(seed: int, threads: int) -> None:
-    """Pin threads and the order of sums on a GPU, and seed the global generators that libraries draw from."""
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic = True  # because one seed shall give one result, bit for bit
-    torch.backends.cudnn.allow_tf32 = False  # which would round the products of convolutions to ten bits
-    torch.manual_seed(seeding.integer(seed, "torch"))
-    np.random.seed(seeding.integer(seed, "numpy"))  # noqa: NPY002, since libraries draw from it
-    random.seed(seeding.integer(seed, "python"))
-
-
-def _run(folder: Path, job: dict[str, Any], device: str) -> dict[str, Any]:
-    """Train and write the tables; returns the outcome."""
+def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialOutcome:
+    """Train and write the tables."""
     trial: LocalTrial | None = None
     status, error = "done", ""
-    shared = folder if job["processes"] == "many" else None
     try:
-        trial = LocalTrial(
-            environment_from_json(job["environment"]),
-            job["seeds"],
-            job["budget"],
-            job["points"],
-            job["episodes"],
-            device,
-            job["lockstep"],
-            shared,
-        )
+        training = Training(description, device, folder)
+        trial = training.trial
         with _Heartbeat(folder / PROGRESS, trial):
-            module = importlib.import_module(job["target"])
-            run_training(trial, module.train, resolve_config(module.Config, job["config"]))
+            training.run()
         _check_processes()
     except Diverged as diverged:
         status, error = "diverged", str(diverged)
@@ -125,8 +94,10 @@ def _run(folder: Path, job: dict[str, Any], device: str) -> dict[str, Any]:
         status, error = "failed", str(broken)
     except (Exception, SystemExit):
         status, error = "failed", traceback.format_exc()
-    runs = [] if trial is None else [_leave(folder, job, i, run) for i, run in enumerate(trial.runs)]
-    return {"status": status, "error": error, "runs": runs, **_measurements(trial, device)}
+    runs = () if trial is None else tuple(_left(folder, trial, i) for i in range(len(trial.runs)))
+    return TrialOutcome(
+        status, error, runs, _measured(trial, device), provenance.machine(), provenance.hardware()
+    )
 
 
 def _check_processes() -> None:
@@ -148,25 +119,23 @@ def _is_pythons_own(process: psutil.Process) -> bool:
     return not forked_from_here and any(module in " ".join(line) for module in PYTHONS_OWN)
 
 
-def _leave(folder: Path, job: dict[str, Any], index: int, run: RunRecord) -> dict[str, Any]:
-    """Write the tables of one run into the folder named by its key; returns its part of the outcome."""
-    key = job["keys"][index]
+def _left(folder: Path, trial: LocalTrial, index: int) -> RunOutcome:
+    """Write the tables of one run into the folder named by its key."""
+    run, key = trial.runs[index], trial.description.keys[index]
     if KEY.fullmatch(key) is None:
         raise ValueError(f"not a run key: {key!r}")
     place = folder / key
     place.mkdir()
-    evaluations = list(run.evaluations)
     episodes = [(k, *episode) for k, episode in enumerate(run.episodes)]
-    _write(place / "evaluations.parquet", EVALUATIONS, key, evaluations)
+    _write(place / "evaluations.parquet", EVALUATIONS, key, run.evaluations)
     _write(place / "episodes.parquet", EPISODES, key, episodes)
     _write(place / "diagnostics.parquet", DIAGNOSTICS, key, run.diagnostics)
-    returns = [(e.value, e.length) for e in run.episodes] + [(e.value, e.length) for e in evaluations]
-    return {
-        "key": key,
-        "steps": run.meter.steps,
-        "diverged": run.meter.diverged,
-        "fingerprint": keys.fingerprint(returns),
-    }
+    return RunOutcome(key, trial.steps, run.simulated, _fingerprint(run), run.diverged)
+
+
+def _fingerprint(run: RunRecord) -> str:
+    returns = [(each.value, each.length) for each in run.episodes]
+    return keys.fingerprint([*returns, *((each.value, each.length) for each in run.evaluations)])
 
 
 def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:
@@ -177,25 +146,26 @@ def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, **RUN_TABLE_FORMAT)
 
 
-def _measurements(trial: LocalTrial | None, device: str) -> dict[str, Any]:
-    """Seconds, memory and threads of this process and the children it waited for."""
+def _measured(trial: LocalTrial | None, device: str) -> dict[str, Any]:
+    """Seconds, memory and device of this process and the children it waited for."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    gpu = torch.cuda.max_memory_allocated(device) / 2**20 if device.startswith("cuda") else None
+    on_gpu = device.startswith("cuda")
     measured: dict[str, Any] = {
         "cpu_seconds": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
         "peak_memory_mib": max(own.ru_maxrss, children.ru_maxrss) / 1024,
-        "peak_gpu_memory_mib": gpu,
-        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+        "peak_gpu_memory_mib": torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else None,
+        "device_name": torch.cuda.get_device_name(device) if on_gpu else "cpu",
     }
     if trial is not None:
-        clock = trial.clock
+        clock, alone = trial.clock, trial.description.needs.processes == "one"
         measured |= {
             "train_seconds": clock.training,
             # No such split exists where environments step beside learning, in other processes.
-            "environment_seconds": clock.environment if trial.shared is None else None,
-            "learning_seconds": clock.learning if trial.shared is None else None,
+            "environment_seconds": clock.environment if alone else None,
+            "learning_seconds": clock.learning if alone else None,
             "evaluation_seconds": clock.evaluation,
             "setup_seconds": clock.setup,
+            "planning_seconds": clock.planning,
         }
     return measured
 

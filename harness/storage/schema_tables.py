@@ -51,12 +51,16 @@ RUNS = _nullable(
         status=pa.string(),  # one of STATUSES
         error=pa.string(),  # "" if none
         steps=pa.int64(),  # taken
-        budget=pa.int64(),  # steps allowed
+        budget=pa.int64(),  # steps allowed, or what else budget_unit says
+        budget_unit=pa.string(),  # "step", "ply" (of self-play) or "update" (on recorded transitions); null is "step"
+        simulated_steps=pa.int64(),  # of models and planners in training; never sample use
+        fits=pa.bool_(),  # false if the algorithm could not run on this environment on any machine
         train_seconds=pa.float64(),  # of the whole trial, evaluation excluded
         environment_seconds=pa.float64(),
         learning_seconds=pa.float64(),
         evaluation_seconds=pa.float64(),
         setup_seconds=pa.float64(),
+        planning_seconds=pa.float64(),  # part of learning
         total_seconds=pa.float64(),
         cpu_seconds=pa.float64(),
         peak_memory_mib=pa.float64(),
@@ -76,6 +80,7 @@ RUNS = _nullable(
     ),
     *("train_seconds", "environment_seconds", "learning_seconds", "evaluation_seconds", "setup_seconds"),
     *("total_seconds", "cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib"),
+    *("planning_seconds", "budget_unit", "simulated_steps", "fits"),
     *("random_score", "reference_score", "threshold"),
 )
 

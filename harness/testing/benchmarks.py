@@ -31,19 +31,21 @@ import numpy as np
 import pytest
 import torch
 
-from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS, ring
-from harness.discovery.compatibility import incompatibility
-from harness.discovery.config import resolve_config
+from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS, toy_for
+from harness.discovery.compatibility import device_lacking, incompatibility
+from harness.discovery.config import config_to_json, resolve_config
+from harness.discovery.describe import needs_of
 from harness.discovery.plugins import DISTRIBUTION
 from harness.discovery.registry import Entry, Registry
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.measuring import environments
+from harness.measuring.description import TrialDescription
 from harness.measuring.evaluation import actor
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import Training
+from harness.measuring.trial import LocalTrial
 from harness.running.plan import config_request
-from harness.running.worker import seed_libraries
-from harness.specs import AlgorithmSpec, EnvironmentSpec
+from harness.specs import KNOWN_FUNCTIONS, AlgorithmSpec, EnvironmentSpec
 
 __all__ = ["installed_algorithms", "measure_acting", "measure_training", "parametrize_with_algorithms"]
 
@@ -107,7 +109,7 @@ def measure_training(
     with _subject(algorithm, steps, device) as subject:
         benchmark.group = "training"
         benchmark.pedantic(
-            subject.train, setup=lambda: ((subject.trial(),), {}), rounds=ROUNDS, warmup_rounds=1
+            Training.run, setup=lambda: ((subject.training(),), {}), rounds=ROUNDS, warmup_rounds=1
         )
         _describe(benchmark, subject, steps)
 
@@ -123,9 +125,11 @@ def measure_acting(benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, 
     """
     with _subject(algorithm, steps, device) as subject:
         benchmark.group = "acting"
-        trial = subject.trial()
-        subject.train(trial)
-        benchmark.pedantic(_asked(trial), rounds=ACTING_ROUNDS, iterations=ACTIONS_A_ROUND, warmup_rounds=1)
+        training = subject.training()
+        training.run()
+        benchmark.pedantic(
+            _asked(training.trial), rounds=ACTING_ROUNDS, iterations=ACTIONS_A_ROUND, warmup_rounds=1
+        )
         _describe(benchmark, subject, 1)
 
 
@@ -136,33 +140,20 @@ class _Subject:
     Attributes:
         id: of the algorithm, with preset and overrides.
         entry: of the algorithm.
-        environment: to train on.
-        config: as selected.
-        steps: of each training.
+        description: of each training.
         device: where to train.
         folder: in which environments of other processes meter.
     """
 
     id: str
     entry: Entry[AlgorithmSpec]
-    environment: EnvironmentSpec
-    config: Any
-    steps: int
+    description: TrialDescription
     device: str
     folder: Path
 
-    def trial(self) -> LocalTrial:
-        """A fresh trial, always of the same seed."""
-        spec = self.entry.spec
-        seed_libraries(SEED, spec.cpus)
-        shared = Path(tempfile.mkdtemp(dir=self.folder)) if spec.processes == "many" else None
-        return LocalTrial(
-            self.environment, (SEED,), self.steps, device=self.device, lockstep=spec.lockstep, shared=shared
-        )
-
-    def train(self, trial: LocalTrial) -> None:
-        """Train until the budget is spent."""
-        run_training(trial, importlib.import_module(self.entry.spec.target).train, self.config)
+    def training(self) -> Training:
+        """A fresh training, always of the same seed."""
+        return Training(self.description, self.device, Path(tempfile.mkdtemp(dir=self.folder))).load()
 
 
 @contextlib.contextmanager
@@ -176,7 +167,17 @@ def _subject(algorithm: str, steps: int, device: str) -> Iterator[_Subject]:
     with _threads(), tempfile.TemporaryDirectory(prefix="harness-speed-") as folder:
         config_class = importlib.import_module(entry.spec.target).Config
         config = resolve_config(config_class, *request.layers, owner=request.id)
-        yield _Subject(request.id, entry, environment, config, steps, device, Path(folder))
+        description = TrialDescription(
+            environment,
+            (SEED,),
+            steps,
+            lockstep=entry.spec.lockstep,
+            target=entry.spec.target,
+            config=config_to_json(config),
+            views=entry.spec.views,
+            needs=needs_of(entry.spec, config, request.id),
+        )
+        yield _Subject(request.id, entry, description, device, Path(folder))
 
 
 def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -> EnvironmentSpec:
@@ -185,9 +186,12 @@ def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -
         pytest.skip(f"{entry.id} needs {', '.join(missing)}")
     reasons = []
     for observation, action in itertools.product(OBSERVATIONS, ACTIONS):
-        reason = incompatibility(entry.spec, observation, action, device)
-        if reason is None:
-            return ring(observation, action)
+        toy = toy_for(entry.spec, observation, action)
+        reason = incompatibility(entry.spec, observation, action, toy, KNOWN_FUNCTIONS) or device_lacking(
+            entry.spec, device
+        )
+        if not reason:
+            return toy
         reasons.append(reason)
     pytest.skip(f"no ring can be trained on: {reasons[0]}")
 
@@ -205,7 +209,7 @@ def _threads() -> Iterator[None]:
 def _asked(trial: LocalTrial) -> Callable[[], Any]:
     """A function that asks a trial's policy for one action, in the middle of an episode."""
     env = environments.make(trial.environment)
-    act = actor(trial.policy, env, 1, trial.device, trial.lockstep)
+    act = actor(trial.policy, env, 1, trial.device, trial.description.lockstep)
     observation, _ = env.reset(seed=SEED)
     act([observation], np.ones(1, bool))  # the first one, with which a policy forgets earlier episodes
     going_on = np.zeros(1, bool)
@@ -219,11 +223,11 @@ def _describe(benchmark: Benchmark, subject: _Subject, steps: int) -> None:
         "algorithm": subject.id,
         "version": entry.spec.version,
         "distribution": entry.plugin.source,
-        "environment": subject.environment.id,
+        "environment": subject.description.environment.id,
         "seeds": [SEED],
-        "steps": subject.steps,
+        "steps": subject.description.budget,
         "device": subject.device,
-        "threads": entry.spec.cpus,
+        "threads": subject.description.needs.cpus,
         "harness": metadata.version(DISTRIBUTION),
     }
     if benchmark.enabled:

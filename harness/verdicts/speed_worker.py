@@ -5,21 +5,20 @@ instrument while everything it imports is the side's own. It is told what to do 
 answers each with one line.
 """
 
-import importlib
 import json
 import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.discovery.config import resolve_config
 from harness.discovery.registry import Registry
-from harness.measuring.trial import LocalTrial, run_training
-from harness.running.plan import Cell, make_plan
+from harness.measuring.training import Training
+from harness.measuring.trial import LocalTrial
+from harness.running.plan import Cell, TrialPlan, make_plan
 from harness.running.suite import load_suite
-from harness.running.worker import seed_libraries
 
 BLOCK_SECONDS = 0.05  # at least
 UNEVENNESS = 2.0  # of the times of blocks, at most; a block that is too short holds no update, or one
@@ -36,8 +35,8 @@ class Over(BaseException):
     """Enough was trained; no algorithm catches this."""
 
 
-class PacedTrial(LocalTrial):
-    """A trial that reports at every mark, with its clock stopped, instead of evaluating.
+def train(cell: Cell, seeds: Sequence[int], spacing: int, marks: int, report: Report) -> None:
+    """Train until the report has had enough. It is told at every mark, with the clock stopped; nothing is evaluated.
 
     Args:
         cell: what to train.
@@ -46,29 +45,16 @@ class PacedTrial(LocalTrial):
         marks: how many are needed at least; the budget is the suite's unless it has too little room for them.
         report: told of each mark after the one at 0; may wait, and raises `Over` to end training.
     """
+    points = max(math.ceil(cell.task.steps / spacing), marks + 1)
+    description = replace(TrialPlan(cell, tuple(seeds)).description, budget=points * spacing, points=points)
 
-    def __init__(self, cell: Cell, seeds: Sequence[int], spacing: int, marks: int, report: Report) -> None:
-        points = max(math.ceil(cell.task.steps / spacing), marks + 1)
-        lockstep = cell.contestant.entry.spec.lockstep
-        super().__init__(
-            cell.environment.spec, seeds, points * spacing, points, 1, cell.device, lockstep=lockstep
-        )
-        self._report = report
+    def tell(trial: LocalTrial) -> None:
+        with trial.clock.paused():
+            if trial.steps:
+                report(trial.steps, trial.clock.training)
 
-    def _evaluate(self) -> None:
-        with self.clock.paused():
-            if self.steps:
-                self._report(self.steps, self.clock.training)
-
-
-def train(cell: Cell, seeds: Sequence[int], spacing: int, marks: int, report: Report) -> None:
-    """Train until the report has had enough."""
-    spec = cell.contestant.entry.spec
-    seed_libraries(seeds[0], spec.cpus)
-    module = importlib.import_module(spec.target)
-    config = resolve_config(module.Config, dict(cell.contestant.config))
     try:
-        run_training(PacedTrial(cell, seeds, spacing, marks, report), module.train, config)
+        Training(description, cell.device, at_mark=tell).run()
     except Over:
         return
     raise RuntimeError("training ended before it was told to")
@@ -163,10 +149,8 @@ class Worker:
                 self._answer({"error": f"{type(error).__name__}: {error}"})
 
     def _described(self, cell: Cell) -> dict[str, Any]:
-        spec = cell.contestant.entry.spec
-        why_not = cell.reason or (
-            "its environments step in other processes" if spec.processes == "many" else ""
-        )
+        many = cell.contestant.needs.processes == "many"
+        why_not = cell.reason or ("its environments step in other processes" if many else "")
         return {"warm_up": warm_up(cell.contestant.config), "why_not": why_not}
 
     def _serve(self, cell: Cell, request: Mapping[str, Any]) -> None:

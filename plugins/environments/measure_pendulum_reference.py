@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.measuring.description import TrialDescription
 from harness.measuring.trial import LocalTrial
 from harness_environments import harness_environments
 
@@ -83,7 +84,7 @@ def main() -> None:
     for spec in harness_environments():
         if spec.name in TORQUES:
             torques = torch.linspace(-2.0, 2.0, TORQUES[spec.name], dtype=torch.float64)
-            trial = LocalTrial(spec, episodes=EPISODES)
+            trial = LocalTrial(TrialDescription(spec, episodes=EPISODES))
             trial.policy = Planner(torques, discrete=spec.name != "pendulum")
             returns = np.asarray([episode.value for episode in trial.runs[0].evaluations])
             print(spec.name, returns.mean(), returns.std(ddof=1) / math.sqrt(EPISODES))

@@ -19,6 +19,7 @@ import numpy as np
 
 import harness_environments
 from harness.api import EnvironmentSpec, Score
+from harness.measuring.description import TrialDescription
 from harness.measuring.environments import make
 from harness.measuring.trial import LocalTrial
 
@@ -33,7 +34,7 @@ OTHER_EPISODES = {
 def random_returns(spec: EnvironmentSpec, episodes: int) -> list[float]:
     """Undiscounted returns of the uniformly random policy in ``episodes`` successive episodes of run seed 0."""
     plain = make(spec)
-    trial = LocalTrial(spec, budget=episodes * plain.spec.max_episode_steps)
+    trial = LocalTrial(TrialDescription(spec, budget=episodes * plain.spec.max_episode_steps))
     trial.policy = lambda obs: np.stack([plain.action_space.sample() for _ in obs])
     env = trial.make_env()
     recorded = trial.runs[0].episodes

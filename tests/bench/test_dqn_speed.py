@@ -12,8 +12,10 @@ from types import ModuleType
 import gymnasium
 import pytest
 import torch
+from support_trial import local_trial
 
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness_algorithms import double_dqn, dqn
 from harness_environments.catalogue import GYMNASIUM_TASKS
 
@@ -41,7 +43,7 @@ def one_thread() -> Iterator[None]:
 
 
 def ours(algorithm: ModuleType, num_seeds: int) -> LocalTrial:
-    trial = LocalTrial(CARTPOLE, range(num_seeds), STEPS, lockstep=True)
+    trial = local_trial(CARTPOLE, range(num_seeds), STEPS, lockstep=True)
     run_training(trial, algorithm.train, algorithm.Config(**SETTINGS))
     return trial
 
@@ -85,4 +87,4 @@ def test_steps_per_second_beside_stable_baselines3(benchmark, algorithm, num_see
 
     if benchmark.enabled:
         benchmark.extra_info["speed_ratio"] = num_seeds * median(baselines) / benchmark.stats.stats.median
-    assert [run.meter.steps for run in trial.runs] == [STEPS] * num_seeds
+    assert trial.steps == STEPS

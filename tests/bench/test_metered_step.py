@@ -4,8 +4,8 @@ from statistics import median
 from time import perf_counter
 
 import gymnasium
+from support_trial import local_trial
 
-from harness.measuring.trial import LocalTrial
 from harness.specs import EnvironmentSpec
 
 STEPS = 20_000
@@ -30,7 +30,7 @@ def seconds(env: gymnasium.Env) -> float:
 
 
 def test_metered_step_beside_a_plain_one(benchmark):
-    trial = LocalTrial(EnvironmentSpec("cartpole", "CartPole-v1"), budget=10**9)
+    trial = local_trial(EnvironmentSpec("cartpole", "CartPole-v1"), budget=10**9)
     trial.policy = lambda obs: [0] * len(obs)
     metered, plain = trial.make_env(), gymnasium.make("CartPole-v1")
     ratios = []

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import torch
+from support_trial import local_trial
 
-from harness.measuring.trial import LocalTrial, run_training
+from harness.measuring.training import run_training
+from harness.measuring.trial import LocalTrial
 from harness.specs import EnvironmentSpec
 from harness_algorithms import a2c, ppo
 
@@ -32,7 +34,7 @@ def one_thread() -> Iterator[None]:
 
 
 def ours(algorithm: Any, config: Any, num_seeds: int, steps: int) -> LocalTrial:
-    trial = LocalTrial(CARTPOLE, range(num_seeds), steps, lockstep=True)
+    trial = local_trial(CARTPOLE, range(num_seeds), steps, lockstep=True)
     run_training(trial, algorithm.train, config)
     return trial
 
@@ -106,4 +108,4 @@ def test_steps_per_second_beside_stable_baselines3(
     if benchmark.enabled:
         ratio = num_seeds * median(baselines[1:]) / benchmark.stats.stats.median
         benchmark.extra_info["speed_ratio"] = ratio
-    assert [run.meter.steps for run in trial.runs] == [steps] * num_seeds
+    assert trial.steps == steps

@@ -1,0 +1,1 @@
+"""Recorded transitions of the rings, a module for each kind of ring."""

@@ -1,0 +1,7 @@
+"""Of the ring with Box observations and Discrete actions."""
+
+from functools import partial
+
+from harness.conformance.toy_environments import recorded
+
+episodes = partial(recorded, "Box", "Discrete")

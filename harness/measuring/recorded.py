@@ -1,0 +1,68 @@
+"""Recorded transitions as tensors: what an algorithm learns from in place of stepping an environment."""
+
+import importlib
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from harness.contract import Dataset
+from harness.measuring import environments
+from harness.measuring.environments import EnvironmentError_
+from harness.measuring.lockstep import array_dtype
+from harness.specs import EnvironmentSpec
+
+
+class RecordedEpisode(Protocol):
+    """An episode of T steps, as Minari's `EpisodeData` has it; NumPy arrays.
+
+    Attributes:
+        observations: [T + 1, ...].
+        actions: [T, ...].
+        rewards: [T].
+        terminations: bool [T].
+        truncations: bool [T].
+    """
+
+    observations: Any
+    actions: Any
+    rewards: Any
+    terminations: Any
+    truncations: Any
+
+
+class DatasetModule(Protocol):
+    """What the module that ``EnvironmentSpec.dataset`` names holds."""
+
+    def episodes(self) -> Iterable[RecordedEpisode]:
+        """All episodes, always the same ones in the same order."""
+
+
+def load_dataset(spec: EnvironmentSpec, device: torch.device) -> Dataset:
+    """The transitions of all recorded episodes, in their order.
+
+    Raises:
+        EnvironmentError_: an episode's arrays do not fit together, or there is none.
+    """
+    assert spec.dataset is not None
+    env = environments.make(spec)
+    obs_dtype, action_dtype = array_dtype(env.observation_space), array_dtype(env.action_space)
+    env.close()
+    columns: list[tuple[Any, ...]] = []
+    for number, episode in enumerate(importlib.import_module(spec.dataset).episodes()):
+        obs, action = np.asarray(episode.observations, obs_dtype), np.asarray(episode.actions, action_dtype)
+        reward = np.asarray(episode.rewards, np.float32)
+        terminated, truncated = (np.asarray(f, bool) for f in (episode.terminations, episode.truncations))
+        lengths = {len(obs) - 1, *map(len, (action, reward, terminated, truncated))}
+        if len(lengths) > 1 or not len(action):
+            raise EnvironmentError_(
+                f"environment {spec.name!r}: episode {number} of {spec.dataset} has arrays that do not fit together: "
+                "T + 1 observations and T of all others are wanted"
+            )
+        ended = terminated | truncated
+        ended[-1] = True  # a recording may be cut off
+        columns.append((obs[:-1], action, reward, 1 - terminated.astype(np.float32), ended, obs[1:]))
+    if not columns:
+        raise EnvironmentError_(f"environment {spec.name!r}: {spec.dataset} holds no episode")
+    return Dataset(*(torch.from_numpy(np.concatenate(c)).to(device) for c in zip(*columns, strict=True)))

@@ -1,0 +1,55 @@
+"""What the runs of a trial leave behind; rows are as in the tables of the same names."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Diverged(Exception):  # noqa: N818, because it is an outcome, which the harness reports as a status
+    """Every run of the trial had a return that is not finite: training ends, with status ``diverged``."""
+
+
+class Episode(NamedTuple):
+    """One finished training episode; fields as in the table ``episodes``."""
+
+    copy: int
+    step: int
+    train_seconds: float
+    value: float
+    length: int
+    terminated: bool
+    truncated: bool
+
+
+class EvaluationEpisode(NamedTuple):
+    """One evaluation episode; fields as in the table ``evaluations``."""
+
+    evaluation: int
+    step: int
+    train_seconds: float
+    episode: int
+    seed: int
+    value: float
+    length: int
+    terminated: bool
+    truncated: bool
+
+
+@dataclass
+class RunRecord:
+    """One run.
+
+    Attributes:
+        seed: of the run.
+        episodes: finished training episodes.
+        evaluations: episodes of all evaluations.
+        diagnostics: step, name and value of everything logged.
+        diverged: why the run diverged; empty if it did not.
+        simulated: steps that a model or a planner's copy of the environment took.
+    """
+
+    seed: int
+    episodes: list[Episode] = field(default_factory=list)
+    evaluations: list[EvaluationEpisode] = field(default_factory=list)
+    diagnostics: list[tuple[int, str, float]] = field(default_factory=list)
+    diverged: str = ""
+    simulated: int = 0

@@ -1,0 +1,84 @@
+"""S seeds x N games of an algorithm against itself, as tensors."""
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import torch
+
+from harness.contract import ContractBroken, GameRules, Ply
+from harness.measuring.lockstep import ledger_of, taken
+from harness.measuring.meter import Meter
+
+
+class GamesInLockstep:
+    """Implements `harness.contract.SelfPlay`.
+
+    Args:
+        rules: of the game.
+        meter: of the trial.
+        seeds: the runs' seeds; games have no luck of their own.
+        copies: N.
+        device: where everything happens.
+        first: index of the first copy within each run; the others follow.
+    """
+
+    def __init__(
+        self,
+        rules: GameRules,
+        meter: Meter,
+        seeds: Sequence[int],
+        copies: int,
+        device: torch.device,
+        first: int,
+    ) -> None:
+        self.num_seeds = len(seeds)
+        self.copies = copies
+        self.rules = rules
+        self._meter = meter
+        self._begun = rules.initial((self.num_seeds, copies)).to(device)  # [S, N, D]
+        self._state = self._begun
+        outcomes = torch.zeros(self.num_seeds * copies, dtype=torch.float64, device=device)
+        self._ledger = ledger_of(meter, outcomes, copies, first)
+
+    def reset(self) -> torch.Tensor:
+        """Begin all games; returns positions [S, N, D]."""
+        return self._state
+
+    def step(self, action: torch.Tensor) -> Ply:
+        """Make one move in every game.
+
+        Raises:
+            BudgetExhausted: the budget does not hold a ply of every game. Those that it holds were made.
+            ContractBroken: a move is illegal, or the moves have another shape.
+        """
+        if action.shape != (self.num_seeds, self.copies):
+            raise ContractBroken(
+                f"step wants moves {[self.num_seeds, self.copies]}, not {list(action.shape)}"
+            )
+        began = perf_counter()
+        legal = self.rules.legal(self._state).gather(-1, action.unsqueeze(-1))
+        if not legal.all():
+            raise ContractBroken(f"{int((~legal).sum())} moves are illegal; choose among rules.legal(state)")
+        copies = taken(self._meter, self.copies)
+        after = self.rules.apply(self._state, action)
+        told = self.rules.outcome(after)
+        ended, outcome = ~told.isnan(), told.nan_to_num().float()
+        self._state = torch.where(ended.unsqueeze(-1), self._begun, after)
+        self._ledger.step(outcome.reshape(-1))
+        self._report(ended, copies)
+        self._meter.clock.environment += perf_counter() - began
+        self._meter.settle()
+        if copies < self.copies:
+            raise self._meter.stop()
+        return Ply(after, outcome, ended, self._state)
+
+    def _report(self, ended: torch.Tensor, copies: int) -> None:
+        """Report the games that end now, of those copies that the budget held."""
+        over = ended.reshape(-1).nonzero().reshape(-1).tolist()
+        if not over:
+            return
+        outcomes = self._ledger.returns.tolist()
+        for game in over:
+            if game % self.copies < copies:
+                self._ledger.end(game, outcomes[game], True, False)
+        self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
