@@ -1,6 +1,7 @@
 """Is an array module the MDP of its Gymnasium environment? Asked of the functions of `ArrayModule` one by one."""
 
 import importlib
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ LARGEST_DISTANCE = (
     2.9 * (2 / STARTS) ** 0.5
 )  # between distribution functions: exceeded by 1 right one in 10 million
 SHAPES = ((), (3,), (2, 3))
+
+
+Draw = Callable[[torch.Generator, tuple[int, ...]], torch.Tensor]
 
 
 class Walk(NamedTuple):
@@ -66,24 +70,29 @@ def _require_initial(array: ArrayModule, env: Env) -> None:
     for _ in range(STARTS):
         env.reset()
         theirs.append(array.state_of(env.unwrapped).clone())
-    for shape in SHAPES:
-        got = tuple(_initial(array, shape).shape)
-        require(got == (*shape, *theirs[0].shape), f"initial(generator, {shape}) has shape {got}")
-    kept = torch.get_rng_state()
-    ours = _initial(array, (STARTS,))
-    require(torch.equal(kept, torch.get_rng_state()), "initial draws from torch's global generator")
-    require(torch.equal(ours, _initial(array, (STARTS,))), "initial gives two results for one generator")
-    obs = array.observe(ours[0]).numpy()
+    require_alike("initial", array.initial, torch.stack(theirs), "those of resets")
+    obs = array.observe(array.initial(torch.Generator().manual_seed(0), (1,))[0]).numpy()
     require(env.observation_space.contains(obs), f"initial observation {obs} does not lie in its space")
-    distance = _distance(ours.double(), torch.stack(theirs).double())
+
+
+def require_alike(name: str, draw: Draw, theirs: torch.Tensor, what: str) -> None:
+    """Fail unless a function draws rows like ``theirs`` [STARTS, ...], in any shape, from its generator alone."""
+
+    def drawn(*shape: int) -> torch.Tensor:
+        return draw(torch.Generator().manual_seed(0), shape)
+
+    for shape in SHAPES:
+        got = tuple(drawn(*shape).shape)
+        require(got == (*shape, *theirs.shape[1:]), f"{name}(generator, {shape}) has shape {got}")
+    kept = torch.get_rng_state()
+    ours = drawn(STARTS)
+    require(torch.equal(kept, torch.get_rng_state()), f"{name} draws from torch's global generator")
+    require(torch.equal(ours, drawn(STARTS)), f"{name} gives two results for one generator")
+    distance = _distance(*(rows.double().reshape(STARTS, -1) for rows in (ours, theirs)))
     require(
         distance <= LARGEST_DISTANCE,
-        f"initial states are distributed unlike those of resets: {distance:.2g} between distribution functions",
+        f"{name} is distributed unlike {what}: {distance:.2g} between distribution functions",
     )
-
-
-def _initial(array: ArrayModule, shape: tuple[int, ...]) -> torch.Tensor:
-    return array.initial(torch.Generator().manual_seed(0), shape)
 
 
 def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -182,25 +191,29 @@ def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any
 
 def _require_rows_apart(array: ArrayModule, walk: Walk) -> None:
     """A row's step is the same, to the last bit, whatever is stepped beside it and in whatever shape."""
-    whole = _step_and_observe(array, walk.state, walk.action)
+    for k, name in enumerate(("successor", "reward", "termination", "observation")):
+        require_rows_apart(
+            name, lambda *row, k=k: _step_and_observe(array, *row)[k], (walk.state, walk.action)
+        )
+
+
+def require_rows_apart(
+    name: str, function: Callable[..., torch.Tensor], rows: Sequence[torch.Tensor]
+) -> None:
+    """Fail unless a function gives a row of [B, ...] the same bits in every leading shape, whatever is beside it."""
+    whole, count = function(*rows), len(rows[0])
     for shape in SHAPES:
-        rows = int(np.prod(shape))
-        for start in range(0, 60, rows):
-            part = slice(start, start + rows)
-            state, action = (
-                each[part].reshape((*shape, *each.shape[1:])) for each in (walk.state, walk.action)
+        size = int(np.prod(shape))
+        for start in range(0, 60, size):
+            part = slice(start, start + size)
+            alone = function(*(each[part].reshape((*shape, *each.shape[1:])) for each in rows))
+            beside = whole[part].reshape((*shape, *whole.shape[1:]))
+            same = torch.equal(alone.nan_to_num(7.0), beside.nan_to_num(7.0))
+            require(
+                same,
+                f"in leading shape {shape}, a state's {name} is not what it is among {count} states: "
+                "seeds would depend on the seeds beside them",
             )
-            for name, alone, beside in zip(
-                ("successor", "reward", "termination", "observation"),
-                _step_and_observe(array, state, action),
-                whole,
-                strict=True,
-            ):
-                require(
-                    torch.equal(alone, beside[part].reshape((*shape, *beside.shape[1:]))),
-                    f"in leading shape {shape}, a state's {name} is not what it is among {TRANSITIONS} states: "
-                    "seeds would depend on the seeds beside them",
-                )
 
 
 def _require_new_tensors(array: ArrayModule, walk: Walk) -> None:

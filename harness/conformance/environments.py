@@ -20,7 +20,7 @@ from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import Laboratory
 from harness.measuring import environments, seeding
 from harness.measuring.environments import Env
-from harness.specs import EnvironmentSpec, Score, as_json, environment_from_json
+from harness.specs import VIEWS, EnvironmentSpec, Score, as_json, environment_from_json
 
 STEPS = 100  # compared between two copies
 SAMPLED = 200  # steps whose observations, rewards and flags are looked at
@@ -49,11 +49,13 @@ class EnvironmentSubject:
 
 
 def environment_checks(subject: EnvironmentSubject) -> list[Check]:
-    """Every check of an environment; that of array functions where it declares them."""
+    """Every check of an environment; those of its other views where it declares them."""
     here = [description_is_valid, import_has_no_side_effects]
     checks = [Check.of(subject.id, function, subject) for function in here]
     apart = [
-        function for function in APART.values() if subject.spec.array or function is not array_is_the_same_mdp
+        function
+        for function in APART.values()
+        if function not in OF_VIEWS or getattr(subject.spec, OF_VIEWS[function])
     ]
     return checks + [_check_apart(subject, function) for function in apart]
 
@@ -73,9 +75,9 @@ def import_has_no_side_effects(subject: EnvironmentSubject) -> None:
     As for algorithms. Gymnasium's registry is what the modules are there to change.
     """
     wrappers = [target.partition(":")[0] for target, _ in subject.spec.wrappers]
-    array = [] if subject.spec.array is None else [subject.spec.array]
+    views = [module for view in VIEWS if (module := getattr(subject.spec, view))]
     effects = subject.laboratory.perform(
-        "harness.conformance.experiments:import_modules", modules=[*subject.spec.imports, *wrappers, *array]
+        "harness.conformance.experiments:import_modules", modules=[*subject.spec.imports, *wrappers, *views]
     )
     check_effects(effects, "importing its modules")
 
@@ -178,6 +180,39 @@ def array_is_the_same_mdp(spec: EnvironmentSpec) -> None:
     require_same_mdp(spec)
 
 
+def known_functions_are_true(spec: EnvironmentSpec) -> None:
+    """Do the functions of ``known`` give what the environment does?
+
+    A planner that is told another reward or another end plans for another task. Compared to 1e-4 are 5,000 transitions
+    of random actions, and the distribution of 5,000 first observations; a row must give the same bits in every leading
+    shape.
+    """
+    from harness.conformance.views import require_true_knowledge
+
+    require_true_knowledge(spec)
+
+
+def game_rules_are_whole(spec: EnvironmentSpec) -> None:
+    """Do random games by the rules of ``game`` end, with players, legal moves and outcomes as they must be?
+
+    An outcome is the first player's, from -1 to 1, and NaN while the game goes on. What is observed lies in the
+    environment's space. That the rules are those of the game, a test of your own must say.
+    """
+    from harness.conformance.views import require_whole_game
+
+    require_whole_game(spec)
+
+
+def recordings_fit(spec: EnvironmentSpec) -> None:
+    """Are recorded transitions always the same, and do they lie in the environment's spaces?
+
+    Results on a data set that changes between two reads could not be repeated.
+    """
+    from harness.conformance.views import require_fitting_recordings
+
+    require_fitting_recordings(spec)
+
+
 APART: Mapping[str, Callable[[EnvironmentSpec], str | None]] = {
     function.__name__: function
     for function in (
@@ -187,7 +222,16 @@ APART: Mapping[str, Callable[[EnvironmentSpec], str | None]] = {
         spaces_are_truthful,
         random_score_holds,
         array_is_the_same_mdp,
+        known_functions_are_true,
+        game_rules_are_whole,
+        recordings_fit,
     )
+}
+OF_VIEWS = {
+    array_is_the_same_mdp: "array",
+    known_functions_are_true: "known",
+    game_rules_are_whole: "game",
+    recordings_fit: "dataset",
 }
 
 
