@@ -4,6 +4,7 @@ A description names code by its module path and imports nothing, so listing ever
 costs milliseconds. Whatever is wrong with a description is an error at the moment it is made.
 """
 
+import pkgutil
 import re
 import sys
 from collections.abc import Mapping
@@ -382,6 +383,11 @@ class ExecutorSpec:
         _check_name(self, self.name)
         _check_function(self, self.name, "target", self.target)
         _freeze(self, self.name, "requires")
+
+
+def made(spec: ExecutorSpec, options: Any) -> Any:
+    """The executor that a description names, for these options."""
+    return pkgutil.resolve_name(spec.target)(options)
 
 
 Spec = AlgorithmSpec | EnvironmentSpec | SuiteSpec | FigureSpec | ExecutorSpec

@@ -1,30 +1,44 @@
 """Does a plugin, or one thing it provides, keep the contract?"""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import click
 
 from harness.cli import Session, note
-from harness.conformance.check import Outcome
-from harness.conformance.checks import checks_of
-from harness.errors import ExitCode
+from harness.commands.plan import parse_settings
+from harness.conformance.check import Check, Outcome
+from harness.conformance.checks import CHECKED, checks_of, checks_of_kinds
+from harness.discovery.registry import Registry
+from harness.errors import ExitCode, UsageError
 from harness.listing import print_json, print_table
 
 HEADER = ("SUBJECT", "CHECK", "RESULT", "REASON")
 
 
 @click.command(name="check")
-@click.argument("name", metavar="NAME")
+@click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME")
+@click.option(
+    "--executor-option",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Of an executor that is checked.",
+)
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, name: str, json_wanted: bool) -> ExitCode:
-    """Check an algorithm, environment, suite, or a plugin with everything it provides.
+def command(
+    session: Session, words: tuple[str, ...], settings: tuple[str, ...], json_wanted: bool
+) -> ExitCode:
+    """Check an algorithm, environment, suite or executor, or a plugin with everything it provides.
+
+    KIND, one of these words, tells what is meant where several have the name.
 
     Algorithms are trained for 200 steps; give settings that let them learn in so few, as in
     "sb3/ppo[n_steps=32]". The exit code is 1 if any check fails.
     """
     outcomes: list[Outcome] = []
-    for check in checks_of(name, session.load_registry()):
+    for check in _asked(words, session.load_registry(), parse_settings(settings)):
         if not outcomes or outcomes[-1].subject != check.subject:
             note(f"checking {check.subject}")
         outcomes.append(check.outcome())
@@ -37,3 +51,15 @@ def command(session: Session, name: str, json_wanted: bool) -> ExitCode:
                 note(f"{outcome.check} asks: {outcome.question}")
     failed = any(outcome.status == "fail" for outcome in outcomes)
     return ExitCode.NO if failed else ExitCode.YES
+
+
+def _asked(words: Sequence[str], registry: Registry, settings: Mapping[str, str]) -> list[Check]:
+    """The checks that the words mean."""
+    if len(words) == 1:
+        return checks_of(words[0], registry, settings)
+    kinds = [kind for kind in CHECKED if kind == words[0]]
+    if len(words) > 2 or not kinds:
+        raise UsageError(
+            f"check {' '.join(words)}: write one NAME, before it one of {', '.join(CHECKED)} or nothing"
+        )
+    return checks_of_kinds(words[1], registry, kinds, settings)

@@ -10,6 +10,7 @@ import click
 from harness.cli import Session
 from harness.errors import ExitCode, UsageError
 from harness.executor import Executor, ExecutorOptions
+from harness.specs import made
 
 if TYPE_CHECKING:
     from harness.running.plan import Cell, Plan
@@ -117,18 +118,26 @@ def executor(
     Raises:
         UsageError: a setting is not ``key=value``, is given twice, or the executor does not know it.
     """
-    import pkgutil
+    told = parse_settings(settings)
+    entry = session.registry.resolve("executor", name)
+    session.registry.check_requirements(entry)
+    where: Executor = made(entry.spec, ExecutorOptions(jobs, gpu_share, told))
+    return where
 
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """``key=value`` of each.
+
+    Raises:
+        UsageError: one is written otherwise, or a key is given twice.
+    """
     told: dict[str, str] = {}
     for setting in settings:
         key, given, value = setting.partition("=")
         if not (key and given) or key in told:
             raise UsageError(f"--executor-option {setting}: write KEY=VALUE, and each key once")
         told[key] = value
-    entry = session.registry.resolve("executor", name)
-    session.registry.check_requirements(entry)
-    made: Executor = pkgutil.resolve_name(entry.spec.target)(ExecutorOptions(jobs, gpu_share, told))
-    return made
+    return told
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

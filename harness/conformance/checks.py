@@ -1,11 +1,12 @@
 """From a name to the conformance checks of everything it stands for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.conformance.algorithms import AlgorithmSubject, algorithm_checks
 from harness.conformance.check import Check, CheckSkipped
 from harness.conformance.environments import EnvironmentSubject, environment_checks
+from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.conformance.laboratory import Laboratory
 from harness.conformance.plugins import PluginSubject, SuiteSubject, plugin_checks, suite_checks
 from harness.discovery.plugins import Kind, Plugin
@@ -13,15 +14,16 @@ from harness.discovery.registry import Entry, Registry
 from harness.discovery.selection import Selection, parse_selection
 from harness.errors import UsageError
 
-CHECKED: tuple[Kind, ...] = ("algorithm", "environment", "suite")
+CHECKED: tuple[Kind, ...] = ("algorithm", "environment", "suite", "executor")
 
 
-def checks_of(name: str, registry: Registry) -> list[Check]:
+def checks_of(name: str, registry: Registry, settings: Mapping[str, str] | None = None) -> list[Check]:
     """The checks of a plugin and all it provides, or of what has this id or short name.
 
     Args:
         name: of a plugin or a distribution; else as in `checks_of_kinds`.
         registry: where to look.
+        settings: of an executor.
 
     Raises:
         UsageError: nothing has the name, or several things do.
@@ -30,16 +32,19 @@ def checks_of(name: str, registry: Registry) -> list[Check]:
     plugins = [plugin for plugin in registry.plugins if plugin.answers_to({name})]
     if plugins:
         return [check for plugin in plugins for check in checks_of_plugin(plugin, registry)]
-    return checks_of_kinds(name, registry, CHECKED)
+    return checks_of_kinds(name, registry, CHECKED, settings)
 
 
-def checks_of_kinds(name: str, registry: Registry, kinds: Sequence[Kind]) -> list[Check]:
-    """The checks of the algorithm, environment or suite, as far as among ``kinds``, of this id or short name.
+def checks_of_kinds(
+    name: str, registry: Registry, kinds: Sequence[Kind], settings: Mapping[str, str] | None = None
+) -> list[Check]:
+    """The checks of what is of one of these kinds and has this id or short name.
 
     Args:
         name: for an algorithm also with a preset and overrides, as in ``"dqn:paper[learning_rate=1e-3]"``.
         registry: where to look.
         kinds: what may be meant.
+        settings: of an executor.
 
     Raises:
         UsageError, MissingPlugin: as in `checks_of`.
@@ -51,7 +56,7 @@ def checks_of_kinds(name: str, registry: Registry, kinds: Sequence[Kind]) -> lis
     return [
         check
         for kind, entry in entries.items()
-        for check in _checks(kind, entry, registry, selection, Laboratory())
+        for check in _checks(kind, entry, registry, selection, Laboratory(), settings)
     ]
 
 
@@ -67,7 +72,12 @@ def checks_of_plugin(plugin: Plugin, registry: Registry) -> list[Check]:
 
 
 def _checks(
-    kind: Kind, entry: Entry[Any], registry: Registry, selection: Selection, laboratory: Laboratory
+    kind: Kind,
+    entry: Entry[Any],
+    registry: Registry,
+    selection: Selection,
+    laboratory: Laboratory,
+    settings: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """The checks of one entry; one that skips where it cannot be tried for lack of a package."""
     missing = registry.missing_requirements(entry)
@@ -82,6 +92,8 @@ def _checks(
         return algorithm_checks(_algorithm(entry, selection))
     if kind == "environment":
         return environment_checks(EnvironmentSubject(entry.id, entry.spec, laboratory))
+    if kind == "executor":
+        return executor_checks(ExecutorSubject(entry.id, entry.spec, settings or {}))
     return suite_checks(SuiteSubject(entry.id, entry.spec, registry))
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "Outcome",
     "algorithm_checks",
     "environment_checks",
+    "executor_checks",
     "parametrize_with_checks",
     "plugin_checks",
     "suite_checks",
@@ -56,6 +57,11 @@ def algorithm_checks(name: str) -> list[Check]:
 def environment_checks(name: str) -> list[Check]:
     """The checks of an installed environment, by id or short name."""
     return checks.checks_of_kinds(name, Registry.load(), ["environment"])
+
+
+def executor_checks(name: str, **settings: str) -> list[Check]:
+    """The checks of an installed executor, by id or short name, with its own settings."""
+    return checks.checks_of_kinds(name, Registry.load(), ["executor"], settings)
 
 
 def suite_checks(name: str) -> list[Check]:
