@@ -16,6 +16,7 @@ from harness.conformance.check import CheckFailed
 from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.errors import ExitCode
 from harness.executor import ExecutorOptions
+from harness.running import provenance
 from harness.running.executor_local import LocalExecutor
 from harness.specs import ExecutorSpec
 
@@ -64,14 +65,14 @@ def test_an_executor_that_knows_only_the_contract_gives_the_local_ones_tables_to
 def test_an_executor_is_given_its_settings_and_refuses_others(tmp_path):
     suite = write_suite(tmp_path, ["algorithms/q_learning"], ["cliff-walking"])
 
-    right = run(tmp_path, "run", suite, "--executor", "elsewhere", "--executor-option", "lag=0.01")
-    wrong = run(tmp_path, "run", suite, "--executor", "elsewhere", "--executor-option", "leg=1")
+    right = run(tmp_path, "run", suite, "--executor", "elsewhere", "--executor-option", "cores=1")
+    wrong = run(tmp_path, "run", suite, "--executor", "elsewhere", "--executor-option", "core=1")
     local = run(tmp_path, "run", suite, "--executor-option", "lag=1")
     twice = run(tmp_path, "plan", suite, "--executor-option", "lag=1", "--executor-option", "lag=2")
 
     assert right.returncode == ExitCode.YES, right.stderr
     assert wrong.returncode == local.returncode == twice.returncode == ExitCode.USAGE
-    assert "--executor-option leg: unknown; there is lag" in wrong.stderr
+    assert "--executor-option core: unknown; there is cores" in wrong.stderr
     assert "--executor-option lag: the local executor has no options" in local.stderr
     assert "each key once" in twice.stderr
 
@@ -85,18 +86,15 @@ def test_what_an_executor_lacks_is_skipped_with_its_own_reason(tmp_path):
     assert cell["skipped"] == "there is no GPU elsewhere"
 
 
-def test_the_machine_of_a_run_is_that_of_its_worker(tmp_path, monkeypatch):
-    monkeypatch.setenv("HARNESS_CHECK_MACHINE", "")
-    suite = write_suite(
-        tmp_path, ["algorithms/q_learning", "hostile/segfaults"], ["cliff-walking", "hostile/short"]
-    )
-    run(tmp_path, "run", suite)
-    (stored,) = (tmp_path / "results").iterdir()
-    for path in stored.glob("*/run.json"):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["run"]["status"] in ("done", "crashed"):
-            assert "cores" in content["run"]["machine"]
-            assert content["manifest"]["hardware"]["system"]
+def test_the_machine_of_a_run_is_that_of_its_worker_also_where_it_died(tmp_path):
+    suite = write_suite(tmp_path, ["algorithms/q_learning", "hostile/segfaults"], ["cliff-walking"], seeds=1)
+
+    run(tmp_path, "run", suite, "--executor", "elsewhere", "--executor-option", "cores=1")
+
+    runs = harness.load(tmp_path / "results").runs
+    assert set(runs["status"]) == {"done", "crashed"}
+    assert all(", 1 cores, " in machine for machine in runs["machine"])
+    assert ", 1 cores, " not in provenance.machine()
 
 
 @pytest.mark.parametrize("name", ["local", "elsewhere"])
@@ -148,14 +146,14 @@ class Deaf(LocalExecutor):
 
 
 class Immortal(LocalExecutor):
-    """Leaves jobs alone when it is closed."""
+    """Leaves jobs alone when it is closed, until it is closed for the third time."""
 
-    closed = False
+    closed = 0
 
     def close(self):
-        if self.closed:
+        self.closed += 1
+        if self.closed > 2:
             super().close()
-        Immortal.closed = False
 
 
 class Silent(LocalExecutor):
@@ -165,17 +163,17 @@ class Silent(LocalExecutor):
         return None
 
 
-WRONG = {
-    "returns_everything": (Forgetful, "its outcome is missing"),
-    "keeps_the_time_limit": (Patient, "a job that never ends is 'crashed'"),
-    "counts_its_room": (Greedy, "it has room"),
-    "says_what_it_lacks": (Silent, "lacks"),
-}
+WRONG = [
+    ("returns_everything", Forgetful, "its outcome is missing"),
+    ("returns_everything", Deaf, "not started with the variables"),
+    ("keeps_the_time_limit", Patient, "a job that never ends is 'crashed'"),
+    ("counts_its_room", Greedy, "it has room"),
+    ("closing_ends_jobs", Immortal, "goes on after the executor was closed"),
+    ("says_what_it_lacks", Silent, "lacks"),
+]
 
 
-@pytest.mark.parametrize(
-    ("check", "wrong", "reason"), [(name, *rest) for name, rest in WRONG.items()], ids=WRONG
-)
+@pytest.mark.parametrize(("check", "wrong", "reason"), WRONG, ids=[wrong.__name__ for _, wrong, _ in WRONG])
 def test_a_wrong_executor_is_found(check, wrong, reason, monkeypatch):
     monkeypatch.setattr("harness.running.executor_local.create", wrong)
     spec = ExecutorSpec("wrong", "harness.running.executor_local:create")

@@ -244,7 +244,7 @@ def says_what_it_lacks(subject: ExecutorSubject) -> None:
         _, outcome = bench.end(bench.start(device="cuda"))
         require(
             outcome.status == "done",
-            f"it does not lack CUDA, but a job there is {outcome.status}: {outcome.error}",
+            f"it lacks no CUDA, but a job there is {outcome.status}: {outcome.error}",
         )
 
 
