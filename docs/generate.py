@@ -303,12 +303,17 @@ def _number(value: float) -> str:
 def checks() -> str:
     """Every conformance check, by what it is asked of."""
     from harness import testing
+    from harness.conformance.environments import EnvironmentSubject, environment_checks
+    from harness.conformance.laboratory import Laboratory
+    from harness.specs import VIEWS, EnvironmentSpec
 
+    everything = EnvironmentSpec("all", "All-v0", **dict.fromkeys(VIEWS, "module"))
     subjects = {
-        "every plugin": [check for check in testing.plugin_checks("example") if check.subject == "example"],
+        "every plugin": [c for c in testing.plugin_checks("algorithms") if c.subject == "algorithms"],
         "every algorithm": testing.algorithm_checks("algorithms/dqn"),
-        "every environment": testing.environment_checks("environments/cartpole"),
+        "every environment": environment_checks(EnvironmentSubject("all", everything, Laboratory())),
         "every suite of a plugin": testing.suite_checks("harness/quickstart"),
+        "every executor": testing.executor_checks("harness/local"),
     }
     rows = [
         (subject, f"`{check.name}`", check.question.replace("``", "`"))

@@ -244,6 +244,6 @@ def test_descriptions_of_the_guide_stand():
 
     descriptions = [text for text in samples("Spec(") if re.match(r"\w+Spec\(", text)]
 
-    assert len(descriptions) == 4
+    assert len(descriptions) == 5
     for text in descriptions:
         eval(text, vars(harness.api).copy())
