@@ -53,6 +53,70 @@ def test_lockstep_evaluates_every_run_as_it_would_alone():
     assert together == [evaluate(make(), act, (seed,), 1, 7, CPU, lockstep=False)[0] for seed in seeds]
 
 
+class Open(gymnasium.Wrapper):
+    """Counts how many of its kind are open."""
+
+    now = most = 0
+
+    def __init__(self, env):
+        super().__init__(env)
+        Open.now += 1
+        Open.most = max(Open.most, Open.now)
+
+    def close(self):
+        Open.now -= 1
+        super().close()
+
+
+def test_never_more_than_64_environments_are_open_and_in_the_end_none():
+    Open.now = Open.most = 0
+    evaluate(lambda: Open(environments.make(LADDER)), act_lockstep, range(10), 0, 10, CPU, lockstep=True)
+    assert (Open.most, Open.now) == (64, 0)
+
+    def fails(obs):
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        evaluate(lambda: Open(environments.make(LADDER)), fails, range(3), 0, 10, CPU, lockstep=True)
+    assert Open.now == 0
+
+
+def network(seeds):
+    """A policy of real numbers, whose last bits depend on the shape of what it is asked."""
+    weights = torch.randn(seeds, 2, 3, generator=torch.Generator().manual_seed(0))
+    return lambda obs: torch.bmm(torch.tanh(obs * 0.1), weights).argmax(2)
+
+
+@pytest.mark.parametrize("most", [1, 7, 64])
+@pytest.mark.parametrize("policy", [act_lockstep, network(10)], ids=["integers", "network"])
+def test_episodes_are_the_same_to_the_last_bit_however_many_are_open(monkeypatch, most, policy):
+    asked = (make(PER_STEP), policy, range(10), 1, 10, CPU, True)
+    monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", 1_000)
+    every = evaluate(*asked)
+    monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", most)
+
+    assert evaluate(*asked) == every
+
+
+class Remembering:
+    """Acts on what it has seen in this episode alone."""
+
+    def reset(self, mask):
+        self.seen = torch.where(mask, 0.0, getattr(self, "seen", torch.zeros(mask.shape)))
+
+    def act(self, obs):
+        self.seen = self.seen + obs.sum(-1)
+        return self.seen.long() % 3
+
+
+@pytest.mark.parametrize("most", [1, 7])
+def test_a_policy_with_memory_forgets_the_episode_that_began_and_no_other(monkeypatch, most):
+    every = evaluate(make(PER_STEP), Remembering(), range(3), 0, 9, CPU, lockstep=True)
+    monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", most)
+
+    assert evaluate(make(PER_STEP), Remembering(), range(3), 0, 9, CPU, lockstep=True) == every
+
+
 @pytest.mark.parametrize(("train", "lockstep"), [(train_single, False), (train_lockstep(2), True)])
 def test_evaluations_fall_at_0_at_every_mark_and_at_the_budget(train, lockstep):
     evaluations = trained(train, budget=40, points=4, episodes=3, lockstep=lockstep).runs[0].evaluations
