@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is importe
     "results": "List or compact stored runs.",
     "schema": "Print the JSON Schema of suite files.",
 }
+HIDDEN = ("time-blocks",)  # commands that only programs use
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,17 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
-        command: click.Command = importlib.import_module(f"harness.commands.{cmd_name}").command
+        module = importlib.import_module(f"harness.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command in the arguments, with suggestions for one that does not exist."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args[0] not in (*COMMANDS, *HIDDEN) and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             advice = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(COMMANDS)}."
             raise click.UsageError(f"No command {args[0]!r}. {advice}", ctx)

@@ -48,7 +48,7 @@ def descendants(process: "subprocess.Popen[bytes]", name: str) -> list[psutil.Pr
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("work", "trains"), [(LEARNING, "forkserver"), (SPEED, "speed_worker")])
+@pytest.mark.parametrize(("work", "trains"), [(LEARNING, "forkserver"), (SPEED, "time-blocks")])
 def test_trap_what_a_gate_trains_ends_with_the_gate_that_was_killed(tmp_path: Path, work: str, trains: str):
     write_suite(tmp_path, ["loops"], ["short"], 2)
     program = GATE.format(plugins=str(HOSTILE), folder=str(tmp_path), work=work)
@@ -64,18 +64,19 @@ def test_trap_what_a_gate_trains_ends_with_the_gate_that_was_killed(tmp_path: Pa
     assert alive == []
 
 
-def test_trap_what_a_timed_side_has_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_trap_what_a_timed_side_has_started_ends_with_it(tmp_path: Path):
     """The worker is killed, and the thread in it that would end its group with it."""
-    worker = tmp_path / "worker.py"
+    worker = tmp_path / "side"
     worker.write_text(
+        f"#!{sys.executable}\n"
         "import json, subprocess, sys\n"
         "alone = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], **alone)\n"
         "print(json.dumps({'child': child.pid}), flush=True)\n"
         "child.wait()\n"
     )
-    monkeypatch.setattr(speed, "WORKER", worker)
-    code = Code("0" * 40, "side", Path(sys.executable), tmp_path)
+    worker.chmod(0o755)
+    code = Code("0" * 40, "side", worker, tmp_path)
     with speed._started(code, "base", Question(tmp_path / "demo.toml")) as side:
         child = psutil.Process(side.hear()["child"])
     _, alive = psutil.wait_procs([child], timeout=10)

@@ -15,7 +15,7 @@ from support_verdicts import runs, suite_text
 from harness.cli import main
 from harness.errors import ExitCode
 from harness.statistics.timing import Speed, Timing
-from harness.verdicts import speed, speed_output, speed_worker
+from harness.verdicts import speed, speed_output, timed_side
 from harness.verdicts.checkout import Code
 from harness.verdicts.question import Question
 from harness.verdicts.speed import Answer, SpeedError, Task, judge_speed, turns
@@ -103,25 +103,76 @@ def test_a_side_that_does_not_start_is_an_error_that_quotes_it(tmp_path: Path):
     assert caught.value.exit_code == ExitCode.INCOMPLETE
 
 
+OTHER = """#!{python}
+# A harness of another layout: it shares nothing with this one but the lines that it reads and writes.
+import json, sys
+assert "harness" in sys.argv and "time-blocks" in sys.argv, sys.argv
+tasks = {{"algorithms/q_learning on frozen-lake": {{"warm_up": 0, "why_not": ""}}}}
+print(json.dumps({{"protocol": {protocol}, "tasks": tasks}}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["do"] == "calibrate":
+        print(json.dumps({{"block": 100}}), flush=True)
+    else:
+        print(json.dumps({{"steps": 100, "seconds": 0.05}}), flush=True)
+"""
+
+
+def other(folder: Path, program: str) -> Code:
+    """A side whose interpreter runs this program, whatever it is told to run."""
+    python = folder / "other"
+    python.write_text(program)
+    python.chmod(0o755)
+    return Code("1" * 40, "other", python, folder)
+
+
+def test_a_base_of_another_layout_is_timed_by_its_own_command(tmp_path: Path):
+    base = other(tmp_path, OTHER.format(python=sys.executable, protocol=1))
+
+    answer = judge_speed(base, here(tmp_path), question(tmp_path), pairs=5, minutes=1e-9)
+
+    (timing,) = answer.tasks.values()
+    assert timing.control == 1
+    assert timing.ratio < 1  # a step of frozen lake takes less than 500 microseconds
+
+
+def test_a_base_that_measures_otherwise_is_not_compared(tmp_path: Path):
+    base = other(tmp_path, OTHER.format(python=sys.executable, protocol=2))
+
+    with pytest.raises(
+        SpeedError, match="the base cannot be timed: it measures by protocol 2, the head by 1"
+    ):
+        judge_speed(base, here(tmp_path), question(tmp_path))
+
+
+def test_a_base_from_before_this_way_to_time_is_told_so(tmp_path: Path):
+    base = other(
+        tmp_path, "#!/bin/sh\necho \"Error: No command 'time-blocks'. There are run.\" >&2\nexit 2\n"
+    )
+
+    with pytest.raises(SpeedError, match="its harness is older than this way to time it"):
+        judge_speed(base, here(tmp_path), question(tmp_path))
+
+
 # Blocks
 
 
 def test_a_block_lasts_fifty_milliseconds_and_holds_whole_updates():
     even = [0.001] * 1024
-    assert speed_worker.block_length(even) in (50, 51)  # by rounding
+    assert timed_side.block_length(even) in (50, 51)  # by rounding
     rare = ([0.0005] * 99 + [0.1]) * 20  # an update of 100 ms every 100 marks
-    length = speed_worker.block_length(rare)
+    length = timed_side.block_length(rare)
     assert length is not None
     assert length >= 100
-    assert speed_worker.block_length(even[:64]) is None
-    assert speed_worker.block_length(rare[:512]) is None
+    assert timed_side.block_length(even[:64]) is None
+    assert timed_side.block_length(rare[:512]) is None
 
 
 def test_training_is_warm_once_every_setting_called_starts_has_passed():
     assert (
-        speed_worker.warm_up({"learning_starts": 1_000, "policy_starts": 5_000, "batch_size": 9_999}) == 5_000
+        timed_side.warm_up({"learning_starts": 1_000, "policy_starts": 5_000, "batch_size": 9_999}) == 5_000
     )
-    assert speed_worker.warm_up({"learning_rate": 0.1}) == 0
+    assert timed_side.warm_up({"learning_rate": 0.1}) == 0
 
 
 # What is said

@@ -58,8 +58,7 @@ def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
     from harness.listing import print_json, print_table
     from harness.storage.store import Store
 
-    where = executor(session, options.pop("executor"), options.pop("settings"))
-    plan = planned(session, where, **options)
+    plan = planned(session, where_to_run(session, options), **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder) if folder.exists() else None
     rows = [
@@ -110,16 +109,16 @@ def planned(
     )
 
 
-def executor(
-    session: Session, name: str, settings: Sequence[str], jobs: int = 0, gpu_share: float = 1.0
+def where_to_run(
+    session: Session, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0
 ) -> Executor:
-    """The executor of that name, with what the options say.
+    """The executor that the options name; they are taken out of ``options``.
 
     Raises:
         UsageError: a setting is not ``key=value``, is given twice, or the executor does not know it.
     """
-    told = parse_settings(settings)
-    entry = session.registry.resolve("executor", name)
+    told = parse_settings(options.pop("settings"))
+    entry = session.registry.resolve("executor", options.pop("executor"))
     session.registry.check_requirements(entry)
     where: Executor = made(entry.spec, ExecutorOptions(jobs, gpu_share, told))
     return where

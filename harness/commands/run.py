@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli import Session, note
-from harness.commands.plan import executor, plan_options, planned, summarised, to_run
+from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
 from harness.commands.report import report
 from harness.errors import ExitCode, UsageError
 
@@ -56,7 +56,7 @@ def command(
     ):
         if limit is not None and math.isnan(limit):
             raise UsageError(f"{name} nan: write a number")
-    where = executor(session, options.pop("executor"), options.pop("settings"), jobs, gpu_share)
+    where = where_to_run(session, options, jobs, gpu_share)
     plan = planned(session, where, **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder)

@@ -43,7 +43,7 @@ def planned(side: str, code: Code, question: Question, suite: Suite, place: Path
         SideError: it has none.
     """
     arguments = [*question.arguments("plan", suite.seeds, place), "--json"]
-    with start(code, question, "-m", "harness", *arguments) as process:
+    with start(code, question, *arguments) as process:
         assert process.stdout is not None
         said = process.stdout.read()
         ended = process.wait()

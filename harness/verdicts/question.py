@@ -41,13 +41,16 @@ class Question:
         asked = {**self.as_json(), "suite": self.suite.read_text(encoding="utf-8")}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
-    def arguments(self, command: str, seeds: Sequence[int], out: Path) -> list[str]:
-        """Arguments of the command line that plans or runs these seeds, into a folder of results."""
+    def arguments(self, command: str, seeds: Sequence[int] = (), out: Path | None = None) -> list[str]:
+        """Arguments of a command line: these seeds, and into a folder of results, if either is given."""
         options = [("-a", self.algorithms), ("-e", self.environments), ("--device", self.devices)]
         chosen = [word for option, values in options for value in values for word in (option, value)]
         left_out = [word for name in self.blocked for word in ("-p", f"no:{name}")]
-        listed = ",".join(map(str, seeds))
-        return [*left_out, command, str(self.suite), *chosen, "--seeds", listed, "--out", str(out)]
+        if seeds:
+            chosen += ["--seeds", ",".join(map(str, seeds))]
+        if out is not None:
+            chosen += ["--out", str(out)]
+        return [*left_out, command, str(self.suite), *chosen]
 
     def variables(self) -> dict[str, str]:
         """Environment variables that say the rest."""

@@ -34,11 +34,12 @@ class SideError(HarnessError):
 def start(
     code: Code,
     question: Question,
-    *program: str,
+    *arguments: str,
+    asked: bool = False,
     stdout: Any = subprocess.PIPE,
     stderr: IO[Any] | None = None,
 ) -> "subprocess.Popen[str]":
-    """Start ``-m MODULE ARGUMENT...`` or ``FILE ARGUMENT...`` with the interpreter of a side.
+    """Start ``harness ARGUMENT...`` of a side, with its own interpreter.
 
     It runs in a session of its own, so that Ctrl-C reaches this process alone, which then ends its sides in order.
     Its stdin is a pipe; when that is closed, by whatever becomes of this process, it is killed.
@@ -46,12 +47,13 @@ def start(
     Args:
         code: the side.
         question: whose plugins it may import.
-        program: what it runs.
+        arguments: of its command line.
+        asked: whether it is asked something on stdin.
         stdout: where that goes.
         stderr: where that goes; to this process's unless given.
     """
     return subprocess.Popen(
-        code.command(str(TIED), *program),
+        code.command(str(TIED), "asked" if asked else "alone", "harness", *arguments),
         cwd=code.folder,
         env={**code.variables(), **question.variables()},
         stdin=subprocess.PIPE,

@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -31,7 +30,8 @@ BLOCKS = 12  # timed per process and task; a multiple of 6, so that turns are ev
 PAIRS = 6
 FEWEST_PAIRS = 5  # with which any p-value is small enough
 SIDES = ("base", "control", "head")
-WORKER = Path(__file__).resolve().with_name("speed_worker.py")  # imported by nobody here, for it needs torch
+COMMAND = "time-blocks"  # by which a side is asked; `harness.verdicts.timed_side` answers
+PROTOCOL = 1  # raised when a request, an answer or what is measured comes to mean something else
 
 
 class SpeedError(HarnessError):
@@ -160,7 +160,7 @@ def _prepared(
 ) -> tuple[list[Task], dict[str, str]]:
     """What can be timed on both sides, with blocks that suit the base; and reasons for the rest."""
     with _started(base, "base", question) as old, _started(head, "head", question) as new:
-        offered = old.hear()["tasks"], new.hear()["tasks"]
+        offered = old.offered(), new.offered()
         not_timed = {
             name: f"only the {side} has it"
             for side, mine, others in (("base", *offered), ("head", *offered[::-1]))
@@ -189,7 +189,7 @@ class _Process:
 
     Args:
         side: what messages call it.
-        process: of `speed_worker`.
+        process: of `timed_side`.
         log: what it prints otherwise.
     """
 
@@ -217,6 +217,14 @@ class _Process:
             self._fail(answer["error"])
         return answer
 
+    def offered(self) -> dict[str, Any]:
+        """What the side can time, which it says first."""
+        answer = self.hear()
+        if answer.get("protocol") != PROTOCOL:
+            self._fail(f"it measures by protocol {answer.get('protocol')}, the head by {PROTOCOL}")
+        tasks: dict[str, Any] = answer["tasks"]
+        return tasks
+
     def told(self) -> dict[str, Any]:
         """Have the next block trained, and wait for it."""
         self.ask(do="go")
@@ -226,6 +234,8 @@ class _Process:
         self._process.wait()
         self._log.seek(0)
         lines: list[str] = self._log.read().strip().splitlines()
+        if any(f"No command '{COMMAND}'" in line for line in lines):
+            return "its harness is older than this way to time it"
         return lines[-1] if lines else f"its process ended with {self._process.returncode}"
 
     def _fail(self, reason: str) -> None:
@@ -236,11 +246,10 @@ class _Process:
 def _started(code: Code, side: str, question: Question) -> Iterator[_Process]:
     """A process of a side; it is gone at the end, whatever happens."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        process = start(code, question, str(WORKER), stderr=log)
+        arguments = question.arguments(COMMAND)
+        process = start(code, question, *arguments, asked=True, stderr=log)
         try:
-            talk = _Process(side, process, log)
-            talk.ask(**question.as_json())
-            yield talk
+            yield _Process(side, process, log)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # and what it has started

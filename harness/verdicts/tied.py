@@ -1,8 +1,8 @@
-"""Runs a program that ends when the process that started it does, be it by ``kill -9``.
+"""Runs a module that ends when the process that started it does, be it by ``kill -9``.
 
-``python tied.py -m MODULE ARGUMENT...`` or ``python tied.py FILE ARGUMENT...``, in a session of its own and with a pipe
-as stdin, whose other end the starting process alone holds. This file is run by its path under the interpreter of either
-side of a gate, so it needs nothing but Python.
+``python tied.py asked|alone MODULE ARGUMENT...``, in a session of its own and with a pipe as stdin, whose other end the
+starting process alone holds; "alone" shuts it off from the module. This file is run by its path under the interpreter
+of either side of a gate, so it needs nothing but Python.
 """
 
 import os
@@ -25,15 +25,11 @@ def end_with_starter() -> None:
     threading.Thread(target=wait, name="harness-gate", daemon=True).start()
 
 
-def run(program: str, *arguments: str) -> None:
-    """Run a module or a file as Python itself would, had it been told to."""
-    if program != "-m":
-        sys.argv = [program, *arguments]
-        runpy.run_path(program, run_name="__main__")
-        return
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # nobody asks it anything
-    module, *rest = arguments
-    sys.argv = [module, *rest]
+def run(manner: str, module: str, *arguments: str) -> None:
+    """Run a module as Python itself would, had it been told to."""
+    if manner == "alone":
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -1,8 +1,8 @@
 """Trains in blocks of steps, one whenever it is told to: what is timed, in a process of its own.
 
-This file is run by its path under the interpreter of either side, so that both sides are measured by the same
-instrument while everything it imports is the side's own. It is told what to do by lines of JSON on stdin, and
-answers each with one line.
+Each side of a speed gate runs its own, by the hidden command ``harness time-blocks``, so that nothing of a side but
+that command is known to the other. It is told what to do by lines of JSON on stdin, and answers each with one line;
+what they mean has a number, for sides that measure differently are not compared.
 """
 
 import json
@@ -11,14 +11,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from harness.discovery.registry import Registry
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
-from harness.running.plan import Cell, TrialPlan, make_plan
-from harness.running.suite import load_suite
+from harness.running.plan import Cell, Plan, TrialPlan
+from harness.verdicts.speed import PROTOCOL
 
 BLOCK_SECONDS = 0.05  # at least
 UNEVENNESS = 2.0  # of the times of blocks, at most; a block that is too short holds no update, or one
@@ -117,30 +115,25 @@ class Worker:
     """Answers requests until there are no more.
 
     Args:
-        question: what to plan: suite, algorithms, environments, devices, plugins to leave out.
+        plan: what may be timed.
         answer: sends one message.
         ask: waits for the next; None if there is none.
     """
 
     def __init__(
         self,
-        question: Mapping[str, Any],
+        plan: Plan,
         answer: Callable[[Mapping[str, Any]], None],
         ask: Callable[[], Mapping[str, Any] | None],
     ) -> None:
-        only = question["only"]
-        registry = Registry.load(frozenset(question["blocked"]), None if only is None else frozenset(only))
-        suite = load_suite(Path(question["suite"]))
-        plan = make_plan(
-            suite, registry, question["algorithms"], question["environments"], (), question["devices"]
-        )
         self._cells = {name_of(cell): cell for cell in plan.cells}
         self._answer = answer
         self._ask = ask
 
     def serve(self) -> None:
         """Say what there is to time, then do as told."""
-        self._answer({"tasks": {name: self._described(cell) for name, cell in self._cells.items()}})
+        tasks = {name: self._described(cell) for name, cell in self._cells.items()}
+        self._answer({"protocol": PROTOCOL, "tasks": tasks})
         while (request := self._ask()) is not None:
             cell = self._cells[request["task"]]
             try:
@@ -187,7 +180,7 @@ def name_of(cell: Cell) -> str:
     return f"{cell.contestant.label} on {cell.environment.spec.name}{device}"
 
 
-def main() -> None:
+def serve(plan: Plan) -> None:
     """Talk over stdin and what was stdout; whatever else is printed goes to stderr."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -199,10 +192,4 @@ def main() -> None:
         line = sys.stdin.readline()
         return json.loads(line) if line else None
 
-    question = ask()
-    if question is not None:
-        Worker(question, answer, ask).serve()
-
-
-if __name__ == "__main__":
-    main()
+    Worker(plan, answer, ask).serve()

@@ -1,0 +1,18 @@
+"""What a speed gate asks of a side: to train in blocks when told to. Hidden, since people have no use for it."""
+
+from typing import Any
+
+import click
+
+from harness.cli import Session
+from harness.commands.plan import plan_options, planned, where_to_run
+
+
+@click.command(help=__doc__, hidden=True)
+@plan_options
+@click.pass_obj
+def command(session: Session, /, **options: Any) -> None:
+    """Serve requests on stdin until there are no more."""
+    from harness.verdicts.timed_side import serve
+
+    serve(planned(session, where_to_run(session, options), **options))
