@@ -5,15 +5,13 @@ from hypothesis import strategies as st
 from support_oracle import case
 
 from harness.analysis.metrics import (
-    NEVER,
     area_under_curve,
     final_score,
     held,
-    kaplan_meier,
     normalised,
-    restricted_mean,
     steps_to_threshold,
 )
+from harness.statistics.survival import NEVER, kaplan_meier, restricted_mean
 
 
 def test_the_final_score_is_the_last_and_not_the_best():

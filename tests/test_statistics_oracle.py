@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from support_oracle import CASES, case
 
-from harness.analysis.metrics import NEVER, crossing, regret
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, replicates
 from harness.statistics.bca import acceleration
 from harness.statistics.decision import spent
@@ -122,26 +121,6 @@ def test_acceleration_agrees_with_the_oracle():
     values = np.array(inputs["values"])
     without = [np.delete(values, i).mean() for i in range(len(values))]
     assert acceleration(without) == pytest.approx(expected, abs=tolerance)
-
-
-def test_regret_agrees_with_the_oracle():
-    inputs, expected, tolerance = case("regret_simple")
-    found = regret(inputs["steps"], inputs["returns"], inputs["reference"])
-    assert found == pytest.approx(expected["regret"], abs=tolerance)
-    whole = inputs["reference"] * (inputs["steps"][-1] - inputs["steps"][0])
-    assert found / whole == pytest.approx(expected["normalised"], abs=tolerance)
-
-
-def test_interpolated_crossings_agree_with_the_oracle():
-    inputs, expected, tolerance = case("steps_to_threshold_interp")
-    found = crossing(inputs["steps"], inputs["returns"], inputs["threshold"])
-    assert found == pytest.approx(expected["interpolated"], abs=tolerance)
-    inputs, expected, tolerance = case("steps_to_threshold")
-    curve = inputs["steps"], inputs["returns"]
-    assert crossing(*curve, inputs["threshold"]) == pytest.approx(
-        expected["interpolated_first"], abs=tolerance
-    )
-    assert crossing(*curve, 9) == NEVER
 
 
 def test_conditional_value_at_risk_agrees_with_the_oracle():
