@@ -63,9 +63,9 @@ def counted(results: "Results") -> pd.DataFrame:
     worst = table.groupby(CELL)["score"].transform("min")
     table["score"] = table["score"].where(~failed, random.mask(worst < random, worst))
     table["normalised"] = metrics.normalised(table["score"], random, reference)
-    steps = measured(results, "steps_to_threshold")["value"].fillna(metrics.NEVER)
     table["budget"] = results.runs["budget"]
-    table["steps"] = steps.clip(upper=table["budget"]).where(results.runs["threshold"].notna())
+    steps = measured(results, "steps_to_threshold")["value"].fillna(table["budget"])
+    table["steps"] = steps.where(results.runs["threshold"].notna())
     return table[failed | (table["status"] == "done")].reset_index(drop=True)
 
 

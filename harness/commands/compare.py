@@ -7,6 +7,7 @@ import click
 
 from harness.cli import loaded
 from harness.errors import ExitCode, UsageError
+from harness.measures import OF_RUNS, USUAL
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -33,11 +34,7 @@ HEADER = (
     "--algorithms", nargs=2, metavar="A B", help="Compare these two of BASE: is B better or worse than A?"
 )
 @click.option(
-    "--measure",
-    type=click.Choice(["area_under_curve", "final_score", "online_return"]),
-    default="area_under_curve",
-    show_default=True,
-    help="Of a run.",
+    "--measure", default=USUAL, show_default=True, metavar="NAME", help=f"Of a run: {', '.join(OF_RUNS)}."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(

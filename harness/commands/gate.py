@@ -13,6 +13,7 @@ from harness.cli import Session, loaded, note
 from harness.commands import gate_commits
 from harness.commands.gate_commits import Commits, commit_options
 from harness.errors import ExitCode, UsageError
+from harness.measures import GATED
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -37,11 +38,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     type=click.Choice(["cpu", "cuda"]),
     help="Judge runs on this device, not on the suite's.",
 )
-@click.option(
-    "--measure",
-    type=click.Choice(["area_under_curve", "final_score", "online_return"]),
-    help="Of a run; default: the suite's.",
-)
+@click.option("--measure", type=click.Choice(GATED), help="Of a run; default: the suite's.")
 @click.option(
     "--tolerance",
     type=SHARE,

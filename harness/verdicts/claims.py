@@ -5,7 +5,7 @@ for. A claim holds where the lower one reaches its margin, fails where the upper
 undecided between. What becomes of runs that did not finish is said in docs/semantics.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,30 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.measures import measured, more_is_better
+from harness.analysis.measures import OF_GROUP, measured
 from harness.analysis.summaries import FAILED
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.listing import counted
+from harness.measures import Failure, named
 from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import runs_needed
-from harness.statistics.groups import GroupStatistic, group_difference
+from harness.statistics.groups import group_difference
 from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
 from harness.statistics.runs import Floats, ragged
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-
-OF_GROUP: Mapping[str, GroupStatistic] = {"worst_quarter": groups.worst_quarter, "spread": groups.spread}
-MORE_OF_GROUP = ("worst_quarter",)  # is better; of a spread less is
-FLOORED = (
-    "final_score",
-    "area_under_curve",
-    "online_return",
-    "worst_quarter",
-)  # a failed run scores as random
 
 
 class Verdict(StrEnum):
@@ -241,8 +233,6 @@ def _scores(metric: str, better: _Side, than: _Side) -> tuple[Floats, Floats]:
     values = pd.concat([better.runs["value"], than.runs["value"]])
     if better.failed or than.failed:
         values = values.fillna(_floor(metric, better, than))
-    if metric == "steps_to_threshold":
-        values = values.clip(upper=better.runs["budget"].iloc[0])
     return values.to_numpy()[: len(better.runs)], values.to_numpy()[len(better.runs) :]
 
 
@@ -250,9 +240,10 @@ def _floor(metric: str, better: _Side, than: _Side) -> float:
     """What a failed run counts as."""
     both = pd.concat([better.runs, than.runs])
     told = " and ".join(side.failed for side in (better, than) if side.failed)
-    if metric == "steps_to_threshold":
-        return np.inf
-    if metric not in FLOORED:
+    failure = named(metric).failure
+    if failure is Failure.BUDGET:
+        return float(better.runs["budget"].iloc[0])
+    if failure is Failure.NOTHING:
         raise _NotJudgedError(f"{told}, and a failed run has no {metric}")
     random = both["random_score"].iloc[0]
     if pd.isna(random):
@@ -292,8 +283,8 @@ def decide(claim: Claim, better: Floats, than: Floats) -> Decision:
         better: [N] the measure of each run of the contestant said to be better; of group measures, final scores.
         than: [N] of the other's; run i has the same seed.
     """
-    more = claim.metric in MORE_OF_GROUP if claim.metric in OF_GROUP else more_is_better(claim.metric)
-    estimate, spread = _difference(claim, better, than) if more else _difference(claim, than, better)
+    first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
+    estimate, spread = _difference(claim, first, second)
     if estimate.low >= claim.margin and estimate.low > 0:
         return Decision(Verdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:

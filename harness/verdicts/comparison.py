@@ -113,7 +113,7 @@ def compare(base: Results, head: Results, measure: str) -> Comparison:
     Args:
         base: of the old side.
         head: of the new side.
-        measure: one of `MEASURES`.
+        measure: the name of one that single runs have.
     """
     rows = _rows(matched(base, head, measure), same_algorithm=True)
     return Comparison(measure, base.path.as_posix(), head.path.as_posix(), *rows)
@@ -126,7 +126,7 @@ def compare_algorithms(results: Results, base: str, head: str, measure: str) -> 
         results: stored runs.
         base: the algorithm that is compared with.
         head: the one that is judged.
-        measure: one of `MEASURES`.
+        measure: the name of one that single runs have.
 
     Raises:
         UsageError: there are no runs of one of them.

@@ -20,11 +20,6 @@ from harness.errors import UsageError
 from harness.listing import reason
 from harness.statistics.runs import Floats
 
-MEASURES = (
-    "area_under_curve",
-    "final_score",
-    "online_return",
-)  # that two sides are compared by: more is better
 CELL = ["environment_name", "contestant", "device"]
 TASK = {  # columns that make a task, and how a person calls them
     "environment_id": "environment id",
