@@ -1,4 +1,4 @@
-"""Intervals, bands, the laws and standard errors behind them, and the BCa interval."""
+"""Intervals, bands, and the laws and standard errors behind them."""
 
 from math import sqrt
 from statistics import NormalDist
@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, replicates
-from harness.statistics.bca import acceleration, bca_ends, jackknife
 from harness.statistics.intervals import bands, differences, ends, intervals, simultaneous_ends, widening
 from harness.statistics.laws import (
     beta_share,
@@ -82,11 +81,11 @@ def test_the_widening_of_equal_tasks_is_that_of_few_runs():
 @pytest.mark.parametrize("aggregate", ALL)
 @pytest.mark.parametrize("runs", [1, 2])
 def test_trap_below_three_runs_there_is_a_point_and_no_interval(aggregate, runs):
-    found = one(matrix(normal(runs, 4), "fail"), aggregate)
+    found = one(matrix(normal(runs, 4)), aggregate)
     assert np.isfinite(found.value)
     assert np.isnan([found.low, found.high]).all()
     assert found.method == "none"
-    pair = matrix(normal(runs, 4), "fail")
+    pair = matrix(normal(runs, 4))
     assert differences(pair, pair, [aggregate], paired=False)[0].method == "none"
 
 
@@ -113,7 +112,7 @@ def test_pairs_that_share_everything_differ_by_nothing_with_certainty():
     scores = ragged([normal(5)])
     for aggregate in ALL:
         assert differences(scores, scores, [aggregate], paired=True)[0][:3] == (0, 0, 0)
-    many = matrix(normal(5, 8), "fail")
+    many = matrix(normal(5, 8))
     assert differences(many, many, [IQM], paired=True)[0][:3] == (0, 0, 0)
     assert differences(many, many, [IQM], paired=False)[0].low < 0
 
@@ -121,8 +120,8 @@ def test_pairs_that_share_everything_differ_by_nothing_with_certainty():
 def test_pairing_removes_what_seeds_have_in_common():
     luck = normal(8, 5)
     a, b = (
-        matrix(luck + 0.1 * normal(8, 5, seed=1), "fail"),
-        matrix(luck + 0.1 * normal(8, 5, seed=2), "fail"),
+        matrix(luck + 0.1 * normal(8, 5, seed=1)),
+        matrix(luck + 0.1 * normal(8, 5, seed=2)),
     )
     (paired,) = differences(a, b, [MEAN], paired=True, count=FEW)
     (apart,) = differences(a, b, [MEAN], paired=False, count=FEW)
@@ -136,7 +135,7 @@ def test_differences_of_runs_that_do_not_vary_have_no_width():
 
 
 def test_equal_scores_have_an_interval_of_no_width():
-    for runs in (ragged([[7.0] * 4]), matrix(np.full((5, 3), 7.0), "fail")):
+    for runs in (ragged([[7.0] * 4]), matrix(np.full((5, 3), 7.0))):
         for aggregate in ALL:
             found = one(runs, aggregate, count=FEW)
             assert found.low == pytest.approx(found.value)
@@ -149,7 +148,7 @@ def test_intervals_move_and_stretch_with_the_scores(runs, tasks, seed, scale, sh
     scores = normal(runs, tasks, seed=seed)
     for plain, moved in zip(
         *(
-            intervals([matrix(x, "fail")], [MEAN, MEDIAN, IQM], count=300)[0]
+            intervals([matrix(x)], [MEAN, MEDIAN, IQM], count=300)[0]
             for x in (scores, scale * scores + shift)
         ),
         strict=True,
@@ -159,18 +158,18 @@ def test_intervals_move_and_stretch_with_the_scores(runs, tasks, seed, scale, sh
 
 
 def test_a_groups_numbers_depend_on_no_other_group():
-    groups = [matrix(normal(5, 4, seed=i), "fail") for i in range(2)]
+    groups = [matrix(normal(5, 4, seed=i)) for i in range(2)]
     groups.insert(1, ragged([normal(4), normal(6)]))
     together = intervals(groups, ALL, count=FEW)
     assert together == [intervals([each], ALL, count=FEW)[0] for each in groups]
 
 
 def test_resampling_tasks_too_makes_intervals_wider_where_tasks_differ():
-    runs = matrix(normal(6, 10) + 5 * normal(10, seed=3), "fail")
+    runs = matrix(normal(6, 10) + 5 * normal(10, seed=3))
     those, such = one(runs, MEAN, count=FEW), one(runs, MEAN, of_tasks=True, count=FEW)
     assert such.method == "bootstrap of tasks"
     assert such.high - such.low > 3 * (those.high - those.low)
-    assert one(matrix(normal(9, 2), "fail"), MEAN, of_tasks=True).method == "none"
+    assert one(matrix(normal(9, 2)), MEAN, of_tasks=True).method == "none"
 
 
 @pytest.mark.parametrize(("runs", "least"), [(3, 0.84), (5, 0.86)])
@@ -179,7 +178,7 @@ def test_the_widened_bootstrap_covers_better_than_the_plain_one(runs, least):
     covered = np.zeros(2)
     trials = 150
     for seed in range(trials):
-        sample = matrix(normal(runs, 26, seed=seed), "fail")
+        sample = matrix(normal(runs, 26, seed=seed))
         drawn = replicates([sample], [IQM, MEAN], resamples(sample, 512))[0].T
         values = [IQM(sample), MEAN(sample)]
         for index, wider in enumerate((1.0, widening(sample.counts))):
@@ -201,8 +200,8 @@ def test_trap_a_band_draws_whole_curves():
 
 
 def test_a_simultaneous_band_is_wider_than_a_pointwise_one_and_no_wider_for_points_that_move_together():
-    alone = matrix(normal(8, 3, 20), "fail")
-    together = matrix(np.repeat(normal(8, 3, 1), 20, axis=2), "fail")
+    alone = matrix(normal(8, 3, 20))
+    together = matrix(np.repeat(normal(8, 3, 1), 20, axis=2))
     ratio = {}
     for name, curves in {"alone": alone, "together": together}.items():
         found = bands(curves, IQM, count=FEW)
@@ -224,7 +223,7 @@ def test_a_simultaneous_band_holds_as_many_whole_replicates_as_it_says():
 def test_a_point_that_a_run_lacks_has_neither_value_nor_band():
     curves = normal(4, 2, 5)
     curves[2, 1, 3] = np.nan
-    found = bands(matrix(curves, "fail"), MEAN, count=FEW)
+    found = bands(matrix(curves), MEAN, count=FEW)
     assert np.isnan(np.array(found)).any(axis=0).tolist() == [False, False, False, True, False]
     assert np.isnan(np.array(found)[:, 3]).all()
 
@@ -267,37 +266,15 @@ def test_a_simultaneous_band_holds_whole_curves_about_as_often_as_it_says(n, lea
 
 
 def test_four_runs_are_too_few_for_a_simultaneous_band():
-    found = bands(matrix(normal(4, 1, 5), "fail"), MEAN, count=FEW)
+    found = bands(matrix(normal(4, 1, 5)), MEAN, count=FEW)
     assert np.isfinite(found[:3]).all()
     assert np.isnan(found[3:]).all()
 
 
 def test_bands_of_fewer_than_three_runs_are_none():
-    found = bands(matrix(normal(2, 2, 5), "fail"), MEAN)
+    found = bands(matrix(normal(2, 2, 5)), MEAN)
     assert np.isfinite(found.value).all()
     assert np.isnan(found[1:]).all()
-
-
-def test_trap_acceleration_is_of_one_statistic_and_one_run_at_a_time():
-    sample = ragged([normal(5) ** 2, normal(7, seed=1) ** 2])
-    without = jackknife(sample, MEAN)
-    assert without.shape == (12,)
-    by_hand = ragged([np.delete(sample.by_task()[0], 2), sample.by_task()[1]])
-    assert without[2] == pytest.approx(MEAN(by_hand))
-    shares = np.repeat([4 / 5, 6 / 7], [5, 7])
-    assert acceleration(without, shares) != acceleration(without)
-    assert acceleration(np.ones(4)) == 0
-
-
-def test_without_bias_and_acceleration_bca_is_the_percentile_interval():
-    drawn = np.arange(-500, 501) / 100
-    assert bca_ends(0.0, drawn, 0.0, 0.9) == pytest.approx(np.quantile(drawn, [0.05, 0.95]))
-    low, high = bca_ends(0.0, drawn, 0.1, 0.9)
-    assert (low, high) > tuple(np.quantile(drawn, [0.05, 0.95]))
-
-
-def test_bca_has_no_ends_where_all_replicates_are_on_one_side():
-    assert np.isnan(bca_ends(0.0, np.ones(9), 0.0, 0.95)).all()
 
 
 def test_curves_can_be_taken_apart():

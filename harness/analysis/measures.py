@@ -15,8 +15,8 @@ from harness.analysis.curves import CELL, Curve, run_curves
 from harness.analysis.efficiency import SUSTAINED
 from harness.errors import UsageError
 from harness.measures import DIAGNOSTIC, OF_RUNS, named
-from harness.statistics.groups import GroupStatistic, spread, worst_quarter
-from harness.statistics.reliability import drawdown
+from harness.statistics.groups import GroupStatistic, worst_quarter
+from harness.statistics.reliability import drawdown, interquartile_range
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -98,4 +98,4 @@ OF_RUN: Mapping[str, Callable[["Results"], pd.Series]] = {
     "steps_to_threshold": _steps_to_threshold,
     "worst_drop": _worst_drop,
 }
-OF_GROUP: Mapping[str, GroupStatistic] = {"worst_quarter": worst_quarter, "spread": spread}
+OF_GROUP: Mapping[str, GroupStatistic] = {"worst_quarter": worst_quarter, "spread": interquartile_range}

@@ -12,13 +12,13 @@ its own permutations.
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
-from math import e, log, sqrt
-from typing import Literal, NamedTuple
+from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.statistics.intervals import alike
-from harness.statistics.laws import NORMAL, hypergeometric_tail, power_of_t_test
+from harness.statistics.laws import hypergeometric_tail, power_of_t_test
 from harness.statistics.multiplicity import max_t
 from harness.statistics.permutation import (
     RANDOM,
@@ -169,31 +169,17 @@ def _p_of_each(statistics: Floats) -> Floats:
     return np.asarray(1 - below / len(rounded))
 
 
-Spending = Literal["power", "pocock", "obf"]
+def spent(fractions: Sequence[float], alpha: float) -> Floats:
+    """What may be spent up to and including each look (Lan and DeMets, 1983): α t^1.5 (Kim and DeMets, 1987).
 
-
-def spending(fractions: Sequence[float], alpha: float, kind: Spending = "power") -> Floats:
-    """What each look may spend, such that all together spend at most alpha (Lan and DeMets, 1983).
-
-    By the union bound this holds for any valid p-values, however the looks depend on each other.
+    By the union bound all looks together then spend at most alpha with any valid p-values, however the looks depend
+    on each other.
 
     Args:
         fractions: of the most runs, at each look; increasing, the last at most 1.
         alpha: one-sided, of all looks together.
-        kind: "power", α t^1.5 (Kim and DeMets, 1987), which leaves the last look more than "pocock", α ln(1 + (e - 1)
-            t), and the first more than "obf" (O'Brien-Fleming), 2 (1 - Φ(z_{1-α/2} / √t)).
     """
-    return np.diff(spent(fractions, alpha, kind), prepend=0.0)
-
-
-def spent(fractions: Sequence[float], alpha: float, kind: Spending = "power") -> Floats:
-    """What may be spent up to and including each look; the arguments are those of `spending`."""
-    if kind == "power":
-        return alpha * np.asarray(fractions, float) ** POWER
-    if kind == "pocock":
-        return np.array([alpha * log(1 + (e - 1) * t) for t in fractions])
-    bound = NORMAL.inv_cdf(1 - alpha / 2)
-    return np.array([2 * NORMAL.cdf(-bound / sqrt(t)) for t in fractions])
+    return alpha * np.asarray(fractions, float) ** POWER
 
 
 def more_failures(old_failed: int, old_runs: int, new_failed: int, new_runs: int) -> float:

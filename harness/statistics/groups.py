@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from harness.statistics.intervals import BOOTSTRAP, LEVEL, NONE, RESAMPLES, ROUNDING, Estimate, ends, widening
 from harness.statistics.laws import NORMAL, student_quantile
-from harness.statistics.reliability import WORST_OF_FEW, interquartile_range, lower_cvars, lowest
+from harness.statistics.reliability import WORST_OF_FEW, lower_cvar, lowest
 from harness.statistics.resampling import SEED, resamples
 from harness.statistics.runs import Floats, ragged
 from harness.statistics.students import standard_error
@@ -34,12 +34,7 @@ class GroupDifference(NamedTuple):
 
 def worst_quarter(scores: Floats) -> Floats:
     """The mean of the worst quarter of the runs, the lower CVaR at 1/4; [...] of scores [..., N]."""
-    return lower_cvars(scores, WORST_OF_FEW)
-
-
-def spread(scores: Floats) -> Floats:
-    """The interquartile range over runs; [...] of scores [..., N]."""
-    return interquartile_range(scores, axis=-1)
+    return lower_cvar(scores, WORST_OF_FEW)
 
 
 def worst_quarter_ends(scores: ArrayLike, level: float = LEVEL) -> tuple[float, float]:

@@ -1,7 +1,5 @@
 """The probability of improvement: that a run of one algorithm scores more than a run of another (Â₁₂, U / nm)."""
 
-from itertools import combinations
-
 import numpy as np
 
 from harness.statistics.intervals import BOOTSTRAP, FEWEST_RUNS, LEVEL, NONE, Estimate, alike, ends, widening
@@ -49,15 +47,6 @@ def improvement(
     wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
     low, high = np.clip(ends(value, drawn, wider, level), 0, 1)
     return Estimate(value, float(low), float(high), BOOTSTRAP)
-
-
-def improvement_matrix(groups: list[Runs]) -> Floats:
-    """The probability that a row improves on a column, [A, A]; one half on the diagonal."""
-    table = np.full((len(groups), len(groups)), 0.5)
-    for i, j in combinations(range(len(groups)), 2):
-        table[i, j] = probability_of_improvement(groups[i], groups[j])
-        table[j, i] = 1 - table[i, j]
-    return table
 
 
 def _wins(a: Runs, b: Runs) -> list[Floats]:

@@ -226,7 +226,7 @@ def _change(
     """
     if not (np.isfinite(old).all() and np.isfinite(new).all()):
         return Change(UNKNOWN, regressed, passed, nan, nan)
-    sides = matrix(new, "fail"), matrix(old, "fail")
+    sides = matrix(new), matrix(old)
     (relative,) = differences(*sides, [MEAN], paired=paired)
     if len(old) < 2:
         return Change(relative, regressed, passed, nan, nan)
