@@ -7,16 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, replicates
 from harness.statistics.intervals import bands, differences, ends, intervals, simultaneous_ends, widening
-from harness.statistics.laws import (
-    beta_share,
-    hypergeometric_tail,
-    power_of_t_test,
-    student_quantile,
-    student_tail,
-)
+from harness.statistics.laws import hypergeometric_tail, power_of_t_test, student_quantile
 from harness.statistics.resampling import resamples
 from harness.statistics.runs import Runs, matrix, ragged
 from harness.statistics.students import difference_and_error, mean_and_error
@@ -33,34 +28,10 @@ def one(runs, aggregate, **options):
     return intervals([runs], [aggregate], **options)[0][0]
 
 
-@pytest.mark.parametrize(  # scipy 1.17.1: t.ppf(0.975, degrees), t.sf(2, degrees)
-    ("degrees", "quantile", "tail"),
-    [
-        (1, 12.706204736174694, 0.14758361765043326),
-        (7.5, 2.333039626864974, 0.041448497649083156),
-        (234, 1.9701536426236785, 0.023328111419813984),
-    ],
-)
-def test_students_t_agrees_with_scipy(degrees, quantile, tail):
-    assert student_quantile(0.975, degrees) == pytest.approx(quantile, rel=1e-9)
-    assert student_tail(2.0, degrees) == pytest.approx(tail, rel=1e-9)
-
-
-@given(st.floats(-30, 30), st.floats(0.5, 500))
-def test_students_t_is_symmetric(t, degrees):
-    assert student_tail(t, degrees) + student_tail(-t, degrees) == pytest.approx(1)
-
-
-def test_the_incomplete_beta_function_is_zero_and_one_at_its_ends_and_a_power_for_b_of_one():
-    assert (beta_share(2, 3, 0), beta_share(2, 3, 1)) == (0, 1)
-    assert beta_share(2.5, 1, 0.3) == pytest.approx(0.3**2.5)
-
-
-@pytest.mark.parametrize(  # scipy 1.17.1: nct.sf(t.ppf(0.95, n - 1), n - 1, effect * sqrt(n))
-    ("effect", "runs", "power"), [(1.0, 3, 0.32183640914846035), (0.8, 12, 0.828980864015429)]
-)
-def test_the_power_of_a_t_test_agrees_with_the_noncentral_t(effect, runs, power):
-    assert power_of_t_test(effect, runs, 0.05) == pytest.approx(power, abs=1e-5)
+@pytest.mark.parametrize(("effect", "runs"), [(1.0, 3), (0.8, 12), (0.01, 2), (100.0, 2)])
+def test_the_power_of_a_t_test_is_that_of_the_noncentral_t(effect, runs):
+    expected = stats.nct.sf(stats.t.ppf(0.95, runs - 1), runs - 1, effect * sqrt(runs))
+    assert power_of_t_test(effect, runs, 0.05) == pytest.approx(expected, rel=1e-9)
 
 
 def test_without_an_effect_the_power_is_the_level():
