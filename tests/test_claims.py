@@ -17,10 +17,9 @@ from harness.errors import ExitCode, UsageError
 from harness.reporting.claims_sheet import claims_sheet, claims_text, evidence
 from harness.running.suite import Suite, load_suite
 from harness.running.suite_schema import Claim
-from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference, worst_quarter
-from harness.statistics.intervals import differences
+from harness.statistics.intervals import difference
 from harness.statistics.reliability import interquartile_range
 from harness.statistics.runs import ragged
 from harness.verdicts.claims import Judged, Verdict, decide, expected_by_chance, judged
@@ -105,7 +104,7 @@ def test_the_evidence_is_what_the_statistics_give_for_pairs_of_seeds(tmp_path, r
     ours, theirs = common + 101 + np.array(SPREAD[:runs]), common + 100
     found = one(suite(seeds=runs, confidence=0.9), tmp_path, side(OURS, ours), side(THEIRS, theirs))
 
-    (expected,) = differences(ragged([ours]), ragged([theirs]), [MEAN], paired=True, level=2 * 0.9 - 1)
+    expected = difference(ragged([ours]), ragged([theirs]), paired=True, level=2 * 0.9 - 1)
     assert (found.advantage, found.low, found.high) == pytest.approx(expected[:3])
     assert found.method == expected.method == ("student" if runs < 10 else "bootstrap")
     needed = runs_needed(np.std(SPREAD[:runs], ddof=1), float(expected.value), 0.1)

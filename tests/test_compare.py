@@ -13,8 +13,7 @@ from support_verdicts import DQN, FOUR, ended, runs, some, stored
 from harness.cli import main
 from harness.errors import ExitCode
 from harness.measures import GATED
-from harness.statistics.aggregates import MEAN
-from harness.statistics.intervals import differences
+from harness.statistics.intervals import difference
 from harness.statistics.multiplicity import holm
 from harness.statistics.runs import ragged
 from harness.verdicts.comparison import Finding, compare, compare_algorithms
@@ -119,7 +118,7 @@ def test_differences_and_intervals_are_those_of_the_shared_seeds(compared):
     (row,) = compared(base, head).tasks
     assert (row.base_runs, row.head_runs, row.pairs) == (5, 5, 5)
     old, new = (ragged([areas(side, CARTPOLE)]) for side in (base[4:9], head))
-    (expected,) = differences(new, old, [MEAN], paired=True)
+    expected = difference(new, old, paired=True)
     assert (row.difference, row.low, row.high) == pytest.approx(expected[:3])
 
 

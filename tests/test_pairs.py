@@ -8,9 +8,8 @@ import pytest
 from support_results import Environment, Run, write_runs
 
 import harness
-from harness.statistics.aggregates import MEAN
 from harness.statistics.improvement import improvement
-from harness.statistics.intervals import differences
+from harness.statistics.intervals import difference
 from harness.statistics.multiplicity import benjamini_hochberg, holm
 from harness.statistics.runs import ragged
 from harness.statistics.survival import restricted_mean
@@ -64,7 +63,7 @@ def swapped_labels(a, b):
 def test_runs_with_the_same_seeds_are_tested_by_flipping_signs(load):
     a, b = [*A[ONE], 3.0, 50.0], [*B[ONE], 5.0, 44.0]
     found = row(load(runs("a", {ONE: a}), runs("b", {ONE: b})).pairwise(), "one", "a", "b")
-    (expected,) = differences(ragged([a]), ragged([b]), [MEAN], paired=True)
+    expected = difference(ragged([a]), ragged([b]), paired=True)
     assert (found["paired"], found["test"]) == (True, "signs")
     assert found["p"] == pytest.approx(sign_flips(a, b))
     assert (found["difference"], found["low"], found["high"]) == pytest.approx(expected[:3])
@@ -81,7 +80,7 @@ def test_trap_five_pairs_are_tested_by_swapping_labels_for_their_signs_could_nev
 
 def test_runs_with_other_seeds_are_tested_by_swapping_labels(load):
     found = row(load(runs("a", A), runs("c", C)).pairwise(), "one", "a", "c")
-    (expected,) = differences(ragged([A[ONE]]), ragged([C[ONE]]), [MEAN], paired=False)
+    expected = difference(ragged([A[ONE]]), ragged([C[ONE]]), paired=False)
     assert (found["paired"], found["test"]) == (False, "labels")
     assert found["p"] == pytest.approx(swapped_labels(A[ONE], C[ONE]))
     assert (found["difference"], found["low"], found["high"]) == pytest.approx(expected[:3])
@@ -194,7 +193,7 @@ def test_steps_to_the_threshold_are_compared_by_restricted_means(load):
     assert found["p"] == pytest.approx(swapped_labels(*times))
     assert (found["reached"], found["than_reached"], found["budget"]) == (3, 3, 100)
     assert (found["n"], found["than_n"], found["n_missing"]) == (4, 5, 0)
-    of_means = differences(ragged([times[0]]), ragged([times[1]]), [MEAN], paired=False)[0]
+    of_means = difference(ragged([times[0]]), ragged([times[1]]), paired=False)
     assert (found["low"], found["high"]) == pytest.approx((of_means.low, of_means.high))
 
 

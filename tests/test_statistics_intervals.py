@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, replicates
-from harness.statistics.intervals import bands, differences, ends, intervals, simultaneous_ends, widening
+from harness.statistics.intervals import (
+    DIFFERENCE_RESAMPLES,
+    bands,
+    difference,
+    ends,
+    intervals,
+    simultaneous_ends,
+    widening,
+)
 from harness.statistics.laws import hypergeometric_tail, power_of_t_test, student_quantile
 from harness.statistics.resampling import resamples
 from harness.statistics.runs import Runs, matrix, ragged
@@ -57,7 +65,7 @@ def test_trap_below_three_runs_there_is_a_point_and_no_interval(aggregate, runs)
     assert np.isnan([found.low, found.high]).all()
     assert found.method == "none"
     pair = matrix(normal(runs, 4))
-    assert differences(pair, pair, [aggregate], paired=False)[0].method == "none"
+    assert difference(pair, pair, paired=False).method == "none"
 
 
 def test_one_task_with_few_runs_is_enough_to_have_no_interval():
@@ -80,12 +88,31 @@ def test_the_standard_error_of_an_iqm_is_that_of_a_trimmed_mean():
 
 
 def test_pairs_that_share_everything_differ_by_nothing_with_certainty():
-    scores = ragged([normal(5)])
-    for aggregate in ALL:
-        assert differences(scores, scores, [aggregate], paired=True)[0][:3] == (0, 0, 0)
-    many = matrix(normal(5, 8))
-    assert differences(many, many, [IQM], paired=True)[0][:3] == (0, 0, 0)
-    assert differences(many, many, [IQM], paired=False)[0].low < 0
+    scores, many = ragged([normal(5)]), matrix(normal(5, 8))
+    for same in (scores, many):
+        assert difference(same, same, paired=True)[:3] == (0, 0, 0)
+    assert difference(many, many, paired=False).low < 0
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((5,), (5,)), ((12,), (12,)), ((14,), (11,)), ((4, 4), (4, 4)), ((3, 5), (6, 4))]
+)
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_a_difference_the_other_way_round_is_the_same_to_the_last_digit(a, b, level):
+    one, two = (ragged([normal(n, seed=n + k) for n in sizes]) for k, sizes in enumerate((a, b)))
+    for paired in {False, a == b}:
+        forth, back = (difference(*sides, paired=paired, level=level) for sides in ((one, two), (two, one)))
+        assert back == forth.turned
+        assert back.turned == forth
+
+
+def test_a_difference_of_many_runs_comes_from_resampling_both_sides():
+    a, b = ragged([normal(12)]), ragged([normal(11, seed=1, mean=9.0)])
+    of_a = np.concatenate([a.values[x].mean(axis=1) for x in resamples(a, DIFFERENCE_RESAMPLES)])
+    of_b = np.concatenate([b.values[x].mean(axis=1) for x in resamples(b, DIFFERENCE_RESAMPLES, stream=1)])
+    value = a.values.mean() - b.values.mean()
+    low, high = ends(value, of_a - of_b, widening([12, 11]))
+    assert difference(a, b, paired=False) == pytest.approx((value, low, high, "bootstrap"))
 
 
 def test_pairing_removes_what_seeds_have_in_common():
@@ -94,14 +121,13 @@ def test_pairing_removes_what_seeds_have_in_common():
         matrix(luck + 0.1 * normal(8, 5, seed=1)),
         matrix(luck + 0.1 * normal(8, 5, seed=2)),
     )
-    (paired,) = differences(a, b, [MEAN], paired=True, count=FEW)
-    (apart,) = differences(a, b, [MEAN], paired=False, count=FEW)
-    assert paired.value == apart.value
+    paired, apart = (difference(a, b, paired=paired) for paired in (True, False))
+    assert paired.value == pytest.approx(apart.value)
     assert paired.high - paired.low < (apart.high - apart.low) / 4
 
 
 def test_differences_of_runs_that_do_not_vary_have_no_width():
-    found = difference_and_error(np.full(4, 2.0), np.full(6, 1.0), MEAN, paired=False)
+    found = difference_and_error(np.full(4, 2.0), np.full(6, 1.0), paired=False)
     assert found == (1.0, 0.0, 8)
 
 

@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.overall import CONTESTANT, Contestant
-from harness.analysis.stats import RESAMPLES
-from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA
 from harness.statistics.improvement import improvement as probability
-from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
+from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, difference
 from harness.statistics.multiplicity import benjamini_hochberg, holm
 from harness.statistics.permutation import (
     Labels,
@@ -161,7 +159,7 @@ def _difference(a: Side, b: Side) -> Estimate:
     if not _known(a, b):
         return Estimate(np.nan, np.nan, np.nan, NONE)
     one, two = ragged([a.scores]), ragged([b.scores])
-    return differences(one, two, [MEAN], paired=_paired(a, b), count=RESAMPLES)[0]
+    return difference(one, two, paired=_paired(a, b))
 
 
 def _p_value(a: Side, b: Side) -> float:

@@ -21,10 +21,9 @@ from harness.listing import counted
 from harness.measures import Failure, named
 from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
-from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference
-from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
+from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, difference
 from harness.statistics.runs import Floats, ragged
 
 if TYPE_CHECKING:
@@ -297,7 +296,7 @@ def _difference(claim: Claim, first: Floats, second: Floats) -> tuple[Estimate, 
     level = 2 * claim.confidence - 1  # of an interval whose ends are bounds of that confidence
     if statistic := OF_GROUP.get(claim.metric):
         return group_difference(first, second, statistic, level=level)
-    (estimate,) = differences(ragged([first]), ragged([second]), [MEAN], paired=True, level=level)
+    estimate = difference(ragged([first]), ragged([second]), paired=True, level=level)
     return estimate, float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
 
 

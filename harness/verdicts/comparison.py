@@ -18,7 +18,7 @@ import pandas as pd
 from harness.analysis.results import Results
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA, drops, min_p
-from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
+from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, difference
 from harness.statistics.multiplicity import holm
 from harness.statistics.runs import Floats, Runs, ragged
 from harness.verdicts.sides import Task, contrasted, matched
@@ -227,8 +227,7 @@ def _test(samples: Sequence[_Sample], tests: int) -> _Test:
 
 
 def _means(old: Runs, new: Runs, paired: bool) -> _Means:
-    (difference,) = differences(new, old, [MEAN], paired=paired)
-    return _Means(MEAN(old), MEAN(new), difference)
+    return _Means(MEAN(old), MEAN(new), difference(new, old, paired=paired))
 
 
 def _task_row(sample: _Sample, test: _Test, adjusted: float, same_algorithm: bool) -> Row:

@@ -14,9 +14,8 @@ from harness.analysis.results import Results
 from harness.errors import UsageError
 from harness.listing import counted
 from harness.running.suite import Suite
-from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
-from harness.statistics.intervals import NONE, Estimate, differences
+from harness.statistics.intervals import NONE, Estimate, difference
 from harness.statistics.runs import Floats, matrix
 from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
 from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
@@ -226,8 +225,7 @@ def _change(
     """
     if not (np.isfinite(old).all() and np.isfinite(new).all()):
         return Change(UNKNOWN, regressed, passed, nan, nan)
-    sides = matrix(new), matrix(old)
-    (relative,) = differences(*sides, [MEAN], paired=paired)
+    relative = difference(matrix(new), matrix(old), paired=paired)
     if len(old) < 2:
         return Change(relative, regressed, passed, nan, nan)
     a, b = old.mean(axis=1), new.mean(axis=1)
