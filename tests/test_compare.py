@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from support_results import CARTPOLE, Environment
 from support_verdicts import DQN, FOUR, ended, runs, some, stored
 
+from harness.analysis.comparison import Finding, compare, compare_algorithms
 from harness.cli import main
 from harness.errors import ExitCode
 from harness.measures import GATED
 from harness.statistics.intervals import difference
 from harness.statistics.multiplicity import holm
 from harness.statistics.runs import ragged
-from harness.verdicts.comparison import Finding, compare, compare_algorithms
 
 AREA = "area_under_curve"
 ONE = (CARTPOLE,)

@@ -13,6 +13,8 @@ from support_results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
 from support_verdicts import DQN, FOUR, ended, fingerprint, runs, some, stored, suite, suite_text
 
 import harness
+from harness.analysis.pairing import Run as SideRun
+from harness.analysis.pairing import Task
 from harness.cli import main
 from harness.commands import gate_commits
 from harness.errors import ExitCode
@@ -20,8 +22,6 @@ from harness.statistics.decision import runs_needed
 from harness.verdicts import gate_output
 from harness.verdicts.gate import judge
 from harness.verdicts.judgement import Outcome
-from harness.verdicts.sides import Run as SideRun
-from harness.verdicts.sides import Task
 from harness.verdicts.thresholds import lost_thresholds
 
 ONE = (CARTPOLE,)

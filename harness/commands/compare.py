@@ -10,8 +10,8 @@ from harness.errors import ExitCode, UsageError
 from harness.measures import OF_RUNS, USUAL
 
 if TYPE_CHECKING:
+    from harness.analysis.comparison import Comparison, Row
     from harness.analysis.results import Results
-    from harness.verdicts.comparison import Comparison, Row
 
 HEADER = (
     "environment",
@@ -45,8 +45,8 @@ def command(
     Is HEAD better or worse than BASE, on which environments, and how sure is that? Ends with 5 if nothing is
     comparable.
     """
+    from harness.analysis.comparison import Finding, compare, compare_algorithms
     from harness.listing import print_json, print_table
-    from harness.verdicts.comparison import Finding, compare, compare_algorithms
 
     if (head is None) == (algorithms is None):
         raise UsageError("name two folders, or one folder and --algorithms A B")
@@ -79,15 +79,15 @@ def _with_runs(path: Path) -> "Results":
 
 
 def _as_json(comparison: "Comparison") -> dict[str, Any]:
-    import json
+    from dataclasses import asdict
 
-    rows = comparison.table().to_json(orient="records")
+    rows = [asdict(row) for row in (*comparison.tasks, *comparison.overall)]
     return {
         "schema": 1,
         "measure": comparison.measure,
         "base": comparison.base,
         "head": comparison.head,
-        "rows": json.loads(rows),
+        "rows": [{name: None if value != value else value for name, value in row.items()} for row in rows],
     }
 
 

@@ -88,11 +88,11 @@ def command(
     3 runs are missing, 4 a plugin is missing, 5 nothing to compare. An inconclusive gate ends with 0 and a warning
     unless --inconclusive=fail.
     """
+    from harness.analysis.tasks import contestants
     from harness.running.suite import find_suite
     from harness.verdicts import gate_output
     from harness.verdicts.gate import check_looks, judge
     from harness.verdicts.scope import most_tasks
-    from harness.verdicts.sides import contestants
 
     of_scores = {
         "--measure": measure,

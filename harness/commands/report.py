@@ -79,7 +79,10 @@ def report(
                 "report": str(page),
                 "problems": [problem._asdict() for problem in results.problems],
                 "claims": evidence(claims),
-                **{name: json.loads(getattr(results, name)().to_json(orient="records")) for name in TABLES},
+                **{
+                    name: json.loads(getattr(results, name)().to_json(orient="records", double_precision=15))
+                    for name in TABLES
+                },
             }
         )
     else:

@@ -7,7 +7,7 @@ import click
 import pandas as pd
 
 from harness.listing import one_line
-from harness.reporting.cells import NONE, number
+from harness.reporting.cells import NONE, number, p_value
 from harness.reporting.sheets import Column, Sheet
 from harness.statistics.decision import MOST_RUNS
 from harness.verdicts.claims import Judged, Verdict, expected_by_chance
@@ -35,6 +35,9 @@ def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
             "high": each.high,
             "confidence": each.claim.confidence,
             "method": each.method,
+            "interval_low": each.interval_low,
+            "interval_high": each.interval_high,
+            "p": each.p,
             "margin": each.claim.margin,
             "more_seeds": each.more_seeds,
             "reason": each.reason,
@@ -62,6 +65,7 @@ def claims_sheet(claims: Sequence[Judged]) -> Sheet:
         Column("than", lambda row: number(row["than_value"])),
         Column("advantage", lambda row: number(row["advantage"])),
         Column("bounds", _bounds),
+        Column("p", lambda row: p_value(row["p"])),
         Column("margin", lambda row: f"{row['margin']:g}"),
         Column("more seeds, about", _more_seeds),
         Column("remark", lambda row: str(row["reason"]), number=False, prose=True),
@@ -92,6 +96,8 @@ def _told(row: Any) -> str:
         f"{number(row['better_value'])} against {number(row['than_value'])}, n = {row['runs']}; "
         f"advantage {number(row['advantage'])}, {_bounds(row)}; margin {row['margin']:g}"
     )
+    if not pd.isna(row["p"]):
+        told += f"; p = {row['p']:.2g}"
     more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == Verdict.UNDECIDED else ""
     return f"{told}{more}{'; ' if row['reason'] else ''}{row['reason']}"
 

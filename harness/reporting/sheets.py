@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.curves import CELL
-from harness.analysis.overall import CONTESTANT, COUNTS
+from harness.analysis.overall import COUNTS, LABEL
 from harness.listing import reason
 from harness.reporting.cells import (
     NONE,
@@ -224,7 +224,7 @@ def aggregates(results: "Results") -> Sheet:
     data = results.aggregates()
     several = results.runs["device"].nunique() > 1
     ends = ["low", "high", "population_low", "population_high"]
-    wide = data.pivot(index=[*CONTESTANT, *COUNTS], columns="statistic", values=["value", *ends])
+    wide = data.pivot(index=[*LABEL, *COUNTS], columns="statistic", values=["value", *ends])
     wide.columns = wide.columns.map(lambda name: f"{name[1]}_{name[0]}")
     headings = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap"}
     columns = (

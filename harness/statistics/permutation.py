@@ -34,7 +34,7 @@ def labels(sizes: Sequence[tuple[int, int]], random: int = RANDOM, seed: int = S
     return list(_labels(tuple(sizes), random, seed))
 
 
-@lru_cache(maxsize=4)  # because one look asks several questions of the same permutations
+@lru_cache(maxsize=16)  # because looks and reports ask several questions of the same permutations
 def _labels(sizes: tuple[tuple[int, int], ...], random: int, seed: int) -> tuple[Labels, ...]:
     if prod(comb(n + m, n) for n, m in sizes) <= EXACT:
         return _kept(_product([_every_choice(n + m, n) for n, m in sizes]))
@@ -51,7 +51,7 @@ def signs(sizes: Sequence[int], random: int = RANDOM, seed: int = SEED) -> list[
     return list(_signs(tuple(sizes), random, seed))
 
 
-@lru_cache(maxsize=4)  # likewise
+@lru_cache(maxsize=16)  # likewise
 def _signs(sizes: tuple[int, ...], random: int, seed: int) -> tuple[Labels, ...]:
     if 2 ** sum(sizes) <= EXACT:
         every = [np.array(list(product([True, False], repeat=n))).reshape(-1, n) for n in sizes]

@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.measures import OF_GROUP, measured
+from harness.analysis.pairing import Run, Side, Task, difference, interval
 from harness.analysis.summaries import FAILED
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.listing import counted
-from harness.measures import Failure, named
+from harness.measures import named
 from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference
-from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, difference
+from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate
 from harness.statistics.runs import Floats, ragged
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Judged:
         low: lower bound of the advantage, with the claim's confidence; NaN where there are too few runs.
         high: upper bound, with the claim's confidence.
         method: of the bounds: "bootstrap", "student" or "none".
+        interval_low: end of the 95 % interval of the advantage; NaN of a measure of a group, too.
+        interval_high: the other end.
+        p: two-sided, that there is no difference; NaN likewise.
         more_seeds: about how many more would decide it, if what was seen is the truth; None if none are needed,
             or more than `harness.statistics.decision.MOST_RUNS`.
     """
@@ -70,6 +74,9 @@ class Judged:
     low: float = np.nan
     high: float = np.nan
     method: str = NONE
+    interval_low: float = np.nan
+    interval_high: float = np.nan
+    p: float = np.nan
     more_seeds: int | None = None
 
 
@@ -91,7 +98,7 @@ class _NotJudgedError(Exception):
     """Why the stored runs do not answer a claim."""
 
 
-class _Side(NamedTuple):
+class _Entry(NamedTuple):
     """One contestant's runs of a claim.
 
     Attributes:
@@ -101,6 +108,12 @@ class _Side(NamedTuple):
 
     name: str
     runs: pd.DataFrame
+
+    @property
+    def side(self) -> Side:
+        """The runs as they are compared."""
+        columns = (self.runs[name] for name in ("status", "value"))
+        return {int(seed): Run(*run) for seed, *run in zip(self.runs.index, *columns, strict=True)}
 
     @property
     def failed(self) -> str:
@@ -125,9 +138,12 @@ def judged(suite: Suite, results: "Results") -> list[Judged]:
     if stored.empty:
         others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
         raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
-    values = {name: measured(results, name) for name in {_of_run(claim.metric) for claim in suite.claims}}
+    metrics = {
+        claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims
+    }
+    values = {metric: measured(results, of_run)["value"] for metric, of_run in metrics.items()}
     return [
-        _judged(suite, claim, device, stored, values[_of_run(claim.metric)], results)
+        _judged(suite, claim, device, stored.assign(value=values[claim.metric]), results)
         for claim in suite.claims
         for device in sorted(stored["device"].unique())
     ]
@@ -138,32 +154,20 @@ def expected_by_chance(claims: Sequence[Judged]) -> float:
     return sum(1 - each.claim.confidence for each in claims if each.verdict is not Verdict.NOT_JUDGED)
 
 
-def _of_run(metric: str) -> str:
-    """The measure of single runs that a claim is about."""
-    return "final_score" if metric in OF_GROUP else metric
-
-
-def _judged(
-    suite: Suite,
-    claim: Claim,
-    device: str,
-    stored: pd.DataFrame,
-    values: pd.DataFrame,
-    results: "Results",
-) -> Judged:
+def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: "Results") -> Judged:
     """The verdict on one claim."""
-    runs = stored[stored["device"] == device].assign(value=values["value"])
+    runs = stored[stored["device"] == device]
     try:
-        better, than = (_side(runs, name, claim.environment) for name in (claim.better, claim.than))
+        better, than = (_entry(runs, name, claim.environment) for name in (claim.better, claim.than))
         _check_tasks(suite, claim, better, than, results)
         _check_seeds(suite, better, than)
-        scores = _scores(claim.metric, better, than)
-        return _compared(claim, device, better, than, *scores)
+        _check_values(claim, better, than)
+        return _compared(claim, device, better, than)
     except _NotJudgedError as reason:
         return Judged(claim, device, Verdict.NOT_JUDGED, str(reason))
 
 
-def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
+def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
     """The stored runs of exactly this configuration on this environment."""
     selection = parse_selection(contestant)
     here = runs[runs["environment_name"] == environment.rpartition("/")[2]]
@@ -183,10 +187,10 @@ def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
         if len(values) > 1:
             shown = "" if column == "config" else f": {', '.join(values)}"
             raise _NotJudgedError(f"{contestant} stands for {what}{shown}")
-    return _Side(contestant, found.set_index("seed").sort_index())
+    return _Entry(contestant, found.set_index("seed").sort_index())
 
 
-def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results: "Results") -> None:
+def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, results: "Results") -> None:
     """Refuse runs that were not all asked what the suite asks now."""
     both = pd.concat([better.runs, than.runs])
     if both["task_hash"].nunique() > 1:
@@ -203,7 +207,7 @@ def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results
             raise _NotJudgedError(f"the suite asks for {wanted:,} {what}; the runs have {ran:,}")
 
 
-def _check_seeds(suite: Suite, better: _Side, than: _Side) -> None:
+def _check_seeds(suite: Suite, better: _Entry, than: _Entry) -> None:
     """Refuse contestants that lack a run which the suite asks for, or which the other one has, or have it twice."""
     wanted = {*suite.seeds, *better.runs.index, *than.runs.index}
     for side in (better, than):
@@ -223,46 +227,34 @@ def _seeds(seeds: Sequence[int] | pd.Index) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {shown}{', ...' * (len(seeds) > 10)}"
 
 
-def _scores(metric: str, better: _Side, than: _Side) -> tuple[Floats, Floats]:
-    """One number per run of either side, in the order of the seeds, what failed included."""
+def _check_values(claim: Claim, better: _Entry, than: _Entry) -> None:
+    """Refuse runs that are done and have nothing that this measure could measure."""
     for side in (better, than):
         nothing = side.runs[(side.runs["status"] == "done") & side.runs["value"].isna()]
         if not nothing.empty:
-            raise _NotJudgedError(f"{side.name} has no {metric} with {_seeds(nothing.index)}")
-    values = pd.concat([better.runs["value"], than.runs["value"]])
-    if better.failed or than.failed:
-        values = values.fillna(_floor(metric, better, than))
-    return values.to_numpy()[: len(better.runs)], values.to_numpy()[len(better.runs) :]
+            raise _NotJudgedError(f"{side.name} has no {claim.metric} with {_seeds(nothing.index)}")
 
 
-def _floor(metric: str, better: _Side, than: _Side) -> float:
-    """What a failed run counts as."""
-    both = pd.concat([better.runs, than.runs])
-    told = " and ".join(side.failed for side in (better, than) if side.failed)
-    failure = named(metric).failure
-    if failure is Failure.BUDGET:
-        return float(better.runs["budget"].iloc[0])
-    if failure is Failure.NOTHING:
-        raise _NotJudgedError(f"{told}, and a failed run has no {metric}")
-    random = both["random_score"].iloc[0]
-    if pd.isna(random):
-        raise _NotJudgedError(f"{told}, and the environment has no random score to count them as")
-    return float(np.fmin(random, both["value"].min()))
-
-
-def _compared(
-    claim: Claim, device: str, better: _Side, than: _Side, of_better: Floats, of_than: Floats
-) -> Judged:
-    """The verdict on numbers, one per run of either side."""
-    decision = decide(claim, of_better, of_than)
+def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged:
+    """The verdict on the runs of both, which have the same seeds."""
+    measure, first = named(claim.metric), better.runs.iloc[0]
+    known = int(first["budget"]), than.side, better.side, float(first["random_score"])
+    task = Task(claim.environment, better.name, device, *known, measure=measure)
+    failed = [side.failed for side in (better, than) if side.failed]
+    if task.unscored:
+        raise _NotJudgedError(f"{' and '.join(failed)}, and {task.unscored}")
+    found = difference(task)
+    of_than, of_better = found.sample.scores
+    decision = decide(claim, of_better, of_than, task.most)
     if decision.verdict is Verdict.HOLDS and than.failed:
         raise _NotJudgedError(f"it would hold, but {than.failed}, and that must not decide it")
     of_runs = OF_GROUP.get(claim.metric, np.mean)
+    shared = found.estimate if measure.more_is_better else found.estimate.turned
     return Judged(
         claim,
         device,
         decision.verdict,
-        reason="; ".join(side.failed for side in (better, than) if side.failed),
+        reason="; ".join(failed),
         runs=len(of_better),
         better=float(of_runs(of_better)),
         than=float(of_runs(of_than)),
@@ -270,20 +262,24 @@ def _compared(
         low=decision.advantage.low,
         high=decision.advantage.high,
         method=decision.advantage.method,
+        interval_low=np.nan if measure.of_group else shared.low,
+        interval_high=np.nan if measure.of_group else shared.high,
+        p=np.nan if measure.of_group else found.test.p,
         more_seeds=decision.more_seeds,
     )
 
 
-def decide(claim: Claim, better: Floats, than: Floats) -> Decision:
+def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> Decision:
     """The verdict on numbers.
 
     Args:
         claim: of which the measure, margin and confidence count.
         better: [N] the measure of each run of the contestant said to be better; of group measures, final scores.
         than: [N] of the other's; run i has the same seed.
+        most: that an advantage can be.
     """
     first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
-    estimate, spread = _difference(claim, first, second)
+    estimate, spread = _bounded(claim, first, second, most)
     if estimate.low >= claim.margin and estimate.low > 0:
         return Decision(Verdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:
@@ -291,12 +287,12 @@ def decide(claim: Claim, better: Floats, than: Floats) -> Decision:
     return Decision(Verdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
 
 
-def _difference(claim: Claim, first: Floats, second: Floats) -> tuple[Estimate, float]:
+def _bounded(claim: Claim, first: Floats, second: Floats, most: float) -> tuple[Estimate, float]:
     """One side less the other, with bounds, and the standard deviation that decides how many runs are needed."""
     level = 2 * claim.confidence - 1  # of an interval whose ends are bounds of that confidence
     if statistic := OF_GROUP.get(claim.metric):
         return group_difference(first, second, statistic, level=level)
-    estimate = difference(ragged([first]), ragged([second]), paired=True, level=level)
+    estimate = interval(ragged([second]), ragged([first]), True, most, level)
     return estimate, float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
 
 

@@ -10,20 +10,20 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 
+from harness.analysis.pairing import UNKNOWN, Difference, Run, Side, Task, difference
 from harness.analysis.results import Results
+from harness.analysis.tasks import matched
 from harness.errors import UsageError
 from harness.listing import counted
 from harness.running.suite import Suite
+from harness.statistics import intervals
 from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
-from harness.statistics.intervals import NONE, Estimate, difference
+from harness.statistics.intervals import Estimate
 from harness.statistics.runs import Floats, matrix
 from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
 from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
 from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
-from harness.verdicts.sides import Run, Side, Task, matched
 from harness.verdicts.thresholds import lost_thresholds
-
-UNKNOWN = Estimate(nan, nan, nan, NONE)
 
 
 def judge(
@@ -45,6 +45,9 @@ def judge(
         devices: replace the suite's, if any are given.
     """
     scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
+    failing = list(_failing(scope.tasks, suite.gate.alpha))
+    if not failing:
+        scope = scope.scored()
     rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered))
     damaged = [
         f"damaged on the {side}: {problem.path}: {problem.message}"
@@ -52,7 +55,7 @@ def judge(
         for problem in results.problems
     ]
     if scope.tasks:
-        return _judgement(suite, rule, scope, damaged)
+        return _judgement(suite, rule, scope, failing, damaged)
     if scope.unanswered and len(base.runs):
         return _nothing(suite, Outcome.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
     return _nothing(suite, Outcome.NOTHING, rule, scope, scope.unanswered)
@@ -69,24 +72,26 @@ def _nothing(suite: Suite, outcome: Outcome, rule: Rule, scope: Scope, reasons: 
     return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
 
 
-def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -> Judgement:
+def _judgement(
+    suite: Suite, rule: Rule, scope: Scope, failing: list[str], damaged: Sequence[str]
+) -> Judgement:
     """Of at least one task."""
-    seeds = chosen_seeds(scope.tasks, suite.seeds, rule.looks[0])
+    seeds = chosen_seeds(scope.tasks, suite.seeds)
     tasks = scope.tasks
     old = _scores(tasks, [task.base for task in tasks], seeds.base)
     new = _scores(tasks, [task.head for task in tasks], seeds.head)
-    failing = tuple(_failing(tasks, rule.alpha))
     enough = seeds.each >= min(rule.looks[0], *(len(task.base) for task in tasks))
     same = seeds.paired and enough and not seeds.unfinished and all(map(_identical, tasks))
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
-    if seeds.each and not same:
+    if seeds.each and not same and not any(task.unscored for task in tasks):
         decision = decide(old, new, rule, paired=seeds.paired)
     used = decision.look.seeds if decision.look else seeds.each
     safe = decision.verdict in (Verdict.PASSED, Verdict.WITHIN_TOLERANCE)
     losses = lost_thresholds(tasks, rule.alpha) if safe else []
-    failing = (*failing, *(loss.reason for loss in losses))
+    failing += [loss.reason for loss in losses]
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
-    overall, *each = changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
+    apart = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
+    overall, *each = changes = _changes(old[:used], new[:used], apart, seeds.paired, rule, decision)
     tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
     missing = (*map(str, seeds.unfinished), *damaged) if outcome is Outcome.INCOMPLETE else ()
     more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
@@ -104,10 +109,10 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -
             if any(loss.task is judged.task for loss in losses)
             else judged
             for judged in (
-                _judged(task, seeds, used, change, rule, decision)
+                _judged(task, seeds, used, found, change, rule, decision)
                 if decision.look
                 else _alone(suite, task, seeds, rule, decision)
-                for task, change in zip(tasks, each, strict=True)
+                for task, found, change in zip(tasks, apart, each, strict=True)
             )
         ),
         overall=overall,
@@ -164,7 +169,7 @@ def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
     for task in tasks:
         for seed in task.newly_failing:
             yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
-    old, new = ([run for task in tasks for run in side(task) if run.judged] for side in (_base, _head))
+    old, new = ([run for task in tasks for run in side(task) if run.counts] for side in (_base, _head))
     if not (old and new):
         return
     failed = [sum(run.failed for run in runs) for runs in (old, new)]
@@ -198,26 +203,41 @@ def _scores(tasks: Sequence[Task], sides: Sequence[Side], seeds: Sequence[int]) 
     )
 
 
-def _changes(old: Floats, new: Floats, paired: bool, rule: Rule, decision: Decision) -> list[Change]:
-    """The change over all tasks, then that of each, from scores [N, M] of both sides."""
+def _changes(
+    old: Floats, new: Floats, apart: Sequence[Difference], paired: bool, rule: Rule, decision: Decision
+) -> list[Change]:
+    """The change over all tasks, then that of each, from scores [N, M] of both sides and the tasks' differences."""
     tasks, seen = old.shape[1], decision.seen
     if not len(old):
         return [Change(UNKNOWN, nan, nan, nan, nan)] * (tasks + 1)
     scale = np.abs(old.mean(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = old / scale, new / scale
+        relative = [_share(found.estimate, size) for found, size in zip(apart, scale, strict=True)]
+    whole = np.isfinite(a).all() and np.isfinite(b).all() and tasks > 1
+    overall = intervals.difference(matrix(b), matrix(a), paired=paired) if whole else relative[0]
     regressed = [nan] * (tasks + 1) if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
     passed = [nan] * (tasks + 1) if seen is None else [seen.passed, *seen.task_passed.tolist()]
     detectable = detectable_drop(1.0, len(old), rule.alpha) if len(old) > 1 else nan
     columns: list[slice] = [slice(None), *(slice(task, task + 1) for task in range(tasks))]
     return [
-        _change(a[:, part], b[:, part], paired, detectable, p, q)
-        for part, p, q in zip(columns, regressed, passed, strict=True)
+        _change(a[:, part], b[:, part], estimate, paired, detectable, p, q)
+        for part, estimate, p, q in zip(columns, [overall, *relative], regressed, passed, strict=True)
     ]
 
 
+def _share(estimate: Estimate, scale: float) -> Estimate:
+    return Estimate(estimate.value / scale, estimate.low / scale, estimate.high / scale, estimate.method)
+
+
 def _change(
-    old: Floats, new: Floats, paired: bool, detectable: float, regressed: float, passed: float
+    old: Floats,
+    new: Floats,
+    relative: Estimate,
+    paired: bool,
+    detectable: float,
+    regressed: float,
+    passed: float,
 ) -> Change:
     """From scores [N, M] in units of the base's mean on each task, which are not finite where that is 0.
 
@@ -225,7 +245,6 @@ def _change(
     """
     if not (np.isfinite(old).all() and np.isfinite(new).all()):
         return Change(UNKNOWN, regressed, passed, nan, nan)
-    relative = difference(matrix(new), matrix(old), paired=paired)
     if len(old) < 2:
         return Change(relative, regressed, passed, nan, nan)
     a, b = old.mean(axis=1), new.mean(axis=1)
@@ -235,14 +254,17 @@ def _change(
 
 def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> Judged:
     """A task where no look was taken at all of them: its own seeds tell about it, whatever others lack."""
-    own = chosen_seeds([task], suite.seeds, rule.looks[0])
+    own = chosen_seeds([task], suite.seeds)
     old, new = _scores([task], [task.base], own.base), _scores([task], [task.head], own.head)
-    change, _ = _changes(old[: own.each], new[: own.each], own.paired, rule, decision)
+    found = difference(task, own.base[: own.each], own.head[: own.each])
+    change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, rule, decision)
     waiting = own._replace(unfinished=seeds.unfinished)
-    return _judged(task, waiting, own.each, change, rule, decision)
+    return _judged(task, waiting, own.each, found, change, rule, decision)
 
 
-def _judged(task: Task, seeds: Seeds, used: int, change: Change, rule: Rule, decision: Decision) -> Judged:
+def _judged(
+    task: Task, seeds: Seeds, used: int, found: Difference, change: Change, rule: Rule, decision: Decision
+) -> Judged:
     base, head = seeds.base[:used], seeds.head[:used]
     waiting = any(run.task == task.name for run in seeds.unfinished)
     return Judged(
@@ -252,6 +274,7 @@ def _judged(task: Task, seeds: Seeds, used: int, change: Change, rule: Rule, dec
         _mean(task.scores(task.head, head)),
         sum(task.base[seed].failed for seed in base),
         sum(task.head[seed].failed for seed in head),
+        found,
         change,
         _task_verdict(task, waiting, change, rule, decision),
     )

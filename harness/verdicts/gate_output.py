@@ -198,6 +198,10 @@ def _task(judged: Judged) -> dict[str, Any]:
         "head_failed": judged.head_failed,
         "newly_failing": task.newly_failing,
         "error": task.why_failing or None,
+        "difference": _known(judged.difference.estimate.value),
+        "difference_low": _known(judged.difference.estimate.low),
+        "difference_high": _known(judged.difference.estimate.high),
+        "p": _known(judged.difference.test.p),
         **_change(judged.change),
     }
 

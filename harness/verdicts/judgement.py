@@ -5,12 +5,12 @@ from enum import StrEnum
 from math import nan
 from typing import Literal
 
+from harness.analysis.pairing import Difference, Task
 from harness.errors import ExitCode
 from harness.statistics.decision import Verdict
 from harness.statistics.intervals import Estimate
 from harness.statistics.sequential import Look, Rule
 from harness.verdicts.scope import Scope, Seeds
-from harness.verdicts.sides import Task
 
 Inconclusive = Literal["pass", "warn", "fail"]
 
@@ -84,6 +84,7 @@ class Judged:
         head: likewise.
         base_failed: how many of these runs failed.
         head_failed: likewise.
+        difference: of head and base, as everybody else tells it.
         change: from base to head.
         verdict: about this task.
     """
@@ -94,6 +95,7 @@ class Judged:
     head: float
     base_failed: int
     head_failed: int
+    difference: Difference
     change: Change
     verdict: TaskVerdict
 
