@@ -11,10 +11,22 @@ from itertools import groupby
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis import metrics
-from harness.analysis.pairing import UNKNOWN, Difference, PValues, Task, difference, interval, p_values
+from harness.analysis.pairing import (
+    UNKNOWN,
+    UNTESTED,
+    Difference,
+    PValues,
+    Sample,
+    Task,
+    counting,
+    difference,
+    interval,
+    p_values,
+)
 from harness.analysis.tasks import contrasted, matched
 from harness.measures import Failure, Measure
 from harness.statistics.aggregates import MEAN
@@ -146,6 +158,9 @@ class _Means(NamedTuple):
     difference: Estimate
 
 
+NO_MEANS = _Means(nan, nan, UNKNOWN)
+
+
 def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Rows of the tasks, and of all tasks of an algorithm."""
     found = [None if _why_not(task) else (task, difference(task)) for task in tasks]
@@ -160,10 +175,8 @@ def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...],
 
 def _why_not(task: Task) -> str:
     """Why there is nothing to compare; empty if there is."""
-    answered = [any(run.counts for run in side.values()) for side in (task.base, task.head)]
-    if task.why_not or task.unscored or all(answered):
-        return task.why_not or task.unscored
-    return f"no run of the {'head' if answered[0] else 'base'} is done"
+    absent = [name for name, side in (("base", task.base), ("head", task.head)) if not counting(side)]
+    return task.why_not or task.unscored or (f"no run of the {absent[0]} is done" if absent else "")
 
 
 def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
@@ -172,9 +185,9 @@ def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bo
     failing = task.newly_failing if same_algorithm else []
     if failing:
         seeds = f"seed{'s' * (len(failing) > 1)} {', '.join(map(str, failing))}"
-        return _row([(task, apart)], means, apart.test.p, adjusted, Finding.NEWLY_FAILING, seeds)
+        return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, seeds)
     verdict = _finding(task.measure, apart.test, adjusted, means.difference.value)
-    return _row([(task, apart)], means, apart.test.p, adjusted, verdict, task.note)
+    return _row([(task, apart)], means, apart.test, adjusted, verdict, task.note)
 
 
 def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
@@ -193,9 +206,9 @@ def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
         if means is None:
             # Without a common scale the test is all there is: it measures each task by its own spread.
             why = "a task has no reference score" if measure.failure is Failure.RANDOM else "it is no return"
-            means, told = _Means(nan, nan, UNKNOWN), f"no common scale: {why}"
+            means, told = NO_MEANS, f"no common scale: {why}"
         verdict = _finding(measure, test, adjusted, means.difference.value)
-        yield _row(group, means, test.p, adjusted, verdict, told)
+        yield _row(group, means, test, adjusted, verdict, told)
 
 
 def _tested(group: Sequence[_Compared]) -> PValues:
@@ -232,7 +245,7 @@ def _finding(measure: Measure, test: PValues, adjusted: float, apart: float) -> 
 
 
 def _row(
-    group: Sequence[_Compared], means: _Means, p: float, adjusted: float, verdict: Finding, reason: str
+    group: Sequence[_Compared], means: _Means, test: PValues, adjusted: float, verdict: Finding, reason: str
 ) -> Row:
     task, _ = group[0]
     base_runs, head_runs = (min(len(apart.sample.seeds[side]) for _, apart in group) for side in (0, 1))
@@ -251,7 +264,7 @@ def _row(
         difference=means.difference.value,
         low=means.difference.low,
         high=means.difference.high,
-        p=p,
+        p=test.p,
         p_adjusted=float(adjusted),
         verdict=verdict,
         reason=reason,
@@ -259,18 +272,7 @@ def _row(
 
 
 def _not_comparable(task: Task) -> Row:
-    base, head = ([run for run in side.values() if run.counts] for side in (task.base, task.head))
-    return Row(
-        environment=task.environment,
-        algorithm=task.algorithm,
-        device=task.device,
-        tasks=1,
-        base_runs=len(base),
-        head_runs=len(head),
-        pairs=0,
-        base_failed=sum(run.failed for run in base),
-        head_failed=sum(run.failed for run in head),
-        verdict=Finding.NOT_COMPARABLE,
-        reason=_why_not(task),
-        **dict.fromkeys(("base", "head", "difference", "low", "high", "p", "p_adjusted"), nan),
-    )
+    seeds = counting(task.base), counting(task.head)
+    nothing = Sample(seeds, (np.empty(0), np.empty(0)), paired=False, known=False)
+    found = [(task, Difference(nothing, UNKNOWN, UNTESTED))]
+    return _row(found, NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))

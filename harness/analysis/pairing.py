@@ -163,16 +163,13 @@ class Sample(NamedTuple):
         seeds: of the base and of the head; the same ones if they pair.
         scores: of both, [n] and [n'].
         paired: whether they do.
+        known: whether there are runs of both sides, and all runs of the task that count have a score.
     """
 
     seeds: tuple[list[int], list[int]]
     scores: tuple[Floats, Floats]
     paired: bool
-
-    @property
-    def known(self) -> bool:
-        """Whether there are runs of both sides, and all have a score."""
-        return all(len(scores) and np.isfinite(scores).all() for scores in self.scores)
+    known: bool
 
     @property
     def runs(self) -> tuple[Runs, Runs]:
@@ -200,6 +197,9 @@ class PValues(NamedTuple):
         return float(np.minimum(1.0, 2 * np.minimum(self.less, self.more)))
 
 
+UNTESTED = PValues("labels", nan, nan)
+
+
 class Difference(NamedTuple):
     """The head of a task less its base: the answer that everybody gives.
 
@@ -214,6 +214,11 @@ class Difference(NamedTuple):
     test: PValues
 
 
+def counting(side: Side) -> list[int]:
+    """The seeds of the runs that count, ascending."""
+    return [seed for seed in sorted(side) if side[seed].counts]
+
+
 def paired(base: Collection[int], head: Collection[int]) -> bool:
     """Whether runs with these seeds pair: three seeds are shared, or all that a side has."""
     return len({*base} & {*head}) >= min(FEWEST_RUNS, len(base), len(head))
@@ -221,15 +226,15 @@ def paired(base: Collection[int], head: Collection[int]) -> bool:
 
 def sample(task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None) -> Sample:
     """The runs that count, or those of them with these seeds; where seeds pair, only those that are shared."""
-    counting = [[seed for seed in sorted(side) if side[seed].counts] for side in (task.base, task.head)]
     old, new = (
-        seeds if only is None else [seed for seed in seeds if seed in only]
-        for seeds, only in zip(counting, (base, head), strict=True)
+        [seed for seed in counting(side) if only is None or seed in only]
+        for side, only in ((task.base, base), (task.head, head))
     )
     pairs = paired(old, new)
     if pairs:
         old = new = [seed for seed in old if seed in new]
-    return Sample((old, new), (task.scores(task.base, old), task.scores(task.head, new)), pairs)
+    scores = task.scores(task.base, old), task.scores(task.head, new)
+    return Sample((old, new), scores, pairs, known=bool(old and new and not task.unscored))
 
 
 def difference(
@@ -238,7 +243,7 @@ def difference(
     """How far apart the sides of a task are; arguments as of `sample`. Without numbers where a run has no score."""
     found = sample(task, base, head)
     if not found.known:
-        return Difference(found, UNKNOWN, PValues("labels", nan, nan))
+        return Difference(found, UNKNOWN, UNTESTED)
     sides = found.runs
     return Difference(found, interval(*sides, found.paired, task.most), p_values(*sides, found.paired))
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.analysis.measures import measured
 from harness.analysis.overall import LABEL, Label
-from harness.analysis.pairing import Difference, Run, Sample, Task, difference, sample
+from harness.analysis.pairing import Difference, Run, Sample, Task, counting, difference, sample
 from harness.measures import named
 from harness.statistics.improvement import improvement as probability
 from harness.statistics.intervals import Estimate
@@ -149,7 +149,7 @@ def _pairs(results: "Results", measure: str) -> Iterator[list[Pair]]:
             for (algorithm, device), rows in here.groupby(LABEL)
             if not rows["seed"].duplicated().any()
         }
-        counting = [label for label, side in sides.items() if any(run.counts for run in side.values())]
+        labels = [label for label, side in sides.items() if counting(side)]
         random, budget = float(here["random_score"].iloc[0]), int(here["budget"].iloc[0])
         yield [
             Pair(
@@ -157,5 +157,5 @@ def _pairs(results: "Results", measure: str) -> Iterator[list[Pair]]:
                 two,
                 Task(str(environment), *one, budget, sides[two], sides[one], random, measure=named(measure)),
             )
-            for one, two in combinations(counting, 2)
+            for one, two in combinations(labels, 2)
         ]

@@ -9,6 +9,7 @@ drops that are everywhere, and their maximum one that is in one place; the small
 its own permutations.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.statistics.intervals import alike
-from harness.statistics.laws import hypergeometric_tail, power_of_t_test
+from harness.statistics.laws import detectable_effect, hypergeometric_tail, power_of_t_test
 from harness.statistics.multiplicity import max_t
 from harness.statistics.permutation import (
     RANDOM,
@@ -201,25 +202,11 @@ def runs_needed(spread: float, drop: float, alpha: float = ALPHA, power: float =
     """
     if spread == 0:
         return 2
-    few, many = 1, 2
-    while power_of_t_test(drop / spread, many, alpha) < power:
-        few, many = many, many * 2
-        if many > MOST_RUNS:
-            return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (
-            (few, middle) if power_of_t_test(drop / spread, middle, alpha) >= power else (middle, many)
-        )
-    return many
+    runs = range(2, MOST_RUNS + 1)
+    place = bisect_left(runs, power, key=lambda n: power_of_t_test(drop / spread, n, alpha))
+    return runs[place] if place < len(runs) else None
 
 
 def detectable_drop(spread: float, runs: int, alpha: float = ALPHA, power: float = 0.8) -> float:
     """The smallest drop that so many pairs of runs show with the given power; in units of the spread given."""
-    low, high = 0.0, 1.0
-    while power_of_t_test(high, runs, alpha) < power:
-        low, high = high, high * 2
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if power_of_t_test(middle, runs, alpha) >= power else (middle, high)
-    return high * spread
+    return spread * detectable_effect(runs, alpha, power)

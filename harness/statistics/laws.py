@@ -25,6 +25,12 @@ def power_of_t_test(effect: float, runs: int, alpha: float) -> float:
     return float(1 - special.nctdtr(runs - 1, effect * sqrt(runs), critical))
 
 
+def detectable_effect(runs: int, alpha: float, power: float) -> float:
+    """The effect for which `power_of_t_test` is ``power``."""
+    critical = student_quantile(1 - alpha, runs - 1)
+    return float(special.nctdtrinc(runs - 1, 1 - power, critical)) / sqrt(runs)
+
+
 def hypergeometric_tail(at_least: int, marked: int, drawn: int, total: int) -> float:
     """P(at least so many marked among ``drawn`` of ``total``, ``marked`` of which are marked); exact."""
     most = min(marked, drawn)

@@ -213,43 +213,33 @@ def _changes(
     scale = np.abs(old.mean(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = old / scale, new / scale
-        relative = [_share(found.estimate, size) for found, size in zip(apart, scale, strict=True)]
-    whole = np.isfinite(a).all() and np.isfinite(b).all() and tasks > 1
-    overall = intervals.difference(matrix(b), matrix(a), paired=paired) if whole else relative[0]
+    relative = [_share(found.estimate, size) for found, size in zip(apart, scale, strict=True)]
+    whole = bool(np.isfinite(a).all() and np.isfinite(b).all())
+    if tasks == 1:
+        overall = relative[0]
+    else:
+        overall = intervals.difference(matrix(b), matrix(a), paired=paired) if whole else UNKNOWN
     regressed = [nan] * (tasks + 1) if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
     passed = [nan] * (tasks + 1) if seen is None else [seen.passed, *seen.task_passed.tolist()]
     detectable = detectable_drop(1.0, len(old), rule.alpha) if len(old) > 1 else nan
-    columns: list[slice] = [slice(None), *(slice(task, task + 1) for task in range(tasks))]
-    return [
-        _change(a[:, part], b[:, part], estimate, paired, detectable, p, q)
-        for part, estimate, p, q in zip(columns, [overall, *relative], regressed, passed, strict=True)
-    ]
+    sides = [(a.mean(axis=1), b.mean(axis=1)), *zip(a.T, b.T, strict=True)]
+    spreads = [_spread(*both, paired) for both in sides]
+    columns = zip([overall, *relative], regressed, passed, spreads, strict=True)
+    return [Change(estimate, p, q, spread, detectable * spread) for estimate, p, q, spread in columns]
 
 
 def _share(estimate: Estimate, scale: float) -> Estimate:
+    """In units of the base's mean, unless that is 0."""
+    if not scale > 0:
+        return UNKNOWN
     return Estimate(estimate.value / scale, estimate.low / scale, estimate.high / scale, estimate.method)
 
 
-def _change(
-    old: Floats,
-    new: Floats,
-    relative: Estimate,
-    paired: bool,
-    detectable: float,
-    regressed: float,
-    passed: float,
-) -> Change:
-    """From scores [N, M] in units of the base's mean on each task, which are not finite where that is 0.
-
-    ``detectable`` is the detectable drop at a spread of 1.
-    """
-    if not (np.isfinite(old).all() and np.isfinite(new).all()):
-        return Change(UNKNOWN, regressed, passed, nan, nan)
-    if len(old) < 2:
-        return Change(relative, regressed, passed, nan, nan)
-    a, b = old.mean(axis=1), new.mean(axis=1)
-    spread = float(np.std(b - a, ddof=1)) if paired else sqrt(np.var(a, ddof=1) + np.var(b, ddof=1))
-    return Change(relative, regressed, passed, spread, detectable * spread)
+def _spread(old: Floats, new: Floats, paired: bool) -> float:
+    """Of a change from one seed to the next; NaN below two, or in units of nothing."""
+    if len(old) < 2 or not (np.isfinite(old).all() and np.isfinite(new).all()):
+        return nan
+    return float(np.std(new - old, ddof=1)) if paired else sqrt(np.var(old, ddof=1) + np.var(new, ddof=1))
 
 
 def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> Judged:
