@@ -237,7 +237,7 @@ def test_a_done_run_that_has_nothing_to_measure_is_not_skipped(tmp_path):
     task = Environment("cartpole", "CartPole-v1", None, None, None)
     runs = side(OURS, [1.0] * 3, environment=task), side(THEIRS, [1.0] * 3, environment=task)
     said = not_judged(tmp_path, suite("steps_to_threshold", seeds=3), *runs)
-    assert said == f"{OURS} has no steps_to_threshold with seeds 0, 1, 2"
+    assert said == f"{THEIRS} has no steps_to_threshold with seeds 0, 1, 2"
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
@@ -294,8 +294,8 @@ def test_a_contestant_that_was_not_run_leaves_a_claim_unjudged(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"algorithm_version": "2"}, "stands for several versions, which are not comparable: 1, 2"),
-        ({"config": '{"learning_rate": 0.2}'}, "stands for several configurations"),
+        ({"algorithm_version": "2"}, "has more than one algorithm version: 1, 2"),
+        ({"config": '{"learning_rate": 0.2}'}, "has more than one configuration"),
         ({"task_hash": "0" * 20}, "differ in task, budget or evaluation"),
     ],
 )
@@ -353,7 +353,7 @@ def test_a_short_name_finds_its_only_algorithm_and_refuses_two(tmp_path):
     assert one(asked, tmp_path / "one", *runs).better == 2
 
     said = not_judged(tmp_path / "two", asked, *runs, side("sb3/dqn:small", [3.0] * 3))
-    assert said == "dqn:small stands for several algorithms: algorithms/dqn, sb3/dqn"
+    assert said == "dqn:small has more than one algorithm: algorithms/dqn, sb3/dqn"
 
 
 def test_results_of_another_suite_are_refused(tmp_path):

@@ -63,7 +63,7 @@ def test_another_configuration_of_the_same_name_is_comparable_and_noted(pair):
     ("changed", "why"),
     [
         ({"config": '{"learning_rate": 0.2}'}, "the head has more than one configuration"),
-        ({"algorithm_version": "2"}, "the head has more than one algorithm version"),
+        ({"algorithm_version": "2"}, "the head has more than one algorithm version: 1, 2"),
     ],
 )
 def test_trap_a_folder_in_which_two_states_of_the_code_mix_is_not_comparable(pair, changed, why):
@@ -74,7 +74,7 @@ def test_trap_a_folder_in_which_two_states_of_the_code_mix_is_not_comparable(pai
 
 def test_two_runs_of_one_seed_are_not_comparable(pair):
     (found,) = pair(runs(ONE), [*runs(ONE), *runs(ONE, fingerprint="other")])
-    assert found.why_not == "the head has several runs of one seed"
+    assert found.why_not == "the head has several runs of seeds 0, 1, 2, 3, 4"
 
 
 def test_a_run_that_the_measure_cannot_measure_makes_its_task_not_comparable(pair, tmp_path):
@@ -82,7 +82,7 @@ def test_a_run_that_the_measure_cannot_measure_makes_its_task_not_comparable(pai
     head = stored(tmp_path / "h", runs(ONE))
     lost = replace(head, episodes=head.episodes.iloc[:0])
     (found,) = matched(base, lost, "online_return")
-    assert found.why_not == "a run of the head has nothing that this measure could measure"
+    assert found.why_not == "the head has no online_return with seeds 0, 1, 2, 3, 4"
 
 
 def test_other_budgets_in_a_folder_are_tasks_of_their_own(pair):

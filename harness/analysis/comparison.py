@@ -27,7 +27,7 @@ from harness.analysis.pairing import (
     interval,
     p_values,
 )
-from harness.analysis.tasks import contrasted, matched
+from harness.analysis.tasks import contrasted, matched, told_seeds
 from harness.measures import Failure, Measure
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA
@@ -184,8 +184,7 @@ def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bo
     means = _Means(float(base.mean()), float(head.mean()), apart.estimate)
     failing = task.newly_failing if same_algorithm else []
     if failing:
-        seeds = f"seed{'s' * (len(failing) > 1)} {', '.join(map(str, failing))}"
-        return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, seeds)
+        return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, told_seeds(failing))
     verdict = _finding(task.measure, apart.test, adjusted, means.difference.value)
     return _row([(task, apart)], means, apart.test, adjusted, verdict, task.note)
 

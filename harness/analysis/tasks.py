@@ -4,7 +4,7 @@ A task is an environment with its budget and evaluation, an algorithm and a devi
 in a version, is not comparable: it is listed with the reason, and never averaged with anything.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,7 +42,7 @@ def matched(base: "Results", head: "Results", measure: str) -> list[Task]:
         measure: the name of one that single runs have.
     """
     asked = named(measure)
-    old, new = _places(base, asked), _places(head, asked)
+    old, new = _places(base, measure), _places(head, measure)
     return [
         task
         for place in sorted(old.keys() | new.keys())
@@ -63,7 +63,7 @@ def contrasted(results: "Results", base: str, head: str, measure: str) -> list[T
         UsageError: there are no runs of an algorithm, or a name fits several.
     """
     asked = named(measure)
-    groups = _places(results, asked)
+    groups = _places(results, measure)
     known = sorted({contestant for _, contestant, _ in groups})
     old, new = (_contestant(name, known) for name in (base, head))
     if old == new:
@@ -119,14 +119,18 @@ class _Group(NamedTuple):
         return int(self.runs["budget"].iloc[0])
 
 
-def _places(results: "Results", measure: Measure) -> dict[Place, list[_Group]]:
-    values, final = (measured(results, name)["value"] for name in (measure.name, "final_score"))
-    runs = results.runs.assign(value=values, at_threshold=final >= results.runs["threshold"])
+def valued(results: "Results", measure: str) -> pd.DataFrame:
+    """The table of runs with the value of a measure that single runs have, and whether they ended at the threshold."""
+    values, final = (measured(results, name)["value"] for name in (measure, "final_score"))
+    return results.runs.assign(value=values, at_threshold=final >= results.runs["threshold"])
+
+
+def _places(results: "Results", measure: str) -> dict[Place, list[_Group]]:
     return {
         (str(environment), str(contestant), str(device)): [
             _Group(facts, group) for facts, group in rows.groupby([*TASK], sort=True)
         ]
-        for (environment, contestant, device), rows in runs.groupby(PLACE, sort=True)
+        for (environment, contestant, device), rows in valued(results, measure).groupby(PLACE, sort=True)
     }
 
 
@@ -134,9 +138,10 @@ def _tasks(
     place: Place, base: list[_Group], head: list[_Group], measure: Measure, same_algorithm: bool
 ) -> Iterator[Task]:
     """What both sides of a place have in common, then what they have not."""
-    old, new = ({group.facts: group for group in side} for side in (base, head))
+    old, new = ({group.facts: group.runs for group in side} for side in (base, head))
     for facts in (each for each in old if each in new):
-        yield _task(place, old[facts], new[facts], measure, same_algorithm)
+        task = task_of(place, old[facts], new[facts], measure)
+        yield _of_one_algorithm(task, old[facts], new[facts]) if same_algorithm else task
     only_old = [group for group in base if group.facts not in new]
     only_new = [group for group in head if group.facts not in old]
     for left, right in zip(only_old, only_new, strict=False):
@@ -148,25 +153,58 @@ def _tasks(
         yield Task(*place, right.budget, {}, _side(right.runs), why_not="only the head has it")
 
 
-def _task(place: Place, base: _Group, head: _Group, measure: Measure, same_algorithm: bool) -> Task:
-    """Both sides of one task, if each is of one algorithm, and of the same where that is asked."""
-    random, reference = (_stored(name, base.runs, head.runs) for name in ("random_score", "reference_score"))
-    task = Task(*place, base.budget, _side(base.runs), _side(head.runs), random, reference, measure)
-    for side, runs in (("base", base.runs), ("head", head.runs)):
-        for column, name in (*ALGORITHM.items(), ("config", "configuration")):
-            if runs[column].nunique() > 1:
-                return replace(task, why_not=f"the {side} has more than one {name}")
-        if runs["seed"].duplicated().any():
-            return replace(task, why_not=f"the {side} has several runs of one seed")
-        if runs.loc[runs["status"] == "done", "value"].isna().any():
-            return replace(task, why_not=f"a run of the {side} has nothing that this measure could measure")
-    old, new = base.runs.iloc[0], head.runs.iloc[0]
-    same = ALGORITHM if same_algorithm else {}
-    if measure.failure is Failure.BUDGET:
-        same = {**same, "threshold": "threshold"}
-    why = what_differs([*same.values()], [old[name] for name in same], [new[name] for name in same])
-    changed = same_algorithm and old["config"] != new["config"]
-    return replace(task, why_not=why, note="its configuration differs" if changed else "")
+def task_of(
+    place: Place,
+    base: pd.DataFrame,
+    head: pd.DataFrame,
+    measure: Measure,
+    names: tuple[str, str] = ("the base", "the head"),
+) -> Task:
+    """Both sides of one task, or why they cannot be compared.
+
+    Args:
+        place: where both are.
+        base: rows of what `valued` gives, at least one.
+        head: of the other side.
+        measure: of the values.
+        names: of both sides, for the reason.
+    """
+    random, reference = (_stored(name, base, head) for name in ("random_score", "reference_score"))
+    budget = int(base["budget"].iloc[0])
+    task = Task(*place, budget, _side(base), _side(head), random, reference, measure)
+    why = _why_mixed(names[0], base, measure) or _why_mixed(names[1], head, measure)
+    if not why and measure.failure is Failure.BUDGET:
+        why = what_differs(["threshold"], *([side["threshold"].iloc[0]] for side in (base, head)))
+    return replace(task, why_not=why)
+
+
+def _why_mixed(name: str, runs: pd.DataFrame, measure: Measure) -> str:
+    """Why the runs of a side are not runs of one thing, or have no number; empty if they are and have."""
+    for column, what in (*ALGORITHM.items(), ("config", "configuration")):
+        if len(values := sorted(runs[column].unique())) > 1:
+            return f"{name} has more than one {what}" + f": {', '.join(values)}" * (column != "config")
+    if len(twice := runs.loc[runs["seed"].duplicated(), "seed"].unique()):
+        return f"{name} has several runs of {told_seeds(twice)}"
+    nothing = runs.loc[(runs["status"] == "done") & runs["value"].isna(), "seed"]
+    return f"{name} has no {measure.name} with {told_seeds(nothing)}" if len(nothing) else ""
+
+
+def told_seeds(seeds: Iterable[int]) -> str:
+    """``seed 3``, ``seeds 3, 4``; of many the first ten."""
+    ordered = sorted(seeds)
+    shown = ", ".join(map(str, ordered[:10]))
+    return f"seed{'s' * (len(ordered) > 1)} {shown}{', ...' * (len(ordered) > 10)}"
+
+
+def _of_one_algorithm(task: Task, base: pd.DataFrame, head: pd.DataFrame) -> Task:
+    """The task, if both sides are of one version; another configuration is noted."""
+    facts = [[runs[column].iloc[0] for column in ALGORITHM] for runs in (base, head)]
+    changed = not task.why_not and base["config"].iloc[0] != head["config"].iloc[0]
+    return replace(
+        task,
+        why_not=task.why_not or what_differs([*ALGORITHM.values()], *facts),
+        note="its configuration differs" if changed else "",
+    )
 
 
 def _why_apart(base: tuple[object, ...], head: tuple[object, ...]) -> str:

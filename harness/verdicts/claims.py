@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.measures import OF_GROUP, measured
-from harness.analysis.pairing import Run, Side, Task, difference, interval
+from harness.analysis.measures import OF_GROUP
+from harness.analysis.pairing import difference, interval
 from harness.analysis.summaries import FAILED
+from harness.analysis.tasks import task_of, told_seeds, valued
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.listing import counted
@@ -103,17 +104,11 @@ class _Entry(NamedTuple):
 
     Attributes:
         name: as the claim writes it.
-        runs: one per seed, which is the index: columns of the table of runs, and ``value``.
+        runs: rows of the table of runs, with their values.
     """
 
     name: str
     runs: pd.DataFrame
-
-    @property
-    def side(self) -> Side:
-        """The runs as they are compared."""
-        columns = (self.runs[name] for name in ("status", "value"))
-        return {int(seed): Run(*run) for seed, *run in zip(self.runs.index, *columns, strict=True)}
 
     @property
     def failed(self) -> str:
@@ -138,12 +133,14 @@ def judged(suite: Suite, results: "Results") -> list[Judged]:
     if stored.empty:
         others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
         raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
-    metrics = {
+    of_runs = {
         claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims
     }
-    values = {metric: measured(results, of_run)["value"] for metric, of_run in metrics.items()}
+    runs = {
+        metric: valued(results, name)[results.runs["suite"] == suite.name] for metric, name in of_runs.items()
+    }
     return [
-        _judged(suite, claim, device, stored.assign(value=values[claim.metric]), results)
+        _judged(suite, claim, device, runs[claim.metric], results)
         for claim in suite.claims
         for device in sorted(stored["device"].unique())
     ]
@@ -161,7 +158,6 @@ def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, resul
         better, than = (_entry(runs, name, claim.environment) for name in (claim.better, claim.than))
         _check_tasks(suite, claim, better, than, results)
         _check_seeds(suite, better, than)
-        _check_values(claim, better, than)
         return _compared(claim, device, better, than)
     except _NotJudgedError as reason:
         return Judged(claim, device, Verdict.NOT_JUDGED, str(reason))
@@ -178,16 +174,7 @@ def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
     found = here[named]
     if found.empty:
         raise _NotJudgedError(f"no run of {contestant} on {environment} is stored")
-    for column, what in (
-        ("algorithm_id", "several algorithms"),
-        ("algorithm_version", "several versions, which are not comparable"),
-        ("config", "several configurations, as presets or defaults were changed"),
-    ):
-        values = sorted(found[column].unique())
-        if len(values) > 1:
-            shown = "" if column == "config" else f": {', '.join(values)}"
-            raise _NotJudgedError(f"{contestant} stands for {what}{shown}")
-    return _Entry(contestant, found.set_index("seed").sort_index())
+    return _Entry(contestant, found)
 
 
 def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, results: "Results") -> None:
@@ -208,38 +195,23 @@ def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, resul
 
 
 def _check_seeds(suite: Suite, better: _Entry, than: _Entry) -> None:
-    """Refuse contestants that lack a run which the suite asks for, or which the other one has, or have it twice."""
-    wanted = {*suite.seeds, *better.runs.index, *than.runs.index}
+    """Refuse contestants that lack a run which the suite asks for, or which the other one has."""
+    wanted = {*suite.seeds, *better.runs["seed"], *than.runs["seed"]}
     for side in (better, than):
-        if side.runs.index.has_duplicates:
-            twice = side.runs.index[side.runs.index.duplicated()].unique()
-            raise _NotJudgedError(f"{side.name} has several runs of {_seeds(twice)}")
-        if absent := sorted(wanted - set(side.runs.index)):
-            raise _NotJudgedError(f"{side.name} was not run with {_seeds(absent)}")
+        if absent := wanted.difference(side.runs["seed"]):
+            raise _NotJudgedError(f"{side.name} was not run with {told_seeds(absent)}")
         unfinished = side.runs[~side.runs["status"].isin(["done", *FAILED])]
         if not unfinished.empty:
             statuses = " or ".join(sorted(unfinished["status"].unique()))
-            raise _NotJudgedError(f"{side.name} with {_seeds(unfinished.index)} was {statuses}")
-
-
-def _seeds(seeds: Sequence[int] | pd.Index) -> str:
-    shown = ", ".join(map(str, seeds[:10]))
-    return f"seed{'s' * (len(seeds) > 1)} {shown}{', ...' * (len(seeds) > 10)}"
-
-
-def _check_values(claim: Claim, better: _Entry, than: _Entry) -> None:
-    """Refuse runs that are done and have nothing that this measure could measure."""
-    for side in (better, than):
-        nothing = side.runs[(side.runs["status"] == "done") & side.runs["value"].isna()]
-        if not nothing.empty:
-            raise _NotJudgedError(f"{side.name} has no {claim.metric} with {_seeds(nothing.index)}")
+            raise _NotJudgedError(f"{side.name} with {told_seeds(unfinished['seed'])} was {statuses}")
 
 
 def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged:
     """The verdict on the runs of both, which have the same seeds."""
-    measure, first = named(claim.metric), better.runs.iloc[0]
-    known = int(first["budget"]), than.side, better.side, float(first["random_score"])
-    task = Task(claim.environment, better.name, device, *known, measure=measure)
+    measure, names = named(claim.metric), (than.name, better.name)
+    task = task_of((claim.environment, better.name, device), than.runs, better.runs, measure, names)
+    if task.why_not:
+        raise _NotJudgedError(task.why_not)
     failed = [side.failed for side in (better, than) if side.failed]
     if task.unscored:
         raise _NotJudgedError(f"{' and '.join(failed)}, and {task.unscored}")
