@@ -146,14 +146,15 @@ def test_failures_on_other_seeds_are_judged_by_fishers_test(judged):
 def test_a_failure_that_the_base_had_too_is_no_regression(judged):
     found = judged(some(runs(), "crashed", seed=1), some(runs(noise=0.001), "crashed", seed=1))
     assert found.outcome is not Outcome.REGRESSED
-    assert {(each.base_failed, each.head_failed) for each in found.tasks} == {(1, 1)}
+    assert {each.difference.sample.failed for each in found.tasks} == {(1, 1)}
 
 
 def test_a_fixed_failure_passes(judged):
     broken = some(runs(), "crashed", seed=1)
     found = judged(broken, runs(noise=0.001))
     assert found.outcome is not Outcome.REGRESSED
-    assert found.tasks[0].head > found.tasks[0].base
+    base, head = found.tasks[0].difference.sample.means
+    assert head > base
 
 
 @pytest.mark.parametrize("status", ["interrupted", "skipped"])
@@ -174,10 +175,10 @@ def test_trap_where_the_first_seed_of_one_task_is_missing_every_task_still_says_
     assert found.outcome is Outcome.INCOMPLETE
     other = "identical" if noise == 0 else "~"
     assert verdicts(found) == [other, "incomplete", other, other]
-    assert [each.used for each in found.tasks] == [5, 0, 5, 5]
+    assert [len(each.difference.sample.seeds[0]) for each in found.tasks] == [5, 0, 5, 5]
     assert [row[2] for row in gate_output.rows(found)] == ["5", "0", "5", "5", "0 x 4"]
     alone = judged(runs(FOUR[:1]), runs(FOUR[:1], noise=noise), suite(FOUR[:1])).tasks[0]
-    assert (found.tasks[0].base, found.tasks[0].head) == (alone.base, alone.head)
+    assert found.tasks[0].difference.sample.means == alone.difference.sample.means
     assert junit(found)["algorithms/dqn on cartpole"] == ["error"]
 
 
@@ -298,7 +299,7 @@ def test_negative_returns_are_shares_of_what_was_learned(judged):
     found = judged(
         runs(pendulum, range(8)), runs(pendulum, range(8), drop=0.5, noise=0.01), suite(pendulum, seeds=8)
     )
-    assert found.tasks[0].base < 0
+    assert found.tasks[0].difference.sample.means[0] < 0
     assert found.overall.relative.value == pytest.approx(-0.5, abs=0.02)
 
 
@@ -361,7 +362,7 @@ def test_what_the_suite_says_about_its_gate_is_kept(judged):
     assert (found.rule.drop, found.rule.task_drop) == (0.3, 0.4)
     assert found.outcome is Outcome.WITHIN_TOLERANCE
     final = np.mean([run.scores[-1] for run in runs(FOUR[:1], range(4))])
-    assert found.tasks[0].base == pytest.approx(final)
+    assert found.tasks[0].difference.sample.means[0] == pytest.approx(final)
 
 
 # What is told

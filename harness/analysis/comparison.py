@@ -11,7 +11,6 @@ from itertools import groupby
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from harness.analysis import metrics
@@ -20,12 +19,12 @@ from harness.analysis.pairing import (
     UNTESTED,
     Difference,
     PValues,
-    Sample,
     Task,
     counting,
     difference,
     interval,
     p_values,
+    sample,
 )
 from harness.analysis.tasks import contrasted, matched, told_seeds
 from harness.measures import Failure, Measure
@@ -180,8 +179,7 @@ def _why_not(task: Task) -> str:
 
 
 def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
-    base, head = apart.sample.scores
-    means = _Means(float(base.mean()), float(head.mean()), apart.estimate)
+    means = _Means(*apart.sample.means, apart.estimate)
     failing = task.newly_failing if same_algorithm else []
     if failing:
         return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, told_seeds(failing))
@@ -256,8 +254,8 @@ def _row(
         base_runs=base_runs,
         head_runs=head_runs,
         pairs=base_runs if _paired(group) else 0,
-        base_failed=sum(task.base[seed].failed for task, apart in group for seed in apart.sample.seeds[0]),
-        head_failed=sum(task.head[seed].failed for task, apart in group for seed in apart.sample.seeds[1]),
+        base_failed=sum(apart.sample.failed[0] for _, apart in group),
+        head_failed=sum(apart.sample.failed[1] for _, apart in group),
         base=means.base,
         head=means.head,
         difference=means.difference.value,
@@ -271,7 +269,5 @@ def _row(
 
 
 def _not_comparable(task: Task) -> Row:
-    seeds = counting(task.base), counting(task.head)
-    nothing = Sample(seeds, (np.empty(0), np.empty(0)), paired=False, known=False)
-    found = [(task, Difference(nothing, UNKNOWN, UNTESTED))]
-    return _row(found, NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))
+    apart = Difference(sample(task, pair=False), UNKNOWN, UNTESTED)
+    return _row([(task, apart)], NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))

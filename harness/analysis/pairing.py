@@ -162,14 +162,22 @@ class Sample(NamedTuple):
     Attributes:
         seeds: of the base and of the head; the same ones if they pair.
         scores: of both, [n] and [n'].
+        failed: how many of these runs failed, on either side.
         paired: whether they do.
         known: whether there are runs of both sides, and all runs of the task that count have a score.
     """
 
     seeds: tuple[list[int], list[int]]
     scores: tuple[Floats, Floats]
+    failed: tuple[int, int]
     paired: bool
     known: bool
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Of the scores of both; NaN of none."""
+        base, head = (float(scores.mean()) if len(scores) else nan for scores in self.scores)
+        return base, head
 
     @property
     def runs(self) -> tuple[Runs, Runs]:
@@ -224,17 +232,20 @@ def paired(base: Collection[int], head: Collection[int]) -> bool:
     return len({*base} & {*head}) >= min(FEWEST_RUNS, len(base), len(head))
 
 
-def sample(task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None) -> Sample:
+def sample(
+    task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None, pair: bool = True
+) -> Sample:
     """The runs that count, or those of them with these seeds; where seeds pair, only those that are shared."""
     old, new = (
         [seed for seed in counting(side) if only is None or seed in only]
         for side, only in ((task.base, base), (task.head, head))
     )
-    pairs = paired(old, new)
+    pairs = pair and paired(old, new)
     if pairs:
         old = new = [seed for seed in old if seed in new]
     scores = task.scores(task.base, old), task.scores(task.head, new)
-    return Sample((old, new), scores, pairs, known=bool(old and new and not task.unscored))
+    failed = sum(task.base[seed].failed for seed in old), sum(task.head[seed].failed for seed in new)
+    return Sample((old, new), scores, failed, pairs, known=bool(old and new and not task.unscored))
 
 
 def difference(

@@ -90,8 +90,8 @@ def _judgement(
     losses = lost_thresholds(tasks, rule.alpha) if safe else []
     failing += [loss.reason for loss in losses]
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
-    apart = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
-    overall, *each = changes = _changes(old[:used], new[:used], apart, seeds.paired, rule, decision)
+    found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
+    overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, rule, decision)
     tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
     missing = (*map(str, seeds.unfinished), *damaged) if outcome is Outcome.INCOMPLETE else ()
     more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
@@ -109,10 +109,10 @@ def _judgement(
             if any(loss.task is judged.task for loss in losses)
             else judged
             for judged in (
-                _judged(task, seeds, used, found, change, rule, decision)
+                Judged(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
                 if decision.look
                 else _alone(suite, task, seeds, rule, decision)
-                for task, found, change in zip(tasks, apart, each, strict=True)
+                for task, apart, change in zip(tasks, found, each, strict=True)
             )
         ),
         overall=overall,
@@ -248,29 +248,11 @@ def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decisio
     old, new = _scores([task], [task.base], own.base), _scores([task], [task.head], own.head)
     found = difference(task, own.base[: own.each], own.head[: own.each])
     change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, rule, decision)
-    waiting = own._replace(unfinished=seeds.unfinished)
-    return _judged(task, waiting, own.each, found, change, rule, decision)
+    return Judged(task, found, change, _task_verdict(task, seeds, change, rule, decision))
 
 
-def _judged(
-    task: Task, seeds: Seeds, used: int, found: Difference, change: Change, rule: Rule, decision: Decision
-) -> Judged:
-    base, head = seeds.base[:used], seeds.head[:used]
+def _task_verdict(task: Task, seeds: Seeds, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
     waiting = any(run.task == task.name for run in seeds.unfinished)
-    return Judged(
-        task,
-        used,
-        _mean(task.scores(task.base, base)),
-        _mean(task.scores(task.head, head)),
-        sum(task.base[seed].failed for seed in base),
-        sum(task.head[seed].failed for seed in head),
-        found,
-        change,
-        _task_verdict(task, waiting, change, rule, decision),
-    )
-
-
-def _task_verdict(task: Task, waiting: bool, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
     if task.newly_failing:
         return TaskVerdict.NEWLY_FAILING
     if waiting and decision.verdict is Verdict.UNDECIDED:

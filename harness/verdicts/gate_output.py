@@ -36,7 +36,13 @@ def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
     for judged in judgement.tasks:
         task = judged.task
         names = _named(task.environment, task.device), one_line(task.algorithm)
-        yield (*names, str(judged.used), *_scores(judged), *_cells(judged.change), _verdict(judged))
+        yield (
+            *names,
+            str(len(judged.difference.sample.seeds[0])),
+            *_scores(judged),
+            *_cells(judged.change),
+            _verdict(judged),
+        )
     if judgement.overall is not None:
         n = f"{judgement.used} x {len(judgement.tasks)}"
         yield ("all", "", n, "", "", *_cells(judgement.overall), judgement.outcome)
@@ -50,7 +56,8 @@ def _named(environment: str, device: str) -> str:
 
 
 def _scores(judged: Judged) -> tuple[str, str]:
-    return _score(judged.base, judged.base_failed), _score(judged.head, judged.head_failed)
+    base, head = map(_score, judged.difference.sample.means, judged.difference.sample.failed)
+    return base, head
 
 
 def _verdict(judged: Judged) -> str:
@@ -185,23 +192,23 @@ def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
 
 
 def _task(judged: Judged) -> dict[str, Any]:
-    task = judged.task
+    task, (found, estimate, test) = judged.task, judged.difference
     return {
         "environment": task.environment,
         "algorithm": task.algorithm,
         "device": task.device,
         "verdict": judged.verdict,
-        "used": judged.used,
-        "base": _known(judged.base),
-        "head": _known(judged.head),
-        "base_failed": judged.base_failed,
-        "head_failed": judged.head_failed,
+        "used": len(found.seeds[0]),
+        "base": _known(found.means[0]),
+        "head": _known(found.means[1]),
+        "base_failed": found.failed[0],
+        "head_failed": found.failed[1],
         "newly_failing": task.newly_failing,
         "error": task.why_failing or None,
-        "difference": _known(judged.difference.estimate.value),
-        "difference_low": _known(judged.difference.estimate.low),
-        "difference_high": _known(judged.difference.estimate.high),
-        "p": _known(judged.difference.test.p),
+        "difference": _known(estimate.value),
+        "difference_low": _known(estimate.low),
+        "difference_high": _known(estimate.high),
+        "p": _known(test.p),
         **_change(judged.change),
     }
 

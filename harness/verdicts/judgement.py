@@ -79,22 +79,12 @@ class Judged:
 
     Attributes:
         task: with the runs of both sides.
-        used: how many seeds per side the numbers are about: of the look; the task's own where none was taken.
-        base: mean of the measure over the seeds looked at; runs that failed count as the floor.
-        head: likewise.
-        base_failed: how many of these runs failed.
-        head_failed: likewise.
-        difference: of head and base, as everybody else tells it.
+        difference: head less base, of the seeds looked at; of the task's own where no look was taken.
         change: from base to head.
         verdict: about this task.
     """
 
     task: Task
-    used: int
-    base: float
-    head: float
-    base_failed: int
-    head_failed: int
     difference: Difference
     change: Change
     verdict: TaskVerdict
