@@ -152,7 +152,7 @@ def test_welch_agrees_with_the_oracle():
 def test_exact_permutations_agree_with_the_oracle():
     inputs, expected, tolerance = case("perm_exact")
     old, new = np.array(inputs["old"]), np.array(inputs["new"])
-    permuted = labels([(5, 5)])[0]
+    permuted = labels(((5, 5),))[0]
     assert len(permuted) == expected["n_splits"]
     assert old.mean() - new.mean() == pytest.approx(expected["statistic"], abs=tolerance)
     assert share_at_least(mean_drop(old, new, permuted)) == pytest.approx(expected["p"], abs=tolerance)
@@ -160,7 +160,7 @@ def test_exact_permutations_agree_with_the_oracle():
 
 def test_three_runs_a_side_cannot_do_better_than_one_in_twenty():
     inputs, expected, tolerance = case("perm_floor_n3")
-    drop = mean_drop(inputs["old"], inputs["new"], labels([(3, 3)])[0])
+    drop = mean_drop(inputs["old"], inputs["new"], labels(((3, 3),))[0])
     assert share_at_least(drop) == pytest.approx(expected, abs=tolerance)
 
 
@@ -168,13 +168,13 @@ def test_mann_whitney_agrees_with_the_oracle():
     inputs, expected, tolerance = case("mwu_exact")
     old, new = ragged([inputs["old"]]), ragged([inputs["new"]])
     assert probability_of_improvement(old, new) * 25 == pytest.approx(expected["U"], abs=tolerance)
-    drop = rank_drop(inputs["old"], inputs["new"], labels([(5, 5)])[0])
+    drop = rank_drop(inputs["old"], inputs["new"], labels(((5, 5),))[0])
     assert share_at_least(drop) == pytest.approx(expected["p"], abs=tolerance)
 
 
 def test_sign_flips_agree_with_the_oracle():
     inputs, expected, tolerance = case("signflip_paired")
-    drop = mean_paired_drop(inputs["differences"], signs([5])[0])
+    drop = mean_paired_drop(inputs["differences"], signs((5,))[0])
     assert share_at_least(drop) == pytest.approx(expected, abs=tolerance)
 
 

@@ -141,7 +141,7 @@ def drops(
             for (a, b), rows in zip(sides, kept, strict=True)
         ]
     else:
-        permuted = labels(list(zip(old.counts, new.counts, strict=True)), random, seed)
+        permuted = labels(tuple(zip(old.counts, new.counts, strict=True)), random, seed)
         statistics = (mean_drop, rank_drop, top_drop) if tops else (mean_drop, rank_drop)
         tasks = [
             tuple(statistic(a, b, rows) for statistic in statistics)

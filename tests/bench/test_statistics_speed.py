@@ -10,15 +10,15 @@ from time import process_time
 import numpy as np
 import pytest
 
+from harness.analysis.pairing import interval, p_values
 from harness.statistics import reliability
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.groups import worst_quarter_ends
 from harness.statistics.improvement import improvement
 from harness.statistics.intervals import bands, intervals
 from harness.statistics.multiplicity import holm
-from harness.statistics.permutation import labels, mean_drop, share_at_least
 from harness.statistics.profiles import profile_band
-from harness.statistics.runs import Runs, matrix
+from harness.statistics.runs import Runs, matrix, ragged
 
 ALGORITHMS, RUNS, TASKS, POINTS = 5, 10, 26, 50
 CURVES = np.random.default_rng(0).gamma(4, 0.25, size=(ALGORITHMS, RUNS, TASKS, POINTS))
@@ -47,10 +47,11 @@ def full_report() -> None:
 
 
 def pair(a: Runs, b: Runs) -> None:
-    """A test per task with adjusted p-values."""
-    permuted = labels([(RUNS, RUNS)], random=2_000)[0]
-    sides = zip(a.by_task(), b.by_task(), strict=True)
-    holm([share_at_least(np.abs(mean_drop(x, y, permuted))) for x, y in sides])
+    """A difference and a test per task, with adjusted p-values."""
+    tasks = [tuple(ragged([x]) for x in both) for both in zip(a.by_task(), b.by_task(), strict=True)]
+    holm([p_values(*both, paired=True).p for both in tasks])
+    for both in tasks:
+        interval(*both, paired=True)
 
 
 @pytest.mark.benchmark(timer=process_time)
