@@ -22,7 +22,7 @@ from harness.statistics.groups import group_difference, worst_quarter
 from harness.statistics.intervals import difference
 from harness.statistics.reliability import interquartile_range
 from harness.statistics.runs import ragged
-from harness.verdicts.claims import Judged, Verdict, decide, expected_by_chance, judged
+from harness.verdicts.claims import ClaimVerdict, JudgedClaim, decide, expected_by_chance, judged
 
 OURS, THEIRS = "algorithms/dqn:small", "algorithms/sarsa"
 SPREAD = (-3.0, 1.0, 0.0, 2.0, -1.0, 1.5, -2.0, 0.5, 3.0, -2.0)  # of ten seeds; the mean is 0
@@ -67,7 +67,7 @@ def side(algorithm: str, finals, **changes) -> list[Run]:
     ]
 
 
-def one(asked: Suite, folder: Path, *runs: list[Run]) -> Judged:
+def one(asked: Suite, folder: Path, *runs: list[Run]) -> JudgedClaim:
     """The verdict on the only claim, on these runs."""
     write_runs(folder / "runs", [run for some in runs for run in some])
     (found,) = judged(asked, harness.load(folder / "runs"))
@@ -81,12 +81,12 @@ def around(centre: float, scale: float = 1.0) -> list[float]:
 @pytest.mark.parametrize(
     ("ours", "margin", "verdict"),
     [
-        (around(110.0), 0.0, Verdict.HOLDS),
-        (around(110.0), 8.0, Verdict.HOLDS),
-        (around(110.0), 10.0, Verdict.UNDECIDED),  # just the margin: neither is shown
-        (around(110.0), 12.0, Verdict.FAILS),
-        (around(90.0), 0.0, Verdict.FAILS),
-        (around(100.2), 0.0, Verdict.UNDECIDED),
+        (around(110.0), 0.0, ClaimVerdict.HOLDS),
+        (around(110.0), 8.0, ClaimVerdict.HOLDS),
+        (around(110.0), 10.0, ClaimVerdict.UNDECIDED),  # just the margin: neither is shown
+        (around(110.0), 12.0, ClaimVerdict.FAILS),
+        (around(90.0), 0.0, ClaimVerdict.FAILS),
+        (around(100.2), 0.0, ClaimVerdict.UNDECIDED),
     ],
 )
 def test_a_claim_holds_fails_or_is_undecided_by_both_bounds_of_the_advantage(tmp_path, ours, margin, verdict):
@@ -95,7 +95,7 @@ def test_a_claim_holds_fails_or_is_undecided_by_both_bounds_of_the_advantage(tmp
     assert (found.verdict, found.runs, found.reason) == (verdict, 10, "")
     assert (found.better, found.than) == pytest.approx((np.mean(ours), 100.0))
     assert found.low < found.advantage < found.high
-    assert (found.more_seeds is None) == (verdict is not Verdict.UNDECIDED or found.advantage == margin)
+    assert (found.more_seeds is None) == (verdict is not ClaimVerdict.UNDECIDED or found.advantage == margin)
 
 
 @pytest.mark.parametrize("runs", [3, 9, 10])
@@ -143,7 +143,7 @@ def test_steps_to_a_threshold_count_as_the_budget_where_it_is_never_reached(tmp_
 
     assert (found.better, found.than) == (10_000, 15_000)
     assert found.advantage == 5_000  # less is better
-    assert found.verdict is Verdict.HOLDS
+    assert found.verdict is ClaimVerdict.HOLDS
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_the_better_direction_is_that_of_the_measure(tmp_path, metric, ours, the
     ]
     found = one(suite(metric, seeds=3), tmp_path, *runs)
 
-    assert found.verdict is Verdict.HOLDS
+    assert found.verdict is ClaimVerdict.HOLDS
     assert found.advantage == pytest.approx(abs(found.better - found.than))
 
 
 def test_a_tie_is_undecided_and_no_number_of_seeds_would_settle_it(tmp_path):
     found = one(suite("online_return"), tmp_path, side(OURS, [1.0] * 10), side(THEIRS, [2.0] * 10))
 
-    assert (found.verdict, found.advantage, found.low, found.high) == (Verdict.UNDECIDED, 0, 0, 0)
+    assert (found.verdict, found.advantage, found.low, found.high) == (ClaimVerdict.UNDECIDED, 0, 0, 0)
     assert found.more_seeds is None
 
 
@@ -178,7 +178,7 @@ def test_a_tie_is_undecided_and_no_number_of_seeds_would_settle_it(tmp_path):
 def test_too_few_runs_decide_nothing_however_clear_they_look(tmp_path, metric, runs, more):
     found = one(suite(metric, seeds=runs), tmp_path, side(OURS, [500.0] * runs), side(THEIRS, [0.0] * runs))
 
-    assert (found.verdict, found.method, found.more_seeds) == (Verdict.UNDECIDED, "none", more)
+    assert (found.verdict, found.method, found.more_seeds) == (ClaimVerdict.UNDECIDED, "none", more)
     assert found.advantage == 500
     assert np.isnan([found.low, found.high]).all()
     assert "too few runs" in claims_text([found])
@@ -188,7 +188,7 @@ def test_failed_runs_of_the_one_said_to_be_better_count_as_the_random_policy(tmp
     ours = [110.0] * 5 + [None] * 5
     found = one(suite(), tmp_path, side(OURS, ours), side(THEIRS, around(100.0)))
 
-    assert found.verdict is Verdict.FAILS
+    assert found.verdict is ClaimVerdict.FAILS
     assert found.better == pytest.approx((110 + CARTPOLE.random) / 2)
     assert found.reason == f"5 runs of {OURS} failed"
 
@@ -201,12 +201,12 @@ def test_a_failed_run_never_counts_as_more_than_the_worst_that_was_seen(tmp_path
 def test_failed_runs_never_reach_a_threshold(tmp_path):
     theirs = [replace(run, scores=(0.0, 480.0, 480.0)) for run in side(THEIRS, [0.0] * 10)]
     found = one(suite("steps_to_threshold"), tmp_path, side(OURS, [None] * 10), theirs)
-    assert (found.verdict, found.better) == (Verdict.FAILS, CARTPOLE.budget)
+    assert (found.verdict, found.better) == (ClaimVerdict.FAILS, CARTPOLE.budget)
 
 
 def test_failed_runs_of_the_other_do_not_make_a_claim_hold(tmp_path):
     found = one(suite(), tmp_path, side(OURS, [110.0] * 10), side(THEIRS, [100.0] * 9 + [None]))
-    assert found.verdict is Verdict.NOT_JUDGED
+    assert found.verdict is ClaimVerdict.NOT_JUDGED
     assert found.reason == f"it would hold, but 1 run of {THEIRS} failed, and that must not decide it"
 
 
@@ -214,7 +214,7 @@ def test_failed_runs_of_the_other_do_not_make_a_claim_hold(tmp_path):
 def test_a_measure_without_a_floor_is_not_judged_where_a_run_failed(tmp_path, metric):
     found = one(suite(metric), tmp_path, side(OURS, [1.0] * 9 + [None]), side(THEIRS, [1.0] * 10))
     assert (found.verdict, found.reason) == (
-        Verdict.NOT_JUDGED,
+        ClaimVerdict.NOT_JUDGED,
         f"1 run of {OURS} failed, and a failed run has no {metric}",
     )
 
@@ -222,7 +222,7 @@ def test_a_measure_without_a_floor_is_not_judged_where_a_run_failed(tmp_path, me
 def not_judged(tmp_path: Path, asked: Suite, *runs: list[Run]) -> str:
     """Why a claim is not judged."""
     found = one(asked, tmp_path, *runs)
-    assert found.verdict is Verdict.NOT_JUDGED
+    assert found.verdict is ClaimVerdict.NOT_JUDGED
     assert found.runs == 0
     return found.reason
 
@@ -249,7 +249,7 @@ def test_trap_a_diagnostic_that_was_not_finite_once_is_not_averaged_away(tmp_pat
     logged.loc[(logged["key"] == ours[0].key) & (logged["step"] == CARTPOLE.budget), "value"] = value
     (found,) = judged(suite("diagnostic_loss", seeds=3), replace(results, diagnostics=logged))
     assert (found.verdict, found.reason) == (
-        Verdict.NOT_JUDGED,
+        ClaimVerdict.NOT_JUDGED,
         f"{OURS} has no diagnostic_loss with seed 0",
     )
 
@@ -325,7 +325,7 @@ def test_runs_that_were_evaluated_otherwise_than_the_suite_asks_are_not_judged(t
     told = replace(results, manifests={key: {"job": job} for key in results.runs["key"]})
     (found,) = judged(suite(seeds=3), told)
     assert found.reason == reason
-    assert (found.verdict is Verdict.NOT_JUDGED) == bool(reason)
+    assert (found.verdict is ClaimVerdict.NOT_JUDGED) == bool(reason)
 
 
 def test_a_claim_is_about_exactly_the_configuration_it_names(tmp_path):
@@ -396,7 +396,7 @@ def test_an_advantage_that_is_just_the_margin_is_seldom_taken_to_hold_or_to_fail
     rng = np.random.default_rng(runs)
     pairs = rng.normal(size=(200, 2, runs)) + rng.normal(size=(200, 1, runs))
     found = [decide(CLAIM, ours + CLAIM.margin, theirs).verdict for ours, theirs in pairs]
-    for verdict in (Verdict.HOLDS, Verdict.FAILS):
+    for verdict in (ClaimVerdict.HOLDS, ClaimVerdict.FAILS):
         assert np.mean([each is verdict for each in found]) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
 
 
@@ -404,7 +404,7 @@ def test_groups_of_one_population_are_seldom_taken_to_differ():
     claim = CLAIM.model_copy(update={"metric": "worst_quarter", "margin": 0.0})
     pairs = np.random.default_rng(5).normal(size=(120, 2, 5))
     found = [decide(claim, *pair).verdict for pair in pairs]
-    assert np.mean([each is Verdict.HOLDS for each in found]) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
+    assert np.mean([each is ClaimVerdict.HOLDS for each in found]) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
 
 
 def test_with_the_seeds_it_asks_for_a_true_claim_is_found_in_about_four_of_five_cases():
@@ -413,13 +413,13 @@ def test_with_the_seeds_it_asks_for_a_true_claim_is_found_in_about_four_of_five_
     more = decide(claim, ours, np.zeros(6)).more_seeds
     runs = 6 + more
     drawn = np.random.default_rng(1).normal(0.5, np.std(ours, ddof=1), (100, runs))
-    held = np.mean([decide(claim, each, np.zeros(runs)).verdict is Verdict.HOLDS for each in drawn])
+    held = np.mean([decide(claim, each, np.zeros(runs)).verdict is ClaimVerdict.HOLDS for each in drawn])
     assert 0.68 < held < 0.92
 
 
 def test_claims_expected_to_hold_by_chance_are_counted_over_those_judged(tmp_path):
     found = one(suite(confidence=0.9), tmp_path, side(OURS, around(110.0)), side(THEIRS, [100.0] * 10))
-    missing = replace(found, verdict=Verdict.NOT_JUDGED)
+    missing = replace(found, verdict=ClaimVerdict.NOT_JUDGED)
     assert expected_by_chance([found, found, missing]) == pytest.approx(0.2)
     assert "0.2 of the 2 judged here" in " ".join(claims_text([found, found, missing]).split())
 

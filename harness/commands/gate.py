@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.running.suite import Suite
     from harness.verdicts.judgement import Inconclusive, Judgement
-    from harness.verdicts.speed import Answer
+    from harness.verdicts.speed import SpeedAnswer
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -193,7 +193,7 @@ def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
             raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
-def show(output: ModuleType, found: "Judgement | Answer", json_file: str | None) -> None:
+def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | None) -> None:
     """Print the table and what it says, or JSON.
 
     Args:
@@ -239,7 +239,7 @@ def summary_page(summary: Path | None) -> Path | None:
 
 
 def timed(
-    answer: "Answer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
+    answer: "SpeedAnswer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
 ) -> ExitCode:
     """Show what was timed, and write the files that are asked for."""
     from harness.statistics.timing import Speed

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.running.suite import Suite
-    from harness.verdicts.claims import Judged
+    from harness.verdicts.claims import JudgedClaim
 
 TABLES = (
     "scores",
@@ -92,7 +92,7 @@ def report(
     note(f"wrote {page}")
 
 
-def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[Judged]":
+def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[JudgedClaim]":
     """The verdicts on the claims of these suites, if there are runs and claims."""
     from harness.verdicts.claims import judged
 

@@ -10,13 +10,13 @@ from harness.listing import one_line
 from harness.reporting.cells import NONE, number, p_value
 from harness.reporting.sheets import Column, Sheet
 from harness.statistics.decision import MOST_RUNS
-from harness.verdicts.claims import Judged, Verdict, expected_by_chance
+from harness.verdicts.claims import ClaimVerdict, JudgedClaim, expected_by_chance
 
 TEXT_WIDTH = 110  # columns of a terminal
-VERDICT_WIDTH = max(map(len, Verdict)) + 2
+VERDICT_WIDTH = max(map(len, ClaimVerdict)) + 2
 
 
-def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
+def evidence(claims: Sequence[JudgedClaim]) -> list[dict[str, Any]]:
     """Every claim with its verdict and all that it rests on; None where there is no number."""
     rows = [
         {
@@ -47,7 +47,7 @@ def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
     return [{name: None if pd.isna(value) else value for name, value in row.items()} for row in rows]
 
 
-def claims_sheet(claims: Sequence[Judged]) -> Sheet:
+def claims_sheet(claims: Sequence[JudgedClaim]) -> Sheet:
     """A row per claim, and per device where there are several.
 
     Args:
@@ -75,7 +75,7 @@ def claims_sheet(claims: Sequence[Judged]) -> Sheet:
     return Sheet("claims", "Claims of the suite", _note(claims), kept, rows, data)
 
 
-def claims_text(claims: Sequence[Judged]) -> str:
+def claims_text(claims: Sequence[JudgedClaim]) -> str:
     """The same for a terminal: two lines per claim, as statements are too long for a column."""
     sheet = claims_sheet(claims)
     lines = []
@@ -90,7 +90,7 @@ def claims_text(claims: Sequence[Judged]) -> str:
 
 def _told(row: Any) -> str:
     """The numbers of a row in words."""
-    if row["verdict"] == Verdict.NOT_JUDGED:
+    if row["verdict"] == ClaimVerdict.NOT_JUDGED:
         return str(row["reason"])
     told = (
         f"{number(row['better_value'])} against {number(row['than_value'])}, n = {row['runs']}; "
@@ -98,7 +98,7 @@ def _told(row: Any) -> str:
     )
     if not pd.isna(row["p"]):
         told += f"; p = {row['p']:.2g}"
-    more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == Verdict.UNDECIDED else ""
+    more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == ClaimVerdict.UNDECIDED else ""
     return f"{told}{more}{'; ' if row['reason'] else ''}{row['reason']}"
 
 
@@ -109,14 +109,14 @@ def _bounds(row: Any) -> str:
 
 
 def _more_seeds(row: Any) -> str:
-    if row["verdict"] != Verdict.UNDECIDED:
+    if row["verdict"] != ClaimVerdict.UNDECIDED:
         return NONE
     return f"> {MOST_RUNS:,}" if pd.isna(row["more_seeds"]) else f"{row['more_seeds']:,.0f}"
 
 
-def _note(claims: Sequence[Judged]) -> str:
+def _note(claims: Sequence[JudgedClaim]) -> str:
     levels = " or ".join(f"{100 * level:g} %" for level in sorted({each.claim.confidence for each in claims}))
-    judged = sum(each.verdict is not Verdict.NOT_JUDGED for each in claims)
+    judged = sum(each.verdict is not ClaimVerdict.NOT_JUDGED for each in claims)
     return (
         "n: pairs of runs, one of either side with the same seed. The advantage is that of the contestant said to be "
         f"better; its lower and its upper bound hold with {levels} confidence each. A claim holds if the lower one "

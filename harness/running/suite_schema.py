@@ -77,7 +77,7 @@ SeedCount = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
 SeedList = Annotated[tuple[Seed, ...], _LIST, Field(min_length=1, max_length=MOST_SEEDS), _UNIQUE]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Identifier = Annotated[str, Field(pattern=rf"^{ID.pattern}$")]
-Contestant = Annotated[str, AfterValidator(_readable_selection)]
+Selected = Annotated[str, AfterValidator(_readable_selection)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 Device = Literal["cpu", "cuda"]
 
@@ -108,7 +108,7 @@ class Header(_Table):
         description='Environments by id, "plugin/name", or by short name where that is unique.',
         examples=[["cartpole"]],
     )
-    algorithms: Annotated[tuple[Contestant, ...], _LIST, _UNIQUE] = Field(
+    algorithms: Annotated[tuple[Selected, ...], _LIST, _UNIQUE] = Field(
         default=(),
         max_length=1_000,
         description='Contestants unless the command line names others: "id", "id:preset", "id:preset[key=value]".',
@@ -182,11 +182,11 @@ class Claim(_Table):
         description=f"The measure that is compared: {', '.join(MEASURES)}.",
         examples=["online_return"],
     )
-    better: Contestant = Field(
+    better: Selected = Field(
         description="The algorithm said to be better, as listed in suite.algorithms.",
         examples=["algorithms/sarsa"],
     )
-    than: Contestant = Field(
+    than: Selected = Field(
         description="The algorithm it is compared with, as listed in suite.algorithms.",
         examples=["algorithms/q_learning"],
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.analysis.results import Results
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     """What the runs say about a claim."""
 
     HOLDS = "holds"
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim, what became of it on one device, and the evidence.
 
     Attributes:
@@ -66,7 +66,7 @@ class Judged:
 
     claim: Claim
     device: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     reason: str = ""
     runs: int = 0
     better: float = np.nan
@@ -81,16 +81,16 @@ class Judged:
     more_seeds: int | None = None
 
 
-class Decision(NamedTuple):
+class ClaimDecision(NamedTuple):
     """What numbers say about a claim.
 
     Attributes:
         verdict: holds, fails or undecided.
         advantage: of the contestant said to be better, with its two bounds.
-        more_seeds: as in `Judged`.
+        more_seeds: as in `JudgedClaim`.
     """
 
-    verdict: Verdict
+    verdict: ClaimVerdict
     advantage: Estimate
     more_seeds: int | None
 
@@ -117,7 +117,7 @@ class _Entry(NamedTuple):
         return f"{counted(count, 'run')} of {self.name} failed" if count else ""
 
 
-def judged(suite: Suite, results: "Results") -> list[Judged]:
+def judged(suite: Suite, results: "Results") -> list[JudgedClaim]:
     """The verdict on every claim of a suite, on every device that its runs were trained on.
 
     Args:
@@ -146,12 +146,12 @@ def judged(suite: Suite, results: "Results") -> list[Judged]:
     ]
 
 
-def expected_by_chance(claims: Sequence[Judged]) -> float:
+def expected_by_chance(claims: Sequence[JudgedClaim]) -> float:
     """How many of these claims would be found to hold if each advantage were exactly the margin."""
-    return sum(1 - each.claim.confidence for each in claims if each.verdict is not Verdict.NOT_JUDGED)
+    return sum(1 - each.claim.confidence for each in claims if each.verdict is not ClaimVerdict.NOT_JUDGED)
 
 
-def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: "Results") -> Judged:
+def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: "Results") -> JudgedClaim:
     """The verdict on one claim."""
     runs = stored[stored["device"] == device]
     try:
@@ -160,7 +160,7 @@ def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, resul
         _check_seeds(suite, better, than)
         return _compared(claim, device, better, than)
     except _NotJudgedError as reason:
-        return Judged(claim, device, Verdict.NOT_JUDGED, str(reason))
+        return JudgedClaim(claim, device, ClaimVerdict.NOT_JUDGED, str(reason))
 
 
 def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
@@ -206,7 +206,7 @@ def _check_seeds(suite: Suite, better: _Entry, than: _Entry) -> None:
             raise _NotJudgedError(f"{side.name} with {told_seeds(unfinished['seed'])} was {statuses}")
 
 
-def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged:
+def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> JudgedClaim:
     """The verdict on the runs of both, which have the same seeds."""
     measure, names = named(claim.metric), (than.name, better.name)
     task = task_of((claim.environment, better.name, device), than.runs, better.runs, measure, names)
@@ -218,11 +218,11 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
     found = difference(task)
     of_than, of_better = found.sample.scores
     decision = decide(claim, of_better, of_than, task.most)
-    if decision.verdict is Verdict.HOLDS and than.failed:
+    if decision.verdict is ClaimVerdict.HOLDS and than.failed:
         raise _NotJudgedError(f"it would hold, but {than.failed}, and that must not decide it")
     of_runs = OF_GROUP.get(claim.metric, np.mean)
     shared = found.estimate if measure.more_is_better else found.estimate.turned
-    return Judged(
+    return JudgedClaim(
         claim,
         device,
         decision.verdict,
@@ -241,7 +241,7 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
     )
 
 
-def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> Decision:
+def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> ClaimDecision:
     """The verdict on numbers.
 
     Args:
@@ -253,10 +253,10 @@ def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> 
     first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
     estimate, spread = _bounded(claim, first, second, most)
     if estimate.low >= claim.margin and estimate.low > 0:
-        return Decision(Verdict.HOLDS, estimate, None)
+        return ClaimDecision(ClaimVerdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:
-        return Decision(Verdict.FAILS, estimate, None)
-    return Decision(Verdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
+        return ClaimDecision(ClaimVerdict.FAILS, estimate, None)
+    return ClaimDecision(ClaimVerdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
 
 
 def _bounded(claim: Claim, first: Floats, second: Floats, most: float) -> tuple[Estimate, float]:

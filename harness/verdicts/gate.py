@@ -21,7 +21,7 @@ from harness.statistics.decision import Verdict, detectable_drop, more_failures,
 from harness.statistics.intervals import Estimate
 from harness.statistics.runs import Floats, matrix
 from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
-from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
+from harness.verdicts.judgement import OF_VERDICT, Change, GateAnswer, JudgedTask, Judgement, TaskVerdict
 from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
 from harness.verdicts.thresholds import lost_thresholds
 
@@ -57,16 +57,18 @@ def judge(
     if scope.tasks:
         return _judgement(suite, rule, scope, failing, damaged)
     if scope.unanswered and len(base.runs):
-        return _nothing(suite, Outcome.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
-    return _nothing(suite, Outcome.NOTHING, rule, scope, scope.unanswered)
+        return _nothing(suite, GateAnswer.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
+    return _nothing(suite, GateAnswer.NOTHING, rule, scope, scope.unanswered)
 
 
 def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
     """The judgement where no task is comparable, each for a reason that is known before it is run."""
-    return _nothing(suite, Outcome.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
+    return _nothing(suite, GateAnswer.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
 
 
-def _nothing(suite: Suite, outcome: Outcome, rule: Rule, scope: Scope, reasons: Sequence[str]) -> Judgement:
+def _nothing(
+    suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reasons: Sequence[str]
+) -> Judgement:
     """Of no task."""
     seeds = Seeds([], [], False, [])
     return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
@@ -92,9 +94,9 @@ def _judgement(
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
     found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
     overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, rule, decision)
-    tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
-    missing = (*map(str, seeds.unfinished), *damaged) if outcome is Outcome.INCOMPLETE else ()
-    more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
+    tolerable = outcome is GateAnswer.REGRESSED and not (failing or decision.final)
+    missing = (*map(str, seeds.unfinished), *damaged) if outcome is GateAnswer.INCOMPLETE else ()
+    more = _more(changes, rule, seeds, used) if tolerable or outcome is GateAnswer.INCONCLUSIVE else None
     return Judgement(
         suite=suite.name,
         outcome=outcome,
@@ -109,7 +111,7 @@ def _judgement(
             if any(loss.task is judged.task for loss in losses)
             else judged
             for judged in (
-                Judged(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
+                JudgedTask(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
                 if decision.look
                 else _alone(suite, task, seeds, rule, decision)
                 for task, apart, change in zip(tasks, found, each, strict=True)
@@ -155,13 +157,13 @@ def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None)
         )
 
 
-def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> Outcome:
+def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> GateAnswer:
     """The answer: a regression that is seen is one, whatever is missing; all else waits until everything is there."""
     if failing or decision.verdict is Verdict.REGRESSED:
-        return Outcome.REGRESSED
+        return GateAnswer.REGRESSED
     if scope.unanswered or (decision.verdict is Verdict.UNDECIDED and seeds.unfinished):
-        return Outcome.INCOMPLETE
-    return Outcome.IDENTICAL if same else OF_VERDICT[decision.verdict]
+        return GateAnswer.INCOMPLETE
+    return GateAnswer.IDENTICAL if same else OF_VERDICT[decision.verdict]
 
 
 def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
@@ -242,13 +244,13 @@ def _spread(old: Floats, new: Floats, paired: bool) -> float:
     return float(np.std(new - old, ddof=1)) if paired else sqrt(np.var(old, ddof=1) + np.var(new, ddof=1))
 
 
-def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> Judged:
+def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> JudgedTask:
     """A task where no look was taken at all of them: its own seeds tell about it, whatever others lack."""
     own = chosen_seeds([task], suite.seeds)
     old, new = _scores([task], [task.base], own.base), _scores([task], [task.head], own.head)
     found = difference(task, own.base[: own.each], own.head[: own.each])
     change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, rule, decision)
-    return Judged(task, found, change, _task_verdict(task, seeds, change, rule, decision))
+    return JudgedTask(task, found, change, _task_verdict(task, seeds, change, rule, decision))
 
 
 def _task_verdict(task: Task, seeds: Seeds, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:

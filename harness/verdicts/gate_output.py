@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from harness.listing import counted, one_line
 from harness.statistics.intervals import Estimate
-from harness.verdicts.judgement import Change, Inconclusive, Judged, Judgement, Outcome, TaskVerdict
+from harness.verdicts.judgement import Change, GateAnswer, Inconclusive, JudgedTask, Judgement, TaskVerdict
 
 HEADER = (
     "environment",
@@ -55,12 +55,12 @@ def _named(environment: str, device: str) -> str:
     return one_line(environment if device == "cpu" else f"{environment} ({device})")
 
 
-def _scores(judged: Judged) -> tuple[str, str]:
+def _scores(judged: JudgedTask) -> tuple[str, str]:
     base, head = map(_score, judged.difference.sample.means, judged.difference.sample.failed)
     return base, head
 
 
-def _verdict(judged: Judged) -> str:
+def _verdict(judged: JudgedTask) -> str:
     """The verdict, with what failing runs of the head said."""
     why = judged.task.why_failing
     return f"{judged.verdict} ({shorten(why, LONGEST_REASON, placeholder=' ...')})" if why else judged.verdict
@@ -109,17 +109,17 @@ def sentences(judgement: Judgement) -> Iterator[str]:
             f"look at {judgement.look.seeds} seeds: p = {_p(found.regressed)} of no drop, "
             f"p = {_p(found.passed)} of one of {judgement.rule.drop:.0%} or more; it may decide up to {allowed:.2g}"
         )
-    identical = judgement.outcome is Outcome.IDENTICAL
+    identical = judgement.outcome is GateAnswer.IDENTICAL
     if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
         yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
     if identical:
         yield f"every return of {counted(judgement.used, 'seed')} per task is the same on both sides"
     yield from map(one_line, judgement.reasons)
-    if judgement.outcome is Outcome.INCOMPLETE:
+    if judgement.outcome is GateAnswer.INCOMPLETE:
         yield "runs are missing: `harness run` repeats those that are not done, and those whose files are damaged"
-    if judgement.outcome is Outcome.INCONCLUSIVE:
+    if judgement.outcome is GateAnswer.INCONCLUSIVE:
         yield _advice(judgement)
-    if judgement.outcome is Outcome.REGRESSED and judgement.more is not None:
+    if judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None:
         yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
 
@@ -191,7 +191,7 @@ def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
     }
 
 
-def _task(judged: Judged) -> dict[str, Any]:
+def _task(judged: JudgedTask) -> dict[str, Any]:
     task, (found, estimate, test) = judged.task, judged.difference
     return {
         "environment": task.environment,
@@ -265,11 +265,11 @@ def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive
 
 def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> tuple[str, str]:
     """The element that says how the whole ended, "" for a pass, and its message."""
-    if judgement.outcome in (Outcome.INCOMPLETE, Outcome.NOTHING):
+    if judgement.outcome in (GateAnswer.INCOMPLETE, GateAnswer.NOTHING):
         return "error", judgement.outcome
     if judgement.exit_code(strict, inconclusive):
         return "failure", judgement.outcome
-    undecided = judgement.outcome is Outcome.INCONCLUSIVE and judgement.warns(strict, inconclusive)
+    undecided = judgement.outcome is GateAnswer.INCONCLUSIVE and judgement.warns(strict, inconclusive)
     return "skipped" if undecided else "", judgement.outcome
 
 
@@ -284,7 +284,7 @@ def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTr
     return case
 
 
-def _told(judged: Judged) -> str:
+def _told(judged: JudgedTask) -> str:
     change = dict(zip(HEADER[5:10], _cells(judged.change), strict=True))
     base, head = _scores(judged)
     return f"base {base}, head {head}, " + ", ".join(f"{name} {value}" for name, value in change.items())

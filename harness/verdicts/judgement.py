@@ -15,7 +15,7 @@ from harness.verdicts.scope import Scope, Seeds
 Inconclusive = Literal["pass", "warn", "fail"]
 
 
-class Outcome(StrEnum):
+class GateAnswer(StrEnum):
     """What a gate says."""
 
     PASSED = "passed"
@@ -28,17 +28,17 @@ class Outcome(StrEnum):
 
 
 OF_VERDICT = {
-    Verdict.PASSED: Outcome.PASSED,
-    Verdict.REGRESSED: Outcome.REGRESSED,
-    Verdict.WITHIN_TOLERANCE: Outcome.WITHIN_TOLERANCE,
-    Verdict.UNDECIDED: Outcome.INCONCLUSIVE,
+    Verdict.PASSED: GateAnswer.PASSED,
+    Verdict.REGRESSED: GateAnswer.REGRESSED,
+    Verdict.WITHIN_TOLERANCE: GateAnswer.WITHIN_TOLERANCE,
+    Verdict.UNDECIDED: GateAnswer.INCONCLUSIVE,
 }
 EXIT_CODES = {
-    Outcome.PASSED: ExitCode.YES,
-    Outcome.IDENTICAL: ExitCode.YES,
-    Outcome.REGRESSED: ExitCode.NO,
-    Outcome.INCOMPLETE: ExitCode.INCOMPLETE,
-    Outcome.NOTHING: ExitCode.NOTHING_RAN,
+    GateAnswer.PASSED: ExitCode.YES,
+    GateAnswer.IDENTICAL: ExitCode.YES,
+    GateAnswer.REGRESSED: ExitCode.NO,
+    GateAnswer.INCOMPLETE: ExitCode.INCOMPLETE,
+    GateAnswer.NOTHING: ExitCode.NOTHING_RAN,
 }
 
 
@@ -74,7 +74,7 @@ class TaskVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedTask:
     """One task of a gate.
 
     Attributes:
@@ -113,14 +113,14 @@ class Judgement:
     """
 
     suite: str
-    outcome: Outcome
+    outcome: GateAnswer
     measure: str
     rule: Rule
     scope: Scope
     seeds: Seeds
     used: int = 0
     look: Look | None = None
-    tasks: tuple[Judged, ...] = ()
+    tasks: tuple[JudgedTask, ...] = ()
     overall: Change | None = None
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -134,14 +134,14 @@ class Judgement:
             strict: whether a regression within the tolerance is one.
             inconclusive: what becomes of that outcome; "warn" ends as "pass" does.
         """
-        if self.outcome is Outcome.WITHIN_TOLERANCE:
+        if self.outcome is GateAnswer.WITHIN_TOLERANCE:
             return ExitCode.NO if strict else ExitCode.YES
-        if self.outcome is Outcome.INCONCLUSIVE:
+        if self.outcome is GateAnswer.INCONCLUSIVE:
             return ExitCode.NO if inconclusive == "fail" else ExitCode.YES
         return EXIT_CODES[self.outcome]
 
     def warns(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> bool:
         """Whether a process that ends well has something to warn of; the arguments are those of `exit_code`."""
-        if self.outcome is Outcome.INCONCLUSIVE:
+        if self.outcome is GateAnswer.INCONCLUSIVE:
             return inconclusive == "warn"
-        return self.outcome is Outcome.WITHIN_TOLERANCE and not strict
+        return self.outcome is GateAnswer.WITHIN_TOLERANCE and not strict
