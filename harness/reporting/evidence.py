@@ -43,8 +43,8 @@ def _missing(results: "Results") -> str:
     if failed:
         parts.append(
             f"{counted(failed, 'run')} failed; comparisons of final scores count a failed run with the score of the "
-            "random policy (of its algorithm's worst run if that is less); tables of one algorithm leave it out and "
-            "say so"
+            "random policy (of the worst run compared with it if that is less); tables of one algorithm leave it out "
+            "and say so"
         )
     if idle:
         parts.append(

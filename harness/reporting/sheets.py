@@ -173,9 +173,10 @@ def reliability(results: "Results") -> Sheet:
 def pairwise(results: "Results") -> Sheet:
     """Differences of final scores with adjusted p-values."""
     note = (
-        "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
-        "of the random policy, or of their algorithm's worst run if that is less. Two-sided permutation tests: of the "
-        "signs of differences where both sides have the same six seeds or more and all are done, else of the labels. "
+        "Final score of the first less that of the second; n: runs of either side, of shared seeds only where three are "
+        "shared, failed runs included with the score of the random policy, or of the worst run of both if that is less. "
+        "Two-sided permutation tests of means, ranks and, of runs that do not pair, the better half: of the signs of six "
+        "pairs or more, else of labels. "
         "Adjusted for all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and "
         "Hochberg's the share of false alarms. Below 3 runs there is no test."
     )
