@@ -94,8 +94,10 @@ def test_a_claim_holds_fails_or_is_undecided_by_both_bounds_of_the_advantage(tmp
 
     assert (found.verdict, found.runs, found.reason) == (verdict, 10, "")
     assert (found.better, found.than) == pytest.approx((np.mean(ours), 100.0))
-    assert found.low < found.advantage < found.high
-    assert (found.more_seeds is None) == (verdict is not ClaimVerdict.UNDECIDED or found.advantage == margin)
+    assert found.advantage.low < found.advantage.value < found.advantage.high
+    assert (found.more_seeds is None) == (
+        verdict is not ClaimVerdict.UNDECIDED or found.advantage.value == margin
+    )
 
 
 @pytest.mark.parametrize("runs", [3, 9, 10])
@@ -105,8 +107,8 @@ def test_the_evidence_is_what_the_statistics_give_for_pairs_of_seeds(tmp_path, r
     found = one(suite(seeds=runs, confidence=0.9), tmp_path, side(OURS, ours), side(THEIRS, theirs))
 
     expected = difference(ragged([ours]), ragged([theirs]), paired=True, level=2 * 0.9 - 1)
-    assert (found.advantage, found.low, found.high) == pytest.approx(expected[:3])
-    assert found.method == expected.method == ("student" if runs < 10 else "bootstrap")
+    assert found.advantage == pytest.approx(expected)
+    assert found.advantage.method == ("student" if runs < 10 else "bootstrap")
     needed = runs_needed(np.std(SPREAD[:runs], ddof=1), float(expected.value), 0.1)
     assert found.more_seeds in (None, max(needed - runs, 1))
 
@@ -121,9 +123,9 @@ def test_measures_of_a_group_are_compared_on_pairs_drawn_together(tmp_path, name
         (ours, theirs) if name == "worst_quarter" else (theirs, ours)
     )  # of a spread less is better
     expected = group_difference(first, second, statistic, level=0.9).estimate
-    assert (found.advantage, found.low, found.high) == pytest.approx(expected[:3])
+    assert found.advantage == pytest.approx(expected)
     assert (found.better, found.than) == (float(statistic(ours)), float(statistic(theirs)))
-    assert found.advantage > 0
+    assert found.advantage.value > 0
 
 
 def test_an_algorithm_compared_with_its_equal_is_never_better_in_its_group():
@@ -142,7 +144,7 @@ def test_steps_to_a_threshold_count_as_the_budget_where_it_is_never_reached(tmp_
     found = one(suite("steps_to_threshold"), tmp_path, arrive, half)
 
     assert (found.better, found.than) == (10_000, 15_000)
-    assert found.advantage == 5_000  # less is better
+    assert found.advantage.value == 5_000  # less is better
     assert found.verdict is ClaimVerdict.HOLDS
 
 
@@ -162,13 +164,13 @@ def test_the_better_direction_is_that_of_the_measure(tmp_path, metric, ours, the
     found = one(suite(metric, seeds=3), tmp_path, *runs)
 
     assert found.verdict is ClaimVerdict.HOLDS
-    assert found.advantage == pytest.approx(abs(found.better - found.than))
+    assert found.advantage.value == pytest.approx(abs(found.better - found.than))
 
 
 def test_a_tie_is_undecided_and_no_number_of_seeds_would_settle_it(tmp_path):
     found = one(suite("online_return"), tmp_path, side(OURS, [1.0] * 10), side(THEIRS, [2.0] * 10))
 
-    assert (found.verdict, found.advantage, found.low, found.high) == (ClaimVerdict.UNDECIDED, 0, 0, 0)
+    assert (found.verdict, *found.advantage[:3]) == (ClaimVerdict.UNDECIDED, 0, 0, 0)
     assert found.more_seeds is None
 
 
@@ -178,9 +180,9 @@ def test_a_tie_is_undecided_and_no_number_of_seeds_would_settle_it(tmp_path):
 def test_too_few_runs_decide_nothing_however_clear_they_look(tmp_path, metric, runs, more):
     found = one(suite(metric, seeds=runs), tmp_path, side(OURS, [500.0] * runs), side(THEIRS, [0.0] * runs))
 
-    assert (found.verdict, found.method, found.more_seeds) == (ClaimVerdict.UNDECIDED, "none", more)
-    assert found.advantage == 500
-    assert np.isnan([found.low, found.high]).all()
+    assert (found.verdict, found.advantage.method, found.more_seeds) == (ClaimVerdict.UNDECIDED, "none", more)
+    assert found.advantage.value == 500
+    assert np.isnan(found.advantage[1:3]).all()
     assert "too few runs" in claims_text([found])
 
 

@@ -50,26 +50,12 @@ class Estimate(NamedTuple):
         return Estimate(0.0 - self.value, 0.0 - self.high, 0.0 - self.low, self.method)
 
 
-class Band(NamedTuple):
-    """A curve [L] and a band around it; NaN where some run has no value, or where there are too few runs.
+class Bands(NamedTuple):
+    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
 
     Attributes:
         value: the curve.
         low: lower end of the pointwise band, which holds any one point of the true curve with the given confidence.
-        high: its upper end.
-    """
-
-    value: Floats
-    low: Floats
-    high: Floats
-
-
-class Bands(NamedTuple):
-    """The same, and a second band around it.
-
-    Attributes:
-        value: the curve.
-        low: lower end of the pointwise band.
         high: its upper end.
         simultaneous_low: lower end of the band that holds the whole true curve with the given confidence.
         simultaneous_high: its upper end.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import task_means
-from harness.statistics.intervals import FEWEST_RUNS, Band, ends, widening
+from harness.statistics.intervals import FEWEST_RUNS, ends, widening
 from harness.statistics.resampling import Indices, identity, resamples
 from harness.statistics.runs import Floats, Runs
 
@@ -30,18 +30,20 @@ def profile(runs: Runs, thresholds: ArrayLike, of: Of = "runs") -> Floats:
     return np.asarray(_shares(runs, np.asarray(thresholds, float), of, identity(runs))[0])
 
 
-def profile_band(runs: Runs, thresholds: ArrayLike, of: Of = "runs", *, count: int = RESAMPLES) -> Band:
-    """The profile with a pointwise bootstrap band over whole runs, within [0, 1]; arguments are those of `profile`.
+def profile_band(
+    runs: Runs, thresholds: ArrayLike, of: Of = "runs", *, count: int = RESAMPLES
+) -> tuple[Floats, Floats, Floats]:
+    """The profile, and the ends of a pointwise bootstrap band over whole runs; arguments are those of `profile`.
 
     It has no width where all runs, or none, score above the threshold: resamples cannot tell how rare the others are.
     """
     thresholds = np.asarray(thresholds, float)
     value = profile(runs, thresholds, of)
     if runs.fewest < FEWEST_RUNS:
-        return Band(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
     drawn = np.concatenate([_shares(runs, thresholds, of, indices) for indices in resamples(runs, count)])
     low, high = ends(value, drawn, widening(runs.counts))
-    return Band(value, np.clip(low, 0, 1), np.clip(high, 0, 1))
+    return value, np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _shares(runs: Runs, thresholds: Floats, of: Of, indices: Indices) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.measures import OF_GROUP
-from harness.analysis.pairing import difference, interval
+from harness.analysis.pairing import UNKNOWN, difference, interval
 from harness.analysis.summaries import FAILED
 from harness.analysis.tasks import task_of, told_seeds, valued
 from harness.discovery.selection import parse_selection
@@ -25,7 +25,7 @@ from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference
-from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate
+from harness.statistics.intervals import FEWEST_RUNS, Estimate
 from harness.statistics.runs import Floats, ragged
 
 if TYPE_CHECKING:
@@ -53,13 +53,10 @@ class JudgedClaim:
         runs: pairs of runs, one of each contestant with the same seed.
         better: the measure of the contestant said to be better: its mean over runs, or of the group.
         than: that of the other.
-        advantage: by how much the one said to be better is better, in the unit of the measure; negative if worse.
-        low: lower bound of the advantage, with the claim's confidence; NaN where there are too few runs.
-        high: upper bound, with the claim's confidence.
-        method: of the bounds: "bootstrap", "student" or "none".
-        interval_low: end of the 95 % interval of the advantage; NaN of a measure of a group, too.
-        interval_high: the other end.
-        p: two-sided, that there is no difference; NaN likewise.
+        advantage: by how much the one said to be better is better, in the unit of the measure, negative if worse; its
+            ends are a lower and an upper bound, each with the claim's confidence.
+        interval: the same with its 95 % interval; unknown of a measure of a group.
+        p: two-sided, that there is no difference; NaN of a measure of a group.
         more_seeds: about how many more would decide it, if what was seen is the truth; None if none are needed,
             or more than `harness.statistics.decision.MOST_RUNS`.
     """
@@ -71,12 +68,8 @@ class JudgedClaim:
     runs: int = 0
     better: float = np.nan
     than: float = np.nan
-    advantage: float = np.nan
-    low: float = np.nan
-    high: float = np.nan
-    method: str = NONE
-    interval_low: float = np.nan
-    interval_high: float = np.nan
+    advantage: Estimate = UNKNOWN
+    interval: Estimate = UNKNOWN
     p: float = np.nan
     more_seeds: int | None = None
 
@@ -230,12 +223,8 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
         runs=len(of_better),
         better=float(of_runs(of_better)),
         than=float(of_runs(of_than)),
-        advantage=decision.advantage.value,
-        low=decision.advantage.low,
-        high=decision.advantage.high,
-        method=decision.advantage.method,
-        interval_low=np.nan if measure.of_group else shared.low,
-        interval_high=np.nan if measure.of_group else shared.high,
+        advantage=decision.advantage,
+        interval=UNKNOWN if measure.of_group else shared,
         p=np.nan if measure.of_group else found.test.p,
         more_seeds=decision.more_seeds,
     )
