@@ -189,6 +189,36 @@ def test_small_drops_everywhere_are_seen_overall_before_they_are_on_any_task(com
     assert found.overall[0].verdict is Finding.WORSE
 
 
+def arriving(environment, steps, **changes):
+    """Runs that are at the threshold from these steps on."""
+    made = []
+    for seed, first in enumerate(steps):
+        scores = tuple(1e6 if 1_000 * k >= first else -1e6 for k in range(environment.budget // 1_000 + 1))
+        made.append(replace(runs((environment,), [seed])[0], scores=scores, **changes))
+    return made
+
+
+def test_of_a_measure_that_is_better_where_it_is_less_fewer_are_better(compared):
+    two = FOUR[:2]
+    base = [run for each in two for run in arriving(each, range(8_000, 16_000, 1_000))]
+    head = [run for each in two for run in arriving(each, range(2_000, 10_000, 1_000))]
+    found = compared(base, head, "steps_to_threshold")
+    assert verdicts(found) == ["better", "better"]
+    assert [row.difference for row in found.tasks] == [-6_000, -6_000]
+    (row,) = found.overall
+    assert (row.verdict, row.reason) == (Finding.BETTER, "no common scale: it is no return")
+    assert np.isnan(row.difference)
+
+
+def test_a_failed_run_without_a_score_makes_its_task_not_comparable(compared):
+    unknown = (Environment("unknown", "Unknown-v0", None, None, None),)
+    (row,) = compared(runs(unknown), some(runs(unknown), "crashed", seed=0)).tasks
+    assert row.verdict is Finding.NOT_COMPARABLE
+    assert row.reason.endswith("declare random_score")
+    (row,) = compared(runs(ONE), some(runs(ONE), "crashed", seed=0), "diagnostic_loss").tasks
+    assert row.reason == "a failed run has no diagnostic_loss"
+
+
 # Two algorithms of one
 
 
@@ -291,9 +321,11 @@ def test_the_command_compares_two_algorithms_of_one_folder(folders, capsys):
         ([0, "--algorithms", "a", "b"], ExitCode.USAGE),
         ([0, "--algorithms", "a"], ExitCode.USAGE),
         ([0, "missing"], ExitCode.USAGE),
+        ([0, 1, "--measure", "elegance"], ExitCode.USAGE),
+        ([0, 1, "--measure", "worst_quarter"], ExitCode.USAGE),
     ],
 )
-def test_other_uses_are_refused(folders, arguments, code):
+def test_other_uses_and_measures_are_refused(folders, arguments, code):
     assert (
         main(["compare", *(folders[each] if isinstance(each, int) else each for each in arguments)]) == code
     )
@@ -306,6 +338,11 @@ def test_a_folder_without_runs_is_refused(tmp_path, monkeypatch, capsys, options
     (tmp_path / "none").mkdir()
     assert main(["compare", *options]) == ExitCode.USAGE
     assert "none: holds no run" in capsys.readouterr().err
+
+
+def test_the_command_takes_diagnostics_by_name(folders, capsys):
+    assert main(["compare", *folders, "--measure", "diagnostic_loss"]) == ExitCode.YES
+    assert capsys.readouterr().out.startswith("diagnostic_loss: head")
 
 
 def test_nothing_comparable_is_exit_code_5(tmp_path):

@@ -323,6 +323,29 @@ def test_without_a_random_score_shares_are_of_the_score_itself(judged):
     assert found.notes[0].endswith("no random score is known, so that shares are of the score itself")
 
 
+UNKNOWN = Environment("unknown", "Unknown-v0", None, None, None)
+
+
+def test_a_task_whose_failed_runs_have_no_score_is_not_judged_and_says_what_helps(judged):
+    two = (CARTPOLE, UNKNOWN)
+    sides = (some(runs(two, noise=noise), "crashed", seed=1, environment="unknown") for noise in (0.0, 0.001))
+    found = judged(*sides, suite(two))
+    assert [each.task.environment for each in found.tasks] == ["cartpole"]
+    (left,) = found.scope.not_judged
+    assert (left.environment, left.why_not.partition(": ")[2]) == ("unknown", "declare random_score")
+
+
+@pytest.mark.parametrize("seeds", [range(12), range(20, 32)])
+def test_trap_failures_without_a_score_regress_by_themselves(judged, seeds):
+    """By the seeds that newly fail or, where other seeds were run, by Fisher's test."""
+    head = some(runs((UNKNOWN,), seeds), "crashed")
+    found = judged(runs((UNKNOWN,), range(12)), head, suite((UNKNOWN,), seeds=12))
+    assert found.outcome is GateAnswer.REGRESSED
+    assert found.look is None
+    assert found.reasons
+    assert np.isnan(found.tasks[0].difference.test.p)
+
+
 def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others(judged):
     """Without spread there is no standard error to divide by."""
 

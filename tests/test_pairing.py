@@ -6,6 +6,7 @@ from math import inf, isnan
 
 import numpy as np
 import pytest
+from documents import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
@@ -227,3 +228,9 @@ def test_the_order_in_which_runs_are_stored_changes_no_digit():
 def test_ten_pairs_have_one_p_value():
     """The report said .0352 of these, and `compare` .0371."""
     assert difference(from_lists(*TEN)).test.p == 38 / 1024
+
+
+def test_verdicts_ask_the_analysis_and_never_the_other_way_round():
+    for folder in ("statistics", "analysis"):
+        for path in (ROOT / "harness" / folder).glob("*.py"):
+            assert "harness.verdicts" not in path.read_text(encoding="utf-8")

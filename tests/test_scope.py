@@ -64,6 +64,14 @@ def test_trap_a_seed_of_the_suite_that_one_side_never_ran_is_waited_for_even_on_
     assert [*map(str, seeds.unfinished)] == [f"algorithms/dqn on cartpole, seed 1: no run on the {side}"]
 
 
+def test_three_shared_seeds_pair_whatever_the_first_look_takes():
+    found = chosen_seeds(
+        [task(dict.fromkeys(range(10), 1.0), dict.fromkeys(range(7, 17), 1.0))], range(7, 12)
+    )
+    assert found.paired
+    assert found.base == found.head == [7, 8, 9]
+
+
 def test_other_seeds_do_not_pair():
     seeds = chosen_seeds([task({0: 1.0, 1: 1.0, 2: 1.0}, {2: 1.0, 3: 1.0, 4: 1.0})], range(20))
     assert seeds == ([0, 1, 2], [2, 3, 4], False, [])
