@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from support_results import CARTPOLE, Environment
 from support_verdicts import DQN, FOUR, ended, runs, some, stored
 
+from harness.analysis.comparison import Finding, compare, compare_algorithms
 from harness.cli import main
 from harness.errors import ExitCode
-from harness.statistics.aggregates import MEAN
-from harness.statistics.intervals import differences
+from harness.measures import GATED
+from harness.statistics.intervals import difference
 from harness.statistics.multiplicity import holm
 from harness.statistics.runs import ragged
-from harness.verdicts.comparison import Finding, compare, compare_algorithms
-from harness.verdicts.sides import MEASURES
 
 AREA = "area_under_curve"
 ONE = (CARTPOLE,)
@@ -98,7 +97,7 @@ def test_another_configuration_under_the_same_name_is_compared_and_noted(compare
 # What the numbers are
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", GATED)
 def test_the_numbers_are_those_of_the_measure(compared, measure):
     base, head = runs(ONE), runs(ONE, noise=0.2)
     (row,) = compared(base, head, measure).tasks
@@ -119,7 +118,7 @@ def test_differences_and_intervals_are_those_of_the_shared_seeds(compared):
     (row,) = compared(base, head).tasks
     assert (row.base_runs, row.head_runs, row.pairs) == (5, 5, 5)
     old, new = (ragged([areas(side, CARTPOLE)]) for side in (base[4:9], head))
-    (expected,) = differences(new, old, [MEAN], paired=True)
+    expected = difference(new, old, paired=True)
     assert (row.difference, row.low, row.high) == pytest.approx(expected[:3])
 
 
@@ -188,6 +187,36 @@ def test_small_drops_everywhere_are_seen_overall_before_they_are_on_any_task(com
     found = compared(runs(spread=0.3), runs(spread=0.3, drop=0.05, noise=0.01))
     assert verdicts(found) == ["~"] * 4
     assert found.overall[0].verdict is Finding.WORSE
+
+
+def arriving(environment, steps, **changes):
+    """Runs that are at the threshold from these steps on."""
+    made = []
+    for seed, first in enumerate(steps):
+        scores = tuple(1e6 if 1_000 * k >= first else -1e6 for k in range(environment.budget // 1_000 + 1))
+        made.append(replace(runs((environment,), [seed])[0], scores=scores, **changes))
+    return made
+
+
+def test_of_a_measure_that_is_better_where_it_is_less_fewer_are_better(compared):
+    two = FOUR[:2]
+    base = [run for each in two for run in arriving(each, range(8_000, 16_000, 1_000))]
+    head = [run for each in two for run in arriving(each, range(2_000, 10_000, 1_000))]
+    found = compared(base, head, "steps_to_threshold")
+    assert verdicts(found) == ["better", "better"]
+    assert [row.difference for row in found.tasks] == [-6_000, -6_000]
+    (row,) = found.overall
+    assert (row.verdict, row.reason) == (Finding.BETTER, "no common scale: it is no return")
+    assert np.isnan(row.difference)
+
+
+def test_a_failed_run_without_a_score_makes_its_task_not_comparable(compared):
+    unknown = (Environment("unknown", "Unknown-v0", None, None, None),)
+    (row,) = compared(runs(unknown), some(runs(unknown), "crashed", seed=0)).tasks
+    assert row.verdict is Finding.NOT_COMPARABLE
+    assert row.reason.endswith("declare random_score")
+    (row,) = compared(runs(ONE), some(runs(ONE), "crashed", seed=0), "diagnostic_loss").tasks
+    assert row.reason == "a failed run has no diagnostic_loss"
 
 
 # Two algorithms of one
@@ -292,9 +321,11 @@ def test_the_command_compares_two_algorithms_of_one_folder(folders, capsys):
         ([0, "--algorithms", "a", "b"], ExitCode.USAGE),
         ([0, "--algorithms", "a"], ExitCode.USAGE),
         ([0, "missing"], ExitCode.USAGE),
+        ([0, 1, "--measure", "elegance"], ExitCode.USAGE),
+        ([0, 1, "--measure", "worst_quarter"], ExitCode.USAGE),
     ],
 )
-def test_other_uses_are_refused(folders, arguments, code):
+def test_other_uses_and_measures_are_refused(folders, arguments, code):
     assert (
         main(["compare", *(folders[each] if isinstance(each, int) else each for each in arguments)]) == code
     )
@@ -307,6 +338,11 @@ def test_a_folder_without_runs_is_refused(tmp_path, monkeypatch, capsys, options
     (tmp_path / "none").mkdir()
     assert main(["compare", *options]) == ExitCode.USAGE
     assert "none: holds no run" in capsys.readouterr().err
+
+
+def test_the_command_takes_diagnostics_by_name(folders, capsys):
+    assert main(["compare", *folders, "--measure", "diagnostic_loss"]) == ExitCode.YES
+    assert capsys.readouterr().out.startswith("diagnostic_loss: head")
 
 
 def test_nothing_comparable_is_exit_code_5(tmp_path):

@@ -13,15 +13,15 @@ from support_results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
 from support_verdicts import DQN, FOUR, ended, fingerprint, runs, some, stored, suite, suite_text
 
 import harness
+from harness.analysis.pairing import Run as SideRun
+from harness.analysis.pairing import Task
 from harness.cli import main
 from harness.commands import gate_commits
 from harness.errors import ExitCode
 from harness.statistics.decision import runs_needed
 from harness.verdicts import gate_output
 from harness.verdicts.gate import judge
-from harness.verdicts.judgement import Outcome
-from harness.verdicts.sides import Run as SideRun
-from harness.verdicts.sides import Task
+from harness.verdicts.judgement import GateAnswer
 from harness.verdicts.thresholds import lost_thresholds
 
 ONE = (CARTPOLE,)
@@ -48,7 +48,7 @@ def verdicts(judgement):
 
 def test_the_same_returns_pass_as_identical_without_statistics(judged):
     found = judged(runs(seeds=[0]), runs(seeds=[0]))
-    assert found.outcome is Outcome.IDENTICAL
+    assert found.outcome is GateAnswer.IDENTICAL
     assert found.look is None
     assert verdicts(found) == ["identical"] * 4
     assert found.exit_code() == ExitCode.YES
@@ -56,31 +56,31 @@ def test_the_same_returns_pass_as_identical_without_statistics(judged):
 
 def test_identity_is_of_every_shared_run_with_one_done_at_least(judged):
     same, other = runs(), runs(noise=0.001)
-    assert judged(same, [*same[:-1], other[-1]]).outcome is not Outcome.IDENTICAL
+    assert judged(same, [*same[:-1], other[-1]]).outcome is not GateAnswer.IDENTICAL
     failing = some(same, "crashed", seed=4)
-    assert judged(failing, failing).outcome is Outcome.IDENTICAL
+    assert judged(failing, failing).outcome is GateAnswer.IDENTICAL
     all_failing = some(same, "crashed")
-    assert judged(all_failing, all_failing).outcome is Outcome.INCONCLUSIVE
+    assert judged(all_failing, all_failing).outcome is GateAnswer.INCONCLUSIVE
     nameless = [replace(run, changes={**run.changes, "fingerprint": ""}) for run in same]
-    assert judged(nameless, nameless).outcome is not Outcome.IDENTICAL
+    assert judged(nameless, nameless).outcome is not GateAnswer.IDENTICAL
 
 
 def test_trap_a_head_that_was_cut_off_after_one_seed_does_not_pass_as_identical(judged):
-    assert judged(runs(), runs(seeds=[0])).outcome is Outcome.INCOMPLETE
+    assert judged(runs(), runs(seeds=[0])).outcome is GateAnswer.INCOMPLETE
     found = judged(runs(), runs(seeds=[0]), suite(seeds=1))
-    assert (found.outcome, found.more) == (Outcome.INCONCLUSIVE, 2)
+    assert (found.outcome, found.more) == (GateAnswer.INCONCLUSIVE, 2)
 
 
 def test_identity_holds_across_machines_which_are_named(judged):
     found = judged(runs(machine="one"), runs(machine="two"))
-    assert found.outcome is Outcome.IDENTICAL
+    assert found.outcome is GateAnswer.IDENTICAL
     assert found.notes == ("the runs come from several machines: one; two",)
     assert gate_output.as_json(found)["machines"] == {"base": ["one"], "head": ["two"]}
 
 
 def test_a_drop_everywhere_regresses_at_the_first_look(judged):
     found = judged(runs(), runs(drop=0.3, noise=0.01))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert found.look.seeds == found.used == 3
     assert found.overall.relative.value == pytest.approx(-0.3, abs=0.02)
     assert found.exit_code() == ExitCode.NO
@@ -88,7 +88,7 @@ def test_a_drop_everywhere_regresses_at_the_first_look(judged):
 
 def test_no_change_passes_once_every_task_is_known_not_to_be_worse(judged):
     found = judged(runs(seeds=range(8)), runs(seeds=range(8), noise=0.02))
-    assert found.outcome is Outcome.PASSED
+    assert found.outcome is GateAnswer.PASSED
     assert found.look.seeds == 5
     assert verdicts(found) == ["not worse"] * 4
     assert found.exit_code() == ExitCode.YES
@@ -96,7 +96,7 @@ def test_no_change_passes_once_every_task_is_known_not_to_be_worse(judged):
 
 def test_a_small_drop_seen_clearly_is_within_tolerance(judged):
     found = judged(runs(), runs(drop=0.03, noise=0.001))
-    assert found.outcome is Outcome.WITHIN_TOLERANCE
+    assert found.outcome is GateAnswer.WITHIN_TOLERANCE
     assert found.exit_code() == ExitCode.YES
     assert found.exit_code(strict=True) == ExitCode.NO
     assert found.warns()
@@ -104,7 +104,7 @@ def test_a_small_drop_seen_clearly_is_within_tolerance(judged):
 
 def test_a_small_drop_that_three_seeds_show_asks_for_those_that_tell_whether_it_is_tolerable(judged):
     found = judged(runs(seeds=range(3)), runs(seeds=range(3), drop=0.03, noise=0.001))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert found.more == 2
 
 
@@ -112,13 +112,13 @@ def test_one_broken_task_of_five_is_found_and_named(judged):
     five = (*FOUR, ENVIRONMENTS[4])
     head = [*runs(FOUR, range(12), drop=-0.1, noise=0.01), *runs(five[4:], range(12), drop=0.4, noise=0.01)]
     found = judged(runs(five, range(12)), head, suite(five, seeds=12))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert verdicts(found) == [*["not worse"] * 4, "worse"]
 
 
 def test_too_much_scatter_is_inconclusive_and_its_exit_code_is_a_choice(judged):
     found = judged(runs(spread=0.4), runs(spread=0.4, noise=0.5))
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is GateAnswer.INCONCLUSIVE
     codes = [found.exit_code(inconclusive=each) for each in ("pass", "warn", "fail")]
     assert codes == [ExitCode.YES, ExitCode.YES, ExitCode.NO]
     assert [found.warns(inconclusive=each) for each in ("pass", "warn", "fail")] == [False, True, False]
@@ -128,7 +128,7 @@ def test_too_much_scatter_is_inconclusive_and_its_exit_code_is_a_choice(judged):
 def test_a_run_that_fails_where_the_base_was_done_regresses_without_statistics(judged, status):
     head = some(runs(), status, seed=3, environment="cartpole")
     found = judged(runs(), head)
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert found.reasons == (f"algorithms/dqn on cartpole, seed 3: {status} on the head, done on the base",)
     assert verdicts(found) == ["identical", "newly failing", "identical", "identical"]
     assert found.more is None
@@ -138,28 +138,29 @@ def test_failures_on_other_seeds_are_judged_by_fishers_test(judged):
     """12 of 12 against none of 12; with 1 of 12, p is one half."""
     base, head = runs(ONE, range(12)), runs(ONE, range(20, 32))
     found = judged(base, some(head, "crashed"), suite(ONE))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert re.match(r"12 of 12 runs failed, 0 of 12 on the base \(Fisher's p = 3.7e-07\)", found.reasons[0])
     assert not judged(base, some(head, "crashed", seed=31), suite(ONE)).reasons
 
 
 def test_a_failure_that_the_base_had_too_is_no_regression(judged):
     found = judged(some(runs(), "crashed", seed=1), some(runs(noise=0.001), "crashed", seed=1))
-    assert found.outcome is not Outcome.REGRESSED
-    assert {(each.base_failed, each.head_failed) for each in found.tasks} == {(1, 1)}
+    assert found.outcome is not GateAnswer.REGRESSED
+    assert {each.difference.sample.failed for each in found.tasks} == {(1, 1)}
 
 
 def test_a_fixed_failure_passes(judged):
     broken = some(runs(), "crashed", seed=1)
     found = judged(broken, runs(noise=0.001))
-    assert found.outcome is not Outcome.REGRESSED
-    assert found.tasks[0].head > found.tasks[0].base
+    assert found.outcome is not GateAnswer.REGRESSED
+    base, head = found.tasks[0].difference.sample.means
+    assert head > base
 
 
 @pytest.mark.parametrize("status", ["interrupted", "skipped"])
 def test_a_run_that_something_else_ended_makes_the_gate_incomplete(judged, status):
     found = judged(runs(), some(runs(noise=0.3), status, seed=2, environment="acrobot"))
-    assert found.outcome is Outcome.INCOMPLETE
+    assert found.outcome is GateAnswer.INCOMPLETE
     assert found.reasons == (f"algorithms/dqn on acrobot, seed 2: {status} on the head",)
     assert found.exit_code() == ExitCode.INCOMPLETE
 
@@ -171,13 +172,13 @@ def test_trap_where_the_first_seed_of_one_task_is_missing_every_task_still_says_
     base, head = runs(), runs(noise=noise)
     gone = next(run for run in head if run.environment.name == "cartpole" and run.seed == 0)
     found = judged(base, [run for run in head if run is not gone])
-    assert found.outcome is Outcome.INCOMPLETE
+    assert found.outcome is GateAnswer.INCOMPLETE
     other = "identical" if noise == 0 else "~"
     assert verdicts(found) == [other, "incomplete", other, other]
-    assert [each.used for each in found.tasks] == [5, 0, 5, 5]
+    assert [len(each.difference.sample.seeds[0]) for each in found.tasks] == [5, 0, 5, 5]
     assert [row[2] for row in gate_output.rows(found)] == ["5", "0", "5", "5", "0 x 4"]
     alone = judged(runs(FOUR[:1]), runs(FOUR[:1], noise=noise), suite(FOUR[:1])).tasks[0]
-    assert (found.tasks[0].base, found.tasks[0].head) == (alone.base, alone.head)
+    assert found.tasks[0].difference.sample.means == alone.difference.sample.means
     assert junit(found)["algorithms/dqn on cartpole"] == ["error"]
 
 
@@ -186,7 +187,7 @@ def test_a_damaged_file_is_named_as_the_reason(tmp_path):
     damaged = sides[1] / runs()[0].key / "run.json"
     damaged.write_text("{")
     found = judge(suite(), *map(harness.load, sides))
-    assert found.outcome is Outcome.INCOMPLETE
+    assert found.outcome is GateAnswer.INCOMPLETE
     missing, why = found.reasons
     assert missing == "algorithms/dqn on acrobot, seed 0: no run on the head"
     assert why.startswith(f"damaged on the head: {damaged}: not a readable JSON file")
@@ -195,25 +196,25 @@ def test_a_damaged_file_is_named_as_the_reason(tmp_path):
 
 def test_a_decision_before_the_missing_run_stands(judged):
     head = some(runs(drop=0.3, noise=0.01), "interrupted", seed=4)
-    assert judged(runs(), head).outcome is Outcome.REGRESSED
+    assert judged(runs(), head).outcome is GateAnswer.REGRESSED
 
 
 def test_a_head_that_was_cut_off_before_it_decided_is_incomplete(judged):
     found = judged(runs(seeds=range(8)), runs(seeds=range(4), noise=0.3), suite(seeds=8))
-    assert (found.outcome, found.look.seeds) == (Outcome.INCOMPLETE, 3)
+    assert (found.outcome, found.look.seeds) == (GateAnswer.INCOMPLETE, 3)
     assert found.reasons[0] == "algorithms/dqn on acrobot, seed 4: no run on the head"
 
 
 def test_a_missing_cell_is_incomplete_even_if_the_others_are_identical(judged):
     found = judged(runs(), runs(FOUR[:3]))
-    assert found.outcome is Outcome.INCOMPLETE
+    assert found.outcome is GateAnswer.INCOMPLETE
     assert found.reasons == ("algorithms/dqn on frozen-lake: no run of the head",)
 
 
 def test_a_regression_that_is_seen_is_one_whatever_is_missing(judged):
     found = judged(runs(), runs(FOUR[:3], drop=0.5, noise=0.01))
     assert found.rule.looks[0] == 3  # as for all four
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
 
 
 def test_a_raised_version_is_not_judged_and_says_so(judged):
@@ -225,12 +226,12 @@ def test_a_raised_version_is_not_judged_and_says_so(judged):
 
 def test_nothing_comparable_is_nothing_to_compare(judged):
     found = judged(runs(), runs(algorithm_version="2"))
-    assert (found.outcome, found.exit_code()) == (Outcome.NOTHING, ExitCode.NOTHING_RAN)
-    assert judged([], []).outcome is Outcome.NOTHING
+    assert (found.outcome, found.exit_code()) == (GateAnswer.NOTHING, ExitCode.NOTHING_RAN)
+    assert judged([], []).outcome is GateAnswer.NOTHING
 
 
 def test_a_head_without_runs_is_incomplete(judged):
-    assert judged(runs(), []).outcome is Outcome.INCOMPLETE
+    assert judged(runs(), []).outcome is GateAnswer.INCOMPLETE
 
 
 def test_the_table_says_what_failing_runs_of_the_head_said(judged):
@@ -262,24 +263,24 @@ def test_one_of_something_is_not_called_several(judged):
 def test_other_seeds_are_compared_without_pairing(judged):
     found = judged(runs(spread=0.02), runs(seeds=range(10, 15), drop=0.4, spread=0.02))
     assert not found.seeds.paired
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert "seeds are not shared, so that runs do not pair" in found.notes
 
 
 def test_pairing_shows_what_would_not_be_seen_without(judged):
     base, head = runs(spread=0.3), runs(spread=0.3, drop=0.15, noise=0.01)
     moved = runs(seeds=range(20, 25), spread=0.3, drop=0.15, noise=0.01)
-    assert judged(base, head).outcome is Outcome.REGRESSED
-    assert judged(base, moved).outcome is Outcome.INCONCLUSIVE
+    assert judged(base, head).outcome is GateAnswer.REGRESSED
+    assert judged(base, moved).outcome is GateAnswer.INCONCLUSIVE
 
 
 def test_a_single_task_needs_more_seeds_and_tolerates_more(judged):
     found = judged(runs(ONE, range(20)), runs(ONE, range(20), noise=0.03), suite(ONE, seeds=20))
     assert found.rule.drop == 0.20
-    assert found.outcome is Outcome.PASSED
+    assert found.outcome is GateAnswer.PASSED
     assert found.look.seeds == 8  # five pairs of one task have no p-value below 1/32
     worse = judged(runs(ONE, range(20)), runs(ONE, range(20), drop=0.5, noise=0.03), suite(ONE, seeds=20))
-    assert worse.outcome is Outcome.REGRESSED
+    assert worse.outcome is GateAnswer.REGRESSED
 
 
 def test_every_algorithm_on_every_environment_is_a_task(judged):
@@ -289,7 +290,7 @@ def test_every_algorithm_on_every_environment_is_a_task(judged):
     found = judged(both, head, suite(FOUR[:2], (DQN, "sb3/dqn"), seeds=8))
     assert found.rule.looks[0] == 3  # of four tasks
     assert len(found.tasks) == 4
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
 
 
 def test_negative_returns_are_shares_of_what_was_learned(judged):
@@ -298,7 +299,7 @@ def test_negative_returns_are_shares_of_what_was_learned(judged):
     found = judged(
         runs(pendulum, range(8)), runs(pendulum, range(8), drop=0.5, noise=0.01), suite(pendulum, seeds=8)
     )
-    assert found.tasks[0].base < 0
+    assert found.tasks[0].difference.sample.means[0] < 0
     assert found.overall.relative.value == pytest.approx(-0.5, abs=0.02)
 
 
@@ -306,10 +307,10 @@ def test_a_base_below_random_is_judged_and_noted(judged):
     """A tenth of it less is lower still, not higher: being the same is no regression, and being much worse is one."""
     base = runs(ONE, range(8), drop=1.5, spread=0.05)
     worse = judged(base, runs(ONE, range(8), drop=2.5, spread=0.05), suite(ONE, seeds=8))
-    assert worse.outcome is Outcome.REGRESSED
+    assert worse.outcome is GateAnswer.REGRESSED
     assert worse.overall.relative.value < 0
     same = judged(base, runs(ONE, range(8), drop=1.5, noise=0.001), suite(ONE, seeds=8))
-    assert same.outcome is Outcome.PASSED
+    assert same.outcome is GateAnswer.PASSED
     assert any("no better than a random policy" in note for note in same.notes)
 
 
@@ -322,6 +323,29 @@ def test_without_a_random_score_shares_are_of_the_score_itself(judged):
     assert found.notes[0].endswith("no random score is known, so that shares are of the score itself")
 
 
+UNKNOWN = Environment("unknown", "Unknown-v0", None, None, None)
+
+
+def test_a_task_whose_failed_runs_have_no_score_is_not_judged_and_says_what_helps(judged):
+    two = (CARTPOLE, UNKNOWN)
+    sides = (some(runs(two, noise=noise), "crashed", seed=1, environment="unknown") for noise in (0.0, 0.001))
+    found = judged(*sides, suite(two))
+    assert [each.task.environment for each in found.tasks] == ["cartpole"]
+    (left,) = found.scope.not_judged
+    assert (left.environment, left.why_not.partition(": ")[2]) == ("unknown", "declare random_score")
+
+
+@pytest.mark.parametrize("seeds", [range(12), range(20, 32)])
+def test_trap_failures_without_a_score_regress_by_themselves(judged, seeds):
+    """By the seeds that newly fail or, where other seeds were run, by Fisher's test."""
+    head = some(runs((UNKNOWN,), seeds), "crashed")
+    found = judged(runs((UNKNOWN,), range(12)), head, suite((UNKNOWN,), seeds=12))
+    assert found.outcome is GateAnswer.REGRESSED
+    assert found.look is None
+    assert found.reasons
+    assert np.isnan(found.tasks[0].difference.test.p)
+
+
 def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others(judged):
     """Without spread there is no standard error to divide by."""
 
@@ -330,24 +354,24 @@ def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others
 
     base = [*flat(), *runs(FOUR[1:], range(8))]
     unchanged = judged(base, [*flat(fingerprint="x"), *runs(FOUR[1:], range(8), noise=0.02)], suite(seeds=8))
-    assert unchanged.outcome is Outcome.PASSED
+    assert unchanged.outcome is GateAnswer.PASSED
     assert unchanged.tasks[0].change.regressed == 1
     worse = judged(base, [*flat(), *runs(FOUR[1:], range(8), drop=0.4, noise=0.02)], suite(seeds=8))
-    assert worse.outcome is Outcome.REGRESSED
+    assert worse.outcome is GateAnswer.REGRESSED
 
 
 def test_a_base_that_learned_nothing_has_no_shares_but_a_verdict(judged):
     nothing = [replace(run, scores=(CARTPOLE.random,) * 3) for run in runs(ONE, range(8), fingerprint="0")]
     found = judged(nothing, runs(ONE, range(8)), suite(ONE, seeds=8))
     assert np.isnan(found.overall.relative.value)
-    assert found.outcome is Outcome.PASSED
+    assert found.outcome is GateAnswer.PASSED
 
 
 def test_the_looks_follow_the_order_of_the_suites_seeds(judged):
     """Seeds 7, 8, 9 come first, and are far worse on the head; the others would not decide."""
     head = [*runs(seeds=range(7), noise=0.3), *runs(seeds=[7, 8, 9], drop=0.6, noise=0.01)]
     found = judged(runs(seeds=range(10)), head, suite(seeds=[7, 8, 9, 0, 1, 2, 3, 4, 5, 6]))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert found.seeds.base[: found.used] == [7, 8, 9]
 
 
@@ -359,9 +383,9 @@ def test_what_the_suite_says_about_its_gate_is_kept(judged):
     assert found.rule.looks == (4,)
     assert found.look == (4, pytest.approx(0.1))
     assert (found.rule.drop, found.rule.task_drop) == (0.3, 0.4)
-    assert found.outcome is Outcome.WITHIN_TOLERANCE
+    assert found.outcome is GateAnswer.WITHIN_TOLERANCE
     final = np.mean([run.scores[-1] for run in runs(FOUR[:1], range(4))])
-    assert found.tasks[0].base == pytest.approx(final)
+    assert found.tasks[0].difference.sample.means[0] == pytest.approx(final)
 
 
 # What is told
@@ -378,12 +402,12 @@ def test_the_seeds_that_are_missing_are_those_up_to_a_look_that_can_be_expected_
 
 def test_too_few_seeds_for_a_look_ask_for_the_first(judged):
     found = judged(runs(seeds=[0]), runs(seeds=[0], noise=0.01))
-    assert (found.outcome, found.more) == (Outcome.INCONCLUSIVE, 2)
+    assert (found.outcome, found.more) == (GateAnswer.INCONCLUSIVE, 2)
 
 
 def test_seeds_beyond_the_last_look_are_not_promised_to_decide(judged):
     found = judged(runs(spread=0.3), runs(spread=0.3, noise=1.0), suite(gate="looks = [5]"))
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is GateAnswer.INCONCLUSIVE
     told = " ".join(gate_output.sentences(found))
     assert "that is beyond the last look at 5 seeds: declare a later one" in told
 
@@ -445,7 +469,7 @@ def test_junit_has_errors_for_what_is_missing_and_skips_what_is_not_comparable(j
 
 def test_overrides_of_an_algorithm_that_is_asked_for_may_be_spelled_as_in_a_suite(judged):
     same = runs(algorithm="algorithms/dqn[copies=2, noise=0.1]")
-    assert judged(same, same, algorithms=["dqn[noise=1e-1,copies=2]"]).outcome is Outcome.IDENTICAL
+    assert judged(same, same, algorithms=["dqn[noise=1e-1,copies=2]"]).outcome is GateAnswer.IDENTICAL
 
 
 def test_names_of_strangers_are_text_in_every_format(judged):
@@ -458,7 +482,7 @@ def test_names_of_strangers_are_text_in_every_format(judged):
     ]
     failing = [ended(run, "crashed") for run in renamed]
     found = judged(renamed, failing, suite((environment,), algorithms=()))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     names = junit(found)
     assert len(names) == 2
     assert not any(character in name for name in names for character in "\x1b\x00\n")
@@ -513,7 +537,7 @@ def test_the_order_in_which_a_suite_names_its_environments_changes_no_verdict(ju
 def test_at_most_one_of_two_sides_has_regressed_from_the_other(judged, first, drop):
     seeds = range(first, first + 5)
     one, other = runs(seeds=seeds), runs(seeds=seeds, drop=drop, noise=0.05)
-    worse = (Outcome.REGRESSED, Outcome.WITHIN_TOLERANCE)
+    worse = (GateAnswer.REGRESSED, GateAnswer.WITHIN_TOLERANCE)
     assert not (judged(one, other).outcome in worse and judged(other, one).outcome in worse)
 
 
@@ -698,7 +722,7 @@ def test_trap_a_small_share_of_a_terrible_random_score_is_not_tolerated_where_th
     """From -13 to -200 is 9 % of the way down to the random policy's -2,087, and nobody gets across any more."""
     sides = beside_the_cliff(tmp_path / "base", -13.0), beside_the_cliff(tmp_path / "head", -200.0)
     found = judge(suite([CLIFF], seeds=8), *sides)
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert found.exit_code() == ExitCode.NO
     assert "0 of 8 runs end at the threshold, 8 of 8 on the base" in " ".join(found.reasons)
 
@@ -731,7 +755,7 @@ def lost_of(tmp_path, lost, tasks, base, head):
 
 def test_trap_a_gate_does_not_pass_where_one_task_of_five_loses_its_threshold(tmp_path):
     found = lost_of(tmp_path, lost=1, tasks=5, base=range(12), head=range(12))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert verdicts(found)[0] == "threshold lost"
     assert "threshold lost" not in verdicts(found)[1:]
     assert found.exit_code() == ExitCode.NO
@@ -743,7 +767,7 @@ def test_trap_a_gate_does_not_pass_where_one_task_of_five_loses_its_threshold(tm
 def test_trap_three_seeds_show_a_threshold_that_all_tasks_lose(tmp_path, tasks, head):
     """Of three seeds against three, no task can show it alone: 1/20 is more than its share of alpha."""
     found = lost_of(tmp_path, lost=tasks, tasks=tasks, base=range(3), head=head)
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert found.exit_code() == ExitCode.NO
 
 
@@ -759,7 +783,7 @@ def test_trap_a_policy_that_forgets_ends_below_the_threshold_though_it_was_there
     found = judge(
         suite([CLIFF], seeds=8, gate='measure = "final_score"'), side("base", -13), side("head", -200)
     )
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert verdicts(found) == ["threshold lost"]
 
 
@@ -782,5 +806,5 @@ def test_thresholds_that_are_lost_by_chance_fail_a_gate_seldom():
 def test_a_small_drop_that_keeps_the_threshold_is_within_tolerance(tmp_path):
     sides = beside_the_cliff(tmp_path / "base", -13.0), beside_the_cliff(tmp_path / "head", -14.0)
     found = judge(suite([CLIFF], seeds=8), *sides)
-    assert found.outcome is Outcome.WITHIN_TOLERANCE
+    assert found.outcome is GateAnswer.WITHIN_TOLERANCE
     assert not found.reasons

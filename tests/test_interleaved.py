@@ -15,7 +15,7 @@ from harness.errors import ExitCode
 from harness.verdicts import interleaved
 from harness.verdicts.checkout import Code
 from harness.verdicts.interleaved import InterruptedSideError, Limits, declared_seeds, judge_learning
-from harness.verdicts.judgement import Judgement, Outcome
+from harness.verdicts.judgement import GateAnswer, Judgement
 from harness.verdicts.question import Question
 from harness.verdicts.side_process import SideError
 
@@ -55,13 +55,13 @@ def laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
 
 def test_sides_that_are_the_same_pass_at_the_first_look(laboratory: Laboratory):
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), lambda seeds: runs(seeds=seeds))
-    assert found.outcome is Outcome.IDENTICAL
+    assert found.outcome is GateAnswer.IDENTICAL
     assert laboratory.calls == [("base", (0, 1, 2)), ("head", (0, 1, 2))]
 
 
 def test_a_drop_that_the_first_look_shows_ends_the_gate(laboratory: Laboratory):
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), lambda seeds: runs(seeds=seeds, drop=0.4))
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert len(laboratory.calls) == 2
 
 
@@ -71,7 +71,7 @@ def noisy(seeds: Sequence[int]) -> list[Run]:
 
 def test_seeds_are_added_in_turn_up_to_the_last_look(laboratory: Laboratory):
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), noisy)
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is GateAnswer.INCONCLUSIVE
     assert [side for side, _ in laboratory.calls] == ["base", "head"] * 4
     assert [seeds for _, seeds in laboratory.calls[::2]] == [tuple(range(n)) for n in (3, 5, 8, 12)]
 
@@ -79,13 +79,13 @@ def test_seeds_are_added_in_turn_up_to_the_last_look(laboratory: Laboratory):
 def test_a_regression_that_may_be_tolerable_is_looked_at_again(laboratory: Laboratory):
     small = {"drop": 0.03, "noise": 0.001}
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), lambda seeds: runs(seeds=seeds, **small))
-    assert found.outcome is Outcome.WITHIN_TOLERANCE
+    assert found.outcome is GateAnswer.WITHIN_TOLERANCE
     assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3, 5]
 
 
 def test_no_more_seeds_are_run_than_allowed(laboratory: Laboratory):
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), noisy, Limits(seeds=4))
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is GateAnswer.INCONCLUSIVE
     assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3]
     assert laboratory.told[-1] == "no look at 5 seeds: 4 per side are all that --max-seeds allows"
 
@@ -101,7 +101,7 @@ def test_a_base_with_more_seeds_from_an_earlier_gate_is_judged_on_the_shared_one
     laboratory.judge(lambda seeds: runs(seeds=seeds), noisy)
     laboratory.calls.clear()
     found = laboratory.judge(lambda _: [], lambda _: [], Limits(seeds=3))  # everything is stored already
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is GateAnswer.INCONCLUSIVE
     assert found.seeds.base == list(range(12))
 
 
@@ -111,7 +111,7 @@ def test_runs_that_fail_on_the_head_alone_are_a_regression(laboratory: Laborator
         return [*made[:-1], replace(made[-1], status="failed", error="why", scores=())]
 
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), failing)
-    assert found.outcome is Outcome.REGRESSED
+    assert found.outcome is GateAnswer.REGRESSED
     assert "done on the base" in found.reasons[0]
 
 

@@ -14,12 +14,12 @@ from harness.cli import main
 from harness.errors import ExitCode
 from harness.verdicts import checkout, interleaved, plans
 from harness.verdicts.checkout import Code
-from harness.verdicts.plans import Cell, all_apart, planned
+from harness.verdicts.plans import Planned, all_apart, planned
 from harness.verdicts.question import Question
 from harness.verdicts.side_process import SideError
 
 CARTPOLE, ACROBOT = (
-    Cell("algorithms/dqn", f"environments/{name}", "cpu") for name in ("cartpole", "acrobot")
+    Planned("algorithms/dqn", f"environments/{name}", "cpu") for name in ("cartpole", "acrobot")
 )
 
 

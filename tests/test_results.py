@@ -20,11 +20,11 @@ from support_results import (
 
 import harness
 from harness.analysis import metrics
-from harness.analysis.metrics import NEVER
 from harness.analysis.stats import mean_interval
 from harness.errors import UsageError
 from harness.reporting.evidence import evidence
 from harness.statistics.groups import deviation_ends
+from harness.statistics.survival import NEVER
 from harness.storage.schema_tables import RUNS, TABLES
 
 TASK = replace(CARTPOLE, budget=100, threshold=50.0)  # evaluated at 0, 50 and 100 by a curve of three points

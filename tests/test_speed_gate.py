@@ -18,7 +18,7 @@ from harness.statistics.timing import Speed, Timing
 from harness.verdicts import speed, speed_output, timed_side
 from harness.verdicts.checkout import Code
 from harness.verdicts.question import Question
-from harness.verdicts.speed import Answer, SpeedError, Task, judge_speed, turns
+from harness.verdicts.speed import SpeedAnswer, SpeedError, TimedTask, judge_speed, turns
 
 SUITE = """
 [suite]
@@ -75,7 +75,7 @@ def test_a_pairs_time_is_of_all_blocks_so_that_a_rare_update_counts():
         return SimpleNamespace(ask=lambda **_: None, hear=lambda: {}, told=block)
 
     base, control, head = (process(*each) for each in (("A", 5.0), ("a", 5.0), ("B", 10.0)))
-    seconds = speed._timed([base, control, head], Task("x", 0, 10), 0)
+    seconds = speed._timed([base, control, head], TimedTask("x", 0, 10), 0)
     assert seconds[0] == seconds[1] == pytest.approx((9 + 3 * 5) / 120)
     assert seconds[2] == pytest.approx((9 + 3 * 10) / 120)
     assert "".join(told[:12]) == "AaBBaAaBAABa"
@@ -178,9 +178,9 @@ def test_training_is_warm_once_every_setting_called_starts_has_passed():
 # What is said
 
 
-def answer(verdict: Speed, control: float = 1.0) -> Answer:
+def answer(verdict: Speed, control: float = 1.0) -> SpeedAnswer:
     timing = Timing(1.2, 1.15, 1.25, 0.016, control, verdict)
-    return Answer(
+    return SpeedAnswer(
         verdict, {"algorithms/dqn on x": timing}, {"y": "observes"}, 6, 0.1, "a machine", ("a" * 40, "b" * 40)
     )
 

@@ -11,7 +11,7 @@ from harness.analysis.curves import Curve, run_curves
 from harness.analysis.stats import NO_INTERVAL, Interval, mean_interval
 from harness.analysis.summaries import Row, ends, mean, per_cell
 from harness.statistics.runs import Floats
-from harness.statistics.survival import median_interval
+from harness.statistics.survival import NEVER, kaplan_meier, median_interval, restricted_mean
 
 SUSTAINED = 2  # consecutive evaluations that must reach the threshold
 TIMES = [f"{name}{end}" for name in ("median_steps", "restricted_steps") for end in ("", "_low", "_high")]
@@ -61,9 +61,9 @@ def _until_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[
         "threshold": threshold,
         "reached": int(reached.sum()),
         "of": len(times),
-        "median_steps": metrics.kaplan_meier(times, reached).median,
-        **ends("median_steps_", Interval(*median_interval(np.where(reached, times, metrics.NEVER)))),
-        "restricted_steps": metrics.restricted_mean(times, reached, budget),
+        "median_steps": kaplan_meier(times, reached).median,
+        **ends("median_steps_", Interval(*median_interval(np.where(reached, times, NEVER)))),
+        "restricted_steps": restricted_mean(times, reached, budget),
         **ends("restricted_steps_", of_mean.within(0, budget)),
         **_seconds(done, failed, curves),
         "budget": budget,
@@ -75,10 +75,10 @@ def _seconds(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]) 
     if done["machine"].nunique() > 1:
         return dict.fromkeys(SECONDS, np.nan)
     seconds = _first_reached(done, [curve.seconds for curve in curves], curves)
-    times = np.array([*seconds, *[metrics.NEVER] * len(failed)])
+    times = np.array([*seconds, *[NEVER] * len(failed)])
     alone = bool((done["runs_in_trial"] == 1).all())
     return {
-        "median_seconds": metrics.kaplan_meier(times, np.isfinite(times)).median,
+        "median_seconds": kaplan_meier(times, np.isfinite(times)).median,
         **ends("median_seconds_", Interval(*median_interval(times)) if alone else NO_INTERVAL),
     }
 
@@ -97,7 +97,7 @@ def threshold_times(
         Steps and whether they end at the threshold, [D + F] each.
     """
     steps = _first_reached(done, [curve.steps for curve in curves], curves)
-    times = np.array([*steps, *[metrics.NEVER] * len(failed)])
+    times = np.array([*steps, *[NEVER] * len(failed)])
     budgets = np.array([*done["budget"], *failed["budget"]], float)
     return np.minimum(times, budgets), np.isfinite(times)
 

@@ -8,21 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.statistics.runs import Floats
-from harness.statistics.survival import NEVER, Survival, kaplan_meier, restricted_mean
-
-__all__ = [
-    "NEVER",
-    "Survival",
-    "area_under_curve",
-    "crossing",
-    "final_score",
-    "held",
-    "kaplan_meier",
-    "normalised",
-    "regret",
-    "restricted_mean",
-    "steps_to_threshold",
-]
+from harness.statistics.survival import NEVER
 
 
 def final_score(scores: ArrayLike) -> float:
@@ -38,12 +24,6 @@ def area_under_curve(steps: ArrayLike, scores: ArrayLike) -> float:
     x, y = np.asarray(steps, float), np.asarray(scores, float)
     width = x[-1] - x[0]
     return float(np.trapezoid(y, x) / width) if width > 0 else np.nan
-
-
-def regret(steps: ArrayLike, scores: ArrayLike, reference: float) -> float:
-    """The trapezoidal area between the reference and the curve, in units of return times steps."""
-    x, y = np.asarray(steps, float), np.asarray(scores, float)
-    return float(np.trapezoid(reference - y, x))
 
 
 def normalised(score: ArrayLike, random: ArrayLike, reference: ArrayLike) -> Floats:
@@ -67,21 +47,6 @@ def steps_to_threshold(steps: ArrayLike, scores: ArrayLike, threshold: float, su
         return NEVER
     windows = np.lib.stride_tricks.sliding_window_view(above, sustained).all(axis=1)
     return float(np.asarray(steps, float)[windows.argmax()]) if windows.any() else NEVER
-
-
-def crossing(steps: ArrayLike, scores: ArrayLike, threshold: float) -> float:
-    """Where the straight lines between evaluations first reach the threshold; `NEVER` if they do not.
-
-    A policy was not seen between evaluations: this smooths a figure, and is no `steps_to_threshold`.
-    """
-    x, y = np.asarray(steps, float), np.asarray(scores, float)
-    above = np.flatnonzero(y >= threshold)
-    if not len(above):
-        return NEVER
-    i = above[0]
-    return float(
-        x[i] if i == 0 else x[i - 1] + (x[i] - x[i - 1]) * (threshold - y[i - 1]) / (y[i] - y[i - 1])
-    )
 
 
 def held(x: ArrayLike, values: ArrayLike, grid: ArrayLike) -> Floats:

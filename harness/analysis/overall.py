@@ -14,6 +14,7 @@ import pandas as pd
 from harness.analysis import metrics
 from harness.analysis.curves import BANDS, CELL, run_curves
 from harness.analysis.measures import measured
+from harness.analysis.pairing import floor
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
@@ -24,7 +25,7 @@ from harness.statistics.runs import Floats, Runs, ragged
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
-CONTESTANT = ["algorithm", "device"]
+LABEL = ["algorithm", "device"]
 COUNTS = ["n_runs", "fewest_runs", "most_runs", "n_tasks", "n_missing", "n_floored"]
 STATISTICS = (IQM, MEAN, MEDIAN, optimality_gap())
 PROFILES: tuple[Of, ...] = ("runs", "means")
@@ -32,7 +33,7 @@ THRESHOLDS = np.arange(-50, 152, 2) / 100  # of profiles; fixed, so that no algo
 SHARES = np.arange(51) / 50  # of the budget
 POPULATION_RESAMPLES = 5_000
 
-Contestant = tuple[str, str]
+Label = tuple[str, str]  # an algorithm as readers see it, and its device
 
 
 class Common(NamedTuple):
@@ -40,12 +41,12 @@ class Common(NamedTuple):
 
     Attributes:
         environments: on which every contestant has a run that counts, and that have a random and a reference score.
-        contestants: algorithm and device of each.
+        labels: of each.
         left_out: columns kind ("environment" or "algorithm"), name, reason.
     """
 
     environments: list[str]
-    contestants: list[Contestant]
+    labels: list[Label]
     left_out: pd.DataFrame
 
 
@@ -60,12 +61,14 @@ def counted(results: "Results") -> pd.DataFrame:
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
     failed = table["status"].isin(FAILED)
-    worst = table.groupby(CELL)["score"].transform("min")
-    table["score"] = table["score"].where(~failed, random.mask(worst < random, worst))
+    for rows in table.groupby(CELL).groups.values():
+        if any(lost := failed[rows]):
+            own = table.loc[rows, "score"]
+            table.loc[rows, "score"] = own.mask(lost, floor(random[rows[0]], own))
     table["normalised"] = metrics.normalised(table["score"], random, reference)
-    steps = measured(results, "steps_to_threshold")["value"].fillna(metrics.NEVER)
     table["budget"] = results.runs["budget"]
-    table["steps"] = steps.clip(upper=table["budget"]).where(results.runs["threshold"].notna())
+    steps = measured(results, "steps_to_threshold")["value"].fillna(table["budget"])
+    table["steps"] = steps.where(results.runs["threshold"].notna())
     return table[failed | (table["status"] == "done")].reset_index(drop=True)
 
 
@@ -76,16 +79,16 @@ def common(runs: pd.DataFrame, counting: pd.DataFrame) -> Common:
         runs: the table of runs.
         counting: as `counted` returns it.
     """
-    contestants = _contestants(counting)
+    labels = _labels(counting)
     left_out = [
-        ("algorithm", " on ".join(contestant), "none of its runs is done or failed")
-        for contestant in _contestants(runs)
-        if contestant not in contestants
+        ("algorithm", " on ".join(label), "none of its runs is done or failed")
+        for label in _labels(runs)
+        if label not in labels
     ]
     environments = []
     for name, group in counting.groupby("environment"):
-        here = _contestants(group)
-        absent = [algorithm for algorithm, device in contestants if (algorithm, device) not in here]
+        here = _labels(group)
+        absent = [algorithm for algorithm, device in labels if (algorithm, device) not in here]
         if group["normalised"].isna().any():
             left_out.append(("environment", str(name), "it has no random or no reference score"))
         elif absent:
@@ -93,7 +96,7 @@ def common(runs: pd.DataFrame, counting: pd.DataFrame) -> Common:
             left_out.append(("environment", str(name), f"no run of {who}"))
         else:
             environments.append(str(name))
-    return Common(environments, contestants, pd.DataFrame(left_out, columns=["kind", "name", "reason"]))
+    return Common(environments, labels, pd.DataFrame(left_out, columns=["kind", "name", "reason"]))
 
 
 def aggregates(results: "Results") -> pd.DataFrame:
@@ -198,7 +201,7 @@ def _table(results: "Results", columns: Sequence[str], rows: Iterable[Sequence[A
         for counts in [_counts(statuses[one])]
         for row in of_one
     ]
-    return pd.DataFrame(whole, columns=[*CONTESTANT, *columns, *COUNTS])
+    return pd.DataFrame(whole, columns=[*LABEL, *columns, *COUNTS])
 
 
 def _counts(statuses: Sequence[Any]) -> tuple[int, ...]:
@@ -211,25 +214,25 @@ def _counts(statuses: Sequence[Any]) -> tuple[int, ...]:
     return int(sizes.sum()), int(sizes.min()), int(sizes.max()), len(sizes), missing, sum(failed)
 
 
-def _compared(results: "Results") -> list[Contestant]:
+def _compared(results: "Results") -> list[Label]:
     """The contestants, if there is anything to compare them on."""
-    return results.common.contestants if results.common.environments else []
+    return results.common.labels if results.common.environments else []
 
 
-def _contestants(table: pd.DataFrame) -> list[Contestant]:
+def _labels(table: pd.DataFrame) -> list[Label]:
     return sorted(set(zip(table["algorithm"], table["device"], strict=True)))
 
 
-def _tasks(results: "Results", table: pd.DataFrame, column: str) -> dict[Contestant, list[Any]]:
+def _tasks(results: "Results", table: pd.DataFrame, column: str) -> dict[Label, list[Any]]:
     """A column of the rows of each compared contestant, as an array per common environment."""
-    rows, values = table.groupby([*CONTESTANT, "environment"]).indices, table[column].to_numpy()
+    rows, values = table.groupby([*LABEL, "environment"]).indices, table[column].to_numpy()
     return {
         one: [values[rows.get((*one, name), [])] for name in results.common.environments]
         for one in _compared(results)
     }
 
 
-def _means(tasks: dict[Contestant, list[Any]]) -> dict[Contestant, tuple[float, float, float]]:
+def _means(tasks: dict[Label, list[Any]]) -> dict[Label, tuple[float, float, float]]:
     """The mean over environments with its interval; NaN where one has no run, or a run no value."""
     whole = {
         one: ragged(arrays)

@@ -17,10 +17,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness.analysis import curves, efficiency, overall, pairs, steadiness, summaries
+from harness.analysis import comparison, curves, efficiency, overall, pairs, steadiness, summaries
 from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
 from harness.errors import UsageError
+from harness.measures import USUAL
 from harness.storage.results_files import Problem, Stored, read
 from harness.storage.schema_tables import RUNS, TABLES
 
@@ -152,15 +153,13 @@ class Results:
         """Score against steps and seconds, over environments; see `overall.trade_off`."""
         return self._once("trade-off", lambda: overall.trade_off(self))
 
-    def compare(self, head: "Results", measure: str = "area_under_curve") -> pd.DataFrame:
+    def compare(self, head: "Results", measure: str = USUAL) -> pd.DataFrame:
         """How the runs of ``head`` differ from these, task by task and overall; see `comparison.Row`.
 
         Args:
             head: stored runs that are judged against these.
-            measure: "area_under_curve", "final_score" or "online_return".
+            measure: the name of one that single runs have.
         """
-        from harness.verdicts import comparison
-
         return comparison.compare(self, head, measure).table()
 
     def left_out(self) -> pd.DataFrame:

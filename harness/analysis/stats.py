@@ -4,7 +4,6 @@ They draw from generators of their own with a fixed seed, so a number depends on
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from harness.statistics.intervals import (
     intervals,
     widening,
 )
-from harness.statistics.resampling import draws, resamples
+from harness.statistics.resampling import resamples, shares
 from harness.statistics.runs import Floats, ragged
 
 RESAMPLES = 2_000  # of a number, or a curve, about one environment: a report has hundreds of them
@@ -63,14 +62,7 @@ def _ends_of_means(columns: Floats) -> tuple[Any, Any]:
     if runs < STUDENT_BELOW:
         estimates = intervals([ragged([column]) for column in columns.T], [MEAN])
         return [each.low for (each,) in estimates], [each.high for (each,) in estimates]
-    return ends(columns.mean(axis=0), _shares(runs) @ columns, widening([runs]))
-
-
-@lru_cache(maxsize=8)
-def _shares(runs: int) -> Floats:
-    """What share of each resample every run is, [RESAMPLES, N]: the same for all groups of as many runs."""
-    group = ragged([np.zeros(runs)])
-    return np.concatenate([draws(group, cells) for cells in resamples(group, RESAMPLES)]) / runs
+    return ends(columns.mean(axis=0), shares((runs,), RESAMPLES) @ columns, widening([runs]))
 
 
 def mean_bands(curves: ArrayLike) -> Bands:
@@ -97,6 +89,6 @@ def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) ->
     if len(values) < FEWEST_RUNS or not np.isfinite(values).all():
         return NO_INTERVAL
     runs = ragged([np.zeros(len(values))])
-    drawn = np.concatenate([statistic(values[cells]) for cells in resamples(runs, RESAMPLES)])
+    drawn = np.concatenate([statistic(values[indices]) for indices in resamples(runs, RESAMPLES)])
     low, high = ends(float(statistic(values[None])[0]), drawn, widening(runs.counts), LEVEL)
     return Interval(float(low), float(high))

@@ -6,8 +6,8 @@ import pandas as pd
 from harness.analysis.curves import aligned, run_curves
 from harness.analysis.stats import NO_INTERVAL, Interval, mean_intervals, resampled_interval
 from harness.analysis.summaries import Row, mean, per_cell
-from harness.statistics.groups import FEWEST_RUNS, spread, worst_quarter, worst_quarter_ends
-from harness.statistics.reliability import dispersion_across_time, long_term_risk
+from harness.statistics.groups import FEWEST_RUNS, worst_quarter, worst_quarter_ends
+from harness.statistics.reliability import dispersion_across_time, interquartile_range, long_term_risk
 from harness.statistics.runs import Floats
 
 WINDOW = 5  # changes from one evaluation to the next that are looked at together
@@ -47,11 +47,11 @@ def _measures(scores: Floats) -> dict[str, tuple[float, Interval]]:
     else:
         over_time = np.full(len(scores), np.nan)
     drawdowns = np.array([long_term_risk(curve) for curve in scores])
-    of_spread = resampled_interval(final, spread) if len(final) >= FEWEST_RUNS else NO_INTERVAL
+    of_spread = resampled_interval(final, interquartile_range) if len(final) >= FEWEST_RUNS else NO_INTERVAL
     of_time, of_drawdown, of_mean = mean_intervals(np.column_stack([over_time, drawdowns, final]))
     of_quarter = Interval(*worst_quarter_ends(final)).within(-np.inf, of_mean.high)
     return {
-        "across_runs": (float(spread(final)), of_spread.within(0, np.inf)),
+        "across_runs": (float(interquartile_range(final)), of_spread.within(0, np.inf)),
         "across_time": (mean(over_time), of_time.within(0, np.inf)),
         "drawdown": (mean(drawdowns), of_drawdown.within(0, np.inf)),
         "worst_quarter": (float(worst_quarter(final)), of_quarter),

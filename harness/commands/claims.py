@@ -9,7 +9,7 @@ from harness.cli import Session, loaded, note
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
-    from harness.verdicts.claims import Judged
+    from harness.verdicts.claims import JudgedClaim
 
 
 @click.command(name="claims")
@@ -39,15 +39,15 @@ def command(session: Session, suite: str, path: Path | None, strict: bool, as_js
     return _answer(claims, strict)
 
 
-def _answer(claims: "list[Judged]", strict: bool) -> ExitCode:
+def _answer(claims: "list[JudgedClaim]", strict: bool) -> ExitCode:
     """The exit code; a claim that fails outweighs one that could not be judged."""
     from harness.listing import counted
-    from harness.verdicts.claims import Verdict
+    from harness.verdicts.claims import ClaimVerdict
 
     verdicts = [each.verdict for each in claims]
-    if undecided := verdicts.count(Verdict.UNDECIDED):
+    if undecided := verdicts.count(ClaimVerdict.UNDECIDED):
         be = "is" if undecided == 1 else "are"
         note(f"{undecided} of {counted(len(verdicts), 'claim')} {be} undecided: more seeds are needed")
-    if Verdict.FAILS in verdicts or (strict and undecided):
+    if ClaimVerdict.FAILS in verdicts or (strict and undecided):
         return ExitCode.NO
-    return ExitCode.INCOMPLETE if Verdict.NOT_JUDGED in verdicts else ExitCode.YES
+    return ExitCode.INCOMPLETE if ClaimVerdict.NOT_JUDGED in verdicts else ExitCode.YES

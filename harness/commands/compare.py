@@ -7,10 +7,11 @@ import click
 
 from harness.cli import loaded
 from harness.errors import ExitCode, UsageError
+from harness.measures import OF_RUNS, USUAL
 
 if TYPE_CHECKING:
+    from harness.analysis.comparison import Comparison, Row
     from harness.analysis.results import Results
-    from harness.verdicts.comparison import Comparison, Row
 
 HEADER = (
     "environment",
@@ -33,11 +34,7 @@ HEADER = (
     "--algorithms", nargs=2, metavar="A B", help="Compare these two of BASE: is B better or worse than A?"
 )
 @click.option(
-    "--measure",
-    type=click.Choice(["area_under_curve", "final_score", "online_return"]),
-    default="area_under_curve",
-    show_default=True,
-    help="Of a run.",
+    "--measure", default=USUAL, show_default=True, metavar="NAME", help=f"Of a run: {', '.join(OF_RUNS)}."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
@@ -48,8 +45,8 @@ def command(
     Is HEAD better or worse than BASE, on which environments, and how sure is that? Ends with 5 if nothing is
     comparable.
     """
+    from harness.analysis.comparison import Finding, compare, compare_algorithms
     from harness.listing import print_json, print_table
-    from harness.verdicts.comparison import Finding, compare, compare_algorithms
 
     if (head is None) == (algorithms is None):
         raise UsageError("name two folders, or one folder and --algorithms A B")
@@ -82,15 +79,15 @@ def _with_runs(path: Path) -> "Results":
 
 
 def _as_json(comparison: "Comparison") -> dict[str, Any]:
-    import json
+    from dataclasses import asdict
 
-    rows = comparison.table().to_json(orient="records")
+    rows = [asdict(row) for row in (*comparison.tasks, *comparison.overall)]
     return {
         "schema": 1,
         "measure": comparison.measure,
         "base": comparison.base,
         "head": comparison.head,
-        "rows": json.loads(rows),
+        "rows": [{name: None if value != value else value for name, value in row.items()} for row in rows],
     }
 
 

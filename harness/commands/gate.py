@@ -13,12 +13,13 @@ from harness.cli import Session, loaded, note
 from harness.commands import gate_commits
 from harness.commands.gate_commits import Commits, commit_options
 from harness.errors import ExitCode, UsageError
+from harness.measures import GATED
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.running.suite import Suite
     from harness.verdicts.judgement import Inconclusive, Judgement
-    from harness.verdicts.speed import Answer
+    from harness.verdicts.speed import SpeedAnswer
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -37,11 +38,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
     type=click.Choice(["cpu", "cuda"]),
     help="Judge runs on this device, not on the suite's.",
 )
-@click.option(
-    "--measure",
-    type=click.Choice(["area_under_curve", "final_score", "online_return"]),
-    help="Of a run; default: the suite's.",
-)
+@click.option("--measure", type=click.Choice(GATED), help="Of a run; default: the suite's.")
 @click.option(
     "--tolerance",
     type=SHARE,
@@ -91,11 +88,11 @@ def command(
     3 runs are missing, 4 a plugin is missing, 5 nothing to compare. An inconclusive gate ends with 0 and a warning
     unless --inconclusive=fail.
     """
+    from harness.analysis.tasks import contestants
     from harness.running.suite import find_suite
     from harness.verdicts import gate_output
     from harness.verdicts.gate import check_looks, judge
     from harness.verdicts.scope import most_tasks
-    from harness.verdicts.sides import contestants
 
     of_scores = {
         "--measure": measure,
@@ -196,7 +193,7 @@ def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
             raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
-def show(output: ModuleType, found: "Judgement | Answer", json_file: str | None) -> None:
+def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | None) -> None:
     """Print the table and what it says, or JSON.
 
     Args:
@@ -242,7 +239,7 @@ def summary_page(summary: Path | None) -> Path | None:
 
 
 def timed(
-    answer: "Answer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
+    answer: "SpeedAnswer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
 ) -> ExitCode:
     """Show what was timed, and write the files that are asked for."""
     from harness.statistics.timing import Speed

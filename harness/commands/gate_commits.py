@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.verdicts.judgement import Judgement
     from harness.verdicts.plans import Plan
     from harness.verdicts.question import Question
-    from harness.verdicts.speed import Answer
+    from harness.verdicts.speed import SpeedAnswer
 
 CACHE = ".gate"  # in the folder of results; environments and runs of both sides
 
@@ -203,7 +203,7 @@ def speed(
     suite: "Suite",
     tolerated: float | None,
     **chosen: Sequence[str],
-) -> "Answer":
+) -> "SpeedAnswer":
     """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
     from harness.statistics.timing import TOLERATED
     from harness.verdicts.speed import PAIRS, judge_speed

@@ -12,7 +12,7 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.running.suite import Suite
-    from harness.verdicts.claims import Judged
+    from harness.verdicts.claims import JudgedClaim
 
 TABLES = (
     "scores",
@@ -79,7 +79,10 @@ def report(
                 "report": str(page),
                 "problems": [problem._asdict() for problem in results.problems],
                 "claims": evidence(claims),
-                **{name: json.loads(getattr(results, name)().to_json(orient="records")) for name in TABLES},
+                **{
+                    name: json.loads(getattr(results, name)().to_json(orient="records", double_precision=15))
+                    for name in TABLES
+                },
             }
         )
     else:
@@ -89,7 +92,7 @@ def report(
     note(f"wrote {page}")
 
 
-def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[Judged]":
+def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[JudgedClaim]":
     """The verdicts on the claims of these suites, if there are runs and claims."""
     from harness.verdicts.claims import judged
 

@@ -7,16 +7,16 @@ import click
 import pandas as pd
 
 from harness.listing import one_line
-from harness.reporting.cells import NONE, number
+from harness.reporting.cells import NONE, number, p_value
 from harness.reporting.sheets import Column, Sheet
 from harness.statistics.decision import MOST_RUNS
-from harness.verdicts.claims import Judged, Verdict, expected_by_chance
+from harness.verdicts.claims import ClaimVerdict, JudgedClaim, expected_by_chance
 
 TEXT_WIDTH = 110  # columns of a terminal
-VERDICT_WIDTH = max(map(len, Verdict)) + 2
+VERDICT_WIDTH = max(map(len, ClaimVerdict)) + 2
 
 
-def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
+def evidence(claims: Sequence[JudgedClaim]) -> list[dict[str, Any]]:
     """Every claim with its verdict and all that it rests on; None where there is no number."""
     rows = [
         {
@@ -30,11 +30,14 @@ def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
             "runs": each.runs,
             "better_value": each.better,
             "than_value": each.than,
-            "advantage": each.advantage,
-            "low": each.low,
-            "high": each.high,
+            "advantage": each.advantage.value,
+            "low": each.advantage.low,
+            "high": each.advantage.high,
             "confidence": each.claim.confidence,
-            "method": each.method,
+            "method": each.advantage.method,
+            "interval_low": each.interval.low,
+            "interval_high": each.interval.high,
+            "p": each.p,
             "margin": each.claim.margin,
             "more_seeds": each.more_seeds,
             "reason": each.reason,
@@ -44,7 +47,7 @@ def evidence(claims: Sequence[Judged]) -> list[dict[str, Any]]:
     return [{name: None if pd.isna(value) else value for name, value in row.items()} for row in rows]
 
 
-def claims_sheet(claims: Sequence[Judged]) -> Sheet:
+def claims_sheet(claims: Sequence[JudgedClaim]) -> Sheet:
     """A row per claim, and per device where there are several.
 
     Args:
@@ -62,6 +65,7 @@ def claims_sheet(claims: Sequence[Judged]) -> Sheet:
         Column("than", lambda row: number(row["than_value"])),
         Column("advantage", lambda row: number(row["advantage"])),
         Column("bounds", _bounds),
+        Column("p", lambda row: p_value(row["p"])),
         Column("margin", lambda row: f"{row['margin']:g}"),
         Column("more seeds, about", _more_seeds),
         Column("remark", lambda row: str(row["reason"]), number=False, prose=True),
@@ -71,7 +75,7 @@ def claims_sheet(claims: Sequence[Judged]) -> Sheet:
     return Sheet("claims", "Claims of the suite", _note(claims), kept, rows, data)
 
 
-def claims_text(claims: Sequence[Judged]) -> str:
+def claims_text(claims: Sequence[JudgedClaim]) -> str:
     """The same for a terminal: two lines per claim, as statements are too long for a column."""
     sheet = claims_sheet(claims)
     lines = []
@@ -86,13 +90,15 @@ def claims_text(claims: Sequence[Judged]) -> str:
 
 def _told(row: Any) -> str:
     """The numbers of a row in words."""
-    if row["verdict"] == Verdict.NOT_JUDGED:
+    if row["verdict"] == ClaimVerdict.NOT_JUDGED:
         return str(row["reason"])
     told = (
         f"{number(row['better_value'])} against {number(row['than_value'])}, n = {row['runs']}; "
         f"advantage {number(row['advantage'])}, {_bounds(row)}; margin {row['margin']:g}"
     )
-    more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == Verdict.UNDECIDED else ""
+    if not pd.isna(row["p"]):
+        told += f"; p = {row['p']:.2g}"
+    more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == ClaimVerdict.UNDECIDED else ""
     return f"{told}{more}{'; ' if row['reason'] else ''}{row['reason']}"
 
 
@@ -103,17 +109,18 @@ def _bounds(row: Any) -> str:
 
 
 def _more_seeds(row: Any) -> str:
-    if row["verdict"] != Verdict.UNDECIDED:
+    if row["verdict"] != ClaimVerdict.UNDECIDED:
         return NONE
     return f"> {MOST_RUNS:,}" if pd.isna(row["more_seeds"]) else f"{row['more_seeds']:,.0f}"
 
 
-def _note(claims: Sequence[Judged]) -> str:
+def _note(claims: Sequence[JudgedClaim]) -> str:
     levels = " or ".join(f"{100 * level:g} %" for level in sorted({each.claim.confidence for each in claims}))
-    judged = sum(each.verdict is not Verdict.NOT_JUDGED for each in claims)
+    judged = sum(each.verdict is not ClaimVerdict.NOT_JUDGED for each in claims)
     return (
-        "n: pairs of runs, one of either side with the same seed. The advantage is that of the contestant said to be "
-        f"better; its lower and its upper bound hold with {levels} confidence each. A claim holds if the lower one "
+        "n: pairs of runs, one of either side with the same seed; p: two-sided, that there is no difference. The "
+        f"advantage is that of the contestant said to be better; its lower and its upper bound hold with {levels} "
+        "confidence each. A claim holds if the lower one "
         "reaches the margin, fails if the upper one stays below it, and is undecided otherwise; about so many more "
         "seeds would then decide it, if the advantage is what it seems to be. Confidence is per claim: were every "
         f"advantage just the margin, {expected_by_chance(claims):.2g} of the {judged} judged here would be expected "

@@ -43,8 +43,8 @@ def _missing(results: "Results") -> str:
     if failed:
         parts.append(
             f"{counted(failed, 'run')} failed; comparisons of final scores count a failed run with the score of the "
-            "random policy (of its algorithm's worst run if that is less); tables of one algorithm leave it out and "
-            "say so"
+            "random policy (of the worst run compared with it if that is less); tables of one algorithm leave it out "
+            "and say so"
         )
     if idle:
         parts.append(
@@ -63,7 +63,7 @@ def _machines(results: "Results") -> list[str]:
 
 def _common(results: "Results") -> list[str]:
     """Which environments statistics over environments are about, where there are several."""
-    environments, contestants, left_out = results.common
+    environments, labels, left_out = results.common
     if results.counted["environment"].nunique() < 2:
         return []
     why = [f"{row.name} ({row.reason})" for row in left_out.itertuples(index=False)]
@@ -72,7 +72,7 @@ def _common(results: "Results") -> list[str]:
         return [
             f"There are no statistics over environments: none has normalised scores of every algorithm.{left}"
         ]
-    shared = " that every algorithm has run" if len(contestants) > 1 else ""
+    shared = " that every algorithm has run" if len(labels) > 1 else ""
     return [
         f"Statistics over environments are about {counted(len(environments), 'environment')}{shared}.{left}"
     ]

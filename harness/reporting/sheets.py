@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from harness.analysis.curves import CELL
-from harness.analysis.overall import CONTESTANT, COUNTS
+from harness.analysis.overall import COUNTS, LABEL
 from harness.listing import reason
 from harness.reporting.cells import (
     NONE,
@@ -173,11 +173,11 @@ def reliability(results: "Results") -> Sheet:
 def pairwise(results: "Results") -> Sheet:
     """Differences of final scores with adjusted p-values."""
     note = (
-        "Final score of the first less that of the second; n: runs of either side, failed runs included with the score "
-        "of the random policy, or of their algorithm's worst run if that is less. Two-sided permutation tests: of the "
-        "signs of differences where both sides have the same six seeds or more and all are done, else of the labels. "
-        "Adjusted for all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and "
-        "Hochberg's the share of false alarms. Below 3 runs there is no test."
+        "Final score of the first less that of the second; n: runs of either side, or pairs where three seeds are "
+        "shared. Failed runs count with the score of the random policy, or of the worst run of both if that is less. "
+        "Two-sided permutation tests of means, ranks and, of runs that do not pair, the better half: of the signs of "
+        "six pairs or more, else of labels. Adjusted for all pairs of the environment: Holm's bounds the chance of "
+        "any false alarm, Benjamini and Hochberg's the share of false alarms. Below 3 runs there is no test."
     )
     several = results.runs["device"].nunique() > 1
     return _pairs("pairwise", "Pairs", note, results.pairwise(), several)
@@ -186,11 +186,11 @@ def pairwise(results: "Results") -> Sheet:
 def pairwise_steps(results: "Results") -> Sheet:
     """Differences of steps to the threshold with adjusted p-values."""
     note = (
-        "Restricted mean steps to the threshold of the first less those of the second, so that less is better: a "
-        "run that does not get there counts as the whole budget, a failed one too. Reached: runs of either side "
-        "that got there; pairs of which none did are not listed. Tests and adjustments are those of pairs of final "
-        "scores. Where few runs got there, a resampled interval may exclude 0 and the test still not reject: then "
-        "believe the test."
+        "Steps to the threshold of the first less those of the second, restricted means, so that less is better: a run "
+        "that does not get there counts as the whole budget, a failed one too. Reached: runs of either side that got "
+        "there; pairs of which none did are not listed. Tests and adjustments are those of pairs of final scores. "
+        "Where few runs got there, a resampled interval may exclude 0 and the test still not reject: then believe the "
+        "test."
     )
     several = results.runs["device"].nunique() > 1
     reached = Column("reached", lambda row: f"{row['reached']}, {row['than_reached']}")
@@ -224,7 +224,7 @@ def aggregates(results: "Results") -> Sheet:
     data = results.aggregates()
     several = results.runs["device"].nunique() > 1
     ends = ["low", "high", "population_low", "population_high"]
-    wide = data.pivot(index=[*CONTESTANT, *COUNTS], columns="statistic", values=["value", *ends])
+    wide = data.pivot(index=[*LABEL, *COUNTS], columns="statistic", values=["value", *ends])
     wide.columns = wide.columns.map(lambda name: f"{name[1]}_{name[0]}")
     headings = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap"}
     columns = (

@@ -4,26 +4,18 @@ Names follow strict patterns, so that none can become a path outside the results
 """
 
 from collections import Counter
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from harness.discovery.selection import ID, SelectionError, parse_selection
+from harness.errors import UsageError
+from harness.measures import GATED, MEASURES, USUAL, named
 from harness.specs import NAME
 
 RESERVED = frozenset({"compact"})  # folders that the results store itself makes
 MOST_SEEDS = 10_000
-CLAIM_METRICS = (  # what docs/semantics.md defines; "diagnostic_" is followed by a name that was logged
-    "final_score",
-    "online_return",
-    "area_under_curve",
-    "steps_to_threshold",
-    "worst_drop",
-    "worst_quarter",
-    "spread",
-)
 
 
 def _seed_list(value: Any) -> Any:
@@ -48,11 +40,16 @@ def _not_reserved(name: str) -> str:
     return name
 
 
-def _defined_metric(name: str) -> str:
-    if name not in CLAIM_METRICS and not name.startswith("diagnostic_"):
-        near = get_close_matches(name, CLAIM_METRICS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(CLAIM_METRICS)}, diagnostic_NAME"
-        raise ValueError(f"{name!r} is no measure of a claim; {hint}")
+def _defined(name: str) -> str:
+    try:
+        return named(name).name
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _gated(name: str) -> str:
+    if name not in GATED:
+        raise ValueError(f"{name!r} is not what a gate judges by; one of {', '.join(GATED)}")
     return name
 
 
@@ -80,7 +77,7 @@ SeedCount = Annotated[int, Field(ge=1, le=MOST_SEEDS)]
 SeedList = Annotated[tuple[Seed, ...], _LIST, Field(min_length=1, max_length=MOST_SEEDS), _UNIQUE]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Identifier = Annotated[str, Field(pattern=rf"^{ID.pattern}$")]
-Contestant = Annotated[str, AfterValidator(_readable_selection)]
+Selected = Annotated[str, AfterValidator(_readable_selection)]
 Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 Device = Literal["cpu", "cuda"]
 
@@ -111,7 +108,7 @@ class Header(_Table):
         description='Environments by id, "plugin/name", or by short name where that is unique.',
         examples=[["cartpole"]],
     )
-    algorithms: Annotated[tuple[Contestant, ...], _LIST, _UNIQUE] = Field(
+    algorithms: Annotated[tuple[Selected, ...], _LIST, _UNIQUE] = Field(
         default=(),
         max_length=1_000,
         description='Contestants unless the command line names others: "id", "id:preset", "id:preset[key=value]".',
@@ -181,15 +178,15 @@ class Claim(_Table):
     statement: Sentence = Field(
         description="The claim in words.", examples=["Sarsa earns more while it learns than Q-learning."]
     )
-    metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_defined_metric)] = Field(
-        description=f"The measure that is compared: {', '.join(CLAIM_METRICS)} or diagnostic_NAME.",
+    metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_defined)] = Field(
+        description=f"The measure that is compared: {', '.join(MEASURES)}.",
         examples=["online_return"],
     )
-    better: Contestant = Field(
+    better: Selected = Field(
         description="The algorithm said to be better, as listed in suite.algorithms.",
         examples=["algorithms/sarsa"],
     )
-    than: Contestant = Field(
+    than: Selected = Field(
         description="The algorithm it is compared with, as listed in suite.algorithms.",
         examples=["algorithms/q_learning"],
     )
@@ -207,8 +204,9 @@ class Claim(_Table):
 class Gate(_Table):
     """How `harness gate` decides; what is not given follows from the number of tasks."""
 
-    measure: Literal["area_under_curve", "final_score", "online_return"] = Field(
-        default="area_under_curve",
+    measure: Annotated[str, AfterValidator(_gated)] = Field(
+        default=USUAL,
+        json_schema_extra={"enum": list(GATED)},
         description="The measure of a run that is gated.",
         examples=["final_score"],
     )

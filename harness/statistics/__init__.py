@@ -1,1 +1,1 @@
-"""Statistics over runs: pure functions over arrays, of NumPy alone. Knows no table, no file and no figure."""
+"""Statistics over runs: pure functions over arrays, of NumPy and SciPy. Knows no table, no file and no figure."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.resampling import Cells, draws, identity
+from harness.statistics.resampling import Indices, identity
 from harness.statistics.runs import Floats, Runs
 
-Resampled = Callable[[Cells], Floats]  # cells [b, K] to one number per resample [b]
+Resampled = Callable[[Indices], Floats]  # indices [b, K] to one number per resample [b]
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Aggregate:
 
 def _mean(runs: Runs) -> Resampled:
     shares = runs.values * runs.weights
-    return lambda cells: np.asarray(shares.take(cells, mode="clip").sum(axis=1))
+    return lambda indices: np.asarray(shares.take(indices, mode="clip").sum(axis=1))
 
 
 def _median(runs: Runs) -> Resampled:
     """The median over tasks of the mean over runs; of an even number of tasks, between the middle two."""
     low, high = (runs.tasks - 1) // 2, runs.tasks // 2
 
-    def of(cells: Cells) -> Floats:
-        means = np.sort(task_means(runs, cells), axis=1)
+    def of(indices: Indices) -> Floats:
+        means = np.sort(task_means(runs, indices), axis=1)
         return np.asarray((means[:, low] + means[:, high]) / 2)
 
     return of
@@ -69,16 +69,16 @@ def _iqm(runs: Runs) -> Resampled:
     ranks[order] = np.arange(size)
     ordered, weights = runs.values[order], runs.weights[order]
 
-    def equally(cells: Cells) -> Floats:
-        drawn = ranks.take(cells, mode="clip")
+    def equally(indices: Indices) -> Floats:
+        drawn = ranks.take(indices, mode="clip")
         drawn.sort(axis=1)
         return np.asarray(
             ordered.take(drawn[:, cut : size - cut], mode="clip").sum(axis=1) / (size - 2 * cut)
         )
 
-    def weighted(cells: Cells) -> Floats:
+    def weighted(indices: Indices) -> Floats:
         """As much weight is cut off at each end as ⌊K/4⌋ runs of K have; a run may lose part of its own."""
-        drawn = np.sort(ranks.take(cells, mode="clip"), axis=1)
+        drawn = np.sort(ranks.take(indices, mode="clip"), axis=1)
         above = np.cumsum(weights[drawn], axis=1)
         above /= above[:, -1:]
         kept = np.diff(np.clip(above, cut / size, 1 - cut / size), axis=1, prepend=cut / size)
@@ -108,31 +108,26 @@ def optimality_gap(target: float = 1.0) -> Aggregate:
 
     def resampled(runs: Runs) -> Resampled:
         short = (target - np.minimum(runs.values, target)) * runs.weights
-        return lambda cells: np.asarray(short.take(cells, mode="clip").sum(axis=1))
+        return lambda indices: np.asarray(short.take(indices, mode="clip").sum(axis=1))
 
     return Aggregate(
         "optimality_gap", resampled, lambda scores: _themselves(target - np.minimum(scores, target))
     )
 
 
-def task_means(runs: Runs, cells: Cells) -> Floats:
+def task_means(runs: Runs, indices: Indices) -> Floats:
     """The mean over the runs of each task, [b, M], in resamples [b, K]."""
-    drawn = runs.values.take(cells, mode="clip")
+    drawn = runs.values.take(indices, mode="clip")
     if runs.equal:
-        return np.asarray(drawn.reshape(len(cells), runs.tasks, runs.fewest).mean(axis=2))
+        return np.asarray(drawn.reshape(len(indices), runs.tasks, runs.fewest).mean(axis=2))
     return np.asarray(np.add.reduceat(drawn, runs.starts, axis=1) / np.array(runs.counts))
 
 
-def mean_replicates(runs: Runs, drawn: Iterable[Cells]) -> Floats:
-    """The mean curve in each resample, [B, L]: what `replicates` gives, but linear in how often runs were drawn."""
-    return np.concatenate([(draws(runs, cells) * runs.weights) @ runs.values for cells in drawn])
-
-
-def replicates(groups: Sequence[Runs], aggregates: Sequence[Aggregate], drawn: Iterable[Cells]) -> Floats:
+def replicates(groups: Sequence[Runs], aggregates: Sequence[Aggregate], drawn: Iterable[Indices]) -> Floats:
     """The value of each statistic of each group in each resample, [G, Q, B].
 
     All groups have the same numbers of runs, and all see the same resamples: drawing them is half the work.
     """
     of = [[aggregate.resampled(runs) for aggregate in aggregates] for runs in groups]
-    pieces = [np.array([[each(cells) for each in row] for row in of]) for cells in drawn]
+    pieces = [np.array([[each(indices) for each in row] for row in of]) for indices in drawn]
     return np.concatenate(pieces, axis=2)

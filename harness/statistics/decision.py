@@ -9,16 +9,17 @@ drops that are everywhere, and their maximum one that is in one place; the small
 its own permutations.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
-from math import e, log, sqrt
-from typing import Literal, NamedTuple
+from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.statistics.intervals import alike
-from harness.statistics.laws import NORMAL, hypergeometric_tail, power_of_t_test
+from harness.statistics.laws import detectable_effect, hypergeometric_tail, power_of_t_test
 from harness.statistics.multiplicity import max_t
 from harness.statistics.permutation import (
     RANDOM,
@@ -140,7 +141,7 @@ def drops(
             for (a, b), rows in zip(sides, kept, strict=True)
         ]
     else:
-        permuted = labels(list(zip(old.counts, new.counts, strict=True)), random, seed)
+        permuted = labels(tuple(zip(old.counts, new.counts, strict=True)), random, seed)
         statistics = (mean_drop, rank_drop, top_drop) if tops else (mean_drop, rank_drop)
         tasks = [
             tuple(statistic(a, b, rows) for statistic in statistics)
@@ -169,31 +170,17 @@ def _p_of_each(statistics: Floats) -> Floats:
     return np.asarray(1 - below / len(rounded))
 
 
-Spending = Literal["power", "pocock", "obf"]
+def spent(fractions: Sequence[float], alpha: float) -> Floats:
+    """What may be spent up to and including each look (Lan and DeMets, 1983): α t^1.5 (Kim and DeMets, 1987).
 
-
-def spending(fractions: Sequence[float], alpha: float, kind: Spending = "power") -> Floats:
-    """What each look may spend, such that all together spend at most alpha (Lan and DeMets, 1983).
-
-    By the union bound this holds for any valid p-values, however the looks depend on each other.
+    By the union bound all looks together then spend at most alpha with any valid p-values, however the looks depend
+    on each other.
 
     Args:
         fractions: of the most runs, at each look; increasing, the last at most 1.
         alpha: one-sided, of all looks together.
-        kind: "power", α t^1.5 (Kim and DeMets, 1987), which leaves the last look more than "pocock", α ln(1 + (e - 1)
-            t), and the first more than "obf" (O'Brien-Fleming), 2 (1 - Φ(z_{1-α/2} / √t)).
     """
-    return np.diff(spent(fractions, alpha, kind), prepend=0.0)
-
-
-def spent(fractions: Sequence[float], alpha: float, kind: Spending = "power") -> Floats:
-    """What may be spent up to and including each look; the arguments are those of `spending`."""
-    if kind == "power":
-        return alpha * np.asarray(fractions, float) ** POWER
-    if kind == "pocock":
-        return np.array([alpha * log(1 + (e - 1) * t) for t in fractions])
-    bound = NORMAL.inv_cdf(1 - alpha / 2)
-    return np.array([2 * NORMAL.cdf(-bound / sqrt(t)) for t in fractions])
+    return alpha * np.asarray(fractions, float) ** POWER
 
 
 def more_failures(old_failed: int, old_runs: int, new_failed: int, new_runs: int) -> float:
@@ -215,25 +202,11 @@ def runs_needed(spread: float, drop: float, alpha: float = ALPHA, power: float =
     """
     if spread == 0:
         return 2
-    few, many = 1, 2
-    while power_of_t_test(drop / spread, many, alpha) < power:
-        few, many = many, many * 2
-        if many > MOST_RUNS:
-            return None
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (
-            (few, middle) if power_of_t_test(drop / spread, middle, alpha) >= power else (middle, many)
-        )
-    return many
+    runs = range(2, MOST_RUNS + 1)
+    place = bisect_left(runs, power, key=lambda n: power_of_t_test(drop / spread, n, alpha))
+    return runs[place] if place < len(runs) else None
 
 
 def detectable_drop(spread: float, runs: int, alpha: float = ALPHA, power: float = 0.8) -> float:
     """The smallest drop that so many pairs of runs show with the given power; in units of the spread given."""
-    low, high = 0.0, 1.0
-    while power_of_t_test(high, runs, alpha) < power:
-        low, high = high, high * 2
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if power_of_t_test(middle, runs, alpha) >= power else (middle, high)
-    return high * spread
+    return spread * detectable_effect(runs, alpha, power)

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from harness.statistics.intervals import BOOTSTRAP, LEVEL, NONE, RESAMPLES, ROUNDING, Estimate, ends, widening
 from harness.statistics.laws import NORMAL, student_quantile
-from harness.statistics.reliability import WORST_OF_FEW, interquartile_range, lower_cvars, lowest
-from harness.statistics.resampling import SEED, resamples
+from harness.statistics.reliability import WORST_OF_FEW, lower_cvar, lowest
+from harness.statistics.resampling import resamples
 from harness.statistics.runs import Floats, ragged
 from harness.statistics.students import standard_error
 
@@ -34,12 +34,7 @@ class GroupDifference(NamedTuple):
 
 def worst_quarter(scores: Floats) -> Floats:
     """The mean of the worst quarter of the runs, the lower CVaR at 1/4; [...] of scores [..., N]."""
-    return lower_cvars(scores, WORST_OF_FEW)
-
-
-def spread(scores: Floats) -> Floats:
-    """The interquartile range over runs; [...] of scores [..., N]."""
-    return interquartile_range(scores, axis=-1)
+    return lower_cvar(scores, WORST_OF_FEW)
 
 
 def worst_quarter_ends(scores: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
@@ -92,10 +87,7 @@ def group_difference(
     a: ArrayLike,
     b: ArrayLike,
     statistic: GroupStatistic,
-    *,
     level: float = LEVEL,
-    count: int = RESAMPLES,
-    seed: int = SEED,
 ) -> GroupDifference:
     """The statistic of one group less that of another, by the widened bootstrap of pairs of runs.
 
@@ -104,15 +96,13 @@ def group_difference(
         b: scores [N].
         statistic: of a group.
         level: of confidence.
-        count: of resamples.
-        seed: of the resamples.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     value = float(statistic(a) - statistic(b))
     if len(a) < FEWEST_RUNS:
         return GroupDifference(Estimate(value, np.nan, np.nan, NONE), np.nan)
-    cells = np.concatenate(list(resamples(ragged([a]), count, seed)))
-    drawn = statistic(a[cells]) - statistic(b[cells])
+    indices = np.concatenate(list(resamples(ragged([a]), RESAMPLES)))
+    drawn = statistic(a[indices]) - statistic(b[indices])
     low, high = ends(value, drawn, widening([len(a)], level), level)
     return GroupDifference(
         Estimate(value, float(low), float(high), BOOTSTRAP), float(drawn.std()) * sqrt(len(a))

@@ -1,11 +1,9 @@
 """The probability of improvement: that a run of one algorithm scores more than a run of another (Â₁₂, U / nm)."""
 
-from itertools import combinations
-
 import numpy as np
 
-from harness.statistics.intervals import BOOTSTRAP, FEWEST_RUNS, LEVEL, NONE, Estimate, alike, ends, widening
-from harness.statistics.resampling import SEED, Cells, draws, resamples, rows_at_once
+from harness.statistics.intervals import BOOTSTRAP, FEWEST_RUNS, NONE, Estimate, alike, ends, widening
+from harness.statistics.resampling import Indices, draws, resamples, rows_at_once
 from harness.statistics.runs import Floats, Runs
 
 RESAMPLES = 2_000
@@ -21,18 +19,14 @@ def probability_of_improvement(a: Runs, b: Runs) -> float:
     return float(np.mean([wins.mean() for wins in _wins(a, b)]))
 
 
-def improvement(
-    a: Runs, b: Runs, *, paired: bool, level: float = LEVEL, count: int = RESAMPLES, seed: int = SEED
-) -> Estimate:
+def improvement(a: Runs, b: Runs, *, paired: bool, count: int = RESAMPLES) -> Estimate:
     """The probability of improvement with a bootstrap interval, within [0, 1].
 
     Args:
         a: of one group, on the same tasks as ``b``.
         b: of the other.
         paired: whether run i of a task has the same seed in both, so that both are resampled together.
-        level: of confidence.
         count: of resamples.
-        seed: of the resamples.
 
     Raises:
         ValueError: for groups that are not on the same tasks, or are paired and differ in their runs.
@@ -43,21 +37,12 @@ def improvement(
         return Estimate(value, np.nan, np.nan, NONE)
     wins = _wins(a, b)
     rows = rows_at_once(a, b)
-    of_a = resamples(a, count, seed, rows=rows)
-    of_b = resamples(b, count, seed, stream=0 if paired else 1, rows=rows)
+    of_a = resamples(a, count, rows=rows)
+    of_b = resamples(b, count, stream=0 if paired else 1, rows=rows)
     drawn = np.concatenate([_resampled(wins, a, b, *both) for both in zip(of_a, of_b, strict=True)])
-    wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
-    low, high = np.clip(ends(value, drawn, wider, level), 0, 1)
+    wider = widening(a.counts if paired else [*a.counts, *b.counts])
+    low, high = np.clip(ends(value, drawn, wider), 0, 1)
     return Estimate(value, float(low), float(high), BOOTSTRAP)
-
-
-def improvement_matrix(groups: list[Runs]) -> Floats:
-    """The probability that a row improves on a column, [A, A]; one half on the diagonal."""
-    table = np.full((len(groups), len(groups)), 0.5)
-    for i, j in combinations(range(len(groups)), 2):
-        table[i, j] = probability_of_improvement(groups[i], groups[j])
-        table[j, i] = 1 - table[i, j]
-    return table
 
 
 def _wins(a: Runs, b: Runs) -> list[Floats]:
@@ -65,11 +50,11 @@ def _wins(a: Runs, b: Runs) -> list[Floats]:
     return [(np.sign(x[:, None] - y[None, :]) + 1) / 2 for x, y in zip(a.by_task(), b.by_task(), strict=True)]
 
 
-def _resampled(wins: list[Floats], a: Runs, b: Runs, cells_a: Cells, cells_b: Cells) -> Floats:
+def _resampled(wins: list[Floats], a: Runs, b: Runs, indices_a: Indices, indices_b: Indices) -> Floats:
     """The statistic [b] of resamples: a bilinear form in how often each run was drawn; sums of halves, so exact."""
-    of_a = np.split(draws(a, cells_a), a.starts[1:], axis=1)
-    of_b = np.split(draws(b, cells_b), b.starts[1:], axis=1)
-    total = np.zeros(len(cells_a))
+    of_a = np.split(draws(a, indices_a), a.starts[1:], axis=1)
+    of_b = np.split(draws(b, indices_b), b.starts[1:], axis=1)
+    total = np.zeros(len(indices_a))
     for x, y, won in zip(of_a, of_b, wins, strict=True):
         total += ((x @ won) * y).sum(axis=1) / won.size
     return total / len(wins)

@@ -6,16 +6,15 @@ task with fewer than `STUDENT_BELOW` runs, Student's t takes its place; below `F
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.statistics.aggregates import MEAN, Aggregate, mean_replicates, replicates
+from harness.statistics.aggregates import MEAN, Aggregate, replicates
 from harness.statistics.laws import NORMAL, student_quantile
-from harness.statistics.resampling import SEED, resamples, resamples_of_tasks
+from harness.statistics.resampling import resamples, resamples_of_tasks, shares
 from harness.statistics.runs import Floats, Runs
 from harness.statistics.students import difference_and_error, mean_and_error
 
@@ -26,7 +25,7 @@ DEGREES_OF_A_BAND = 4  # with two, a simultaneous band of 95 % holds 84 % of cur
 ROUNDING = 1e-9
 FURTHEST = 6.0  # standard deviations, beyond which a normal's tail is lost in rounding
 RESAMPLES = 50_000
-CURVE_RESAMPLES = 5_000
+CURVE_RESAMPLES, DIFFERENCE_RESAMPLES = 5_000, 10_000
 BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks", "student", "none"
 
 
@@ -45,27 +44,18 @@ class Estimate(NamedTuple):
     high: float
     method: str
 
+    @property
+    def turned(self) -> "Estimate":
+        """The same of a difference the other way round."""
+        return Estimate(0.0 - self.value, 0.0 - self.high, 0.0 - self.low, self.method)
 
-class Band(NamedTuple):
-    """A curve [L] and a band around it; NaN where some run has no value, or where there are too few runs.
+
+class Bands(NamedTuple):
+    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
 
     Attributes:
         value: the curve.
         low: lower end of the pointwise band, which holds any one point of the true curve with the given confidence.
-        high: its upper end.
-    """
-
-    value: Floats
-    low: Floats
-    high: Floats
-
-
-class Bands(NamedTuple):
-    """The same, and a second band around it.
-
-    Attributes:
-        value: the curve.
-        low: lower end of the pointwise band.
         high: its upper end.
         simultaneous_low: lower end of the band that holds the whole true curve with the given confidence.
         simultaneous_high: its upper end.
@@ -83,9 +73,7 @@ def intervals(
     aggregates: Sequence[Aggregate],
     *,
     of_tasks: bool = False,
-    level: float = LEVEL,
     count: int = RESAMPLES,
-    seed: int = SEED,
 ) -> list[list[Estimate]]:
     """Each statistic of each group with its interval, by the widened percentile bootstrap or by Student's t.
 
@@ -95,9 +83,7 @@ def intervals(
         groups: G of them.
         aggregates: Q statistics.
         of_tasks: whether to resample the tasks too: for a statement about tasks like these.
-        level: of confidence.
         count: of resamples.
-        seed: of the resamples.
 
     Returns:
         [G][Q]
@@ -108,61 +94,47 @@ def intervals(
         if runs.fewest < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
             found[index] = [Estimate(each(runs), np.nan, np.nan, NONE) for each in aggregates]
         elif runs.tasks == 1 and runs.fewest < STUDENT_BELOW:
-            found[index] = [_student(*mean_and_error(runs.values, each), level) for each in aggregates]
+            found[index] = [_student(*mean_and_error(runs.values, each)) for each in aggregates]
         else:
             resampled.setdefault(runs.counts, []).append(index)
     for counts, indices in resampled.items():
         same = [groups[index] for index in indices]
-        drawn = (resamples_of_tasks if of_tasks else resamples)(same[0], count, seed)
-        wider = widening([len(counts)] if of_tasks else counts, level)
+        drawn = (resamples_of_tasks if of_tasks else resamples)(same[0], count)
+        wider = widening([len(counts)] if of_tasks else counts)
         method = BOOTSTRAP_OF_TASKS if of_tasks else BOOTSTRAP
         of_groups = replicates(same, aggregates, drawn)
         for index, of_group in zip(indices, of_groups, strict=True):
             values = [each(groups[index]) for each in aggregates]
-            found[index] = _estimates(values, of_group, wider, level, method)
+            found[index] = _estimates(values, of_group, wider, method)
     return [found[index] for index in range(len(groups))]
 
 
-def differences(
-    a: Runs,
-    b: Runs,
-    aggregates: Sequence[Aggregate],
-    *,
-    paired: bool,
-    level: float = LEVEL,
-    count: int = RESAMPLES,
-    seed: int = SEED,
-) -> list[Estimate]:
-    """Each statistic of ``a`` less that of ``b``, with its interval.
+def difference(a: Runs, b: Runs, *, paired: bool, level: float = LEVEL) -> Estimate:
+    """The mean of ``a`` less that of ``b``, with its interval; that of ``b`` less ``a`` is the same, turned round.
 
     Args:
         a: of one group, on the same tasks as ``b``.
         b: of the other.
-        aggregates: the statistics.
         paired: whether run i of a task has the same seed in both; then both are resampled together, and what
             they share cancels. Otherwise they are resampled independently.
         level: of confidence.
-        count: of resamples.
-        seed: of the resamples.
 
     Raises:
         ValueError: for groups that are not on the same tasks, or are paired and differ in their runs.
     """
     alike(a, b, paired)
-    values = [aggregate(a) - aggregate(b) for aggregate in aggregates]
+    if a.values.tolist() > b.values.tolist():  # whoever is named first, the resamples are the same
+        return difference(b, a, paired=paired, level=level).turned
+    value = MEAN(a) - MEAN(b)
     if min(a.fewest, b.fewest) < FEWEST_RUNS:
-        return [Estimate(value, np.nan, np.nan, NONE) for value in values]
+        return Estimate(value, np.nan, np.nan, NONE)
     if a.tasks == 1 and min(a.fewest, b.fewest) < STUDENT_BELOW:
-        return [
-            _student(*difference_and_error(a.values, b.values, each, paired), level) for each in aggregates
-        ]
-    if paired:
-        of_a, of_b = replicates([a, b], aggregates, resamples(a, count, seed))
-    else:
-        (of_a,) = replicates([a], aggregates, resamples(a, count, seed))
-        (of_b,) = replicates([b], aggregates, resamples(b, count, seed, stream=1))
+        return _student(*difference_and_error(a.values, b.values, paired), level)
+    of_a = shares(a.counts, DIFFERENCE_RESAMPLES)
+    of_b = of_a if paired else shares(b.counts, DIFFERENCE_RESAMPLES, stream=1)
     wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
-    return _estimates(values, of_a - of_b, wider, level, BOOTSTRAP)
+    low, high = ends(value, of_a @ a.values - of_b @ b.values, wider, level)
+    return Estimate(value, float(low), float(high), BOOTSTRAP)
 
 
 def alike(a: Runs, b: Runs, paired: bool) -> None:
@@ -173,14 +145,7 @@ def alike(a: Runs, b: Runs, paired: bool) -> None:
         raise ValueError("runs pair only where both groups have the same ones")
 
 
-def bands(
-    curves: Runs,
-    aggregate: Aggregate,
-    *,
-    level: float = LEVEL,
-    count: int = CURVE_RESAMPLES,
-    seed: int = SEED,
-) -> Bands:
+def bands(curves: Runs, aggregate: Aggregate, *, count: int = CURVE_RESAMPLES) -> Bands:
     """The statistic at every point of the curves, with its bands; each resample draws whole curves.
 
     A point's interval is that of `intervals`. The simultaneous band is nowhere inside the pointwise one, and needs
@@ -189,9 +154,7 @@ def bands(
     Args:
         curves: with values [K, L].
         aggregate: the statistic.
-        level: of confidence.
         count: of resamples.
-        seed: of the resamples.
     """
     length = curves.values.shape[1]
     found = Bands(*(np.full(length, np.nan) for _ in Bands._fields))
@@ -200,20 +163,19 @@ def bands(
     found.value[whole] = [aggregate(point) for point in points]
     if curves.fewest < FEWEST_RUNS or not points:
         return found
-    cells = resamples(curves, count, seed)
     if aggregate is MEAN:
-        drawn = mean_replicates(replace(curves, values=curves.values[:, whole]), cells)
+        drawn = shares(curves.counts, count) @ curves.values[:, whole]
     else:
-        drawn = replicates(points, [aggregate], cells)[:, 0].T
+        drawn = replicates(points, [aggregate], resamples(curves, count))[:, 0].T
     value = found.value[whole]
     if curves.tasks == 1 and curves.fewest < STUDENT_BELOW:
-        students = [_student(*mean_and_error(point.values, aggregate), level) for point in points]
+        students = [_student(*mean_and_error(point.values, aggregate)) for point in points]
         low, high = (np.array([getattr(each, end) for each in students]) for end in ("low", "high"))
     else:
-        low, high = ends(value, drawn, widening(curves.counts, level), level)
+        low, high = ends(value, drawn, widening(curves.counts))
     found.low[whole], found.high[whole] = low, high
     if sum(curves.counts) - curves.tasks >= DEGREES_OF_A_BAND:
-        lowest, highest = simultaneous_ends(value, drawn, curves.counts, level)
+        lowest, highest = simultaneous_ends(value, drawn, curves.counts)
         found.simultaneous_low[whole] = np.minimum(lowest, low)
         found.simultaneous_high[whole] = np.maximum(highest, high)
     return found
@@ -270,14 +232,12 @@ def widening(counts: Sequence[int], level: float = LEVEL) -> float:
     return sqrt(variance) * student_quantile(upper, int(np.sum(units - 1))) / NORMAL.inv_cdf(upper)
 
 
-def _estimates(
-    values: Sequence[float], drawn: Floats, wider: float, level: float, method: str
-) -> list[Estimate]:
+def _estimates(values: Sequence[float], drawn: Floats, wider: float, method: str) -> list[Estimate]:
     """Estimates [Q] from replicates [Q, B]."""
-    low, high = ends(values, drawn.T, wider, level)
+    low, high = ends(values, drawn.T, wider)
     return [Estimate(v, float(a), float(b), method) for v, a, b in zip(values, low, high, strict=True)]
 
 
-def _student(value: float, error: float, degrees: float, level: float) -> Estimate:
+def _student(value: float, error: float, degrees: float, level: float = LEVEL) -> Estimate:
     reach = student_quantile((1 + level) / 2, degrees) * error
     return Estimate(value, value - reach, value + reach, STUDENT)

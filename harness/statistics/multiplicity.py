@@ -1,5 +1,7 @@
 """p-values of several tests, adjusted: compare each with the level that is meant for all of them together."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,6 +23,15 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
     order = np.argsort(p, kind="stable")
     scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
     return _restored(np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1), order)
+
+
+def adjustment(adjust: Callable[[Floats], Floats], p: ArrayLike) -> Floats:
+    """Adjusted for the tests that were made; NaN for those that were not."""
+    p = np.asarray(p, float)
+    made = np.isfinite(p)
+    adjusted = np.full(len(p), np.nan)
+    adjusted[made] = adjust(p[made])
+    return adjusted
 
 
 def max_t(statistics: ArrayLike) -> Floats:

@@ -5,7 +5,6 @@ paired by seed, the signs of their differences can. The first permutation is alw
 p-value is 0. Statistics lie on scales that permuting does not change, with variance 1, so that tasks add up.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations, product
 from math import comb, prod
@@ -23,7 +22,8 @@ ROUNDING = 1e-9  # two statistics of scale 1 that are closer are equal
 Labels = NDArray[np.bool_]
 
 
-def labels(sizes: Sequence[tuple[int, int]], random: int = RANDOM, seed: int = SEED) -> list[Labels]:
+@lru_cache(maxsize=16)  # because looks and reports ask several questions of the same permutations
+def labels(sizes: tuple[tuple[int, int], ...], random: int = RANDOM, seed: int = SEED) -> tuple[Labels, ...]:
     """Which runs are called old, [P, n + n′] per task, row 0 the first n; tasks are permuted jointly.
 
     Args:
@@ -31,11 +31,6 @@ def labels(sizes: Sequence[tuple[int, int]], random: int = RANDOM, seed: int = S
         random: permutations where there are more than `EXACT`.
         seed: of the generator that draws them.
     """
-    return list(_labels(tuple(sizes), random, seed))
-
-
-@lru_cache(maxsize=4)  # because one look asks several questions of the same permutations
-def _labels(sizes: tuple[tuple[int, int], ...], random: int, seed: int) -> tuple[Labels, ...]:
     if prod(comb(n + m, n) for n, m in sizes) <= EXACT:
         return _kept(_product([_every_choice(n + m, n) for n, m in sizes]))
     rng = np.random.default_rng(seed)
@@ -46,13 +41,9 @@ def _labels(sizes: tuple[tuple[int, int], ...], random: int, seed: int) -> tuple
     return _kept(drawn)
 
 
-def signs(sizes: Sequence[int], random: int = RANDOM, seed: int = SEED) -> list[Labels]:
+@lru_cache(maxsize=16)  # likewise
+def signs(sizes: tuple[int, ...], random: int = RANDOM, seed: int = SEED) -> tuple[Labels, ...]:
     """Which differences keep their sign, [P, n] per task, row 0 all of them; tasks are permuted jointly."""
-    return list(_signs(tuple(sizes), random, seed))
-
-
-@lru_cache(maxsize=4)  # likewise
-def _signs(sizes: tuple[int, ...], random: int, seed: int) -> tuple[Labels, ...]:
     if 2 ** sum(sizes) <= EXACT:
         every = [np.array(list(product([True, False], repeat=n))).reshape(-1, n) for n in sizes]
         return _kept(_product(every))

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import task_means
-from harness.statistics.intervals import FEWEST_RUNS, LEVEL, Band, ends, widening
-from harness.statistics.resampling import SEED, Cells, identity, resamples
+from harness.statistics.intervals import FEWEST_RUNS, ends, widening
+from harness.statistics.resampling import Indices, identity, resamples
 from harness.statistics.runs import Floats, Runs
 
 Of = Literal["runs", "means"]
@@ -31,36 +31,30 @@ def profile(runs: Runs, thresholds: ArrayLike, of: Of = "runs") -> Floats:
 
 
 def profile_band(
-    runs: Runs,
-    thresholds: ArrayLike,
-    of: Of = "runs",
-    *,
-    level: float = LEVEL,
-    count: int = RESAMPLES,
-    seed: int = SEED,
-) -> Band:
-    """The profile with a pointwise bootstrap band over whole runs, within [0, 1]; arguments are those of `profile`.
+    runs: Runs, thresholds: ArrayLike, of: Of = "runs", *, count: int = RESAMPLES
+) -> tuple[Floats, Floats, Floats]:
+    """The profile, and the ends of a pointwise bootstrap band over whole runs; arguments are those of `profile`.
 
     It has no width where all runs, or none, score above the threshold: resamples cannot tell how rare the others are.
     """
     thresholds = np.asarray(thresholds, float)
     value = profile(runs, thresholds, of)
     if runs.fewest < FEWEST_RUNS:
-        return Band(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
-    drawn = np.concatenate([_shares(runs, thresholds, of, cells) for cells in resamples(runs, count, seed)])
-    low, high = ends(value, drawn, widening(runs.counts, level), level)
-    return Band(value, np.clip(low, 0, 1), np.clip(high, 0, 1))
+        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
+    drawn = np.concatenate([_shares(runs, thresholds, of, indices) for indices in resamples(runs, count)])
+    low, high = ends(value, drawn, widening(runs.counts))
+    return value, np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
-def _shares(runs: Runs, thresholds: Floats, of: Of, cells: Cells) -> Floats:
+def _shares(runs: Runs, thresholds: Floats, of: Of, indices: Indices) -> Floats:
     """Shares above each threshold, [b, L], in resamples [b, K]: a histogram, summed from above."""
     if of == "means":
-        scores, weights = task_means(runs, cells), np.full(runs.tasks, 1 / runs.tasks)
+        scores, weights = task_means(runs, indices), np.full(runs.tasks, 1 / runs.tasks)
         passed = np.searchsorted(thresholds, scores, side="left")  # how many thresholds are below the score
         weights = np.broadcast_to(weights, passed.shape)
     else:
-        passed = np.searchsorted(thresholds, runs.values, side="left")[cells]
-        weights = runs.weights[cells]
+        passed = np.searchsorted(thresholds, runs.values, side="left")[indices]
+        weights = runs.weights[indices]
     bins = len(thresholds) + 1
     flat = passed + bins * np.arange(len(passed))[:, None]
     histogram = np.bincount(flat.ravel(), weights.ravel(), minlength=bins * len(passed)).reshape(-1, bins)

@@ -12,30 +12,25 @@ WORST, WORST_OF_FEW = 0.05, 0.25  # shares: of the changes within a run, and of 
 ROUNDING = 1e-9
 
 
-def interquartile_range(values: ArrayLike, axis: int = 0) -> Floats:
-    """The distance between the quartiles, by linear interpolation."""
-    low, high = np.quantile(np.asarray(values, float), [0.25, 0.75], axis=axis)
+def interquartile_range(values: ArrayLike) -> Floats:
+    """The distance between the quartiles along the last axis, by linear interpolation."""
+    low, high = np.quantile(np.asarray(values, float), [0.25, 0.75], axis=-1)
     return np.asarray(high - low)
 
 
-def median_absolute_deviation(values: ArrayLike, axis: int = 0) -> Floats:
-    """The median distance from the median; without the factor that would make it a standard deviation."""
-    values = np.asarray(values, float)
-    centre = np.median(values, axis=axis, keepdims=True)
-    return np.asarray(np.median(np.abs(values - centre), axis=axis))
-
-
-def lower_cvar(values: ArrayLike, share: float) -> float:
+def lower_cvar(values: ArrayLike, share: float) -> Floats:
     """The mean of the lowest values: as many as lie at or below their quantile at ``share`` (linear interpolation).
 
     They are counted, so that values which happen to equal the quantile do not come in: of nine runs at the
     ceiling and one below it, the worst quarter is not all ten.
+
+    Args:
+        values: [..., N].
+        share: of the N.
+
+    Returns:
+        [...]
     """
-    return float(lower_cvars(np.ravel(np.asarray(values, float)), share))
-
-
-def lower_cvars(values: ArrayLike, share: float) -> Floats:
-    """`lower_cvar` along the last axis, [...] of values [..., N]."""
     values = np.asarray(values, float)
     count = lowest(values.shape[-1], share)
     return np.asarray(np.partition(values, count - 1, axis=-1)[..., :count].mean(axis=-1))
@@ -44,16 +39,6 @@ def lower_cvars(values: ArrayLike, share: float) -> Floats:
 def lowest(count: int, share: float) -> int:
     """How many of so many different values lie at or below their quantile at ``share``, by linear interpolation."""
     return int(share * (count - 1) + ROUNDING) + 1
-
-
-def upper_cvar(values: ArrayLike, share: float) -> float:
-    """The mean of the values at or above their quantile at ``1 - share``."""
-    return -lower_cvar(-np.asarray(values, float), share)
-
-
-def dispersion_across_runs(curves: ArrayLike) -> Floats:
-    """The interquartile range over runs at each point, [L], of curves [N, L]."""
-    return interquartile_range(curves, axis=0)
 
 
 def dispersion_across_time(steps: ArrayLike, curves: ArrayLike, window: int) -> Floats:
@@ -68,12 +53,7 @@ def dispersion_across_time(steps: ArrayLike, curves: ArrayLike, window: int) -> 
     """
     slopes = np.diff(np.asarray(curves, float), axis=1) / np.diff(np.asarray(steps, float))
     windows = np.lib.stride_tricks.sliding_window_view(slopes, window, axis=1)
-    return np.asarray(interquartile_range(windows, axis=-1).mean(axis=-1))
-
-
-def short_term_risk(curve: ArrayLike, share: float = WORST) -> float:
-    """The lower CVaR of the changes from one evaluation to the next."""
-    return lower_cvar(np.diff(np.asarray(curve, float)), share)
+    return np.asarray(interquartile_range(windows).mean(axis=-1))
 
 
 def drawdown(curve: ArrayLike) -> Floats:
@@ -82,6 +62,6 @@ def drawdown(curve: ArrayLike) -> Floats:
     return np.asarray(np.maximum.accumulate(curve) - curve)
 
 
-def long_term_risk(curve: ArrayLike, share: float = WORST) -> float:
-    """The upper CVaR of the drawdown."""
-    return upper_cvar(drawdown(curve), share)
+def long_term_risk(curve: ArrayLike) -> float:
+    """The mean of the deepest `WORST` of the drawdown."""
+    return -float(lower_cvar(-drawdown(curve), WORST))

@@ -1,7 +1,7 @@
 """Resamples of whole runs, stratified by task.
 
 A resample draws, for each task on its own, as many of its runs as it has, with replacement. It is a row of
-*cells*, indices into `Runs.values`; a run's curve is drawn in one piece, because only its index is drawn.
+*indices* into `Runs.values`; a run's curve is drawn in one piece, because only its index is drawn.
 
 Resamples are drawn in blocks of fixed size, each from its own generator, which is seeded by the number of the
 block. So neither the memory at hand, nor the number of threads, nor how many resamples are asked for decides
@@ -10,41 +10,39 @@ for all, the stream would depend on how it is cut.)
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.runs import Floats, Runs
+from harness.statistics.runs import Floats, Runs, ragged
 
-Cells = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 SEED = 0
 BLOCK = 512  # resamples; a multiple of 4
-CELLS_AT_ONCE = 2**20  # indices in memory: 8 MiB
+INDICES_AT_ONCE = 2**20  # indices in memory: 8 MiB
 
 
-def resamples(
-    runs: Runs, count: int, seed: int = SEED, stream: int = 0, rows: int | None = None
-) -> Iterator[Cells]:
-    """Cells of so many resamples, [b, K] at a time.
+def resamples(runs: Runs, count: int, stream: int = 0, rows: int | None = None) -> Iterator[Indices]:
+    """Indices of so many resamples, [b, K] at a time.
 
     Args:
         runs: of which only the counts matter.
         count: of resamples.
-        seed: of the generators.
         stream: samples that are to be resampled independently have different numbers.
         rows: how many resamples to hold at most; as many as `rows_at_once` says if not given.
     """
     first = np.repeat(runs.starts, runs.counts)
     rows = rows or rows_at_once(runs)
     for index, block in enumerate(_blocks(count)):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index)))
+        rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(stream, index)))
         picked = _picked(rng, runs)[:block]
         for begin in range(0, block, rows):
             yield np.add(picked[begin : begin + rows], first, dtype=np.intp)
 
 
-def resamples_of_tasks(runs: Runs, count: int, seed: int = SEED, stream: int = 0) -> Iterator[Cells]:
+def resamples_of_tasks(runs: Runs, count: int) -> Iterator[Indices]:
     """Resamples that draw tasks as well, for statements about tasks like these rather than about these.
 
     Every place of a resample is given to a task drawn with replacement, and filled with runs of that task,
@@ -56,7 +54,7 @@ def resamples_of_tasks(runs: Runs, count: int, seed: int = SEED, stream: int = 0
     if not runs.equal:
         raise ValueError("tasks can be resampled only where each has the same number of runs")
     for index, block in enumerate(_blocks(count)):
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index)))
+        rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(0, index)))
         tasks = rng.integers(runs.tasks, size=(BLOCK, runs.tasks))
         begins = np.repeat(runs.starts[tasks], runs.counts[0], axis=1)
         yield np.add(_picked(rng, runs), begins, dtype=np.intp)[:block]
@@ -64,17 +62,30 @@ def resamples_of_tasks(runs: Runs, count: int, seed: int = SEED, stream: int = 0
 
 def rows_at_once(*groups: Runs) -> int:
     """How many resamples of each group fit in memory, at least one."""
-    return max(1, CELLS_AT_ONCE // max(len(runs.values) for runs in groups))
+    return max(1, INDICES_AT_ONCE // max(len(runs.values) for runs in groups))
 
 
-def draws(runs: Runs, cells: Cells) -> Floats:
+def draws(runs: Runs, indices: Indices) -> Floats:
     """How often each run was drawn, [b, K]; whole numbers."""
     size = len(runs.values)
-    flat = cells + size * np.arange(len(cells))[:, None]
-    return np.bincount(flat.ravel(), minlength=flat.size).reshape(cells.shape).astype(float)
+    flat = indices + size * np.arange(len(indices))[:, None]
+    return np.bincount(flat.ravel(), minlength=flat.size).reshape(indices.shape).astype(float)
 
 
-def identity(runs: Runs) -> Cells:
+@lru_cache(maxsize=8)
+def shares(counts: tuple[int, ...], count: int, stream: int = 0) -> Floats:
+    """What share of the mean over tasks each run has in so many resamples, [count, K].
+
+    It is the same for all groups with as many runs, and a report has hundreds of them: so the matrix is kept.
+    """
+    runs = ragged([np.zeros(n) for n in counts])
+    drawn = np.concatenate([draws(runs, indices) for indices in resamples(runs, count, stream=stream)])
+    drawn *= runs.weights
+    drawn.setflags(write=False)
+    return drawn
+
+
+def identity(runs: Runs) -> Indices:
     """The resample that is the sample, [1, K]: what a statistic makes of it is its estimate."""
     return np.arange(len(runs.values))[None]
 

@@ -1,20 +1,18 @@
 """The scores that statistics are about: one number, or one curve, per run, grouped by task.
 
-A run is the unit of replication; a task is an environment. Tasks may have different numbers of runs. What is
-missing is never skipped silently: whoever builds `Runs` from a matrix with holes says what is to become of them.
+A run is the unit of replication; a task is an environment. Tasks may have different numbers of runs. What becomes of
+a run without a score is settled by whoever builds `Runs`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Missing = Literal["fail", "floor", "drop"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +23,11 @@ class Runs:
         values: [K], or [K, L] for curves on a common grid; K runs altogether.
         counts: [M] runs per task, at least 1 each.
         weights: [K] of the runs in pooled statistics; they add up to 1.
-        missing: runs that had no score, and were floored or dropped.
     """
 
     values: Floats
     counts: tuple[int, ...]
     weights: Floats
-    missing: int = 0
 
     @property
     def tasks(self) -> int:
@@ -64,7 +60,7 @@ class Runs:
 
     def points(self) -> "list[Runs]":
         """One `Runs` per point of the curves."""
-        return [Runs(column, self.counts, self.weights, self.missing) for column in self.values.T]
+        return [Runs(column, self.counts, self.weights) for column in self.values.T]
 
 
 def ragged(tasks: Sequence[ArrayLike]) -> Runs:
@@ -89,32 +85,10 @@ def ragged(tasks: Sequence[ArrayLike]) -> Runs:
     return Runs(values, counts, np.repeat([1 / (len(counts) * n) for n in counts], counts))
 
 
-def matrix(scores: ArrayLike, missing: Missing, floor: ArrayLike | None = None) -> Runs:
-    """Runs of a design in which every task was to have the same number of runs; NaN where one has no score.
-
-    Args:
-        scores: [N, M], or [N, M, L] for curves; a run has none if all of its points are NaN.
-        missing: what becomes of runs without a score. "fail" raises; "floor" gives them the floor, throughout
-            the curve; "drop" leaves them out, and the others keep the weight they had.
-        floor: [M] or one number: the score of a run that has none, as a rule the random policy's.
+def matrix(scores: ArrayLike) -> Runs:
+    """Runs of a design in which every task has the same number of them: scores [N, M], or curves [N, M, L].
 
     Raises:
-        ValueError: for missing scores under "fail", for "floor" without a floor, and as `ragged` does.
+        ValueError: as `ragged` does.
     """
-    scores = np.asarray(scores, float)
-    by_run = scores.reshape(*scores.shape[:2], -1)
-    absent = np.isnan(by_run).all(axis=2)
-    if not absent.any():
-        return ragged(list(np.moveaxis(scores, 1, 0)))
-    count = int(absent.sum())
-    if missing == "fail":
-        raise ValueError(f"{count} of {absent.size} runs have no score")
-    if missing == "floor":
-        if floor is None:
-            raise ValueError("runs without a score are to get the floor, but none is given")
-        floors = np.broadcast_to(np.asarray(floor, float), absent.shape)[..., None]
-        floored = np.where(absent[..., None], floors, by_run).reshape(scores.shape)
-        return replace(ragged(list(np.moveaxis(floored, 1, 0))), missing=count)
-    left = ragged([scores[~gone, task] for task, gone in enumerate(absent.T)])
-    size = len(left.values)
-    return replace(left, weights=np.full(size, 1 / size), missing=count)
+    return ragged(list(np.moveaxis(np.asarray(scores, float), 1, 0)))

@@ -112,7 +112,7 @@ def decide(
         ValueError: for scores that are missing, and for sides that are not on the same tasks.
     """
     scores = np.asarray(old, float), np.asarray(new, float)
-    first, second = (matrix(side, "fail") for side in scores)
+    first, second = (matrix(side) for side in scores)
     available = min(first.fewest, second.fewest)
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
     worse = False
@@ -120,7 +120,7 @@ def decide(
     for look in declared:
         if look.seeds > available or decision.final:
             break
-        looked_at = [matrix(side[: look.seeds], "fail") for side in scores]
+        looked_at = [matrix(side[: look.seeds]) for side in scores]
         seen = evidence(
             *looked_at, paired=paired, drop=rule.drop, task_drop=rule.task_drop, random=random, seed=seed
         )

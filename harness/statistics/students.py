@@ -1,13 +1,13 @@
 """Standard errors for Student's t, of a statistic that on a single task is a mean, plain or trimmed.
 
 Of a trimmed mean it is that of the winsorised scores, with the degrees of freedom of those that were kept (Tukey
-and McLaughlin, 1963; for differences Yuen, 1974).
+and McLaughlin, 1963).
 """
 
 from math import sqrt
 from typing import NamedTuple
 
-from harness.statistics.aggregates import Aggregate
+from harness.statistics.aggregates import MEAN, Aggregate
 from harness.statistics.runs import Floats, ragged
 
 
@@ -25,14 +25,12 @@ def mean_and_error(scores: Floats, aggregate: Aggregate) -> Error:
     return Error(aggregate(ragged([scores])), standard_error(numbers, kept), kept - 1)
 
 
-def difference_and_error(a: Floats, b: Floats, aggregate: Aggregate, paired: bool) -> Error:
-    """Of ``a`` less ``b`` on a single task; with Welch's (1947) degrees of freedom where runs do not pair."""
-    first, second = mean_and_error(a, aggregate), mean_and_error(b, aggregate)
-    value = first.value - second.value
+def difference_and_error(a: Floats, b: Floats, paired: bool) -> Error:
+    """Of the mean of ``a`` less that of ``b``; with Welch's (1947) degrees of freedom where runs do not pair."""
+    first, second = mean_and_error(a, MEAN), mean_and_error(b, MEAN)
+    value, variances = first.value - second.value, (first.error**2, second.error**2)
     if paired:
-        (of_a, kept), (of_b, _) = aggregate.averaged(a), aggregate.averaged(b)
-        return Error(value, standard_error(of_a - of_b, kept), kept - 1)
-    variances = first.error**2, second.error**2
+        return Error(value, standard_error(a - b, len(a)), first.degrees)
     if not any(variances):
         return Error(value, 0.0, first.degrees + second.degrees)
     weakness = variances[0] ** 2 / first.degrees + variances[1] ** 2 / second.degrees

@@ -113,7 +113,7 @@ def slowdowns(change: ArrayLike) -> Floats:
         change: [n, M] log ratios of n pairs on M tasks.
     """
     change = np.asarray(change, float)
-    (kept,) = signs([len(change)])
+    (kept,) = signs((len(change),))
     return np.stack([mean_paired_drop(column, kept) for column in change.T], axis=1)
 
 

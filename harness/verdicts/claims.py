@@ -5,7 +5,7 @@ for. A claim holds where the lower one reaches its margin, fails where the upper
 undecided between. What becomes of runs that did not finish is said in docs/semantics.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,33 +13,26 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.analysis.measures import measured, more_is_better
+from harness.analysis.measures import OF_GROUP
+from harness.analysis.pairing import UNKNOWN, difference, interval
 from harness.analysis.summaries import FAILED
+from harness.analysis.tasks import task_of, told_seeds, valued
 from harness.discovery.selection import parse_selection
 from harness.errors import UsageError
 from harness.listing import counted
+from harness.measures import named
 from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
-from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import runs_needed
-from harness.statistics.groups import GroupStatistic, group_difference
-from harness.statistics.intervals import FEWEST_RUNS, NONE, Estimate, differences
+from harness.statistics.groups import group_difference
+from harness.statistics.intervals import FEWEST_RUNS, Estimate
 from harness.statistics.runs import Floats, ragged
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
-OF_GROUP: Mapping[str, GroupStatistic] = {"worst_quarter": groups.worst_quarter, "spread": groups.spread}
-MORE_OF_GROUP = ("worst_quarter",)  # is better; of a spread less is
-FLOORED = (
-    "final_score",
-    "area_under_curve",
-    "online_return",
-    "worst_quarter",
-)  # a failed run scores as random
 
-
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     """What the runs say about a claim."""
 
     HOLDS = "holds"
@@ -49,7 +42,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim, what became of it on one device, and the evidence.
 
     Attributes:
@@ -60,38 +53,37 @@ class Judged:
         runs: pairs of runs, one of each contestant with the same seed.
         better: the measure of the contestant said to be better: its mean over runs, or of the group.
         than: that of the other.
-        advantage: by how much the one said to be better is better, in the unit of the measure; negative if worse.
-        low: lower bound of the advantage, with the claim's confidence; NaN where there are too few runs.
-        high: upper bound, with the claim's confidence.
-        method: of the bounds: "bootstrap", "student" or "none".
+        advantage: by how much the one said to be better is better, in the unit of the measure, negative if worse; its
+            ends are a lower and an upper bound, each with the claim's confidence.
+        interval: the same with its 95 % interval; unknown of a measure of a group.
+        p: two-sided, that there is no difference; NaN of a measure of a group.
         more_seeds: about how many more would decide it, if what was seen is the truth; None if none are needed,
             or more than `harness.statistics.decision.MOST_RUNS`.
     """
 
     claim: Claim
     device: str
-    verdict: Verdict
+    verdict: ClaimVerdict
     reason: str = ""
     runs: int = 0
     better: float = np.nan
     than: float = np.nan
-    advantage: float = np.nan
-    low: float = np.nan
-    high: float = np.nan
-    method: str = NONE
+    advantage: Estimate = UNKNOWN
+    interval: Estimate = UNKNOWN
+    p: float = np.nan
     more_seeds: int | None = None
 
 
-class Decision(NamedTuple):
+class ClaimDecision(NamedTuple):
     """What numbers say about a claim.
 
     Attributes:
         verdict: holds, fails or undecided.
         advantage: of the contestant said to be better, with its two bounds.
-        more_seeds: as in `Judged`.
+        more_seeds: as in `JudgedClaim`.
     """
 
-    verdict: Verdict
+    verdict: ClaimVerdict
     advantage: Estimate
     more_seeds: int | None
 
@@ -100,12 +92,12 @@ class _NotJudgedError(Exception):
     """Why the stored runs do not answer a claim."""
 
 
-class _Side(NamedTuple):
+class _Entry(NamedTuple):
     """One contestant's runs of a claim.
 
     Attributes:
         name: as the claim writes it.
-        runs: one per seed, which is the index: columns of the table of runs, and ``value``.
+        runs: rows of the table of runs, with their values.
     """
 
     name: str
@@ -118,7 +110,7 @@ class _Side(NamedTuple):
         return f"{counted(count, 'run')} of {self.name} failed" if count else ""
 
 
-def judged(suite: Suite, results: "Results") -> list[Judged]:
+def judged(suite: Suite, results: "Results") -> list[JudgedClaim]:
     """The verdict on every claim of a suite, on every device that its runs were trained on.
 
     Args:
@@ -134,45 +126,37 @@ def judged(suite: Suite, results: "Results") -> list[Judged]:
     if stored.empty:
         others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
         raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
-    values = {name: measured(results, name) for name in {_of_run(claim.metric) for claim in suite.claims}}
+    of_runs = {
+        claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims
+    }
+    runs = {
+        metric: valued(results, name)[results.runs["suite"] == suite.name] for metric, name in of_runs.items()
+    }
     return [
-        _judged(suite, claim, device, stored, values[_of_run(claim.metric)], results)
+        _judged(suite, claim, device, runs[claim.metric], results)
         for claim in suite.claims
         for device in sorted(stored["device"].unique())
     ]
 
 
-def expected_by_chance(claims: Sequence[Judged]) -> float:
+def expected_by_chance(claims: Sequence[JudgedClaim]) -> float:
     """How many of these claims would be found to hold if each advantage were exactly the margin."""
-    return sum(1 - each.claim.confidence for each in claims if each.verdict is not Verdict.NOT_JUDGED)
+    return sum(1 - each.claim.confidence for each in claims if each.verdict is not ClaimVerdict.NOT_JUDGED)
 
 
-def _of_run(metric: str) -> str:
-    """The measure of single runs that a claim is about."""
-    return "final_score" if metric in OF_GROUP else metric
-
-
-def _judged(
-    suite: Suite,
-    claim: Claim,
-    device: str,
-    stored: pd.DataFrame,
-    values: pd.DataFrame,
-    results: "Results",
-) -> Judged:
+def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: "Results") -> JudgedClaim:
     """The verdict on one claim."""
-    runs = stored[stored["device"] == device].assign(value=values["value"])
+    runs = stored[stored["device"] == device]
     try:
-        better, than = (_side(runs, name, claim.environment) for name in (claim.better, claim.than))
+        better, than = (_entry(runs, name, claim.environment) for name in (claim.better, claim.than))
         _check_tasks(suite, claim, better, than, results)
         _check_seeds(suite, better, than)
-        scores = _scores(claim.metric, better, than)
-        return _compared(claim, device, better, than, *scores)
+        return _compared(claim, device, better, than)
     except _NotJudgedError as reason:
-        return Judged(claim, device, Verdict.NOT_JUDGED, str(reason))
+        return JudgedClaim(claim, device, ClaimVerdict.NOT_JUDGED, str(reason))
 
 
-def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
+def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
     """The stored runs of exactly this configuration on this environment."""
     selection = parse_selection(contestant)
     here = runs[runs["environment_name"] == environment.rpartition("/")[2]]
@@ -183,19 +167,10 @@ def _side(runs: pd.DataFrame, contestant: str, environment: str) -> _Side:
     found = here[named]
     if found.empty:
         raise _NotJudgedError(f"no run of {contestant} on {environment} is stored")
-    for column, what in (
-        ("algorithm_id", "several algorithms"),
-        ("algorithm_version", "several versions, which are not comparable"),
-        ("config", "several configurations, as presets or defaults were changed"),
-    ):
-        values = sorted(found[column].unique())
-        if len(values) > 1:
-            shown = "" if column == "config" else f": {', '.join(values)}"
-            raise _NotJudgedError(f"{contestant} stands for {what}{shown}")
-    return _Side(contestant, found.set_index("seed").sort_index())
+    return _Entry(contestant, found)
 
 
-def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results: "Results") -> None:
+def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, results: "Results") -> None:
     """Refuse runs that were not all asked what the suite asks now."""
     both = pd.concat([better.runs, than.runs])
     if both["task_hash"].nunique() > 1:
@@ -212,101 +187,73 @@ def _check_tasks(suite: Suite, claim: Claim, better: _Side, than: _Side, results
             raise _NotJudgedError(f"the suite asks for {wanted:,} {what}; the runs have {ran:,}")
 
 
-def _check_seeds(suite: Suite, better: _Side, than: _Side) -> None:
-    """Refuse contestants that lack a run which the suite asks for, or which the other one has, or have it twice."""
-    wanted = {*suite.seeds, *better.runs.index, *than.runs.index}
+def _check_seeds(suite: Suite, better: _Entry, than: _Entry) -> None:
+    """Refuse contestants that lack a run which the suite asks for, or which the other one has."""
+    wanted = {*suite.seeds, *better.runs["seed"], *than.runs["seed"]}
     for side in (better, than):
-        if side.runs.index.has_duplicates:
-            twice = side.runs.index[side.runs.index.duplicated()].unique()
-            raise _NotJudgedError(f"{side.name} has several runs of {_seeds(twice)}")
-        if absent := sorted(wanted - set(side.runs.index)):
-            raise _NotJudgedError(f"{side.name} was not run with {_seeds(absent)}")
+        if absent := wanted.difference(side.runs["seed"]):
+            raise _NotJudgedError(f"{side.name} was not run with {told_seeds(absent)}")
         unfinished = side.runs[~side.runs["status"].isin(["done", *FAILED])]
         if not unfinished.empty:
             statuses = " or ".join(sorted(unfinished["status"].unique()))
-            raise _NotJudgedError(f"{side.name} with {_seeds(unfinished.index)} was {statuses}")
+            raise _NotJudgedError(f"{side.name} with {told_seeds(unfinished['seed'])} was {statuses}")
 
 
-def _seeds(seeds: Sequence[int] | pd.Index) -> str:
-    shown = ", ".join(map(str, seeds[:10]))
-    return f"seed{'s' * (len(seeds) > 1)} {shown}{', ...' * (len(seeds) > 10)}"
-
-
-def _scores(metric: str, better: _Side, than: _Side) -> tuple[Floats, Floats]:
-    """One number per run of either side, in the order of the seeds, what failed included."""
-    for side in (better, than):
-        nothing = side.runs[(side.runs["status"] == "done") & side.runs["value"].isna()]
-        if not nothing.empty:
-            raise _NotJudgedError(f"{side.name} has no {metric} with {_seeds(nothing.index)}")
-    values = pd.concat([better.runs["value"], than.runs["value"]])
-    if better.failed or than.failed:
-        values = values.fillna(_floor(metric, better, than))
-    if metric == "steps_to_threshold":
-        values = values.clip(upper=better.runs["budget"].iloc[0])
-    return values.to_numpy()[: len(better.runs)], values.to_numpy()[len(better.runs) :]
-
-
-def _floor(metric: str, better: _Side, than: _Side) -> float:
-    """What a failed run counts as."""
-    both = pd.concat([better.runs, than.runs])
-    told = " and ".join(side.failed for side in (better, than) if side.failed)
-    if metric == "steps_to_threshold":
-        return np.inf
-    if metric not in FLOORED:
-        raise _NotJudgedError(f"{told}, and a failed run has no {metric}")
-    random = both["random_score"].iloc[0]
-    if pd.isna(random):
-        raise _NotJudgedError(f"{told}, and the environment has no random score to count them as")
-    return float(np.fmin(random, both["value"].min()))
-
-
-def _compared(
-    claim: Claim, device: str, better: _Side, than: _Side, of_better: Floats, of_than: Floats
-) -> Judged:
-    """The verdict on numbers, one per run of either side."""
-    decision = decide(claim, of_better, of_than)
-    if decision.verdict is Verdict.HOLDS and than.failed:
+def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> JudgedClaim:
+    """The verdict on the runs of both, which have the same seeds."""
+    measure, names = named(claim.metric), (than.name, better.name)
+    task = task_of((claim.environment, better.name, device), than.runs, better.runs, measure, names)
+    if task.why_not:
+        raise _NotJudgedError(task.why_not)
+    failed = [side.failed for side in (better, than) if side.failed]
+    if task.unscored:
+        raise _NotJudgedError(f"{' and '.join(failed)}, and {task.unscored}")
+    found = difference(task)
+    of_than, of_better = found.sample.scores
+    decision = decide(claim, of_better, of_than, task.most)
+    if decision.verdict is ClaimVerdict.HOLDS and than.failed:
         raise _NotJudgedError(f"it would hold, but {than.failed}, and that must not decide it")
     of_runs = OF_GROUP.get(claim.metric, np.mean)
-    return Judged(
+    shared = found.estimate if measure.more_is_better else found.estimate.turned
+    return JudgedClaim(
         claim,
         device,
         decision.verdict,
-        reason="; ".join(side.failed for side in (better, than) if side.failed),
+        reason="; ".join(failed),
         runs=len(of_better),
         better=float(of_runs(of_better)),
         than=float(of_runs(of_than)),
-        advantage=decision.advantage.value,
-        low=decision.advantage.low,
-        high=decision.advantage.high,
-        method=decision.advantage.method,
+        advantage=decision.advantage,
+        interval=UNKNOWN if measure.of_group else shared,
+        p=np.nan if measure.of_group else found.test.p,
         more_seeds=decision.more_seeds,
     )
 
 
-def decide(claim: Claim, better: Floats, than: Floats) -> Decision:
+def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> ClaimDecision:
     """The verdict on numbers.
 
     Args:
         claim: of which the measure, margin and confidence count.
         better: [N] the measure of each run of the contestant said to be better; of group measures, final scores.
         than: [N] of the other's; run i has the same seed.
+        most: that an advantage can be.
     """
-    more = claim.metric in MORE_OF_GROUP if claim.metric in OF_GROUP else more_is_better(claim.metric)
-    estimate, spread = _difference(claim, better, than) if more else _difference(claim, than, better)
+    first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
+    estimate, spread = _bounded(claim, first, second, most)
     if estimate.low >= claim.margin and estimate.low > 0:
-        return Decision(Verdict.HOLDS, estimate, None)
+        return ClaimDecision(ClaimVerdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:
-        return Decision(Verdict.FAILS, estimate, None)
-    return Decision(Verdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
+        return ClaimDecision(ClaimVerdict.FAILS, estimate, None)
+    return ClaimDecision(ClaimVerdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
 
 
-def _difference(claim: Claim, first: Floats, second: Floats) -> tuple[Estimate, float]:
+def _bounded(claim: Claim, first: Floats, second: Floats, most: float) -> tuple[Estimate, float]:
     """One side less the other, with bounds, and the standard deviation that decides how many runs are needed."""
     level = 2 * claim.confidence - 1  # of an interval whose ends are bounds of that confidence
     if statistic := OF_GROUP.get(claim.metric):
         return group_difference(first, second, statistic, level=level)
-    (estimate,) = differences(ragged([first]), ragged([second]), [MEAN], paired=True, level=level)
+    estimate = interval(ragged([second]), ragged([first]), True, most, level)
     return estimate, float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
 
 

@@ -10,21 +10,20 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 
+from harness.analysis.pairing import UNKNOWN, Difference, Run, Side, Task, difference
 from harness.analysis.results import Results
+from harness.analysis.tasks import matched
 from harness.errors import UsageError
 from harness.listing import counted
 from harness.running.suite import Suite
-from harness.statistics.aggregates import MEAN
+from harness.statistics import intervals
 from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
-from harness.statistics.intervals import NONE, Estimate, differences
+from harness.statistics.intervals import Estimate
 from harness.statistics.runs import Floats, matrix
 from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
-from harness.verdicts.judgement import OF_VERDICT, Change, Judged, Judgement, Outcome, TaskVerdict
+from harness.verdicts.judgement import OF_VERDICT, Change, GateAnswer, JudgedTask, Judgement, TaskVerdict
 from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
-from harness.verdicts.sides import Run, Side, Task, matched
 from harness.verdicts.thresholds import lost_thresholds
-
-UNKNOWN = Estimate(nan, nan, nan, NONE)
 
 
 def judge(
@@ -46,6 +45,9 @@ def judge(
         devices: replace the suite's, if any are given.
     """
     scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
+    failing = list(_failing(scope.tasks, suite.gate.alpha))
+    if not failing:
+        scope = scope.scored()
     rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered))
     damaged = [
         f"damaged on the {side}: {problem.path}: {problem.message}"
@@ -53,44 +55,48 @@ def judge(
         for problem in results.problems
     ]
     if scope.tasks:
-        return _judgement(suite, rule, scope, damaged)
+        return _judgement(suite, rule, scope, failing, damaged)
     if scope.unanswered and len(base.runs):
-        return _nothing(suite, Outcome.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
-    return _nothing(suite, Outcome.NOTHING, rule, scope, scope.unanswered)
+        return _nothing(suite, GateAnswer.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
+    return _nothing(suite, GateAnswer.NOTHING, rule, scope, scope.unanswered)
 
 
 def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
     """The judgement where no task is comparable, each for a reason that is known before it is run."""
-    return _nothing(suite, Outcome.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
+    return _nothing(suite, GateAnswer.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
 
 
-def _nothing(suite: Suite, outcome: Outcome, rule: Rule, scope: Scope, reasons: Sequence[str]) -> Judgement:
+def _nothing(
+    suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reasons: Sequence[str]
+) -> Judgement:
     """Of no task."""
     seeds = Seeds([], [], False, [])
     return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
 
 
-def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -> Judgement:
+def _judgement(
+    suite: Suite, rule: Rule, scope: Scope, failing: list[str], damaged: Sequence[str]
+) -> Judgement:
     """Of at least one task."""
-    seeds = chosen_seeds(scope.tasks, suite.seeds, rule.looks[0])
+    seeds = chosen_seeds(scope.tasks, suite.seeds)
     tasks = scope.tasks
     old = _scores(tasks, [task.base for task in tasks], seeds.base)
     new = _scores(tasks, [task.head for task in tasks], seeds.head)
-    failing = tuple(_failing(tasks, rule.alpha))
     enough = seeds.each >= min(rule.looks[0], *(len(task.base) for task in tasks))
     same = seeds.paired and enough and not seeds.unfinished and all(map(_identical, tasks))
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
-    if seeds.each and not same:
+    if seeds.each and not same and not any(task.unscored for task in tasks):
         decision = decide(old, new, rule, paired=seeds.paired)
     used = decision.look.seeds if decision.look else seeds.each
     safe = decision.verdict in (Verdict.PASSED, Verdict.WITHIN_TOLERANCE)
     losses = lost_thresholds(tasks, rule.alpha) if safe else []
-    failing = (*failing, *(loss.reason for loss in losses))
+    failing += [loss.reason for loss in losses]
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
-    overall, *each = changes = _changes(old[:used], new[:used], seeds.paired, rule, decision)
-    tolerable = outcome is Outcome.REGRESSED and not (failing or decision.final)
-    missing = (*map(str, seeds.unfinished), *damaged) if outcome is Outcome.INCOMPLETE else ()
-    more = _more(changes, rule, seeds, used) if tolerable or outcome is Outcome.INCONCLUSIVE else None
+    found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
+    overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, rule, decision)
+    tolerable = outcome is GateAnswer.REGRESSED and not (failing or decision.final)
+    missing = (*map(str, seeds.unfinished), *damaged) if outcome is GateAnswer.INCOMPLETE else ()
+    more = _more(changes, rule, seeds, used) if tolerable or outcome is GateAnswer.INCONCLUSIVE else None
     return Judgement(
         suite=suite.name,
         outcome=outcome,
@@ -105,10 +111,10 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, damaged: Sequence[str]) -
             if any(loss.task is judged.task for loss in losses)
             else judged
             for judged in (
-                _judged(task, seeds, used, change, rule, decision)
+                JudgedTask(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
                 if decision.look
                 else _alone(suite, task, seeds, rule, decision)
-                for task, change in zip(tasks, each, strict=True)
+                for task, apart, change in zip(tasks, found, each, strict=True)
             )
         ),
         overall=overall,
@@ -151,13 +157,13 @@ def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None)
         )
 
 
-def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> Outcome:
+def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> GateAnswer:
     """The answer: a regression that is seen is one, whatever is missing; all else waits until everything is there."""
     if failing or decision.verdict is Verdict.REGRESSED:
-        return Outcome.REGRESSED
+        return GateAnswer.REGRESSED
     if scope.unanswered or (decision.verdict is Verdict.UNDECIDED and seeds.unfinished):
-        return Outcome.INCOMPLETE
-    return Outcome.IDENTICAL if same else OF_VERDICT[decision.verdict]
+        return GateAnswer.INCOMPLETE
+    return GateAnswer.IDENTICAL if same else OF_VERDICT[decision.verdict]
 
 
 def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
@@ -165,7 +171,7 @@ def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
     for task in tasks:
         for seed in task.newly_failing:
             yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
-    old, new = ([run for task in tasks for run in side(task) if run.judged] for side in (_base, _head))
+    old, new = ([run for task in tasks for run in side(task) if run.counts] for side in (_base, _head))
     if not (old and new):
         return
     failed = [sum(run.failed for run in runs) for runs in (old, new)]
@@ -199,67 +205,56 @@ def _scores(tasks: Sequence[Task], sides: Sequence[Side], seeds: Sequence[int]) 
     )
 
 
-def _changes(old: Floats, new: Floats, paired: bool, rule: Rule, decision: Decision) -> list[Change]:
-    """The change over all tasks, then that of each, from scores [N, M] of both sides."""
+def _changes(
+    old: Floats, new: Floats, apart: Sequence[Difference], paired: bool, rule: Rule, decision: Decision
+) -> list[Change]:
+    """The change over all tasks, then that of each, from scores [N, M] of both sides and the tasks' differences."""
     tasks, seen = old.shape[1], decision.seen
     if not len(old):
         return [Change(UNKNOWN, nan, nan, nan, nan)] * (tasks + 1)
     scale = np.abs(old.mean(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = old / scale, new / scale
+    relative = [_share(found.estimate, size) for found, size in zip(apart, scale, strict=True)]
+    whole = bool(np.isfinite(a).all() and np.isfinite(b).all())
+    if tasks == 1:
+        overall = relative[0]
+    else:
+        overall = intervals.difference(matrix(b), matrix(a), paired=paired) if whole else UNKNOWN
     regressed = [nan] * (tasks + 1) if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
     passed = [nan] * (tasks + 1) if seen is None else [seen.passed, *seen.task_passed.tolist()]
     detectable = detectable_drop(1.0, len(old), rule.alpha) if len(old) > 1 else nan
-    columns: list[slice] = [slice(None), *(slice(task, task + 1) for task in range(tasks))]
-    return [
-        _change(a[:, part], b[:, part], paired, detectable, p, q)
-        for part, p, q in zip(columns, regressed, passed, strict=True)
-    ]
+    sides = [(a.mean(axis=1), b.mean(axis=1)), *zip(a.T, b.T, strict=True)]
+    spreads = [_spread(*both, paired) for both in sides]
+    columns = zip([overall, *relative], regressed, passed, spreads, strict=True)
+    return [Change(estimate, p, q, spread, detectable * spread) for estimate, p, q, spread in columns]
 
 
-def _change(
-    old: Floats, new: Floats, paired: bool, detectable: float, regressed: float, passed: float
-) -> Change:
-    """From scores [N, M] in units of the base's mean on each task, which are not finite where that is 0.
-
-    ``detectable`` is the detectable drop at a spread of 1.
-    """
-    if not (np.isfinite(old).all() and np.isfinite(new).all()):
-        return Change(UNKNOWN, regressed, passed, nan, nan)
-    sides = matrix(new, "fail"), matrix(old, "fail")
-    (relative,) = differences(*sides, [MEAN], paired=paired)
-    if len(old) < 2:
-        return Change(relative, regressed, passed, nan, nan)
-    a, b = old.mean(axis=1), new.mean(axis=1)
-    spread = float(np.std(b - a, ddof=1)) if paired else sqrt(np.var(a, ddof=1) + np.var(b, ddof=1))
-    return Change(relative, regressed, passed, spread, detectable * spread)
+def _share(estimate: Estimate, scale: float) -> Estimate:
+    """In units of the base's mean, unless that is 0."""
+    if not scale > 0:
+        return UNKNOWN
+    return Estimate(estimate.value / scale, estimate.low / scale, estimate.high / scale, estimate.method)
 
 
-def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> Judged:
+def _spread(old: Floats, new: Floats, paired: bool) -> float:
+    """Of a change from one seed to the next; NaN below two, or in units of nothing."""
+    if len(old) < 2 or not (np.isfinite(old).all() and np.isfinite(new).all()):
+        return nan
+    return float(np.std(new - old, ddof=1)) if paired else sqrt(np.var(old, ddof=1) + np.var(new, ddof=1))
+
+
+def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> JudgedTask:
     """A task where no look was taken at all of them: its own seeds tell about it, whatever others lack."""
-    own = chosen_seeds([task], suite.seeds, rule.looks[0])
+    own = chosen_seeds([task], suite.seeds)
     old, new = _scores([task], [task.base], own.base), _scores([task], [task.head], own.head)
-    change, _ = _changes(old[: own.each], new[: own.each], own.paired, rule, decision)
-    waiting = own._replace(unfinished=seeds.unfinished)
-    return _judged(task, waiting, own.each, change, rule, decision)
+    found = difference(task, own.base[: own.each], own.head[: own.each])
+    change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, rule, decision)
+    return JudgedTask(task, found, change, _task_verdict(task, seeds, change, rule, decision))
 
 
-def _judged(task: Task, seeds: Seeds, used: int, change: Change, rule: Rule, decision: Decision) -> Judged:
-    base, head = seeds.base[:used], seeds.head[:used]
+def _task_verdict(task: Task, seeds: Seeds, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
     waiting = any(run.task == task.name for run in seeds.unfinished)
-    return Judged(
-        task,
-        used,
-        _mean(task.scores(task.base, base)),
-        _mean(task.scores(task.head, head)),
-        sum(task.base[seed].failed for seed in base),
-        sum(task.head[seed].failed for seed in head),
-        change,
-        _task_verdict(task, waiting, change, rule, decision),
-    )
-
-
-def _task_verdict(task: Task, waiting: bool, change: Change, rule: Rule, decision: Decision) -> TaskVerdict:
     if task.newly_failing:
         return TaskVerdict.NEWLY_FAILING
     if waiting and decision.verdict is Verdict.UNDECIDED:

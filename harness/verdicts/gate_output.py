@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from harness.listing import counted, one_line
 from harness.statistics.intervals import Estimate
-from harness.verdicts.judgement import Change, Inconclusive, Judged, Judgement, Outcome, TaskVerdict
+from harness.verdicts.judgement import Change, GateAnswer, Inconclusive, JudgedTask, Judgement, TaskVerdict
 
 HEADER = (
     "environment",
@@ -36,7 +36,13 @@ def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
     for judged in judgement.tasks:
         task = judged.task
         names = _named(task.environment, task.device), one_line(task.algorithm)
-        yield (*names, str(judged.used), *_scores(judged), *_cells(judged.change), _verdict(judged))
+        yield (
+            *names,
+            str(len(judged.difference.sample.seeds[0])),
+            *_scores(judged),
+            *_cells(judged.change),
+            _verdict(judged),
+        )
     if judgement.overall is not None:
         n = f"{judgement.used} x {len(judgement.tasks)}"
         yield ("all", "", n, "", "", *_cells(judgement.overall), judgement.outcome)
@@ -49,11 +55,12 @@ def _named(environment: str, device: str) -> str:
     return one_line(environment if device == "cpu" else f"{environment} ({device})")
 
 
-def _scores(judged: Judged) -> tuple[str, str]:
-    return _score(judged.base, judged.base_failed), _score(judged.head, judged.head_failed)
+def _scores(judged: JudgedTask) -> tuple[str, str]:
+    base, head = map(_score, judged.difference.sample.means, judged.difference.sample.failed)
+    return base, head
 
 
-def _verdict(judged: Judged) -> str:
+def _verdict(judged: JudgedTask) -> str:
     """The verdict, with what failing runs of the head said."""
     why = judged.task.why_failing
     return f"{judged.verdict} ({shorten(why, LONGEST_REASON, placeholder=' ...')})" if why else judged.verdict
@@ -102,17 +109,17 @@ def sentences(judgement: Judgement) -> Iterator[str]:
             f"look at {judgement.look.seeds} seeds: p = {_p(found.regressed)} of no drop, "
             f"p = {_p(found.passed)} of one of {judgement.rule.drop:.0%} or more; it may decide up to {allowed:.2g}"
         )
-    identical = judgement.outcome is Outcome.IDENTICAL
+    identical = judgement.outcome is GateAnswer.IDENTICAL
     if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
         yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
     if identical:
         yield f"every return of {counted(judgement.used, 'seed')} per task is the same on both sides"
     yield from map(one_line, judgement.reasons)
-    if judgement.outcome is Outcome.INCOMPLETE:
+    if judgement.outcome is GateAnswer.INCOMPLETE:
         yield "runs are missing: `harness run` repeats those that are not done, and those whose files are damaged"
-    if judgement.outcome is Outcome.INCONCLUSIVE:
+    if judgement.outcome is GateAnswer.INCONCLUSIVE:
         yield _advice(judgement)
-    if judgement.outcome is Outcome.REGRESSED and judgement.more is not None:
+    if judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None:
         yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
 
@@ -184,20 +191,24 @@ def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
     }
 
 
-def _task(judged: Judged) -> dict[str, Any]:
-    task = judged.task
+def _task(judged: JudgedTask) -> dict[str, Any]:
+    task, (found, estimate, test) = judged.task, judged.difference
     return {
         "environment": task.environment,
         "algorithm": task.algorithm,
         "device": task.device,
         "verdict": judged.verdict,
-        "used": judged.used,
-        "base": _known(judged.base),
-        "head": _known(judged.head),
-        "base_failed": judged.base_failed,
-        "head_failed": judged.head_failed,
+        "used": len(found.seeds[0]),
+        "base": _known(found.means[0]),
+        "head": _known(found.means[1]),
+        "base_failed": found.failed[0],
+        "head_failed": found.failed[1],
         "newly_failing": task.newly_failing,
         "error": task.why_failing or None,
+        "difference": _known(estimate.value),
+        "difference_low": _known(estimate.low),
+        "difference_high": _known(estimate.high),
+        "p": _known(test.p),
         **_change(judged.change),
     }
 
@@ -254,11 +265,11 @@ def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive
 
 def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> tuple[str, str]:
     """The element that says how the whole ended, "" for a pass, and its message."""
-    if judgement.outcome in (Outcome.INCOMPLETE, Outcome.NOTHING):
+    if judgement.outcome in (GateAnswer.INCOMPLETE, GateAnswer.NOTHING):
         return "error", judgement.outcome
     if judgement.exit_code(strict, inconclusive):
         return "failure", judgement.outcome
-    undecided = judgement.outcome is Outcome.INCONCLUSIVE and judgement.warns(strict, inconclusive)
+    undecided = judgement.outcome is GateAnswer.INCONCLUSIVE and judgement.warns(strict, inconclusive)
     return "skipped" if undecided else "", judgement.outcome
 
 
@@ -273,7 +284,7 @@ def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTr
     return case
 
 
-def _told(judged: Judged) -> str:
+def _told(judged: JudgedTask) -> str:
     change = dict(zip(HEADER[5:10], _cells(judged.change), strict=True))
     base, head = _scores(judged)
     return f"base {base}, head {head}, " + ", ".join(f"{name} {value}" for name, value in change.items())

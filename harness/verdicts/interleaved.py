@@ -17,7 +17,7 @@ from harness.running.suite import Suite
 from harness.statistics.sequential import looks
 from harness.verdicts.checkout import Code
 from harness.verdicts.gate import judge, rule_of
-from harness.verdicts.judgement import Judgement, Outcome
+from harness.verdicts.judgement import GateAnswer, Judgement
 from harness.verdicts.question import Question
 from harness.verdicts.scope import most_tasks
 from harness.verdicts.side_process import SideError, start
@@ -102,8 +102,8 @@ def place_of(code: Code, question: Question, cache: Path) -> Path:
 
 def _next_look(judgement: Judgement, seeds: int) -> int:
     """Seeds per side at the next look that can tell more; 0 if none can."""
-    unclear = judgement.outcome is Outcome.INCONCLUSIVE
-    tolerable = judgement.outcome is Outcome.REGRESSED and judgement.more is not None
+    unclear = judgement.outcome is GateAnswer.INCONCLUSIVE
+    tolerable = judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None
     if not (unclear or tolerable):
         return 0
     declared = looks(judgement.rule, len(judgement.tasks), judgement.seeds.paired)

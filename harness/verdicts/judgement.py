@@ -5,17 +5,17 @@ from enum import StrEnum
 from math import nan
 from typing import Literal
 
+from harness.analysis.pairing import Difference, Task
 from harness.errors import ExitCode
 from harness.statistics.decision import Verdict
 from harness.statistics.intervals import Estimate
 from harness.statistics.sequential import Look, Rule
 from harness.verdicts.scope import Scope, Seeds
-from harness.verdicts.sides import Task
 
 Inconclusive = Literal["pass", "warn", "fail"]
 
 
-class Outcome(StrEnum):
+class GateAnswer(StrEnum):
     """What a gate says."""
 
     PASSED = "passed"
@@ -28,17 +28,17 @@ class Outcome(StrEnum):
 
 
 OF_VERDICT = {
-    Verdict.PASSED: Outcome.PASSED,
-    Verdict.REGRESSED: Outcome.REGRESSED,
-    Verdict.WITHIN_TOLERANCE: Outcome.WITHIN_TOLERANCE,
-    Verdict.UNDECIDED: Outcome.INCONCLUSIVE,
+    Verdict.PASSED: GateAnswer.PASSED,
+    Verdict.REGRESSED: GateAnswer.REGRESSED,
+    Verdict.WITHIN_TOLERANCE: GateAnswer.WITHIN_TOLERANCE,
+    Verdict.UNDECIDED: GateAnswer.INCONCLUSIVE,
 }
 EXIT_CODES = {
-    Outcome.PASSED: ExitCode.YES,
-    Outcome.IDENTICAL: ExitCode.YES,
-    Outcome.REGRESSED: ExitCode.NO,
-    Outcome.INCOMPLETE: ExitCode.INCOMPLETE,
-    Outcome.NOTHING: ExitCode.NOTHING_RAN,
+    GateAnswer.PASSED: ExitCode.YES,
+    GateAnswer.IDENTICAL: ExitCode.YES,
+    GateAnswer.REGRESSED: ExitCode.NO,
+    GateAnswer.INCOMPLETE: ExitCode.INCOMPLETE,
+    GateAnswer.NOTHING: ExitCode.NOTHING_RAN,
 }
 
 
@@ -74,26 +74,18 @@ class TaskVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedTask:
     """One task of a gate.
 
     Attributes:
         task: with the runs of both sides.
-        used: how many seeds per side the numbers are about: of the look; the task's own where none was taken.
-        base: mean of the measure over the seeds looked at; runs that failed count as the floor.
-        head: likewise.
-        base_failed: how many of these runs failed.
-        head_failed: likewise.
+        difference: head less base, of the seeds looked at; of the task's own where no look was taken.
         change: from base to head.
         verdict: about this task.
     """
 
     task: Task
-    used: int
-    base: float
-    head: float
-    base_failed: int
-    head_failed: int
+    difference: Difference
     change: Change
     verdict: TaskVerdict
 
@@ -121,14 +113,14 @@ class Judgement:
     """
 
     suite: str
-    outcome: Outcome
+    outcome: GateAnswer
     measure: str
     rule: Rule
     scope: Scope
     seeds: Seeds
     used: int = 0
     look: Look | None = None
-    tasks: tuple[Judged, ...] = ()
+    tasks: tuple[JudgedTask, ...] = ()
     overall: Change | None = None
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -142,14 +134,14 @@ class Judgement:
             strict: whether a regression within the tolerance is one.
             inconclusive: what becomes of that outcome; "warn" ends as "pass" does.
         """
-        if self.outcome is Outcome.WITHIN_TOLERANCE:
+        if self.outcome is GateAnswer.WITHIN_TOLERANCE:
             return ExitCode.NO if strict else ExitCode.YES
-        if self.outcome is Outcome.INCONCLUSIVE:
+        if self.outcome is GateAnswer.INCONCLUSIVE:
             return ExitCode.NO if inconclusive == "fail" else ExitCode.YES
         return EXIT_CODES[self.outcome]
 
     def warns(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> bool:
         """Whether a process that ends well has something to warn of; the arguments are those of `exit_code`."""
-        if self.outcome is Outcome.INCONCLUSIVE:
+        if self.outcome is GateAnswer.INCONCLUSIVE:
             return inconclusive == "warn"
-        return self.outcome is Outcome.WITHIN_TOLERANCE and not strict
+        return self.outcome is GateAnswer.WITHIN_TOLERANCE and not strict

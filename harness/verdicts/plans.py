@@ -5,17 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.analysis.pairing import Task
+from harness.analysis.tasks import what_differs
 from harness.errors import ExitCode
 from harness.running.suite import Suite
 from harness.verdicts.checkout import Code
 from harness.verdicts.question import Question
 from harness.verdicts.side_process import SideError, start
-from harness.verdicts.sides import Task, difference
 
 VERSIONS = {"algorithm_version": "algorithm version", "environment_version": "environment version"}
 
 
-class Cell(NamedTuple):
+class Planned(NamedTuple):
     """A contestant on an environment and a device, as `harness plan` names them."""
 
     algorithm: str
@@ -23,7 +24,7 @@ class Cell(NamedTuple):
     device: str
 
 
-Plan = Mapping[Cell, Mapping[str, Any]]  # what `harness plan --json` says of each
+Plan = Mapping[Planned, Mapping[str, Any]]  # what `harness plan --json` says of each
 
 
 def planned(side: str, code: Code, question: Question, suite: Suite, place: Path) -> Plan:
@@ -50,7 +51,9 @@ def planned(side: str, code: Code, question: Question, suite: Suite, place: Path
     if ended not in list((ExitCode.YES, ExitCode.NOTHING_RAN)):
         raise SideError(side, "plan", ended)
     try:
-        return {Cell(*(cell[name] for name in Cell._fields)): cell for cell in json.loads(said)["cells"]}
+        return {
+            Planned(*(cell[name] for name in Planned._fields)): cell for cell in json.loads(said)["cells"]
+        }
     except (ValueError, TypeError, KeyError):
         return {}
 
@@ -58,14 +61,14 @@ def planned(side: str, code: Code, question: Question, suite: Suite, place: Path
 def all_apart(base: Plan, head: Plan) -> list[Task]:
     """The tasks that the sides would train, if there is none whose versions they share; otherwise nothing."""
     tasks = []
-    for cell, new in head.items():
-        old = base.get(cell, {})
+    for asked, new in head.items():
+        old = base.get(asked, {})
         if old.get("skipped") and new["skipped"]:
             continue
         versions = [[plan.get(name) for name in VERSIONS] for plan in (old, new)]
-        why = difference([*VERSIONS.values()], *versions)
+        why = what_differs([*VERSIONS.values()], *versions)
         if not why or None in versions[0]:  # an older harness does not say them
             return []
-        name = cell.environment.rpartition("/")[2]
-        tasks.append(Task(name, cell.algorithm, cell.device, new["steps"], {}, {}, why_not=why))
+        name = asked.environment.rpartition("/")[2]
+        tasks.append(Task(name, asked.algorithm, asked.device, new["steps"], {}, {}, why_not=why))
     return tasks

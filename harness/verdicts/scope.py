@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import product, takewhile
 from typing import NamedTuple
 
+from harness.analysis.pairing import Side, Task, paired
 from harness.discovery.selection import parse_selection
 from harness.running.suite import Suite
-from harness.verdicts.sides import Side, Task
 
 SKIPPED = "both sides skipped it"
 
@@ -34,6 +34,12 @@ class Scope:
     def not_judged(self) -> list[Task]:
         """Those not comparable that at least one side has trained."""
         return [task for task in self.not_comparable if task.why_not != SKIPPED]
+
+    def scored(self) -> "Scope":
+        """The same without tasks whose failed runs have no score, which are not comparable."""
+        unscored = [replace(task, why_not=task.unscored) for task in self.tasks if task.unscored]
+        tasks = [task for task in self.tasks if not task.unscored]
+        return Scope(tasks, [*self.not_comparable, *unscored], self.unanswered)
 
 
 class Unfinished(NamedTuple):
@@ -148,8 +154,8 @@ def _skipped(side: Side) -> bool:
     return all(run.status == "skipped" for run in side.values())
 
 
-def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int], enough: int) -> Seeds:
-    """The seeds that are looked at: shared ones if there are enough of them, otherwise each side's own.
+def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int]) -> Seeds:
+    """The seeds that are looked at: shared ones if they pair, otherwise each side's own.
 
     Which runs are looked at first is settled before any is seen: the suite's seeds in its order, then others in
     ascending order. The order stops before the first seed that some task has no answer for; where seeds pair,
@@ -158,27 +164,26 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int], enough: int) ->
     Args:
         tasks: at least one.
         declared: seeds of the suite.
-        enough: seeds of the first look.
     """
     sides = [[task.base for task in tasks], [task.head for task in tasks]]
     present = [set().union(*side) for side in sides]
     answered = [
-        set.intersection(*({s for s, run in one.items() if run.judged} for one in side)) for side in sides
+        set.intersection(*({s for s, run in one.items() if run.counts} for one in side)) for side in sides
     ]
     shared = present[0] & present[1]
-    paired = len(shared) >= min(enough, len(present[0]), len(present[1]))
+    pairs = paired(*present)
     asked = shared | (present[0] | present[1]).intersection(declared)
-    orders = [_ordered(asked if paired else seeds, declared) for seeds in present]
-    good = [answered[0] & answered[1]] * 2 if paired else answered
+    orders = [_ordered(asked if pairs else seeds, declared) for seeds in present]
+    good = [answered[0] & answered[1]] * 2 if pairs else answered
     base, head = (list(takewhile(kept.__contains__, order)) for order, kept in zip(orders, good, strict=True))
     unfinished = [
         Unfinished(task.name, seed, side[seed].status if seed in side else "no run", name)
         for name, order, one_side in zip(("base", "head"), orders, sides, strict=True)
         for task, side in zip(tasks, one_side, strict=True)
         for seed in order
-        if seed not in side or not side[seed].judged
+        if seed not in side or not side[seed].counts
     ]
-    return Seeds(base, head, paired, unfinished)
+    return Seeds(base, head, pairs, unfinished)
 
 
 def _ordered(seeds: set[int], declared: Sequence[int]) -> list[int]:

@@ -40,7 +40,7 @@ class SpeedError(HarnessError):
     exit_code = ExitCode.INCOMPLETE
 
 
-class Task(NamedTuple):
+class TimedTask(NamedTuple):
     """Something to time.
 
     Attributes:
@@ -54,7 +54,7 @@ class Task(NamedTuple):
     block: int
 
 
-class Answer(NamedTuple):
+class SpeedAnswer(NamedTuple):
     """What was found.
 
     Attributes:
@@ -85,7 +85,7 @@ def judge_speed(
     tolerated: float = TOLERATED,
     minutes: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
-) -> Answer:
+) -> SpeedAnswer:
     """Time both sides, and decide.
 
     Args:
@@ -122,7 +122,7 @@ def judge_speed(
     old, control, new = np.moveaxis(np.array(seconds), 2, 0)
     found = timings(old, new, control, tolerated=tolerated)
     by_name = {task.name: timing for task, timing in zip(tasks, found, strict=True)}
-    return Answer(
+    return SpeedAnswer(
         overall(found), by_name, not_timed, len(seconds), tolerated, machine(), (base.commit, head.commit)
     )
 
@@ -140,7 +140,7 @@ def turns(blocks: int, pair: int = 0) -> Iterator[tuple[int, ...]]:
         yield order[::-1] if turn % 2 else order
 
 
-def _timed(processes: Sequence["_Process"], task: Task, pair: int) -> list[float]:
+def _timed(processes: Sequence["_Process"], task: TimedTask, pair: int) -> list[float]:
     """Seconds per step of each side."""
     (order,) = turns(1, pair)
     for side in order:  # one after another, for training that is warming up disturbs the others, too
@@ -157,7 +157,7 @@ def _timed(processes: Sequence["_Process"], task: Task, pair: int) -> list[float
 
 def _prepared(
     base: Code, head: Code, question: Question, tell: Callable[[str], None]
-) -> tuple[list[Task], dict[str, str]]:
+) -> tuple[list[TimedTask], dict[str, str]]:
     """What can be timed on both sides, with blocks that suit the base; and reasons for the rest."""
     with _started(base, "base", question) as old, _started(head, "head", question) as new:
         offered = old.offered(), new.offered()
@@ -176,7 +176,7 @@ def _prepared(
                 continue
             start = max(side["warm_up"] for side in sides)
             old.ask(do="calibrate", task=name, start=start)
-            tasks.append(Task(name, start, old.hear()["block"]))
+            tasks.append(TimedTask(name, start, old.hear()["block"]))
             tell(f"speed: {name} in blocks of {tasks[-1].block:,} steps")
     if not tasks:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in not_timed.items())

@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 from harness.listing import one_line
 from harness.statistics.timing import NOTICED, Speed
-from harness.verdicts.speed import BLOCKS, Answer
+from harness.verdicts.speed import BLOCKS, SpeedAnswer
 
 HEADER = ("task", "time", "lower", "upper", "p slower", "base again", "verdict")
 
 
-def rows(answer: Answer) -> Iterator[tuple[str, ...]]:
+def rows(answer: SpeedAnswer) -> Iterator[tuple[str, ...]]:
     """A row per task that was timed, then one per task that was not."""
     for name, timing in answer.tasks.items():
         numbers = (timing.ratio, timing.low, timing.high)
@@ -26,7 +26,7 @@ def _change(ratio: float) -> str:
     return f"{ratio - 1:+.1%}" if isfinite(ratio) else "-"
 
 
-def sentences(answer: Answer) -> Iterator[str]:
+def sentences(answer: SpeedAnswer) -> Iterator[str]:
     """The answer, and what it rests on."""
     yield f"speed: {answer.verdict}"
     yield (
@@ -41,7 +41,7 @@ def sentences(answer: Answer) -> Iterator[str]:
     yield f"machine: {one_line(answer.machine)}"
 
 
-def as_json(answer: Answer) -> dict[str, Any]:
+def as_json(answer: SpeedAnswer) -> dict[str, Any]:
     """The answer as JSON values; what is not known is null."""
     return {
         "schema": 1,
@@ -68,7 +68,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def junit(answer: Answer, inconclusive_fails: bool = False) -> str:
+def junit(answer: SpeedAnswer, inconclusive_fails: bool = False) -> str:
     """A JUnit XML document with a test case per task."""
     suite = ElementTree.Element("testsuite", {"name": "harness gate --speed"})
     tags = {Speed.SLOWER: "failure", Speed.INCONCLUSIVE: "failure" if inconclusive_fails else "skipped"}
@@ -88,7 +88,7 @@ def junit(answer: Answer, inconclusive_fails: bool = False) -> str:
     return ElementTree.tostring(suite, encoding="unicode") + "\n"
 
 
-def markdown(answer: Answer) -> str:
+def markdown(answer: SpeedAnswer) -> str:
     """What a CI job shows on its page: text as it is, for names are strangers'."""
     answered, *rest = sentences(answer)
     table = [HEADER, *rows(answer)]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from harness.analysis.pairing import Run, Side, Task
 from harness.statistics.decision import more_failures
-from harness.verdicts.sides import Run, Side, Task
 
 
 class Loss(NamedTuple):
@@ -35,15 +35,15 @@ def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[Loss]:
     ]
     if not kept:
         return []
-    old, new = [_judged(task.base) for task in kept], [_judged(task.head) for task in kept]
+    old, new = [_counting(task.base) for task in kept], [_counting(task.head) for task in kept]
     found = [(task, *_compared(*sides)) for task, *sides in zip(kept, old, new, strict=True)]
     losses = [Loss(task, f"{task.name}: {told}") for task, p, told in found if p <= alpha / 2 / len(kept)]
     p, told = _compared([*chain(*old)], [*chain(*new)])
     return [*losses, Loss(None, f"all tasks: {told}")] if p <= alpha / 2 else losses
 
 
-def _judged(side: Side) -> list[Run]:
-    return [run for run in side.values() if run.judged]
+def _counting(side: Side) -> list[Run]:
+    return [run for run in side.values() if run.counts]
 
 
 def _compared(old: Sequence[Run], new: Sequence[Run]) -> tuple[float, str]:

@@ -10,16 +10,15 @@ from time import process_time
 import numpy as np
 import pytest
 
+from harness.analysis.pairing import interval, p_values
 from harness.statistics import reliability
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.groups import worst_quarter_ends
 from harness.statistics.improvement import improvement
 from harness.statistics.intervals import bands, intervals
 from harness.statistics.multiplicity import holm
-from harness.statistics.permutation import labels, mean_drop, share_at_least
 from harness.statistics.profiles import profile_band
-from harness.statistics.runs import Runs, matrix
-from harness.statistics.survival import restricted_mean_difference
+from harness.statistics.runs import Runs, matrix, ragged
 
 ALGORITHMS, RUNS, TASKS, POINTS = 5, 10, 26, 50
 CURVES = np.random.default_rng(0).gamma(4, 0.25, size=(ALGORITHMS, RUNS, TASKS, POINTS))
@@ -27,19 +26,19 @@ STEPS = np.arange(POINTS) * 1_000.0
 
 
 def iqm_intervals() -> None:
-    intervals([matrix(scores, "fail") for scores in CURVES[..., -1]], [IQM])
+    intervals([matrix(scores) for scores in CURVES[..., -1]], [IQM])
 
 
 def full_report() -> None:
     """Aggregates, profiles, curves, pairs, sample efficiency and reliability of everything there is."""
-    scores = [matrix(curves[..., -1], "fail") for curves in CURVES]
+    scores = [matrix(curves[..., -1]) for curves in CURVES]
     intervals(scores, [IQM, MEAN, MEDIAN, optimality_gap()])
     for curves, final in zip(CURVES, scores, strict=True):
         profile_band(final, np.linspace(0, 3, 101))
-        bands(matrix(curves, "fail"), IQM)
+        bands(matrix(curves), IQM)
         for task in range(TASKS):
             runs = curves[:, task]
-            reliability.dispersion_across_runs(runs)
+            reliability.interquartile_range(runs[:, -1])
             reliability.dispersion_across_time(STEPS, runs, window=5)
             worst_quarter_ends(runs[:, -1])
     for a, b in combinations(range(ALGORITHMS), 2):
@@ -48,12 +47,11 @@ def full_report() -> None:
 
 
 def pair(a: Runs, b: Runs) -> None:
-    """A test per task with adjusted p-values, and one of times to a threshold."""
-    permuted = labels([(RUNS, RUNS)], random=2_000)[0]
-    sides = zip(a.by_task(), b.by_task(), strict=True)
-    holm([share_at_least(np.abs(mean_drop(x, y, permuted))) for x, y in sides])
-    times = a.by_task()[0], b.by_task()[0]
-    restricted_mean_difference(times, (times[0] < 1.5, times[1] < 1.5), horizon=1.5, count=2_000)
+    """A difference and a test per task, with adjusted p-values."""
+    tasks = [tuple(ragged([x]) for x in both) for both in zip(a.by_task(), b.by_task(), strict=True)]
+    holm([p_values(*both, paired=True).p for both in tasks])
+    for both in tasks:
+        interval(*both, paired=True)
 
 
 @pytest.mark.benchmark(timer=process_time)

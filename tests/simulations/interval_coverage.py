@@ -15,7 +15,8 @@ import numpy as np
 from populations import Floats, made_up
 
 from harness.analysis.stats import deviation_interval, mean_bands, mean_interval, resampled_interval
-from harness.statistics.groups import spread, worst_quarter_ends
+from harness.statistics.groups import worst_quarter_ends
+from harness.statistics.reliability import interquartile_range
 
 OUTPUT = Path(__file__).parents[2] / "docs" / "interval-coverage.md"
 RUNS = (3, 5, 10, 20, 50)
@@ -51,7 +52,10 @@ NUMBERS = (
     Number("mean", 3, np.mean, mean_interval),
     Number("standard deviation", 5, np.std, deviation_interval),
     Number(
-        "spread of runs", 5, lambda scores: float(spread(scores)), lambda s: resampled_interval(s, spread)
+        "spread of runs",
+        5,
+        lambda scores: float(interquartile_range(scores)),
+        lambda s: resampled_interval(s, interquartile_range),
     ),
     Number("worst quarter", 9, lowest_quarter, lambda s: (worst_quarter_ends(s)[0], capped(s))),
 )

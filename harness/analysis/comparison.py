@@ -1,0 +1,273 @@
+"""What differs between two sides, task by task and overall: how much, how sure, and whether it is better or worse.
+
+Numbers and p-values are those of `harness.analysis.pairing`; here they are adjusted for the number of tasks by Holm's
+method, and put into words.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from itertools import groupby
+from math import nan
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from harness.analysis import metrics
+from harness.analysis.pairing import (
+    UNKNOWN,
+    UNTESTED,
+    Difference,
+    PValues,
+    Task,
+    counting,
+    difference,
+    interval,
+    p_values,
+    sample,
+)
+from harness.analysis.tasks import contrasted, matched, told_seeds
+from harness.measures import Failure, Measure
+from harness.statistics.aggregates import MEAN
+from harness.statistics.decision import ALPHA
+from harness.statistics.intervals import Estimate
+from harness.statistics.multiplicity import adjustment, holm
+from harness.statistics.runs import ragged
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+EVERYWHERE = "all"
+_Compared = tuple[Task, Difference]
+
+
+class Finding(StrEnum):
+    """What is said of the head."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNCLEAR = "~"
+    NEWLY_FAILING = "newly failing"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task, or all tasks of an algorithm.
+
+    Attributes:
+        environment: its short name; "all" for all tasks.
+        algorithm: full id, preset and overrides.
+        device: trained on.
+        tasks: how many the row is about.
+        base_runs: runs of the base that count, on each task; the fewest, where tasks differ.
+        head_runs: of the head.
+        pairs: how many of them pair by seed; 0 where they are compared unpaired.
+        base_failed: how many of these runs failed, and count as the floor.
+        head_failed: likewise.
+        base: mean; over all tasks, of normalised scores.
+        head: likewise.
+        difference: head less base.
+        low: end of its 95 % interval; NaN below three runs.
+        high: the other end.
+        p: two-sided, that there is no difference.
+        p_adjusted: by Holm's method for all rows of its kind.
+        verdict: about the head.
+        reason: why it is not comparable, which seeds newly fail, or what else a reader should know.
+    """
+
+    environment: str
+    algorithm: str
+    device: str
+    tasks: int
+    base_runs: int
+    head_runs: int
+    pairs: int
+    base_failed: int
+    head_failed: int
+    base: float
+    head: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    verdict: Finding
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides compared.
+
+    Attributes:
+        measure: of a run.
+        base: what the old side is called.
+        head: the new one.
+        tasks: a row per task.
+        overall: a row per algorithm and device with several comparable tasks.
+    """
+
+    measure: str
+    base: str
+    head: str
+    tasks: tuple[Row, ...]
+    overall: tuple[Row, ...]
+
+    def table(self) -> pd.DataFrame:
+        """All rows; the overall ones come last."""
+        return pd.DataFrame(
+            [asdict(row) for row in (*self.tasks, *self.overall)], columns=list(Row.__dataclass_fields__)
+        )
+
+
+def compare(base: "Results", head: "Results", measure: str) -> Comparison:
+    """The same algorithms in two sets of stored runs.
+
+    Args:
+        base: of the old side.
+        head: of the new side.
+        measure: the name of one that single runs have.
+    """
+    rows = _rows(matched(base, head, measure), same_algorithm=True)
+    return Comparison(measure, base.path.as_posix(), head.path.as_posix(), *rows)
+
+
+def compare_algorithms(results: "Results", base: str, head: str, measure: str) -> Comparison:
+    """Two algorithms of one set of stored runs.
+
+    Args:
+        results: stored runs.
+        base: the algorithm that is compared with.
+        head: the one that is judged.
+        measure: the name of one that single runs have.
+
+    Raises:
+        UsageError: there are no runs of one of them.
+    """
+    tasks = contrasted(results, base, head, measure)
+    return Comparison(measure, base, head, *_rows(tasks, same_algorithm=False))
+
+
+class _Means(NamedTuple):
+    """Of both sides."""
+
+    base: float
+    head: float
+    difference: Estimate
+
+
+NO_MEANS = _Means(nan, nan, UNKNOWN)
+
+
+def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Rows of the tasks, and of all tasks of an algorithm."""
+    found = [None if _why_not(task) else (task, difference(task)) for task in tasks]
+    usable = [each for each in found if each is not None]
+    adjusted = iter(adjustment(holm, [apart.test.p for _, apart in usable]))
+    rows = tuple(
+        _not_comparable(task) if each is None else _task_row(*each, next(adjusted), same_algorithm)
+        for task, each in zip(tasks, found, strict=True)
+    )
+    return rows, tuple(_overall_rows(usable))
+
+
+def _why_not(task: Task) -> str:
+    """Why there is nothing to compare; empty if there is."""
+    absent = [name for name, side in (("base", task.base), ("head", task.head)) if not counting(side)]
+    return task.why_not or task.unscored or (f"no run of the {absent[0]} is done" if absent else "")
+
+
+def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
+    means = _Means(*apart.sample.means, apart.estimate)
+    failing = task.newly_failing if same_algorithm else []
+    if failing:
+        return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, told_seeds(failing))
+    verdict = _finding(task.measure, apart.test, adjusted, means.difference.value)
+    return _row([(task, apart)], means, apart.test, adjusted, verdict, task.note)
+
+
+def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
+    """A row for each algorithm and device with several tasks, each of which has the same weight."""
+
+    def of(each: _Compared) -> tuple[str, str]:
+        return each[0].algorithm, each[0].device
+
+    groups = [list(group) for _, group in groupby(sorted(compared, key=of), of)]
+    groups = [group for group in groups if len(group) > 1]
+    tests = [_tested(group) for group in groups]
+    for group, test, adjusted in zip(
+        groups, tests, adjustment(holm, [test.p for test in tests]), strict=True
+    ):
+        measure, means, told = group[0][0].measure, _overall_means(group), "normalised scores"
+        if means is None:
+            # Without a common scale the test is all there is: it measures each task by its own spread.
+            why = "a task has no reference score" if measure.failure is Failure.RANDOM else "it is no return"
+            means, told = NO_MEANS, f"no common scale: {why}"
+        verdict = _finding(measure, test, adjusted, means.difference.value)
+        yield _row(group, means, test, adjusted, verdict, told)
+
+
+def _tested(group: Sequence[_Compared]) -> PValues:
+    base, head = (ragged([apart.sample.scores[side] for _, apart in group]) for side in (0, 1))
+    return p_values(base, head, _paired(group))
+
+
+def _paired(group: Sequence[_Compared]) -> bool:
+    return all(apart.sample.paired for _, apart in group)
+
+
+def _overall_means(group: Sequence[_Compared]) -> _Means | None:
+    """Of normalised scores, if all tasks have them."""
+    if not all(task.normal for task, _ in group):
+        return None
+    base, head = (
+        ragged(
+            [
+                metrics.normalised(apart.sample.scores[side], task.random, task.reference)
+                for task, apart in group
+            ]
+        )
+        for side in (0, 1)
+    )
+    return _Means(MEAN(base), MEAN(head), interval(base, head, _paired(group)))
+
+
+def _finding(measure: Measure, test: PValues, adjusted: float, apart: float) -> Finding:
+    """Better or worse only where the test says so, and the mean, if there is one, does not say the opposite."""
+    way = -1 if test.less < test.more else 1
+    if not adjusted <= ALPHA or way * apart <= 0:
+        return Finding.UNCLEAR
+    return Finding.BETTER if (way > 0) == measure.more_is_better else Finding.WORSE
+
+
+def _row(
+    group: Sequence[_Compared], means: _Means, test: PValues, adjusted: float, verdict: Finding, reason: str
+) -> Row:
+    task, _ = group[0]
+    base_runs, head_runs = (min(len(apart.sample.seeds[side]) for _, apart in group) for side in (0, 1))
+    return Row(
+        environment=task.environment if len(group) == 1 else EVERYWHERE,
+        algorithm=task.algorithm,
+        device=task.device,
+        tasks=len(group),
+        base_runs=base_runs,
+        head_runs=head_runs,
+        pairs=base_runs if _paired(group) else 0,
+        base_failed=sum(apart.sample.failed[0] for _, apart in group),
+        head_failed=sum(apart.sample.failed[1] for _, apart in group),
+        base=means.base,
+        head=means.head,
+        difference=means.difference.value,
+        low=means.difference.low,
+        high=means.difference.high,
+        p=test.p,
+        p_adjusted=float(adjusted),
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def _not_comparable(task: Task) -> Row:
+    apart = Difference(sample(task, pair=False), UNKNOWN, UNTESTED)
+    return _row([(task, apart)], NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))

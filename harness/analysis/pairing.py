@@ -1,0 +1,279 @@
+"""The one place that pairs runs: which count, what a failed one scores, how far apart sides are and how sure that is.
+
+Report, `compare`, claims and gate all ask here, so that one question has one answer whoever asks it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf, isfinite, nan
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.analysis.summaries import FAILED
+from harness.listing import reason
+from harness.measures import MEASURES, USUAL, Failure, Measure
+from harness.statistics import intervals
+from harness.statistics.decision import ALPHA, drops, min_p
+from harness.statistics.intervals import FEWEST_RUNS, LEVEL, NONE, Estimate
+from harness.statistics.runs import Floats, Runs, ragged
+
+UNKNOWN = Estimate(nan, nan, nan, NONE)
+
+
+class Run(NamedTuple):
+    """What is compared of a run.
+
+    Attributes:
+        status: one of the stored statuses.
+        value: of the measure; NaN for a run that has none.
+        fingerprint: of all its returns.
+        seconds: its share of the wall-clock time of its trial; NaN if not known.
+        machine: it ran on.
+        commit: it ran with.
+        error: why it failed or was skipped; empty for others.
+        at_threshold: whether it is done and ended at the environment's threshold or above it; not where there is none.
+    """
+
+    status: str
+    value: float
+    fingerprint: str = ""
+    seconds: float = nan
+    machine: str = ""
+    commit: str = ""
+    error: str = ""
+    at_threshold: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the algorithm: it is done, or failed by itself."""
+        return self.failed or (self.status == "done" and isfinite(self.value))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed by itself, rather than by what is around it."""
+        return self.status in FAILED
+
+
+Side = Mapping[int, Run]  # the runs of one side of a comparison, by seed
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs of both sides that are compared, or the reason why they cannot be.
+
+    Attributes:
+        environment: its short name.
+        algorithm: full id, preset and overrides; of the head, where two algorithms are compared.
+        device: trained on.
+        budget: steps of a run; the base's, where they differ.
+        base: runs of the old side by seed; empty where it has none.
+        head: of the new side.
+        random: score of a random policy, as the base has it stored; NaN if it is not known.
+        reference: score of a good policy, likewise.
+        measure: that the values of the runs are of.
+        why_not: why they are not comparable; empty if they are.
+        note: what a reader should know though they are.
+    """
+
+    environment: str
+    algorithm: str
+    device: str
+    budget: int
+    base: Side
+    head: Side
+    random: float = nan
+    reference: float = nan
+    measure: Measure = MEASURES[USUAL]
+    why_not: str = ""
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a person reads."""
+        return f"{self.algorithm} on {self.environment}{f' ({self.device})' if self.device != 'cpu' else ''}"
+
+    @property
+    def shared(self) -> list[int]:
+        """Seeds that both sides have, whatever became of them; ascending."""
+        return sorted(self.base.keys() & self.head.keys())
+
+    @property
+    def newly_failing(self) -> list[int]:
+        """Seeds that failed on the head and were done on the base."""
+        return [seed for seed in self.shared if self.head[seed].failed and self.base[seed].status == "done"]
+
+    @property
+    def why_failing(self) -> str:
+        """What the first run of the head that failed said in the end, of those that newly fail if any do."""
+        failed = self.newly_failing or sorted(seed for seed, run in self.head.items() if run.failed)
+        return reason(self.head[failed[0]].error) if failed else ""
+
+    @property
+    def origin(self) -> float:
+        """The score that counts as none: a random policy's, or 0 where that is not known."""
+        return self.random if isfinite(self.random) else 0.0
+
+    @property
+    def normal(self) -> bool:
+        """Whether its scores can be normalised."""
+        known = isfinite(self.random) and isfinite(self.reference) and self.random != self.reference
+        return known and self.measure.failure is Failure.RANDOM
+
+    @property
+    def most(self) -> float:
+        """No two runs can be further apart."""
+        return self.budget if self.measure.failure is Failure.BUDGET else inf
+
+    @cached_property
+    def failed_score(self) -> float:
+        """What a failed run counts as; NaN where it has no score."""
+        if self.measure.failure is Failure.RANDOM:
+            return floor(self.random, (run.value for side in (self.base, self.head) for run in side.values()))
+        return self.budget if self.measure.failure is Failure.BUDGET else nan
+
+    @property
+    def unscored(self) -> str:
+        """Why its failed runs have no score; empty where they have one, or none failed."""
+        failed = any(run.failed for side in (self.base, self.head) for run in side.values())
+        if not failed or isfinite(self.failed_score):
+            return ""
+        if self.measure.failure is Failure.NOTHING:
+            return f"a failed run has no {self.measure.name}"
+        return "a failed run has no score where no random score is known: declare random_score"
+
+    def scores(self, side: Side, seeds: Iterable[int]) -> Floats:
+        """Scores [N] of runs that count, in the order of the seeds."""
+        return np.array([self.failed_score if side[seed].failed else side[seed].value for seed in seeds])
+
+
+def floor(random: float, values: Iterable[float]) -> float:
+    """What a failed run scores: as the random policy, or as the worst of those compared with it if that is less.
+
+    So nobody gains by failing. NaN where no random score is known.
+    """
+    return float(np.min([random, *filter(isfinite, values)]))
+
+
+class Sample(NamedTuple):
+    """The runs of a task that are compared, in the order of their seeds.
+
+    Attributes:
+        seeds: of the base and of the head; the same ones if they pair.
+        scores: of both, [n] and [n'].
+        failed: how many of these runs failed, on either side.
+        paired: whether they do.
+        known: whether there are runs of both sides, and all runs of the task that count have a score.
+    """
+
+    seeds: tuple[list[int], list[int]]
+    scores: tuple[Floats, Floats]
+    failed: tuple[int, int]
+    paired: bool
+    known: bool
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Of the scores of both; NaN of none."""
+        base, head = (float(scores.mean()) if len(scores) else nan for scores in self.scores)
+        return base, head
+
+    @property
+    def runs(self) -> tuple[Runs, Runs]:
+        """The scores as statistics take them."""
+        base, head = self.scores
+        return ragged([base]), ragged([head])
+
+
+class PValues(NamedTuple):
+    """Permutation tests of no difference.
+
+    Attributes:
+        permuted: "signs" of the differences of pairs, or "labels" of runs.
+        less: one-sided p-value against a head that scores less than the base; NaN where a side has too few runs.
+        more: against one that scores more.
+    """
+
+    permuted: str
+    less: float
+    more: float
+
+    @property
+    def p(self) -> float:
+        """Two-sided."""
+        return float(np.minimum(1.0, 2 * np.minimum(self.less, self.more)))
+
+
+UNTESTED = PValues("labels", nan, nan)
+
+
+class Difference(NamedTuple):
+    """The head of a task less its base: the answer that everybody gives.
+
+    Attributes:
+        sample: the runs that it is about.
+        estimate: of the difference of means, with its 95 % interval.
+        test: that there is none.
+    """
+
+    sample: Sample
+    estimate: Estimate
+    test: PValues
+
+
+def counting(side: Side) -> list[int]:
+    """The seeds of the runs that count, ascending."""
+    return [seed for seed in sorted(side) if side[seed].counts]
+
+
+def paired(base: Collection[int], head: Collection[int]) -> bool:
+    """Whether runs with these seeds pair: three seeds are shared, or all that a side has."""
+    return len({*base} & {*head}) >= min(FEWEST_RUNS, len(base), len(head))
+
+
+def sample(
+    task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None, pair: bool = True
+) -> Sample:
+    """The runs that count, or those of them with these seeds; where seeds pair, only those that are shared."""
+    old, new = (
+        [seed for seed in counting(side) if only is None or seed in only]
+        for side, only in ((task.base, base), (task.head, head))
+    )
+    pairs = pair and paired(old, new)
+    if pairs:
+        old = new = [seed for seed in old if seed in new]
+    scores = task.scores(task.base, old), task.scores(task.head, new)
+    failed = sum(task.base[seed].failed for seed in old), sum(task.head[seed].failed for seed in new)
+    return Sample((old, new), scores, failed, pairs, known=bool(old and new and not task.unscored))
+
+
+def difference(
+    task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None
+) -> Difference:
+    """How far apart the sides of a task are; arguments as of `sample`. Without numbers where a run has no score."""
+    found = sample(task, base, head)
+    if not found.known:
+        return Difference(found, UNKNOWN, UNTESTED)
+    sides = found.runs
+    return Difference(found, interval(*sides, found.paired, task.most), p_values(*sides, found.paired))
+
+
+def interval(base: Runs, head: Runs, paired: bool, most: float = inf, level: float = LEVEL) -> Estimate:
+    """The mean of the head less that of the base, with its interval between ``-most`` and ``most``."""
+    found = intervals.difference(head, base, paired=paired, level=level)
+    return found._replace(low=max(found.low, -most), high=min(found.high, most))
+
+
+def p_values(base: Runs, head: Runs, paired: bool) -> PValues:
+    """Is there a difference on any of these tasks, or on all of them together?
+
+    By the statistics that a gate looks at: means, ranks and, where runs do not pair, the better half. Signs are
+    permuted where runs pair and are so many that signs can reject, two-sided; those of five cannot.
+    """
+    signs = paired and 2 * 0.5 ** len(base.values) <= ALPHA
+    less = more = nan
+    if min(base.fewest, head.fewest) >= FEWEST_RUNS:
+        less = min_p(drops(base, head, signs, tops=not paired))
+        more = min_p(drops(head, base, signs, tops=not paired))
+    return PValues("signs" if signs else "labels", less, more)
