@@ -513,6 +513,45 @@ def test_seconds_of_several_machines_have_no_interval(tmp_path):
     assert "2 machines" in " ".join(evidence(results))
 
 
+def test_curves_against_seconds_of_several_machines_have_no_band(tmp_path):
+    runs = [Run(seed=seed, changes={"machine": f"machine {seed % 2}"}) for seed in range(6)]
+    results = harness.load(write_runs(tmp_path, runs))
+
+    assert results.curves("seconds")["low"].isna().all()
+    assert results.curves("step")["low"].notna().all()
+
+
+def test_pairs_that_do_not_fit_are_in_no_table_and_missing_nowhere(tmp_path):
+    unfit = Run("algorithms/sarsa", status="skipped", error="sarsa observes Discrete", scores=())
+    runs = [Run(seed=seed) for seed in range(3)]
+    both = [*runs, replace(unfit, changes={"fits": False})]
+    results = harness.load(write_runs(tmp_path / "both", both))
+    alone = harness.load(write_runs(tmp_path / "alone", runs))
+
+    pd.testing.assert_frame_equal(results.scores(), alone.scores())
+    assert results.failures().empty
+    assert list(results.unfit["algorithm"]) == ["sarsa"]
+    told = evidence(results)
+    assert "No run is missing." in told
+    assert "Not asked, because they do not fit: sarsa on cartpole." in told
+
+
+def test_what_was_skipped_for_another_reason_is_missing(tmp_path):
+    skipped = Run(status="skipped", error="no CUDA device", scores=(), changes={"fits": True})
+    results = harness.load(write_runs(tmp_path, [Run(seed=1), skipped]))
+
+    assert list(results.failures()["status"]) == ["skipped"]
+
+
+def test_simulated_steps_and_planning_stand_beside_the_time_they_cost(tmp_path):
+    changes = {"simulated_steps": 60_000, "planning_seconds": 2.0}
+    results = harness.load(write_runs(tmp_path, [Run(seed=s, changes=changes) for s in range(3)]))
+
+    row = only(results.wall_clock())
+    assert row["simulated_per_step"] == 60_000 / CARTPOLE.budget
+    assert row["planning_seconds"] == 2.0
+
+
 def test_of_one_machine_nothing_is_said(tmp_path):
     runs = [sarsa(seed, 0, 60) for seed in range(3)]
     assert "machine" not in " ".join(evidence(harness.load(write_runs(tmp_path, runs))))

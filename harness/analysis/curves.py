@@ -1,6 +1,5 @@
 """Learning curves: the evaluations of each run as points, and their mean over runs with a band."""
 
-from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,16 +37,16 @@ def points(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
         evaluations: the table of evaluation episodes.
 
     Returns:
-        Columns key, environment, algorithm, device, seed, step, seconds, score; in the order of ``runs``.
+        Columns key, environment, algorithm, device, seed, machine, step, seconds, score; in the order of ``runs``.
     """
     groups = evaluations.groupby(["key", "evaluation"], observed=True, sort=True)
     means = groups.agg(
         step=("step", "first"), train_seconds=("train_seconds", "first"), score=("return", "mean")
     ).reset_index()
-    done = runs.loc[runs["status"] == "done", ["key", *CELL, "seed", "runs_in_trial"]]
+    done = runs.loc[runs["status"] == "done", ["key", *CELL, "seed", "machine", "runs_in_trial"]]
     table = done.merge(means.astype({"key": done["key"].dtype}), on="key", how="inner", validate="1:m")
     table["seconds"] = table["train_seconds"] / table["runs_in_trial"]
-    return table[["key", *CELL, "seed", "step", "seconds", "score"]]
+    return table[["key", *CELL, "seed", "machine", "step", "seconds", "score"]]
 
 
 def run_curves(points: pd.DataFrame) -> dict[str, Curve]:
@@ -63,7 +62,7 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
     """The mean over runs, with a pointwise and a simultaneous 95 % bootstrap band over whole runs.
 
     Between evaluations a run keeps its last score. Against seconds, the mean ends where the first run of the
-    cell ends: beyond, it would be the mean of whichever runs are slow.
+    cell ends: beyond, it would be the mean of whichever runs are slow. Seconds of several machines have no band.
 
     Args:
         points: the table that `points` returns.
@@ -73,21 +72,16 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
         Columns environment, algorithm, device, step or seconds, done, mean, low, high (of any one point),
         simultaneous_low, simultaneous_high (of the whole curve).
     """
-    every = run_curves(points)
-    frames = [
-        pd.DataFrame({**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}).assign(
-            mean=scores.mean(axis=0), **dict(zip(BANDS, mean_bands(scores)[1:], strict=True))
-        )
-        for cell, keys in _cells(points)
-        for grid, scores in [aligned([every[key] for key in keys], against)]
-    ]
+    every, frames = run_curves(points), []
+    for cell, group in points.groupby(CELL, sort=True):
+        grid, scores = aligned([every[key] for key in dict.fromkeys(group["key"])], against)
+        several = against == "seconds" and group["machine"].nunique() > 1
+        ends = [np.full(len(grid), np.nan)] * len(BANDS) if several else mean_bands(scores)[1:]
+        found = dict(zip(BANDS, ends, strict=True))
+        where = {**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}
+        frames.append(pd.DataFrame(where).assign(mean=scores.mean(axis=0), **found))
     columns = [*CELL, against, "done", "mean", *BANDS]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-
-
-def _cells(points: pd.DataFrame) -> Iterator[tuple[tuple[Hashable, ...], list[str]]]:
-    for cell, group in points.groupby(CELL, sort=True):
-        yield cell, list(dict.fromkeys(group["key"]))
 
 
 def aligned(runs: list[Curve], against: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

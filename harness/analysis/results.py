@@ -43,11 +43,14 @@ def load(path: str | Path) -> "Results":
     if not path.is_dir():
         raise UsageError(f"{path}: there is no such folder of results")
     stored = read(path)
-    runs = _runs(stored)
+    every = _runs(stored)
+    unfit = (every["fits"] == False).to_numpy()  # noqa: E712, because it may be null
+    runs = every[~unfit].reset_index(drop=True)
     position = pd.Series(np.arange(len(runs)), index=runs["key"])
     tables = {name: _table(pieces, TABLES[name], runs, position) for name, pieces in stored.tables.items()}
     manifests = {key: stored.manifests[key] for key in runs["key"]}
-    return Results(path, runs, **tables, problems=tuple(stored.problems), manifests=manifests)
+    unfit_runs = every[unfit].reset_index(drop=True)
+    return Results(path, runs, unfit_runs, **tables, problems=tuple(stored.problems), manifests=manifests)
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,6 +64,7 @@ class Results:
         path: where they were read.
         runs: a row per run, whatever became of it. ``algorithm`` and ``environment`` are as short as the runs at
             hand allow; ``contestant`` and ``environment_name`` are what was stored.
+        unfit: likewise, of algorithms that cannot run on that environment on any machine; they are missing nowhere.
         evaluations: a row per evaluation episode.
         episodes: a row per training episode.
         diagnostics: a row per logged value.
@@ -70,6 +74,7 @@ class Results:
 
     path: Path
     runs: pd.DataFrame
+    unfit: pd.DataFrame
     evaluations: pd.DataFrame
     episodes: pd.DataFrame
     diagnostics: pd.DataFrame

@@ -29,11 +29,11 @@ OF_RUNS = [
     "jobs",
 ]
 SECONDS = ("setup", "environment", "learning", "evaluation")
-SPENT = [f"{part}_seconds" for part in ("train", *SECONDS, "cpu")]
+SPENT = [f"{part}_seconds" for part in ("train", *SECONDS, "planning", "cpu")]
 RUN = ["setup_seconds", "train_seconds", "evaluation_seconds"]
 MEMORY = ["peak_memory_mib", "peak_gpu_memory_mib"]
 MEASURED = [*SPENT, "run_seconds", *MEMORY]
-OF_RUNS += ["runs_in_trial", *SPENT, *MEMORY]
+OF_RUNS += ["runs_in_trial", "simulated_steps", *SPENT, *MEMORY]
 TURNED = (("", ""), ("_low", "_high"), ("_high", "_low"))  # the fewer seconds, the more steps per second
 
 Row = Mapping[str, Any]
@@ -76,10 +76,12 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns environment, algorithm, device, done, failed, other; steps_per_second (of training, evaluation
         and set-up excluded); means per run of train_seconds (environment and learning), run_seconds (set-up, training
-        and evaluation), setup_seconds, environment_seconds, learning_seconds, evaluation_seconds and cpu_seconds, and
-        of peak_memory_mib and peak_gpu_memory_mib (of a trial's process); of each the 95 % interval (_low, _high; NaN
-        where runs shared a trial, for then they are one measurement, or are of several machines); runs_in_trial, jobs,
-        threads (largest), machines (how many different ones).
+        and evaluation), setup_seconds, environment_seconds, learning_seconds, planning_seconds (part of learning),
+        evaluation_seconds and cpu_seconds, and of peak_memory_mib and peak_gpu_memory_mib (of a trial's process); of
+        each the 95 % interval (_low, _high; NaN where runs shared a trial, for then they are one measurement, or are of
+        several machines); runs_in_trial, jobs,
+        threads (largest), machines (how many different ones); simulated_per_step (steps of models and planners for each
+        step).
     """
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
@@ -95,6 +97,7 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
             **means,
             **{name: done[name].max() if len(done) else np.nan for name in largest},
             "machines": machines,
+            "simulated_per_step": _rate(mean(done["simulated_steps"]), steps),
         }
 
     return per_cell(runs, row)
@@ -110,7 +113,7 @@ def _means(measured: Floats, alone: bool) -> dict[str, float]:
 
 
 def _rate(steps: float, seconds: float) -> float:
-    """Infinite in no time, as at the end of an interval."""
+    """How many for each; infinite in no time, as at the end of an interval."""
     if seconds == 0:
         return np.inf if steps > 0 else np.nan
     return steps / seconds

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis.measures import measured
@@ -122,7 +123,9 @@ class _Group(NamedTuple):
 def valued(results: "Results", measure: str) -> pd.DataFrame:
     """The table of runs with the value of a measure that single runs have, and whether they ended at the threshold."""
     values, final = (measured(results, name)["value"] for name in (measure, "final_score"))
-    return results.runs.assign(value=values, at_threshold=final >= results.runs["threshold"])
+    runs = results.runs.assign(value=values, at_threshold=final >= results.runs["threshold"])
+    unfit = results.unfit.assign(value=np.nan, at_threshold=False)
+    return pd.concat([runs, unfit], ignore_index=True) if len(unfit) else runs
 
 
 def _places(results: "Results", measure: str) -> dict[Place, list[_Group]]:

@@ -9,10 +9,12 @@ from harness.statistics.intervals import FEWEST_RUNS
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
+SHOWN = 6  # pairs that do not fit
+
 
 def evidence(results: "Results") -> list[str]:
     """What a reader has to know before any number: the size of the samples, and who is compared on what."""
-    return [_size(results), _missing(results), *_machines(results), *_common(results)]
+    return [_size(results), _missing(results), *_unfit(results), *_machines(results), *_common(results)]
 
 
 def _size(results: "Results") -> str:
@@ -51,6 +53,14 @@ def _missing(results: "Results") -> str:
             f"{counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number"
         )
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
+
+
+def _unfit(results: "Results") -> list[str]:
+    """Who cannot meet, and is therefore missing nowhere."""
+    pairs = results.unfit[["algorithm", "environment"]].drop_duplicates()
+    told = [f"{algorithm} on {environment}" for algorithm, environment in pairs.itertuples(index=False)]
+    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return [f"Not asked, because they do not fit: {', '.join(told[:SHOWN])}{more}."] if told else []
 
 
 def _machines(results: "Results") -> list[str]:

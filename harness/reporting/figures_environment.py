@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 LOG_FROM = 8  # times between the slowest and the fastest contestant
 OUTLYING = 4  # times the range of 95 % of the returns
+UNITS = {"ply": "plies of self-play", "step": "environment steps", "update": "updates"}
 AXES = {"step": "environment steps", "seconds": "training seconds per run"}
 PARTS = dict(zip(SECONDS, (SERIES[7], SERIES[0], SERIES[1], SERIES[4]), strict=True))
 
@@ -121,7 +122,7 @@ def _label_curves(axis: Axes, results: "Results", environment: str, against: str
     thresholds = results.runs.loc[results.runs["environment"] == environment, "threshold"].dropna()
     if len(thresholds):
         axis.axhline(float(thresholds.iloc[0]), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-    axis.set(xlabel=AXES[against], ylabel="")
+    axis.set(xlabel=unit(results, environment) if against == "step" else AXES[against], ylabel="")
     axis.xaxis.set_major_formatter(STEPS if against == "step" else RETURNS)
     axis.yaxis.set_major_formatter(RETURNS)
     axis.locator_params(axis="x", nbins=6)
@@ -136,6 +137,12 @@ def _limit_returns(axis: Axes, scores: pd.Series) -> None:
         low = most
     margin = 0.06 * (high - low) or 0.5
     axis.set_ylim(low - margin, high + margin)
+
+
+def unit(results: "Results", environment: str) -> str:
+    """What the budgets of an environment's runs count, in words."""
+    runs = results.runs[results.runs["environment"] == environment]
+    return " or ".join(UNITS[each] for each in sorted(set(runs["budget_unit"].fillna("step"))))
 
 
 def _spread_out(axis: Axes, means: pd.DataFrame) -> None:
@@ -180,6 +187,8 @@ def every_run(results: "Results", environment: str) -> Figure | None:
         rows(axis, names, first=axis is axes[0])
         for height, text in enumerate(draw(axis, lines)):
             note(axis, text, height)
+        if draw is _draw_steps:
+            axis.set_xlabel(unit(results, environment))
     _legend_of_runs(figure)
     return figure
 
@@ -229,7 +238,7 @@ def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
     _draw_centres(
         axis, median.where(np.isfinite(median)), low.where(np.isfinite(low)), high.clip(upper=1.04 * last)
     )
-    axis.set(xlabel="environment steps", xlim=(0, 1.04 * last))
+    axis.set_xlim(0, 1.04 * last)
     axis.xaxis.set_major_formatter(STEPS)
     return [f"{row['reached']}/{row['of']}" if pd.notna(row["of"]) else "" for row, *_ in lines]
 

@@ -127,6 +127,9 @@ def wall_clock(results: "Results") -> Sheet:
     data = results.wall_clock()
     names = {"steps_per_second": "steps/s"}
     names |= {f"{part}_seconds": f"{part} s" for part in ("train", "environment", "learning", "evaluation")}
+    simulated = data["simulated_per_step"].gt(0)
+    if simulated.any():
+        names["planning_seconds"] = "planning s"
     names |= {"setup_seconds": "set-up s", "cpu_seconds": "CPU s", "peak_memory_mib": "memory MiB"}
     if data["peak_gpu_memory_mib"].notna().any():
         names["peak_gpu_memory_mib"] = "GPU MiB"
@@ -141,10 +144,13 @@ def wall_clock(results: "Results") -> Sheet:
         Column(heading, lambda row, name=name: count(row[name]))  # type: ignore[misc]
         for name, heading in settings.items()
     ]
+    if simulated.any():
+        recorded.insert(0, Column("simulated per step", lambda row: number(row["simulated_per_step"])))
     note = (
         "Means per run, in brackets 95 % intervals. A trial that trains several runs in lockstep is shared out equally "
         "among them, and is one measurement, without an interval; so are runs of several machines. "
         "Training is environment and learning; evaluation and set-up are not part of it, nor of steps per second. "
+        "Planning is part of learning; steps that a model or a planner simulated are no steps of the environment. "
         "Memory is the most that a trial's process held. Jobs ran beside each other on the same machine."
     )
     return _sheet("wall_clock", "Wall-clock", note, data, [*measured, *recorded])
