@@ -26,7 +26,7 @@ CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 ELSEWHERE = {
     r"pip install -r requirements\.txt && harness run quickstart": [
         ("installs from a package index", "tox.ini", r"-r requirements\.txt"),
-        ("trains for two minutes", "tests/wheels.sh", r"harness run quickstart"),
+        ("trains for a minute", "tests/wheels.sh", r"harness run quickstart"),
     ],
     r"pip install tox && tox": [("is what runs this test", ".ci/run", r"pip install .*tox && tox")],
     r"pip install -r requirements\.txt pytest .*": [

@@ -1,0 +1,139 @@
+"""The answer to a suite's question in a few sentences: its claims, then who ended highest where, and at what cost.
+
+Two contestants are told apart only where the interval of their difference excludes 0 and the test, adjusted for all
+pairs of the environment, rejects. Elsewhere the difference may be chance, which does not say that there is none.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.analysis.overall import CONTESTANT, Contestant
+from harness.analysis.pairs import THAN
+from harness.listing import counted, one_line
+from harness.reporting.cells import rough
+from harness.statistics.decision import ALPHA
+from harness.statistics.intervals import FEWEST_RUNS
+from harness.verdicts.claims import Judged, Verdict
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+MOST = 6  # lines
+MOST_CLAIMS = 3  # told one by one
+LONGEST = 48  # characters of a name
+WORDS = {Verdict.HOLDS: "Yes", Verdict.FAILS: "No", Verdict.UNDECIDED: "Undecided"}
+
+
+def answer(results: "Results", claims: Sequence[Judged] = ()) -> list[str]:
+    """What stored runs say about the question of their suite.
+
+    Args:
+        results: stored runs.
+        claims: of the suite, as judged on them.
+
+    Returns:
+        `MOST` lines or fewer: on claims that could be judged, then on each environment that none of these is
+        about; the last one says how many environments there are besides.
+    """
+    judged = [each for each in claims if each.verdict in WORDS]
+    lines = [_claim(each) for each in judged]
+    if len(lines) > MOST_CLAIMS:
+        found = Counter(str(each.verdict) for each in judged).items()
+        lines = [f"Of {len(judged)} claims: {', '.join(f'{verdict} {n}' for verdict, n in found)}."]
+    answered = {each.claim.environment.rpartition("/")[2] for each in judged}
+    made = results.runs[results.runs["status"] != "skipped"]
+    places = made.loc[~made["environment_name"].isin(answered), "environment"].unique()
+    shown = len(places) if len(lines) + len(places) <= MOST else MOST - len(lines) - 1
+    lines += [f"{place}: {_ranking(results, place)}" for place in places[:shown]]
+    if shown < len(places):
+        lines.append(f"{counted(len(places) - shown, 'environment')} more in the tables.")
+    return list(map(one_line, lines)) or ["No run was made, so there is no answer."]
+
+
+def _claim(each: Judged) -> str:
+    """The verdict on a claim, and how large the advantage is."""
+    advantage, low, high = map(rough, (each.advantage, each.low, each.high))
+    bounds = {
+        Verdict.HOLDS: f"at least {low}",
+        Verdict.FAILS: f"at most {high}",
+        Verdict.UNDECIDED: f"bounds {low} and {high}",
+    }
+    sure = f"{bounds[each.verdict]} with {100 * each.claim.confidence:g} % confidence"
+    told = "too few runs" if pd.isna(each.low) else f"advantage {advantage}, {sure}"
+    device = "" if each.device == "cpu" else f" on {each.device}"
+    return f"{WORDS[each.verdict]}: {each.claim.statement.rstrip('.')}{device} ({told}; n = {each.runs})."
+
+
+def _ranking(results: "Results", environment: str) -> str:
+    """Who ended highest, whether the next one differs, what both cost, and which runs failed or are missing."""
+    here = results.counted[results.counted["environment"] == environment]
+    if not (here["status"] == "done").any():
+        return "no run is done."
+    means = here.groupby(CONTESTANT)["score"].mean(skipna=False).sort_values(ascending=False, kind="stable")
+    best: list[Contestant] = list(means.dropna().index[:2])
+    names = _names(results, best)
+    ends = ", ".join(f"{name} at {rough(means[one])}" for name, one in zip(names, best, strict=True))
+    of = f" (highest of {len(means)})" if len(means) > 2 else ""
+    told = {
+        0: "no algorithm has a rank",
+        1: f"in the end {ends}, {counted(len(here), 'run')}",
+        2: f"in the end {ends}{of}; {_difference(results, environment, best)}",
+    }
+    return " ".join(
+        [f"{told[len(best)]}.", *_seconds(results, environment, best), *_absent(results, environment)]
+    )
+
+
+def _difference(results: "Results", environment: str, best: Sequence[Contestant]) -> str:
+    """What the difference of the two best comes to; nothing where there are not two."""
+    table = results.pairwise()
+    for row in table[table["environment"] == environment].to_dict("records"):
+        sides = [tuple(row[name] for name in side) for side in (CONTESTANT, THAN)]
+        if sides == best:
+            value, low, high = row["difference"], row["low"], row["high"]
+        elif sides == best[::-1]:
+            value, low, high = -row["difference"], -row["high"], -row["low"]
+        else:
+            continue
+        n = min(row["n"], row["than_n"])
+        if n < FEWEST_RUNS:
+            return f"fewer than {FEWEST_RUNS} runs decide nothing (n = {n})"
+        if low == high == 0:
+            return f"they end alike (n = {n})"
+        differs = low > 0 and row["p_holm"] <= ALPHA
+        lead = "they differ by" if differs else "the difference may be chance:"
+        return f"{lead} {rough(value)} [{rough(low)}, {rough(high)}], n = {n}"
+    return ""
+
+
+def _seconds(results: "Results", environment: str, contestants: Sequence[Contestant]) -> list[str]:
+    """What a run of each took, if all ran on one machine."""
+    clock = results.wall_clock()
+    rows = clock[clock["environment"] == environment].set_index(CONTESTANT).loc[list(contestants)]
+    done = results.runs[(results.runs["environment"] == environment) & (results.runs["status"] == "done")]
+    if rows.empty or rows["train_seconds"].isna().any() or done["machine"].nunique() > 1:
+        return []
+    each = zip(rows["train_seconds"], rows["runs_in_trial"], strict=True)
+    told = [f"{rough(seconds)} s{f' ({n} at once)' if n > 1 else ''}" for seconds, n in each]
+    return [f"A run trains in {' and '.join(told)}."]
+
+
+def _absent(results: "Results", environment: str) -> list[str]:
+    """What became of the runs that are not done."""
+    runs = results.runs[(results.runs["environment"] == environment) & (results.runs["status"] != "skipped")]
+    unscored = results.counted.loc[results.counted["environment"] == environment, "score"].isna().any()
+    if (runs["status"] == "done").all():
+        return []
+    as_what = "have no score, and their algorithms no rank" if unscored else "count as random play, or as the worst run"
+    return [f"{(runs['status'] != 'done').sum()} of {len(runs)} runs did not finish; those that failed {as_what}."]
+
+
+def _names(results: "Results", contestants: Sequence[Contestant]) -> list[str]:
+    """Names short enough for a sentence and still different, with the device where there are several."""
+    several, half = results.runs["device"].nunique() > 1, LONGEST // 2
+    full = [f"{name} on {device}" if several else name for name, device in contestants]
+    short = [name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}" for name in full]
+    return short if len(set(short)) == len(short) else full
