@@ -59,6 +59,13 @@ def harness_figures() -> list[FigureSpec]:
     overview, environment = "harness.reporting.figures_overview", "harness.reporting.figures_environment"
     return [
         FigureSpec(
+            "curves",
+            "Learning curves side by side",
+            f"{overview}:side_by_side",
+            "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap "
+            "intervals over whole runs; n is the number of runs. Dashed: the threshold.",
+        ),
+        FigureSpec(
             "aggregates",
             "Final scores over environments",
             f"{overview}:aggregates",

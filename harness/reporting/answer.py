@@ -6,7 +6,7 @@ pairs of the environment, rejects. Elsewhere the difference may be chance, which
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -72,41 +72,38 @@ def _ranking(results: "Results", environment: str) -> str:
     here = results.counted[results.counted["environment"] == environment]
     if not (here["status"] == "done").any():
         return "no run is done."
-    means = here.groupby(CONTESTANT)["score"].mean(skipna=False).sort_values(ascending=False, kind="stable")
+    scores = here.groupby(CONTESTANT)["score"]
+    means = scores.mean(skipna=False).sort_values(ascending=False, kind="stable")
     best: list[Contestant] = list(means.dropna().index[:2])
-    names = _names(results, best)
-    ends = ", ".join(f"{name} at {rough(means[one])}" for name, one in zip(names, best, strict=True))
-    of = f" (highest of {len(means)})" if len(means) > 2 else ""
-    told = {
-        0: "no algorithm has a rank",
-        1: f"in the end {ends}, {counted(len(here), 'run')}",
-        2: f"in the end {ends}{of}; {_difference(results, environment, best)}",
-    }
-    return " ".join(
-        [f"{told[len(best)]}.", *_seconds(results, environment, best), *_absent(results, environment)]
-    )
+    names, ends = _names(results, best), [rough(means[one]) for one in best]
+    of = f", the highest of {len(means)}," if len(means) > 2 else ""
+    if not best:
+        text = "no algorithm has a rank"
+    elif len(best) == 1:
+        text = f"{names[0]} ends at {ends[0]}, {counted(int(scores.size()[best[0]]), 'run')}"
+    else:
+        text = f"{names[0]} ends at {ends[0]}{of} and {names[1]} at {ends[1]}; "
+        text += _difference(results, environment, best)
+    return " ".join([f"{text}.", *_seconds(results, environment, best), *_absent(results, environment)])
 
 
 def _difference(results: "Results", environment: str, best: Sequence[Contestant]) -> str:
-    """What the difference of the two best comes to; nothing where there are not two."""
+    """What the difference of the two best comes to."""
     table = results.pairwise()
-    for row in table[table["environment"] == environment].to_dict("records"):
-        sides = [tuple(row[name] for name in side) for side in (CONTESTANT, THAN)]
-        if sides == best:
-            value, low, high = row["difference"], row["low"], row["high"]
-        elif sides == best[::-1]:
-            value, low, high = -row["difference"], -row["high"], -row["low"]
-        else:
-            continue
-        n = min(row["n"], row["than_n"])
-        if n < FEWEST_RUNS:
-            return f"fewer than {FEWEST_RUNS} runs decide nothing (n = {n})"
-        if low == high == 0:
-            return f"they end alike (n = {n})"
-        differs = low > 0 and row["p_holm"] <= ALPHA
-        lead = "they differ by" if differs else "the difference may be chance:"
-        return f"{lead} {rough(value)} [{rough(low)}, {rough(high)}], n = {n}"
-    return ""
+    table = table[table["environment"] == environment].set_index([*CONTESTANT, *THAN])
+    rows: dict[Any, dict[Any, Any]] = table.to_dict("index")
+    there, back = (*best[0], *best[1]), (*best[1], *best[0])
+    row, sign = (rows[there], 1) if there in rows else (rows[back], -1)
+    value, (low, high) = sign * row["difference"], sorted((sign * row["low"], sign * row["high"]))
+    n = min(row["n"], row["than_n"])
+    if n < FEWEST_RUNS:
+        return f"fewer than {FEWEST_RUNS} runs decide nothing (n = {n})"
+    if low == high == 0:
+        return f"they end alike (n = {n})"
+    told = f"{rough(value)} [{rough(low)}, {rough(high)}]"
+    if low > 0 and row["p_holm"] <= ALPHA:
+        return f"they differ, by {told} (n = {n})"
+    return f"a difference of {told}, which may be chance (n = {n})"
 
 
 def _seconds(results: "Results", environment: str, contestants: Sequence[Contestant]) -> list[str]:
@@ -127,8 +124,14 @@ def _absent(results: "Results", environment: str) -> list[str]:
     unscored = results.counted.loc[results.counted["environment"] == environment, "score"].isna().any()
     if (runs["status"] == "done").all():
         return []
-    as_what = "have no score, and their algorithms no rank" if unscored else "count as random play, or as the worst run"
-    return [f"{(runs['status'] != 'done').sum()} of {len(runs)} runs did not finish; those that failed {as_what}."]
+    as_what = (
+        "have no score, and their algorithms no rank"
+        if unscored
+        else "count as random play, or as the worst run"
+    )
+    return [
+        f"{(runs['status'] != 'done').sum()} of {len(runs)} runs did not finish; those that failed {as_what}."
+    ]
 
 
 def _names(results: "Results", contestants: Sequence[Contestant]) -> list[str]:
