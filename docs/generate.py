@@ -234,22 +234,12 @@ def _draw(results: "Results") -> None:
     """The learning curves, as a picture that any page can show: own background, letters as outlines."""
     import matplotlib
 
-    from harness.reporting.contestants import contestants, legend_with_runs
-    from harness.reporting.figure_style import facets, style
-    from harness.reporting.figures_environment import draw_curves
+    from harness.reporting.figure_style import style
+    from harness.reporting.figures_overview import side_by_side
 
-    done = results.scores().query("done > 0")
-    if done.empty:
-        raise SystemExit(f"{results.path}: no run there is done")
-    environments, look = sorted(done["environment"].unique()), contestants(results)
     with style(), matplotlib.rc_context({"svg.fonttype": "path", "savefig.transparent": False}):
-        figure, axes = facets(environments, columns=min(3, len(environments)), height=2.9)
-        for axis, environment in zip(axes, environments, strict=True):
-            draw_curves(axis, results, environment, "step", look)
-        axes[0].set_ylabel("mean return")
-        legend_with_runs(
-            figure, look, {name: (n, n) for name, n in done.groupby("algorithm")["done"].max().items()}
-        )
+        if (figure := side_by_side(results)) is None:
+            raise SystemExit(f"{results.path}: no run there is done")
         figure.savefig(FIGURE, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
 
 

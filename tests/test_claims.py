@@ -497,7 +497,7 @@ def test_the_report_finds_an_installed_suite_by_the_name_its_runs_have(tmp_path,
     assert main(["report", str(tmp_path), "--json"]) == ExitCode.YES
     (claim,) = json.loads(capsys.readouterr().out)["claims"]
     assert claim["verdict"] == "not judged"
-    assert claim["reason"].startswith("no run of algorithms/sarsa[learning_rate=0.5]")
+    assert claim["reason"].startswith("no run of algorithms/sarsa on cliff-walking")
 
 
 def test_a_run_of_a_suite_ends_with_the_verdicts_on_its_claims(tmp_path, capfd):

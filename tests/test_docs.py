@@ -27,11 +27,15 @@ CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 ELSEWHERE = {
     r"pip install -r requirements\.txt && harness run quickstart": [
         ("installs from a package index", "tox.ini", r"-r requirements\.txt"),
-        ("trains for two minutes", "tests/wheels.sh", r"harness run quickstart"),
+        ("trains for a minute", "tests/wheels.sh", r"harness run quickstart"),
     ],
     r"pip install tox && tox": [("is what runs this test", ".ci/run", r"pip install .*tox && tox")],
-    r"pip install -r requirements\.txt pytest .*": [
-        ("installs from a package index", "tox.ini", r"-r requirements\.txt\n[\s\S]*pytest==")
+    r"pip install -r requirements\.txt -e plugins/example pytest .*": [
+        (
+            "installs from a package index",
+            "tox.ini",
+            r"-r requirements\.txt\n +-e plugins/example\n[\s\S]*pytest==",
+        )
     ],
     r"tox( -e (lint|types|tests|plugins))?( -- -k meter)?": [
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
@@ -44,6 +48,7 @@ ELSEWHERE = {
         ("takes four minutes", "tests/test_fixed_memory.py", r"import fixed_memory")
     ],
     r"tox -e learn": [("takes hours", "tests/test_learn.py", r"judge\.main\(")],
+    r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
     ],
@@ -108,7 +113,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workplace")
     runs = [
         Run(algorithm, seed=seed, suite="quickstart")
-        for algorithm in ("algorithms/dqn", "sb3/dqn", "sb3/ppo:zoo-cartpole")
+        for algorithm in ("algorithms/ppo:cartpole", "sb3/dqn", "sb3/ppo:cartpole")
         for seed in range(3)
     ]
     for results in ("quickstart", "before", "after"):

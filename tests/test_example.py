@@ -63,6 +63,10 @@ def test_the_harness_finds_it_without_a_complaint() -> None:
     assert registry.missing_requirements(entry) == []
 
 
+def test_it_is_no_part_of_the_first_installation() -> None:
+    assert "example" not in (FOLDER.parents[1] / "requirements.txt").read_text("utf-8")
+
+
 def test_its_figure_stands_in_the_section_of_every_environment(tmp_path: Path) -> None:
     runs = write_runs(tmp_path / "suite", realistic_suite(seeds=1))
     page = write_report(harness.load(runs), Registry.load(only={"example"}), tmp_path / "report")

@@ -18,6 +18,7 @@ from harness.reporting.figure_style import DASHES, INK, SERIES, THEME, looks, st
 from harness.reporting.svg import inline_svg, standalone_svg
 
 OVERVIEW = [
+    figures_overview.side_by_side,
     figures_overview.aggregates,
     figures_overview.profiles,
     figures_overview.improvement,
@@ -25,7 +26,7 @@ OVERVIEW = [
     figures_overview.trade_off,
 ]
 OF_ENVIRONMENT = [figures_environment.learning_curves, figures_environment.every_run]
-POOLED = [OVERVIEW[0], OVERVIEW[1], OVERVIEW[3]]
+POOLED = [OVERVIEW[1], OVERVIEW[2], OVERVIEW[4]]
 TWO = (CARTPOLE, ENVIRONMENTS[0])
 
 
@@ -64,7 +65,7 @@ def test_every_declared_figure_exists():
     }
 
 
-@pytest.mark.parametrize("function", OVERVIEW)
+@pytest.mark.parametrize("function", OVERVIEW[1:])
 def test_a_suite_is_drawn(function, results):
     assert isinstance(drawn(function, results), Figure)
 
@@ -97,6 +98,14 @@ def test_a_single_environment_is_not_pooled(function, tmp_path):
     results = harness.load(write_runs(tmp_path, [Run(seed=seed) for seed in range(3)]))
     assert len(results.aggregates())
     assert drawn(function, results) is None
+
+
+def test_up_to_four_environments_stand_side_by_side(results, tmp_path):
+    few = [run for run in realistic_suite(seeds=2) if run.environment in ENVIRONMENTS[:4]]
+    figure = drawn(figures_overview.side_by_side, harness.load(write_runs(tmp_path, few)))
+
+    assert [axis.get_title(loc="left") for axis in figure.axes] == sorted(e.name for e in ENVIRONMENTS[:4])
+    assert drawn(figures_overview.side_by_side, results) is None  # of six
 
 
 def test_every_statistic_is_drawn_with_its_interval(results):

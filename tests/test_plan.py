@@ -51,6 +51,16 @@ def test_a_plan_holds_every_contestant_on_every_environment(plan: Plan):
     assert plan.runs == 8
 
 
+def test_an_environment_may_have_contestants_of_its_own_unless_the_caller_names_some(registry: Registry):
+    suite = load_suite(SUITE.replace("steps = 50", 'steps = 50\nalgorithms = ["hostile/in-step[copies=2]"]'))
+    assert [(cell.contestant.label, cell.environment.id) for cell in make_plan(suite, registry).cells] == [
+        ("hostile/in-step[copies=2]", "hostile/short"),
+        ("hostile/steady", "hostile/nan-reward"),
+        ("hostile/in-step[copies=2]", "hostile/nan-reward"),
+    ]
+    assert len(make_plan(suite, registry, ["steady"]).cells) == 2
+
+
 def test_configurations_are_complete_and_overridden(plan: Plan):
     assert plan.cells[0].contestant.config == {"pause": 0.0}
     assert plan.cells[1].contestant.config == {"copies": 2}

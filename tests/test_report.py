@@ -17,7 +17,8 @@ from harness.cli import cli, main
 from harness.discovery.registry import Registry
 from harness.errors import ExitCode
 from harness.reporting.report import NothingToReportError, terminal_table, write_report
-from harness.reporting.sheets import Column, Sheet
+from harness.running.suite_schema import Claim
+from harness.verdicts.claims import ClaimVerdict, JudgedClaim
 
 HOSTILE = 'a/x[note="</td><script>alert(1)</script><img src=http://example.invalid/x onerror=alert(2)>"]'
 OVERVIEW = {"aggregates", "profiles", "improvement", "overall-curves", "trade-off"}
@@ -107,8 +108,14 @@ def test_the_page_tells_the_question_the_failures_and_the_provenance(page):
         assert told in text
 
 
-def test_the_page_opens_with_what_everything_rests_on(page):
+def test_the_page_opens_with_the_answer_a_figure_and_what_everything_rests_on(page):
     text = Elements(page).text
+    answer = (
+        "cartpole: algorithms/dqn:tutorial ends at 490, the highest of 5, and sb3/dqn at 487; a difference of"
+    )
+    opening = ("Which algorithm learns", answer, "Final scores over environments", "rests on")
+    assert sorted(opening, key=text.index) == list(opening)
+    assert text.count("Final scores over environments") == 1
     assert "rests on 3 to 4 runs for each algorithm and environment: 5 algorithms, 6 environments." in text
     assert "5 of 120 runs are missing: 1 run failed; comparisons" in text
     assert "4 runs were interrupted or skipped, and are part of no number." in text
@@ -116,7 +123,6 @@ def test_the_page_opens_with_what_everything_rests_on(page):
         "about 5 environments that every algorithm has run. Left out: pendulum (no run of q_learning)."
         in text
     )
-    assert text.index("rests on") < text.index("Final scores over environments")
 
 
 def test_every_environment_has_a_section_with_its_tables_and_figures(page):
@@ -142,7 +148,7 @@ def test_of_one_environment_nothing_is_pooled(tmp_path, registry):
     runs = [Run(name, seed=seed, scores=(20.0, 30.0 + seed)) for name in ("a/x", "a/y") for seed in range(3)]
     page = report_of(tmp_path, registry, *runs)
     drawn = {path.stem for path in (page.parent / "figures").iterdir()}
-    assert drawn == {"improvement", "trade-off", "learning-curves-cartpole", "runs-cartpole"}
+    assert drawn == {"curves", "improvement", "trade-off", "learning-curves-cartpole", "runs-cartpole"}
     text = Elements(page).text
     assert "rests on 3 runs for each algorithm and environment: 2 algorithms, 1 environment." in text
     assert "could not be drawn" not in text
@@ -163,6 +169,7 @@ def test_environments_without_references_have_everything_but_normalised_scores(t
     text = Elements(page).text
     assert "could not be drawn" not in text
     assert {path.stem for path in (page.parent / "figures").iterdir()} == {
+        "curves",
         "improvement",
         "learning-curves-cartpole",
         "runs-cartpole",
@@ -247,16 +254,17 @@ def test_a_strangers_manifest_may_hold_anything(tmp_path, registry):
     assert "</html>" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_sheet_of_claims_is_a_section_and_files(tmp_path, registry):
-    rows = (("cartpole", "Sarsa is <safer>", "holds"),)
-    headings = ("environment", "statement", "verdict")
-    columns = tuple(Column(heading, str, number=False, prose=True) for heading in headings)
-    data = pd.DataFrame(rows, columns=headings)
-    claims = Sheet("claims", "Claims", "What the suite claims.", columns, rows, data)
+def test_claims_are_a_section_and_files(tmp_path, registry):
+    claim = Claim(
+        statement="Sarsa is <safer>", metric="final_score", better="a", than="b", environment="cartpole"
+    )
     results = harness.load(write_runs(tmp_path / "suite", [Run()]))
-    page = write_report(results, registry, tmp_path / "report", claims)
+    page = write_report(
+        results, registry, tmp_path / "report", [JudgedClaim(claim, "cpu", ClaimVerdict.NOT_JUDGED)]
+    )
+    assert 'id="claims"' in page.read_text("utf-8")
     assert "Sarsa is <safer>" in Elements(page).text
-    assert (page.parent / "tables" / "claims.csv").read_text("utf-8").splitlines()[1] == ",".join(rows[0])
+    assert pd.read_csv(page.parent / "tables" / "claims.csv")["statement"].tolist() == ["Sarsa is <safer>"]
 
 
 PLUGIN = """
@@ -314,11 +322,12 @@ def test_the_terminal_table_has_a_line_per_cell_and_names_what_is_missing(folder
     assert note == "Not in these means: 4 skipped, 1 failed."
 
 
-def test_the_command_prints_the_table_and_names_the_page(tmp_path, capsys):
+def test_the_command_prints_the_table_then_the_answer_and_names_the_page(tmp_path, capsys):
     folder, out = write_runs(tmp_path / "suite", [Run()]), tmp_path / "report"
     assert main(["--no-plugins", "report", str(folder), "--out", str(out)]) == ExitCode.YES
     printed, said = capsys.readouterr()
     assert printed.startswith("environment")
+    assert printed.endswith("\n\ncartpole: q_learning ends at 40.0, 1 run. A run trains in 8.00 s.\n")
     assert str(out / "index.html") in said
     assert (out / "index.html").exists()
 
@@ -386,6 +395,22 @@ def test_a_browser_shows_the_page_without_complaint(browser, page, width, dark):
     assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(15, 20, 26)" if dark else "rgb(254, 254, 254)")
+
+
+BOTTOMS = """
+[".question", ".answer", ".first svg"].map(part => document.querySelector(part).getBoundingClientRect().bottom)
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("environments", [2, 4, 6])
+def test_question_answer_and_a_figure_are_on_the_first_screen(browser, registry, tmp_path, environments):
+    shown = ENVIRONMENTS[:environments]
+    browser.open(
+        report_of(tmp_path, registry, *(run for run in realistic_suite(3) if run.environment in shown))
+    )
+    bottoms = browser.evaluate(BOTTOMS)
+    assert 0 < bottoms[0] < bottoms[1] < bottoms[2] < 800
 
 
 @pytest.mark.browser

@@ -17,6 +17,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from support_trial import local_trial
 
+import harness_algorithms
 import harness_stable_baselines3 as plugin
 from harness.api import AlgorithmSpec, EnvironmentSpec
 from harness.discovery.config import resolve_config
@@ -24,6 +25,8 @@ from harness.discovery.registry import Registry
 from harness.errors import MissingPlugin
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
+from harness_algorithms import ppo
+from harness_algorithms.blocks.schedules import Linear
 from harness_stable_baselines3.adapter import POLICY_ARGUMENTS
 
 SPECS = {spec.name: spec for spec in plugin.harness_algorithms()}
@@ -308,6 +311,27 @@ def test_presets_are_named_after_environments() -> None:
     names = {name for spec in SPECS.values() for name in spec.presets}
 
     assert {name.removeprefix("zoo-") for name in names} <= environments
+
+
+def test_the_preset_of_the_quickstart_says_what_that_of_our_ppo_says() -> None:
+    (ours,) = (spec for spec in harness_algorithms.harness_algorithms() if spec.name == "ppo")
+    one = resolve_config(ppo.Config, ours.presets["cartpole"])
+    other = resolve_config(adapter("ppo").Config, SPECS["ppo"].presets["cartpole"])
+
+    assert (one.discount, one.lambda_) == (other.gamma, other.gae_lambda)
+    assert (one.copies, one.rollout_length, one.passes) == (other.copies, other.n_steps, other.n_epochs)
+    assert one.copies * one.rollout_length == one.minibatches * other.batch_size
+    assert (one.clip, one.learning_rate) == (Linear(other.clip_range, 0), Linear(other.learning_rate, 0))
+    assert (other.anneal_clip_range, other.anneal_learning_rate) == (True, True)
+    assert (one.value_weight, one.entropy_weight) == (other.vf_coef, other.ent_coef)
+    assert one.max_gradient_norm == other.max_grad_norm
+    assert (one.hidden, one.activation, other.net_arch) == (
+        (64, 64),
+        "tanh",
+        None,
+    )  # the library's: 64, 64, tanh
+    assert (one.standardised_advantages, other.normalize_advantage, other.ortho_init) == (True, True, True)
+    assert (other.clip_range_vf, other.target_kl) == (None, None)
 
 
 def test_importing_the_plugin_imports_neither_torch_nor_the_library() -> None:

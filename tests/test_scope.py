@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 from support_results import CARTPOLE
-from support_verdicts import DQN, FOUR, ended, runs, stored, suite
+from support_verdicts import DQN, FOUR, ended, runs, stored, suite, suite_text
 
 from harness.analysis.pairing import Run, Task
 from harness.analysis.tasks import matched
-from harness.verdicts.scope import chosen_seeds, in_scope
+from harness.running.suite import load_suite
+from harness.verdicts.scope import chosen_seeds, in_scope, most_tasks
 
 AREA = "area_under_curve"
 ONE = (CARTPOLE,)
@@ -101,6 +102,17 @@ def test_tasks_that_the_suite_does_not_ask_for_are_left_out(pair):
     assert in_scope(suite(FOUR), tasks, environments=["frozen-lake"]).tasks == [tasks[3]]
     assert in_scope(suite(FOUR), tasks, algorithms=["dqn"]).tasks == tasks
     assert not in_scope(suite(FOUR), tasks, devices=["cuda"]).tasks
+
+
+def test_contestants_of_an_environment_are_all_that_it_asks_for(pair):
+    text = suite_text(FOUR[:2], [DQN, "sb3/dqn"]).replace(
+        "[environment.cartpole]", f'[environment.cartpole]\nalgorithms = ["{DQN}"]'
+    )
+    asked = load_suite(text)
+    scope = in_scope(asked, pair(runs(FOUR[:2]), runs(FOUR[:2])))
+    assert [each.environment for each in scope.tasks] == ["acrobot", "cartpole"]
+    assert scope.unanswered == ["sb3/dqn on acrobot: no run of either side"]
+    assert most_tasks(asked, [], [], []) == 3
 
 
 def test_trap_a_task_that_is_asked_for_twice_is_judged_once(pair):

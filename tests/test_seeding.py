@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.measuring import seeding
-from harness.running.worker import seed_libraries
+from harness.measuring.training import seed_libraries
 
 TAGS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 1_000)), max_size=3)
 

@@ -68,6 +68,14 @@ def test_overrides_replace_only_what_they_name():
     assert suite.for_environment("acrobot") == (300, 20, 2)
 
 
+def test_an_environment_may_name_its_contestants():
+    here = '[environment.acrobot]\nalgorithms = ["algorithms/dqn"]'
+    suite = load_suite(text('algorithms = ["algorithms/dqn", "sb3/dqn"]', f"[budget]\nsteps = 100\n{here}"))
+    assert suite.contestants_on("cartpole") == ("algorithms/dqn", "sb3/dqn")
+    assert suite.contestants_on("acrobot") == ("algorithms/dqn",)
+    assert suite.for_environment("acrobot") == (100, 20, 10)
+
+
 def test_seeds_are_a_count_or_a_list():
     assert load_suite(text(seeds="3")).seeds == (0, 1, 2)
     assert load_suite(text(seeds="[7, 3]")).seeds == (7, 3)
@@ -214,6 +222,16 @@ def test_claims_may_only_name_what_the_suite_lists():
     found = problems(text(header, CLAIM.format(better="dqn", than="ppo", environment="pendulum")))
     assert "did you mean 'algorithms/dqn' or 'sb3/dqn'?" in found["claims[0].better"]
     assert set(found) == {"claims[0].better", "claims[0].than", "claims[0].environment"}
+
+
+def test_contestants_of_an_environment_are_of_the_suite_and_claims_are_about_them():
+    header = 'algorithms = ["algorithms/dqn", "sb3/dqn"]'
+    claim = CLAIM.format(better="algorithms/dqn", than="sb3/dqn", environment="cartpole")
+    here = "[environment.cartpole]\nalgorithms = ['{}']\n[[claims]]"
+    found = problems(text(header, claim.replace("[[claims]]", here.format("sb3/dqn"))))
+    assert found == {"claims[0].better": "'algorithms/dqn' does not compete on 'cartpole'"}
+    found = problems(text(header, claim.replace("[[claims]]", here.format("dqn"))))
+    assert "did you mean 'algorithms/dqn' or 'sb3/dqn'?" in found["environment.cartpole.algorithms"]
 
 
 @pytest.mark.parametrize(

@@ -64,13 +64,14 @@ def report(
     import json
 
     from harness.listing import print_json
-    from harness.reporting.claims_sheet import claims_sheet, claims_text, evidence
+    from harness.reporting.answer import answer
+    from harness.reporting.claims_sheet import TEXT_WIDTH, claims_text, evidence
     from harness.reporting.report import terminal_table, write_report
 
     results = loaded(path)
     claims = _claims(results, [suite] if suite else _installed(session, results))
     try:
-        page = write_report(results, session.registry, out, claims_sheet(claims) if claims else None)
+        page = write_report(results, session.registry, out, claims)
     except OSError as error:
         raise UsageError(f"{out}: the report cannot be written there: {error}") from error
     if as_json:
@@ -89,6 +90,8 @@ def report(
         click.echo(terminal_table(results))
         if claims:
             click.echo(f"\n{claims_text(claims)}")
+        for line in answer(results, claims):
+            click.echo(f"\n{click.wrap_text(line, TEXT_WIDTH)}")
     note(f"wrote {page}")
 
 

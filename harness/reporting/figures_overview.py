@@ -1,7 +1,8 @@
 """The figures about all environments together. Each takes the results, and returns a figure, or None.
 
-They show normalised scores over the environments that every contestant has run: 0 is the random policy, 1 the
-reference. Statistics that pool environments are not drawn of a single one.
+The first shows a few environments side by side. The others show normalised scores over the environments that every
+contestant has run: 0 is the random policy, 1 the reference. Statistics that pool environments are not drawn of a single
+one.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,7 @@ from harness.reporting.figure_style import (
     rows,
     wrapped,
 )
+from harness.reporting.figures_environment import draw_curves
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -38,9 +40,28 @@ STATISTICS = {
     "median": "median",
     "optimality_gap": "optimality gap\n(less is better)",
 }
+SIDE_BY_SIDE = 4  # environments at most
 FEWEST_TASKS = 2  # that are pooled
 LOG_FROM = 8  # times between the slowest and the fastest contestant
 WRITTEN_INTERVALS = 8  # contestants, up to which the matrix has room for them
+
+
+def side_by_side(results: "Results") -> Figure | None:
+    """Learning curves against environment steps, a plot per environment, where these are few."""
+    means = named(results, results.curves("step"))
+    environments = [str(name) for name in means["environment"].unique()]
+    if not 0 < len(environments) <= SIDE_BY_SIDE:
+        return None
+    look, width = contestants(results), 96 // len(environments)
+    figure, axes = facets([wrapped(name, width) for name in environments], len(environments), height=2.5)
+    for axis, environment in zip(axes, environments, strict=True):
+        draw_curves(axis, results, environment, "step", look)
+    axes[0].set_ylabel("mean return")
+    done = means.groupby("contestant")["done"].agg(["min", "max"])
+    legend_with_runs(
+        figure, look, {str(name): (int(few), int(many)) for name, few, many in done.itertuples()}
+    )
+    return figure
 
 
 def aggregates(results: "Results") -> Figure | None:

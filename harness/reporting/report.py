@@ -18,11 +18,14 @@ from markupsafe import Markup
 from harness.errors import HarnessError
 from harness.listing import counted
 from harness.reporting import cells, sheet_formats, sheets
+from harness.reporting.answer import answer
+from harness.reporting.claims_sheet import claims_sheet
 from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
 from harness.reporting.sheets import Sheet
 from harness.reporting.svg import inline_svg, standalone_svg
 from harness.specs import FigureSpec
+from harness.verdicts.claims import JudgedClaim
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -98,14 +101,16 @@ class Section(NamedTuple):
     sentences: Sequence[str] = ()
 
 
-def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sheet | None = None) -> Path:
+def write_report(
+    results: "Results", registry: "Registry", folder: Path, claims: Sequence[JudgedClaim] = ()
+) -> Path:
     """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.svg``.
 
     Args:
         results: stored runs.
         registry: of the plugins whose figures are drawn.
         folder: is made if missing; files of an earlier report are replaced.
-        claims: named "claims": what became of the suite's claims; without it there is no such section.
+        claims: of the runs' suites, as judged; without any there is no such section.
 
     Returns:
         The page.
@@ -120,13 +125,13 @@ def write_report(results: "Results", registry: "Registry", folder: Path, claims:
     tables = [sheets.aggregates(results), *(sheet(results) for sheet in OF_ENVIRONMENTS)]
     if (results.runs["status"] != "done").any():
         tables.append(sheets.failures(results))
-    if claims is not None:
-        tables.append(claims)
+    if claims:
+        tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
     _write_tables(tables, folder / "tables")
     _write_figures(drawings, folder / "figures")
     page = folder / "index.html"
-    page.write_text(_page(results, tables, drawings), encoding="utf-8")
+    page.write_text(_page(results, tables, drawings, answer(results, claims)), encoding="utf-8")
     return page
 
 
@@ -191,7 +196,12 @@ def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
             (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
 
 
-def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing]) -> str:
+def _page(
+    results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing], answers: Sequence[str]
+) -> str:
+    own = [drawing for drawing in drawings if drawing.id.startswith("harness/") and not drawing.environment]
+    first = next((drawing for drawing in own if drawing.svg), None)
+    below = [drawing for drawing in drawings if drawing is not first]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("harness"),
         autoescape=True,
@@ -203,8 +213,10 @@ def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawin
     return environment.get_template("report.html.j2").render(
         title=" and ".join(sorted(results.runs["suite"].unique())),
         questions=_questions(results),
+        answers=answers,
+        first=first,
         facts=_facts(results.runs),
-        sections=list(_sections(results, {sheet.name: sheet for sheet in tables}, drawings)),
+        sections=list(_sections(results, {sheet.name: sheet for sheet in tables}, below)),
         captions=list({drawing.id: drawing.spec for drawing in drawings if drawing.environment}.values()),
         notes=[sheet for sheet in tables if sheet.name in ENVIRONMENT_SHEETS],
         problems=results.problems,

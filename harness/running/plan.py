@@ -125,7 +125,8 @@ def make_plan(
             contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds, lacks
         )
         for name, entry in chosen.items()
-        for contestant in contestants
+        for selection, contestant in zip(selections, contestants, strict=True)
+        if algorithms or selection.text in suite.contestants_on(name)
         for device in (devices or suite.devices)
     ]
     _refuse_repetitions(cells)

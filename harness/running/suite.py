@@ -222,10 +222,15 @@ def _shortened(value: Any) -> str:
 
 def _contradictions(suite: Suite) -> Iterator[Problem]:
     """What is wrong between keys that are each right."""
-    for name in suite.environment:
+    for name, override in suite.environment.items():
         if name not in suite.environments:
             yield Problem(
                 _key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}"
+            )
+        for other in set(override.algorithms).difference(suite.algorithms):
+            near = _near(other, suite.algorithms)
+            yield Problem(
+                _key(("environment", name, "algorithms")), f"{other!r} is not in suite.algorithms{near}"
             )
     for name in suite.environments:
         settings = suite.for_environment(name)
@@ -250,6 +255,8 @@ def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Problem]
         if name not in suite.algorithms:
             near = _near(name, suite.algorithms)
             yield Problem(f"claims[{index}].{role}", f"{name!r} is not in suite.algorithms{near}")
+        elif name not in suite.contestants_on(claim.environment):
+            yield Problem(f"claims[{index}].{role}", f"{name!r} does not compete on {claim.environment!r}")
     if claim.better == claim.than:
         yield Problem(f"claims[{index}]", f"compares {claim.better!r} with itself")
 

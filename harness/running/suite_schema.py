@@ -170,6 +170,12 @@ class Override(_Table):
     episodes: Episodes | None = Field(
         default=None, description="Replaces evaluation.episodes.", examples=[10]
     )
+    algorithms: Annotated[tuple[Selected, ...], _LIST, _UNIQUE] = Field(
+        default=(),
+        max_length=1_000,
+        description="Contestants here, out of suite.algorithms; all of them unless given.",
+        examples=[["algorithms/q_learning"]],
+    )
 
 
 class Claim(_Table):
@@ -286,3 +292,7 @@ class Suite(Header, _Tables):
             points=override.points or self.evaluation.points,
             episodes=override.episodes or self.evaluation.episodes,
         )
+
+    def contestants_on(self, name: str) -> tuple[str, ...]:
+        """The algorithms that compete on one listed environment, unless the command line names others."""
+        return self.environment.get(name, Override()).algorithms or self.algorithms

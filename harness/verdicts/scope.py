@@ -87,8 +87,9 @@ def most_tasks(
     suite: Suite, algorithms: Sequence[str], environments: Sequence[str], devices: Sequence[str]
 ) -> int:
     """How many tasks a gate can have, by what is asked of `in_scope`; 0 where only stored runs tell."""
-    contestants, places = algorithms or suite.algorithms, environments or suite.environments
-    return len({*contestants}) * len({*places}) * len({*(devices or suite.devices)})
+    places = {*(environments or suite.environments)}
+    cells = sum(len({*(algorithms or suite.contestants_on(place))}) for place in places)
+    return cells * len({*(devices or suite.devices)})
 
 
 def in_scope(
@@ -112,10 +113,14 @@ def in_scope(
     """
     matched = list(tasks)
     chosen = [parse_selection(name).text for name in algorithms]
-    contestants = chosen or suite.algorithms or sorted({task.algorithm for task in matched})
+    stored = sorted({task.algorithm for task in matched})
     scope = Scope([], [], [])
     sorted_in: set[int] = set()  # for a task that is asked for by two names is one all the same
-    cells = product(environments or suite.environments, contestants, devices or suite.devices)
+    cells = [
+        (environment, *cell)
+        for environment in (environments or suite.environments)
+        for cell in product(chosen or suite.contestants_on(environment) or stored, devices or suite.devices)
+    ]
     for environment, algorithm, device in dict.fromkeys(cells):
         budget = suite.for_environment(environment).steps
         cell = [i for i, task in enumerate(matched) if _answers(task, environment, algorithm, device)]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.measuring.description import TrialDescription
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
 from harness.specs import EnvironmentSpec
@@ -40,15 +41,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-class Unevaluated(LocalTrial):
-    """A trial that only trains, as the other side does."""
-
-    def _evaluate(self) -> None:
-        pass
-
-
 def ours(algorithm: Any, num_seeds: int, steps: int) -> LocalTrial:
-    trial = Unevaluated(PENDULUM, range(num_seeds), steps, lockstep=True)
+    # Only training, as the other side does.
+    description = TrialDescription(PENDULUM, tuple(range(num_seeds)), steps, lockstep=True)
+    trial = LocalTrial(description, at_mark=lambda trial: None)
     run_training(trial, algorithm.train, CONFIGS[algorithm])
     return trial
 

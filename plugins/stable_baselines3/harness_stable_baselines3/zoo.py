@@ -1,4 +1,4 @@
-"""Hyper-parameters tuned for the classic control tasks, as presets ``zoo-<environment>``.
+"""Hyper-parameters tuned for the classic control tasks, as presets ``zoo-<environment>``, and one of ours.
 
 Source: ``hyperparams/*.yml`` of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo). Names differ in three
 places: ``copies`` is its ``n_envs``, ``anneal_*`` its schedules ``lin_*``, and ``policy_kwargs`` is flat. Budgets
@@ -110,6 +110,22 @@ PRESETS: Mapping[str, Mapping[str, Values]] = {
             "gamma": 0.98,
             "gae_lambda": 0.8,
             "anneal_clip_range": True,
+        },
+        # Of `algorithms/ppo:cartpole`, value for value, and chosen together with it.
+        "cartpole": {
+            "gamma": 0.99,
+            "gae_lambda": 0.95,
+            "clip_range": 0.2,
+            "anneal_clip_range": True,
+            "copies": 8,
+            "n_steps": 32,
+            "n_epochs": 20,
+            "batch_size": 256,
+            "learning_rate": 2.5e-3,
+            "anneal_learning_rate": True,
+            "vf_coef": 0.5,
+            "ent_coef": 0.0,
+            "max_grad_norm": 0.5,
         },
         "zoo-mountaincar": {
             "copies": 16,
