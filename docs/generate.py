@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.contract.specs import SPACES, SuiteSpec
 from harness.discovery.registry import Registry
-from harness.running.suite import load_suite, suite_text
-from harness.specs import SPACES, SuiteSpec
+from harness.suite.reading import load_suite, suite_text
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -295,7 +295,7 @@ def checks() -> str:
     from harness import testing
     from harness.conformance.environments import EnvironmentSubject, environment_checks
     from harness.conformance.laboratory import Laboratory
-    from harness.specs import VIEWS, EnvironmentSpec
+    from harness.contract.specs import VIEWS, EnvironmentSpec
 
     everything = EnvironmentSpec("all", "All-v0", **dict.fromkeys(VIEWS, "module"))
     subjects = {

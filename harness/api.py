@@ -1,8 +1,22 @@
-"""The only import a plugin needs, and the only one supported. `API` is raised when it breaks."""
+"""The only import a plugin needs, and the only one supported. `API` grows when an old plugin breaks."""
 
 from pathlib import Path
 
-from harness.contract import (
+from harness.contract import API
+from harness.contract.errors import UsageError
+from harness.contract.executor import Ended, Executor, ExecutorOptions, Job
+from harness.contract.hooks import hookimpl
+from harness.contract.specs import (
+    AlgorithmSpec,
+    EnvironmentSpec,
+    ExecutorSpec,
+    FigureSpec,
+    Needs,
+    Score,
+    SpecError,
+    SuiteSpec,
+)
+from harness.contract.trial import (
     BudgetExhausted,
     Count,
     Dataset,
@@ -16,21 +30,6 @@ from harness.contract import (
     Step,
     Trial,
 )
-from harness.errors import UsageError
-from harness.executor import Ended, Executor, ExecutorOptions, Job
-from harness.hookspecs import hookimpl
-from harness.specs import (
-    AlgorithmSpec,
-    EnvironmentSpec,
-    ExecutorSpec,
-    FigureSpec,
-    Needs,
-    Score,
-    SpecError,
-    SuiteSpec,
-)
-
-API = 1
 
 
 def run_job(folder: str | Path, device: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from harness.errors import UsageError
+from harness.contract.errors import UsageError
 
 Kind = Literal["algorithm", "environment"]
 NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")  # also the name of a distribution, hence its end

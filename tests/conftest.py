@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_distributions import Install, write_distribution
 from hypothesis import settings
+
+from support.fake_distributions import Install, write_distribution
 
 # The same examples at every call, however slow the machine: what passed here passes in CI.
 settings.register_profile("same", deadline=None, derandomize=True)

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,15 @@ from click.testing import CliRunner
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given
 from hypothesis import strategies as st
-from support_trial import local_trial
 
 from harness.api import AlgorithmSpec, EnvironmentSpec
 from harness.commands.new import command
-from harness.errors import UsageError
+from harness.contract.errors import UsageError
 from harness.measuring.environments import make
 from harness.measuring.training import run_training
 from harness.scaffold import render_plugin, write_plugin
+from support.paths import ROOT
+from support.trial import local_trial
 
 KINDS = ("algorithm", "environment")
 
@@ -58,7 +58,7 @@ def test_the_metadata_name_an_entry_point_that_loads(kind, installed, tmp_path):
 
 
 def test_a_new_algorithm_has_the_workflow_of_the_example():
-    example = Path(__file__).parents[1] / "plugins" / "example" / ".github" / "workflows" / "ci.yml"
+    example = ROOT / "plugins" / "example" / ".github" / "workflows" / "ci.yml"
     written = render_plugin("algorithm", "example")[".github/workflows/ci.yml"]
     assert written == example.read_text(encoding="utf-8").replace("example/hill-climbing", "example/example")
 

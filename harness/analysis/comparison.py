@@ -27,12 +27,12 @@ from harness.analysis.pairing import (
     sample,
 )
 from harness.analysis.tasks import contrasted, matched, told_seeds
-from harness.measures import Failure, Measure
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA
 from harness.statistics.intervals import Estimate
 from harness.statistics.multiplicity import adjustment, holm
 from harness.statistics.runs import ragged
+from harness.suite.measures import Failure, Measure
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

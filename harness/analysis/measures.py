@@ -1,7 +1,7 @@
 """What one run scored, by the name of a measure: the numbers that are compared, gated and claimed about.
 
-The measures are those of `harness.measures`. A run that is not done has no score, and is listed all the same: what it
-counts as is for `harness.analysis.pairing` to say.
+The measures are those of `harness.suite.measures`. A run that is not done has no score, and is listed all the
+same: what it counts as is for `harness.analysis.pairing` to say.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,10 +13,10 @@ import pandas as pd
 from harness.analysis import metrics
 from harness.analysis.curves import CELL, Curve, run_curves
 from harness.analysis.efficiency import SUSTAINED
-from harness.errors import UsageError
-from harness.measures import DIAGNOSTIC, OF_RUNS, named
+from harness.contract.errors import UsageError
 from harness.statistics.groups import GroupStatistic, worst_quarter
 from harness.statistics.reliability import drawdown, interquartile_range
+from harness.suite.measures import DIAGNOSTIC, OF_RUNS, named
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

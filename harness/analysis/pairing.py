@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis.summaries import FAILED
-from harness.listing import reason
-from harness.measures import MEASURES, USUAL, Failure, Measure
 from harness.statistics import intervals
 from harness.statistics.decision import ALPHA, drops, min_p
 from harness.statistics.intervals import FEWEST_RUNS, LEVEL, NONE, Estimate
 from harness.statistics.runs import Floats, Runs, ragged
+from harness.suite.measures import MEASURES, USUAL, Failure, Measure
+from harness.text import reason
 
 UNKNOWN = Estimate(nan, nan, nan, NONE)
 

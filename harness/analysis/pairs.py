@@ -12,11 +12,11 @@ import pandas as pd
 from harness.analysis.measures import measured
 from harness.analysis.overall import LABEL, Label
 from harness.analysis.pairing import Difference, Run, Sample, Task, counting, difference, sample
-from harness.measures import named
 from harness.statistics.improvement import improvement as probability
 from harness.statistics.intervals import Estimate
 from harness.statistics.multiplicity import adjustment, benjamini_hochberg, holm
 from harness.statistics.runs import ragged
+from harness.suite.measures import named
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from harness.analysis import comparison, curves, efficiency, overall, pairs, steadiness, summaries
 from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
-from harness.errors import UsageError
-from harness.measures import USUAL
+from harness.contract.errors import UsageError
 from harness.storage.results_files import Problem, Stored, read
 from harness.storage.schema_tables import RUNS, TABLES
+from harness.suite.measures import USUAL
 
 
 def load(path: str | Path) -> "Results":

@@ -14,9 +14,9 @@ import pandas as pd
 
 from harness.analysis.measures import measured
 from harness.analysis.pairing import Run, Task
+from harness.contract.errors import UsageError
 from harness.discovery.selection import parse_selection
-from harness.errors import UsageError
-from harness.measures import Failure, Measure, named
+from harness.suite.measures import Failure, Measure, named
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

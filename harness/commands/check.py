@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import click
 
-from harness.cli import Session, note
 from harness.commands.plan import parse_settings
+from harness.commands.printing import print_json, print_table
+from harness.commands.session import Session, note
 from harness.conformance.check import Check, Outcome
 from harness.conformance.checks import CHECKED, checks_of, checks_of_kinds
+from harness.contract.errors import ExitCode, UsageError
 from harness.discovery.registry import Registry
-from harness.errors import ExitCode, UsageError
-from harness.listing import print_json, print_table
 
 HEADER = ("SUBJECT", "CHECK", "RESULT", "REASON")
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli import Session, loaded, note
-from harness.errors import ExitCode
+from harness.commands.session import Session, loaded, note
+from harness.contract.errors import ExitCode
 
 if TYPE_CHECKING:
     from harness.verdicts.claims import JudgedClaim
@@ -24,9 +24,9 @@ def command(session: Session, suite: str, path: Path | None, strict: bool, as_js
     Exit codes: 0 none fails, 1 one fails, 3 none fails but one could not be judged. An undecided claim is
     named on stderr.
     """
-    from harness.listing import print_json
+    from harness.commands.printing import print_json
     from harness.reporting.claims_sheet import claims_text, evidence
-    from harness.running.suite import find_suite
+    from harness.suite.reading import find_suite
     from harness.verdicts.claims import judged
 
     asked = find_suite(suite, session.registry)
@@ -41,7 +41,7 @@ def command(session: Session, suite: str, path: Path | None, strict: bool, as_js
 
 def _answer(claims: "list[JudgedClaim]", strict: bool) -> ExitCode:
     """The exit code; a claim that fails outweighs one that could not be judged."""
-    from harness.listing import counted
+    from harness.text import counted
     from harness.verdicts.claims import ClaimVerdict
 
     verdicts = [each.verdict for each in claims]

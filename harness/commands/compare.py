@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import loaded
-from harness.errors import ExitCode, UsageError
-from harness.measures import OF_RUNS, USUAL
+from harness.commands.session import loaded
+from harness.contract.errors import ExitCode, UsageError
+from harness.suite.measures import OF_RUNS, USUAL
 
 if TYPE_CHECKING:
     from harness.analysis.comparison import Comparison, Row
@@ -46,7 +46,7 @@ def command(
     comparable.
     """
     from harness.analysis.comparison import Finding, compare, compare_algorithms
-    from harness.listing import print_json, print_table
+    from harness.commands.printing import print_json, print_table
 
     if (head is None) == (algorithms is None):
         raise UsageError("name two folders, or one folder and --algorithms A B")

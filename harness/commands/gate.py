@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import Session, loaded, note
 from harness.commands import gate_commits
 from harness.commands.gate_commits import Commits, commit_options
-from harness.errors import ExitCode, UsageError
-from harness.measures import GATED
+from harness.commands.session import Session, loaded, note
+from harness.contract.errors import ExitCode, UsageError
+from harness.suite.measures import GATED
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-    from harness.running.suite import Suite
+    from harness.commits.speed import SpeedAnswer
+    from harness.suite.reading import Suite
     from harness.verdicts.judgement import Inconclusive, Judgement
-    from harness.verdicts.speed import SpeedAnswer
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -89,8 +89,8 @@ def command(
     unless --inconclusive=fail.
     """
     from harness.analysis.tasks import contestants
-    from harness.running.suite import find_suite
-    from harness.verdicts import gate_output
+    from harness.reporting import gate_output
+    from harness.suite.reading import find_suite
     from harness.verdicts.gate import check_looks, judge
     from harness.verdicts.scope import most_tasks
 
@@ -148,7 +148,7 @@ def regated(
     """
     from pydantic import ValidationError
 
-    from harness.running.suite_schema import Gate
+    from harness.suite.schema import Gate
 
     given: dict[str, Any] = {"measure": measure, **shares}
     if looks is not None:
@@ -203,7 +203,7 @@ def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | 
     """
     import json
 
-    from harness.listing import print_json, print_table
+    from harness.commands.printing import print_json, print_table
 
     if json_file == "-":
         print_json(output.as_json(found))
@@ -223,7 +223,7 @@ def documents(
     inconclusive: "Inconclusive",
 ) -> Iterator[tuple[Path, str]]:
     """The files that are asked for, by an option or by the CI service."""
-    from harness.verdicts import gate_output
+    from harness.reporting import gate_output
 
     if junit is not None:
         yield junit, gate_output.junit(judgement, strict, inconclusive)
@@ -242,8 +242,8 @@ def timed(
     answer: "SpeedAnswer", json_file: str | None, junit: Path | None, summary: Path | None, inconclusive: str
 ) -> ExitCode:
     """Show what was timed, and write the files that are asked for."""
+    from harness.reporting import speed_output
     from harness.statistics.timing import Speed
-    from harness.verdicts import speed_output
 
     show(speed_output, answer, json_file)
     if junit is not None:

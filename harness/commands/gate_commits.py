@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import Session, note
-from harness.errors import ExitCode, UsageError
+from harness.commands.session import Session, note
+from harness.contract.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-    from harness.running.suite import Suite
-    from harness.verdicts.checkout import Code
+    from harness.commits.checkout import Code
+    from harness.commits.plans import Plan
+    from harness.commits.question import Question
+    from harness.commits.speed import SpeedAnswer
+    from harness.suite.reading import Suite
     from harness.verdicts.judgement import Judgement
-    from harness.verdicts.plans import Plan
-    from harness.verdicts.question import Question
-    from harness.verdicts.speed import SpeedAnswer
 
 CACHE = ".gate"  # in the folder of results; environments and runs of both sides
 
@@ -155,9 +155,9 @@ def learning(
         suite: with its rule settled.
         chosen: algorithms, environments and devices.
     """
+    from harness.commits.interleaved import InterruptedSideError, Limits, judge_learning, place_of
+    from harness.commits.plans import all_apart, planned
     from harness.verdicts.gate import apart
-    from harness.verdicts.interleaved import InterruptedSideError, Limits, judge_learning, place_of
-    from harness.verdicts.plans import all_apart, planned
 
     asked = _question(session, commits, argument, chosen)
     limits = Limits(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
@@ -183,7 +183,7 @@ def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None
         cache: folder of runs, by the name of what made them.
         question: name of the folder of these.
     """
-    from harness.verdicts import checkout
+    from harness.commits import checkout
 
     try:
         yield
@@ -205,8 +205,8 @@ def speed(
     **chosen: Sequence[str],
 ) -> "SpeedAnswer":
     """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
+    from harness.commits.speed import PAIRS, judge_speed
     from harness.statistics.timing import TOLERATED
-    from harness.verdicts.speed import PAIRS, judge_speed
 
     asked = _question(session, commits, argument, chosen)
     with _sides(commits, asked, suite) as (base, head, _):
@@ -224,8 +224,8 @@ def speed(
 def _question(
     session: Session, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]
 ) -> "Question":
+    from harness.commits.question import Question, suite_file
     from harness.discovery.selection import parse_selection
-    from harness.verdicts.question import Question, suite_file
 
     for name in chosen["algorithms"]:  # before the base is made, which a name that nothing has is not worth
         session.registry.resolve("algorithm", parse_selection(name).id)
@@ -237,9 +237,9 @@ def _question(
 @contextmanager
 def _sides(commits: Commits, asked: "Question", suite: "Suite") -> Iterator[tuple["Code", "Code", "Plan"]]:
     """The base and the head, ready to run, and the head's plan; SIGTERM ends both as Ctrl-C does."""
-    from harness.verdicts import checkout
-    from harness.verdicts.interleaved import place_of
-    from harness.verdicts.plans import planned
+    from harness.commits import checkout
+    from harness.commits.interleaved import place_of
+    from harness.commits.plans import planned
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     root = checkout.repository()

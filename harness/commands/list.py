@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from harness.cli import Session
+from harness.commands.printing import print_json, print_table
+from harness.commands.session import Session
+from harness.contract.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score, SuiteSpec, as_json
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry
-from harness.listing import print_json, print_table
-from harness.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score, SuiteSpec, as_json
 
 KINDS: dict[str, Kind] = {"algorithms": "algorithm", "environments": "environment", "suites": "suite"}
 HEADERS: dict[str, tuple[str, ...]] = {

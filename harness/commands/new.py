@@ -5,7 +5,7 @@ from typing import cast
 
 import click
 
-from harness.cli import note
+from harness.commands.session import note
 from harness.scaffold import Kind, write_plugin
 
 

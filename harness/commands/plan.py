@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import Session
-from harness.errors import ExitCode, UsageError
-from harness.executor import Executor, ExecutorOptions
-from harness.specs import made
+from harness.commands.session import Session
+from harness.contract.errors import ExitCode, UsageError
+from harness.contract.executor import Executor, ExecutorOptions
+from harness.contract.specs import made
 
 if TYPE_CHECKING:
     from harness.running.plan import Cell, Plan
@@ -55,7 +55,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.pass_obj
 def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
     """Show the plan of a suite."""
-    from harness.listing import print_json, print_table
+    from harness.commands.printing import print_json, print_table
     from harness.storage.store import Store
 
     plan = planned(session, where_to_run(session, options), **options)
@@ -100,7 +100,7 @@ def planned(
 ) -> "Plan":
     """The plan that the options ask for."""
     from harness.running.plan import make_plan
-    from harness.running.suite import find_suite
+    from harness.suite.reading import find_suite
 
     found = find_suite(suite, session.registry)
     chosen = () if seeds is None else parse_seeds(seeds)

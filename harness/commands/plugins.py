@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
-from harness.cli import Session
+from harness.commands.printing import print_json, print_table
+from harness.commands.session import Session
+from harness.contract.errors import MissingPlugin
 from harness.discovery.plugins import Plugin
-from harness.errors import MissingPlugin
-from harness.listing import counted, one_line, print_json, print_table
+from harness.text import counted, one_line
 
 HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROBLEM")
 

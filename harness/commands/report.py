@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli import Session, loaded, note
-from harness.errors import UsageError
+from harness.commands.session import Session, loaded, note
+from harness.contract.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-    from harness.running.suite import Suite
+    from harness.suite.reading import Suite
     from harness.verdicts.claims import JudgedClaim
 
 TABLES = (
@@ -43,7 +43,7 @@ TABLES = (
 @click.pass_obj
 def command(session: Session, path: Path, out: Path | None, suite: str | None, as_json: bool) -> None:
     """Write a report of results/SUITE, or of a folder of several suites: a page, tables and figures."""
-    from harness.running.suite import find_suite
+    from harness.suite.reading import find_suite
 
     asked = find_suite(suite, session.registry) if suite else None
     report(session, path, out or path / "report", as_json, asked)
@@ -63,7 +63,7 @@ def report(
     """
     import json
 
-    from harness.listing import print_json
+    from harness.commands.printing import print_json
     from harness.reporting.answer import answer
     from harness.reporting.claims_sheet import TEXT_WIDTH, claims_text, evidence
     from harness.reporting.report import terminal_table, write_report
@@ -104,7 +104,7 @@ def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[JudgedClaim]
 
 def _installed(session: Session, results: "Results") -> "Iterator[Suite]":
     """The installed suites that the runs name; one that cannot be used is only noted, for its runs can."""
-    from harness.running.suite import find_suite
+    from harness.suite.reading import find_suite
 
     names = {entry.spec.name for entry in session.registry.suites.values()}
     for name in sorted(names.intersection(results.runs["suite"])):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import Session, note
 from harness.commands.results import existing
-from harness.errors import ExitCode, UsageError
+from harness.commands.session import Session, note
+from harness.contract.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from harness.contract.specs import AlgorithmSpec, Needs
     from harness.discovery.registry import Entry
     from harness.measuring.description import TrialOutcome
     from harness.running.plan import TrialPlan
-    from harness.specs import AlgorithmSpec, Needs
 
 
 @click.command(help=__doc__)
@@ -53,7 +53,7 @@ def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "
         UsageError: what is installed is not what ran, so that its runs would have other keys.
     """
     from harness.running.plan import Contestant, TrialPlan, make_cell
-    from harness.running.suite import TaskSettings
+    from harness.suite.reading import TaskSettings
 
     try:
         job = manifest["job"]
@@ -77,7 +77,7 @@ def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "
 
 def _needs(algorithm: "Entry[AlgorithmSpec]", config: dict[str, Any]) -> "Needs":
     """What a trial with this configuration needs; asked of the plugin's code, if that decides it."""
-    from harness.discovery.describe import ConfigRequest, describe_targets
+    from harness.running.describe import ConfigRequest, describe_targets
 
     if algorithm.spec.needs is None:
         return algorithm.spec.constant_needs
@@ -101,7 +101,7 @@ def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 def _repeat(trial: "TrialPlan") -> "TrialOutcome":
     """Run the trial again, outside the store, and read what it left."""
-    from harness.executor import ExecutorOptions, Job
+    from harness.contract.executor import ExecutorOptions, Job
     from harness.running.executor_local import LocalExecutor
     from harness.running.job_files import JOB, VARIABLES, leave, outcome_in
 

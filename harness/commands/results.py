@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli import note
-from harness.errors import UsageError
+from harness.commands.session import note
+from harness.contract.errors import UsageError
 
 
 @click.group(help=__doc__)
@@ -18,7 +18,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_runs(path: Path, as_json: bool) -> None:
     """List the runs stored at or below a folder."""
-    from harness.listing import print_json, print_table
+    from harness.commands.printing import print_json, print_table
     from harness.storage.results_files import read
 
     columns = ("key", "suite", "algorithm", "environment", "seed", "device", "status", "steps", "finished_at")

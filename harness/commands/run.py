@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from harness.cli import Session, note
 from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
 from harness.commands.report import report
-from harness.errors import ExitCode, UsageError
+from harness.commands.session import Session, note
+from harness.contract.errors import ExitCode, UsageError
 
 
 @click.command(help=__doc__)

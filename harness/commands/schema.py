@@ -11,7 +11,7 @@ def command() -> None:
 
     An editor that knows TOML checks and completes a suite with it: put "#:schema FILE" on its first line.
     """
-    from harness.running.suite_schema import SuiteFile
+    from harness.suite.schema import SuiteFile
 
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from harness.api import Count, Fraction
-from harness.cli import Session, note
+from harness.commands.printing import print_json, print_table
+from harness.commands.session import Session, note
+from harness.contract.specs import AlgorithmSpec, SuiteSpec, as_json
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
-from harness.listing import one_line, print_json, print_table
-from harness.running.suite import suite_text
-from harness.specs import AlgorithmSpec, SuiteSpec, as_json
+from harness.suite.reading import suite_text
+from harness.text import one_line
 
 KINDS: tuple[Kind, ...] = ("algorithm", "environment", "suite")
 COMMENT = re.compile(r"^\s+(\w+)\s*:.*?#\s*(.+)$", re.MULTILINE)

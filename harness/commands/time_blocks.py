@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from harness.cli import Session
 from harness.commands.plan import plan_options, planned, where_to_run
+from harness.commands.session import Session
 
 
 @click.command(help=__doc__, hidden=True)
@@ -13,6 +13,6 @@ from harness.commands.plan import plan_options, planned, where_to_run
 @click.pass_obj
 def command(session: Session, /, **options: Any) -> None:
     """Serve requests on stdin until there are no more."""
-    from harness.verdicts.timed_side import serve
+    from harness.commits.timed_side import serve
 
     serve(planned(session, where_to_run(session, options), **options))

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import ExperimentFailedError, Laboratory
 from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS
-from harness.specs import AlgorithmSpec, EnvironmentSpec, Needs, algorithm_from_json, as_json
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs, algorithm_from_json, as_json
 
 BUDGET = 200  # steps
 POINTS = 7  # evaluations where many are wanted

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from harness.conformance.check import require
+from harness.contract.specs import EnvironmentSpec
 from harness.measuring import environments
 from harness.measuring.environments import Env
 from harness.measuring.lockstep import array_dtype
 from harness.measuring.lockstep_array import ArrayModule
-from harness.specs import EnvironmentSpec
 
 FUNCTIONS = ("initial", "step", "observe", "state_of")
 TRANSITIONS = 5_000  # compared

@@ -9,10 +9,10 @@ from harness.conformance.environments import EnvironmentSubject, environment_che
 from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.conformance.laboratory import Laboratory
 from harness.conformance.plugins import PluginSubject, SuiteSubject, plugin_checks, suite_checks
+from harness.contract.errors import UsageError
 from harness.discovery.plugins import Kind, Plugin
 from harness.discovery.registry import Entry, Registry
 from harness.discovery.selection import Selection, parse_selection
-from harness.errors import UsageError
 
 CHECKED: tuple[Kind, ...] = ("algorithm", "environment", "suite", "executor")
 

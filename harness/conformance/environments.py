@@ -18,9 +18,9 @@ from gymnasium.utils.env_checker import check_env
 from harness.conformance.algorithms import check_description, check_effects
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import Laboratory
+from harness.contract.specs import VIEWS, EnvironmentSpec, Score, as_json, environment_from_json
 from harness.measuring import environments, seeding
 from harness.measuring.environments import Env
-from harness.specs import VIEWS, EnvironmentSpec, Score, as_json, environment_from_json
 
 STEPS = 100  # compared between two copies
 SAMPLED = 200  # steps whose observations, rewards and flags are looked at

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from harness.conformance.check import Check, CheckFailed, require
 from harness.conformance.toy_environments import ring
-from harness.executor import Ended, Executor, ExecutorOptions, Job
+from harness.contract.executor import Ended, Executor, ExecutorOptions, Job
+from harness.contract.specs import ExecutorSpec, made
 from harness.measuring.description import TrialDescription, TrialOutcome
 from harness.running.job_files import JOB, LOG, PLACE, VARIABLES, leave, outcome_in
-from harness.specs import ExecutorSpec, made
 from harness.storage.schema_tables import TABLES
 
 KEY = "0" * 20

@@ -22,15 +22,15 @@ import torch
 
 from harness.conformance.policy_probe import probe
 from harness.conformance.toy_environments import Ring, toy_for
-from harness.contract import ContractBroken
+from harness.contract.specs import AlgorithmSpec, algorithm_from_json
+from harness.contract.trial import ContractBroken
 from harness.discovery.config import config_to_json, resolve_config
-from harness.discovery.describe import needs_of
 from harness.measuring.description import TrialDescription
 from harness.measuring.environments import make
 from harness.measuring.records import Diverged
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
-from harness.specs import AlgorithmSpec, algorithm_from_json
+from harness.running.describe import needs_of
 
 EPISODES = 2  # per evaluation
 ENVIRONMENT = "environment variables"

@@ -12,13 +12,13 @@ from typing import Any
 from harness.conformance.algorithms import check_effects
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import Laboratory
+from harness.contract.errors import HarnessError
+from harness.contract.specs import ExecutorSpec, FigureSpec, SuiteSpec
 from harness.discovery.plugins import HEAVY, Plugin
 from harness.discovery.registry import Registry
-from harness.errors import HarnessError
-from harness.listing import one_line
 from harness.running.plan import Plan, make_plan
-from harness.running.suite import Suite, find_suite
-from harness.specs import ExecutorSpec, FigureSpec, SuiteSpec
+from harness.suite.reading import Suite, find_suite
+from harness.text import one_line
 
 SLOW_MILLISECONDS = 50.0
 IMPORT_SECONDS = 60.0

@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.contract import Policy
+from harness.contract.trial import Policy
 from harness.measuring.lockstep import array_dtype
 
 BATCH = 6
@@ -21,7 +21,7 @@ def probe(
     """Ask a policy for the same actions in different company.
 
     Args:
-        policy: as in `harness.contract.Trial`.
+        policy: as in `harness.contract.trial.Trial`.
         space: of one observation.
         num_seeds: S, in lockstep.
         lockstep: whether observations have a leading seed axis.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contract import Trial
+from harness.contract.trial import Trial
 
 BEAT_SECONDS = 0.05
 

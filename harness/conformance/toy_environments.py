@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from harness.specs import AlgorithmSpec, EnvironmentSpec
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec
 
 OBSERVATIONS = ("Box", "Discrete")
 ACTIONS = ("Discrete", "Box")

@@ -1,6 +1,6 @@
 """The smallest game worth playing against oneself: of seven stones take one to three; who takes the last one wins.
 
-Functions are those of `harness.contract.GameRules`; a position is [stones left, player to move].
+Functions are those of `harness.contract.trial.GameRules`; a position is [stones left, player to move].
 """
 
 import torch

@@ -10,13 +10,13 @@ import torch
 
 from harness.conformance.arrays import STARTS, TRANSITIONS, require_alike, require_rows_apart
 from harness.conformance.check import require
-from harness.contract import GameRules
-from harness.discovery.describe import FUNCTIONS_OF_VIEWS
+from harness.contract.specs import EnvironmentSpec
+from harness.contract.trial import GameRules
 from harness.measuring import environments, seeding
 from harness.measuring.environments import Env
 from harness.measuring.lockstep import array_dtype
 from harness.measuring.recorded import load_dataset
-from harness.specs import EnvironmentSpec
+from harness.running.describe import FUNCTIONS_OF_VIEWS
 
 TOLERANCE = 1e-4  # absolute, and relative above 1: observations are float32
 GAMES = 200

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from harness.specs import AlgorithmSpec, EnvironmentSpec
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec
 
 
 def incompatibility(

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from harness.errors import UsageError
+from harness.contract.errors import UsageError
 
 C = TypeVar("C")
 

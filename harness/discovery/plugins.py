@@ -20,10 +20,18 @@ from typing import Any, Literal
 
 import pluggy
 
-from harness import hookspecs
-from harness.api import API
+from harness.contract import API
+from harness.contract import hooks as hookspecs
+from harness.contract.specs import (
+    NAME,
+    AlgorithmSpec,
+    EnvironmentSpec,
+    ExecutorSpec,
+    FigureSpec,
+    Spec,
+    SuiteSpec,
+)
 from harness.discovery.requirements import install_command
-from harness.specs import NAME, AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
 
 GROUP = "harness"
 BUILTIN = "harness"  # name of the built-in plugin

@@ -10,6 +10,8 @@ from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
 
 import pluggy
 
+from harness.contract.errors import MissingPlugin, UsageError
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
 from harness.discovery.plugins import (
     DECLARATIVE,
     Kind,
@@ -20,8 +22,6 @@ from harness.discovery.plugins import (
     new_manager,
 )
 from harness.discovery.requirements import install_command, is_met
-from harness.errors import MissingPlugin, UsageError
-from harness.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
 
 S = TypeVar("S", bound=Spec, covariant=True)
 

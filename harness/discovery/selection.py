@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from harness.errors import UsageError
-from harness.specs import NAME
+from harness.contract.errors import UsageError
+from harness.contract.specs import NAME
 
 ID = re.compile(rf"({NAME.pattern}/)?{NAME.pattern}")
 SELECTION = re.compile(rf"(?P<id>{ID.pattern})(:(?P<preset>{NAME.pattern}))?(\[(?P<overrides>.*)\])?")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from harness.specs import EnvironmentSpec, Needs, as_json, environment_from_json
+from harness.contract.specs import EnvironmentSpec, Needs, as_json, environment_from_json
 
 SECONDS = ("train", "environment", "learning", "evaluation", "setup", "planning")
 
@@ -22,7 +22,7 @@ class TrialDescription:
         lockstep: whether the policy takes a leading seed axis.
         target: module of the algorithm.
         config: its configuration, as JSON values.
-        views: which of `harness.specs.VIEWS` of the environment it trains on.
+        views: which of `harness.contract.specs.VIEWS` of the environment it trains on.
         needs: of the machine.
         keys: of the runs, in the order of the seeds.
     """

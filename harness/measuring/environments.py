@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 
-from harness.specs import EnvironmentSpec
+from harness.contract.specs import EnvironmentSpec
 
 Env = gymnasium.Env[Any, Any]
 

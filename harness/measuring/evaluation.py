@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.contract import ContractBroken, Policy
+from harness.contract.trial import ContractBroken, Policy
 from harness.measuring import seeding
 from harness.measuring.environments import Env
 from harness.measuring.lockstep import array_dtype

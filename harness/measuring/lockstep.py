@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.contract import Step
+from harness.contract.trial import Step
 from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvironmentError_
 from harness.measuring.ledger import Ledger
@@ -54,7 +54,7 @@ def ledger_of(meter: Meter, returns: Any, copies: int, first: int) -> Ledger:
 
 
 class EnvLockstep:
-    """Implements `harness.contract.LockstepEnv` over Gymnasium environments, one per seed and copy.
+    """Implements `harness.contract.trial.LockstepEnv` over Gymnasium environments, one per seed and copy.
 
     Args:
         make: makes a fresh environment.

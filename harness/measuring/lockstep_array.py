@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from harness.contract import ContractBroken, Step
+from harness.contract.trial import ContractBroken, Step
 from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvironmentError_
 from harness.measuring.lockstep import check_actions_from_zero, ledger_of, taken
@@ -43,7 +43,7 @@ class ArrayModule(Protocol):
 
 
 class ArrayLockstep:
-    """Implements `harness.contract.LockstepEnv` over an array module; all it measures is as in `EnvLockstep`.
+    """Implements `harness.contract.trial.LockstepEnv` over an array module; all it measures is as in `EnvLockstep`.
 
     Every seed draws its initial states from a generator of its own, a row of N at every step, used or not: so its
     episodes do not depend on the seeds beside it.

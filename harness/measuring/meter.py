@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 import torch
 
-from harness.contract import BudgetExhausted
+from harness.contract.specs import EnvironmentSpec
+from harness.contract.trial import BudgetExhausted
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
 from harness.measuring.metered_env import CopyMeter, metered
 from harness.measuring.random_state import global_random_state_kept
 from harness.measuring.records import Diverged, Episode, RunRecord
-from harness.specs import EnvironmentSpec
 
 
 def evaluation_marks(budget: int, points: int) -> tuple[int, ...]:

@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 import gymnasium
 
+from harness.contract.specs import EnvironmentSpec
 from harness.measuring import environments, seeding
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
 from harness.measuring.ledger import Ledger
-from harness.specs import EnvironmentSpec
 
 StepResult = tuple[Any, Any, bool, bool, dict[str, Any]]
 

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from harness.contract import Dataset
+from harness.contract.specs import EnvironmentSpec
+from harness.contract.trial import Dataset
 from harness.measuring import environments
 from harness.measuring.environments import EnvironmentError_
 from harness.measuring.lockstep import array_dtype
-from harness.specs import EnvironmentSpec
 
 
 class RecordedEpisode(Protocol):

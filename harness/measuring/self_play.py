@@ -5,13 +5,13 @@ from time import perf_counter
 
 import torch
 
-from harness.contract import ContractBroken, GameRules, Ply
+from harness.contract.trial import ContractBroken, GameRules, Ply
 from harness.measuring.lockstep import ledger_of, taken
 from harness.measuring.meter import Meter
 
 
 class GamesInLockstep:
-    """Implements `harness.contract.SelfPlay`.
+    """Implements `harness.contract.trial.SelfPlay`.
 
     Args:
         rules: of the game.

@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from harness.contract import BudgetExhausted, ContractBroken
+from harness.contract.specs import EnvironmentSpec, as_json, environment_from_json
+from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
 from harness.measuring.meter import Marks, check_return
 from harness.measuring.metered_env import metered
 from harness.measuring.records import Episode, RunRecord
-from harness.specs import EnvironmentSpec, as_json, environment_from_json
 
 CONTROL = "meter"
 STEPS, BUDGET, MARK, STATE, OFFSET = range(5)  # fields of the control file, eight bytes each

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from harness.contract import Trial
+from harness.contract.trial import Trial
 from harness.discovery.config import resolve_config
 from harness.measuring import seeding
 from harness.measuring.description import TrialDescription

@@ -11,7 +11,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.contract import ContractBroken, Dataset, LockstepEnv, Policy, SelfPlay
+from harness.contract.specs import KNOWN_FUNCTIONS
+from harness.contract.trial import ContractBroken, Dataset, LockstepEnv, Policy, SelfPlay
 from harness.measuring import environments, seeding
 from harness.measuring.clock import Clock
 from harness.measuring.description import TrialDescription
@@ -25,13 +26,12 @@ from harness.measuring.recorded import load_dataset
 from harness.measuring.records import EvaluationEpisode, RunRecord
 from harness.measuring.self_play import GamesInLockstep
 from harness.measuring.shared_meter import SharedMeter
-from harness.specs import KNOWN_FUNCTIONS
 
 LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 of the budget is not kept
 
 
 class LocalTrial:
-    """Implements `harness.contract.Trial` in this process.
+    """Implements `harness.contract.trial.Trial` in this process.
 
     Args:
         description: of the trial.

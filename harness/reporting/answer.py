@@ -12,10 +12,10 @@ import pandas as pd
 
 from harness.analysis.overall import LABEL, Label
 from harness.analysis.pairs import THAN
-from harness.listing import counted, one_line
 from harness.reporting.cells import rough
 from harness.statistics.decision import ALPHA
 from harness.statistics.intervals import FEWEST_RUNS
+from harness.text import counted, one_line
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim
 
 if TYPE_CHECKING:

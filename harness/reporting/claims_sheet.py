@@ -6,10 +6,10 @@ from typing import Any
 import click
 import pandas as pd
 
-from harness.listing import one_line
 from harness.reporting.cells import NONE, number, p_value
 from harness.reporting.sheets import Column, Sheet
 from harness.statistics.decision import MOST_RUNS
+from harness.text import one_line
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim, expected_by_chance
 
 TEXT_WIDTH = 110  # columns of a terminal

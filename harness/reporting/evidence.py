@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from harness.analysis.summaries import FAILED
-from harness.listing import counted
 from harness.statistics.intervals import FEWEST_RUNS
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

@@ -15,8 +15,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from harness.errors import HarnessError
-from harness.listing import counted
+from harness.contract.errors import HarnessError
+from harness.contract.specs import FigureSpec
 from harness.reporting import cells, sheet_formats, sheets
 from harness.reporting.answer import answer
 from harness.reporting.claims_sheet import claims_sheet
@@ -24,7 +24,7 @@ from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
 from harness.reporting.sheets import Sheet
 from harness.reporting.svg import inline_svg, standalone_svg
-from harness.specs import FigureSpec
+from harness.text import counted
 from harness.verdicts.claims import JudgedClaim
 
 if TYPE_CHECKING:

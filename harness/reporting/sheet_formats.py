@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from harness.listing import one_line
 from harness.reporting.cells import NONE
 from harness.reporting.sheets import Sheet
+from harness.text import one_line
 
 _LATEX = {
     "\\": r"\textbackslash{}",

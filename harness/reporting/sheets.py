@@ -8,7 +8,6 @@ import pandas as pd
 
 from harness.analysis.curves import CELL
 from harness.analysis.overall import COUNTS, LABEL
-from harness.listing import reason
 from harness.reporting.cells import (
     NONE,
     count,
@@ -26,6 +25,7 @@ from harness.statistics.groups import FEWEST_OF_QUARTER
 from harness.statistics.groups import FEWEST_RUNS as FEWEST_OF_GROUP
 from harness.statistics.intervals import FEWEST_RUNS
 from harness.statistics.survival import FEWEST_OF_MEDIAN
+from harness.text import reason
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

@@ -17,8 +17,8 @@ from typing import Any
 
 import psutil
 
-from harness.errors import UsageError
-from harness.executor import Ended, Ending, ExecutorOptions, Job
+from harness.contract.errors import UsageError
+from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import PROGRESS
 from harness.storage.orphans import end_processes_in
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.specs import INTERPRETIVE, VIEWS
+from harness.contract.specs import INTERPRETIVE, VIEWS
 
 RESULT_SCHEMA = 1  # raised when the harness itself comes to measure differently
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.executor import Ended
+from harness.contract.executor import Ended
+from harness.contract.specs import Score, as_json
 from harness.measuring.description import SECONDS, RunOutcome, TrialOutcome
 from harness.running import provenance
 from harness.running.plan import Cell, TrialPlan
-from harness.specs import Score, as_json
 
 UNKNOWN_MACHINE = "unknown machine"  # of a job that ended before it could say
 

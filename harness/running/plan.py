@@ -5,20 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.contract.errors import MissingPlugin, UsageError
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs, as_json
 from harness.discovery.compatibility import device_lacking, incompatibility
-from harness.discovery.describe import (
+from harness.discovery.registry import AmbiguousNameError, Entry, Registry, UnknownNameError
+from harness.discovery.selection import Selection, parse_selection
+from harness.measuring.description import TrialDescription
+from harness.running.describe import (
     ConfigDescription,
     ConfigRequest,
     EnvironmentDescription,
     describe_targets,
 )
-from harness.discovery.registry import AmbiguousNameError, Entry, Registry, UnknownNameError
-from harness.discovery.selection import Selection, parse_selection
-from harness.errors import MissingPlugin, UsageError
-from harness.measuring.description import TrialDescription
 from harness.running.keys import run_key, task_hash
-from harness.running.suite import Suite, TaskSettings
-from harness.specs import AlgorithmSpec, EnvironmentSpec, Needs, as_json
+from harness.suite.reading import Suite, TaskSettings
 
 
 @dataclass(frozen=True)

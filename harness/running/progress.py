@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.listing import reason
 from harness.running.plan import TrialPlan
+from harness.text import reason
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

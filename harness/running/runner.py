@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.contract.executor import Ended, Executor, Job
 from harness.discovery.registry import Registry
-from harness.executor import Ended, Executor, Job
 from harness.measuring.description import TrialOutcome
 from harness.running.job_files import JOB, LOG, VARIABLES, leave, outcome_in
 from harness.running.manifest import Session, manifest, now, run_row, skipped_row

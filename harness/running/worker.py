@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from harness.contract import ContractBroken
+from harness.contract.trial import ContractBroken
 from harness.measuring.description import RunOutcome, TrialDescription, TrialOutcome
 from harness.measuring.records import Diverged, RunRecord
 from harness.measuring.training import Training

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.contract.errors import HarnessError
 from harness.storage.orphans import end_processes_in
 from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT, refusal
 

@@ -32,20 +32,20 @@ import pytest
 import torch
 
 from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS, toy_for
+from harness.contract.errors import UsageError
+from harness.contract.specs import KNOWN_FUNCTIONS, AlgorithmSpec, EnvironmentSpec
 from harness.discovery.compatibility import device_lacking, incompatibility
 from harness.discovery.config import config_to_json, resolve_config
-from harness.discovery.describe import needs_of
 from harness.discovery.plugins import DISTRIBUTION
 from harness.discovery.registry import Entry, Registry
 from harness.discovery.selection import parse_selection
-from harness.errors import UsageError
 from harness.measuring import environments
 from harness.measuring.description import TrialDescription
 from harness.measuring.evaluation import actor
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
+from harness.running.describe import needs_of
 from harness.running.plan import config_request
-from harness.specs import KNOWN_FUNCTIONS, AlgorithmSpec, EnvironmentSpec
 
 __all__ = ["installed_algorithms", "measure_acting", "measure_training", "parametrize_with_algorithms"]
 

@@ -17,16 +17,16 @@ from harness.analysis.measures import OF_GROUP
 from harness.analysis.pairing import UNKNOWN, difference, interval
 from harness.analysis.summaries import FAILED
 from harness.analysis.tasks import task_of, told_seeds, valued
+from harness.contract.errors import UsageError
 from harness.discovery.selection import parse_selection
-from harness.errors import UsageError
-from harness.listing import counted
-from harness.measures import named
-from harness.running.suite_schema import Claim, Suite
 from harness.statistics import groups
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference
 from harness.statistics.intervals import FEWEST_RUNS, Estimate
 from harness.statistics.runs import Floats, ragged
+from harness.suite.measures import named
+from harness.suite.schema import Claim, Suite
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results

@@ -13,14 +13,14 @@ import numpy as np
 from harness.analysis.pairing import UNKNOWN, Difference, Run, Side, Task, difference
 from harness.analysis.results import Results
 from harness.analysis.tasks import matched
-from harness.errors import UsageError
-from harness.listing import counted
-from harness.running.suite import Suite
+from harness.contract.errors import UsageError
 from harness.statistics import intervals
 from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
 from harness.statistics.intervals import Estimate
 from harness.statistics.runs import Floats, matrix
 from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
+from harness.suite.reading import Suite
+from harness.text import counted
 from harness.verdicts.judgement import OF_VERDICT, Change, GateAnswer, JudgedTask, Judgement, TaskVerdict
 from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
 from harness.verdicts.thresholds import lost_thresholds

@@ -6,7 +6,7 @@ from math import nan
 from typing import Literal
 
 from harness.analysis.pairing import Difference, Task
-from harness.errors import ExitCode
+from harness.contract.errors import ExitCode
 from harness.statistics.decision import Verdict
 from harness.statistics.intervals import Estimate
 from harness.statistics.sequential import Look, Rule

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from harness.analysis.pairing import Side, Task, paired
 from harness.discovery.selection import parse_selection
-from harness.running.suite import Suite
+from harness.suite.reading import Suite
 
 SKIPPED = "both sides skipped it"
 

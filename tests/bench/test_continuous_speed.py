@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 
+from harness.contract.specs import EnvironmentSpec
 from harness.measuring.description import TrialDescription
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
-from harness.specs import EnvironmentSpec
 from harness_algorithms import ddpg, sac, td3
 
 STEPS = 250

@@ -12,12 +12,12 @@ from types import ModuleType
 import gymnasium
 import pytest
 import torch
-from support_trial import local_trial
 
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
 from harness_algorithms import double_dqn, dqn
 from harness_environments.catalogue import GYMNASIUM_TASKS
+from support.trial import local_trial
 
 STEPS = 1_000
 (CARTPOLE,) = [task for task in GYMNASIUM_TASKS if task.name == "cartpole"]  # an array in lockstep

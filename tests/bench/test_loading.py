@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from support_results import ALGORITHMS, CARTPOLE, Run, learning_curve, write_compact, write_runs
 
 import harness
+from support.results import ALGORITHMS, CARTPOLE, Run, learning_curve, write_compact, write_runs
 
 RUNS = 2_000
 

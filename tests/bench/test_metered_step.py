@@ -4,9 +4,9 @@ from statistics import median
 from time import perf_counter
 
 import gymnasium
-from support_trial import local_trial
 
-from harness.specs import EnvironmentSpec
+from harness.contract.specs import EnvironmentSpec
+from support.trial import local_trial
 
 STEPS = 20_000
 ROUNDS = 21

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from support_trial import local_trial
 
+from harness.contract.specs import EnvironmentSpec
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
-from harness.specs import EnvironmentSpec
 from harness_algorithms import a2c, ppo
+from support.trial import local_trial
 
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1", array="harness_environments.arrays.cartpole")
 PPO = ppo.Config(copies=8, rollout_length=128, passes=4, minibatches=4, hidden=(64, 64), entropy_weight=0.01)

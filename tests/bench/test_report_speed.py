@@ -9,14 +9,14 @@ from pathlib import Path
 from time import process_time
 
 import pytest
-import support_results
-from support_browser import CHROMIUM, chromium
-from support_results import ALGORITHMS, Environment, Run, learning_curve, write_compact
 
 import harness
 from harness.analysis.results import Results
 from harness.discovery.registry import Registry
 from harness.reporting.report import write_report
+from support import results
+from support.browser import CHROMIUM, chromium
+from support.results import ALGORITHMS, Environment, Run, learning_curve, write_compact
 
 MEGABYTES = 5
 
@@ -43,7 +43,7 @@ def runs(environments: int, points: int) -> list[Run]:
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(support_results, "EPISODES_PER_EVALUATION", 10)
+        patch.setattr(results, "EPISODES_PER_EVALUATION", 10)
         return write_compact(tmp_path_factory.mktemp("thousand"), runs(environments=20, points=21))
 
 

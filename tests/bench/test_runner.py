@@ -11,15 +11,15 @@ from statistics import median
 
 import pytest
 
+from harness.contract.executor import ExecutorOptions
 from harness.discovery.registry import Registry
-from harness.executor import ExecutorOptions
 from harness.running.executor_local import LocalExecutor
 from harness.running.manifest import Session
 from harness.running.plan import Plan, make_plan
 from harness.running.progress import Plain
 from harness.running.runner import Runner
-from harness.running.suite import load_suite
 from harness.storage.store import Store
+from harness.suite.reading import load_suite
 
 SUITE = """
 [suite]

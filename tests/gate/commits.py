@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import ExitCode
+from harness.commits.checkout import local_projects, repository
+from harness.contract.errors import ExitCode
 from harness.running.provenance import machine
-from harness.verdicts.checkout import local_projects, repository
 
 SUITE = Path(__file__).with_name("gate.toml")
 FILE = "plugins/algorithms/harness_algorithms/dqn.py"

@@ -17,7 +17,7 @@ import pandas as pd
 
 import harness
 from harness.analysis.stats import mean_interval
-from harness.errors import ExitCode
+from harness.contract.errors import ExitCode
 
 FOLDER = Path(__file__).parent
 SHIPPED = FOLDER.parents[1] / "suites"

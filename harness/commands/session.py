@@ -1,0 +1,61 @@
+"""What every command is given, and what all say the same way."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+    from harness.discovery.registry import Registry
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the global options say; every command is given it (``@click.pass_obj``).
+
+    Attributes:
+        blocked: plugins or distributions to leave out.
+        only: the only plugins or distributions to import; None for all.
+        strict: whether any problem of a plugin is fatal.
+    """
+
+    blocked: frozenset[str]
+    only: frozenset[str] | None
+    strict: bool
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """The plugins, loaded on first use; those that did not load are named on stderr."""
+        registry = self.load_registry()
+        for plugin in registry.plugins:
+            if plugin.error:
+                note(f"plugin {plugin.name!r} is {plugin.status}: {plugin.error}; see `harness plugins`")
+        return registry
+
+    def load_registry(self) -> "Registry":
+        """The plugins, with a note on stderr about options that match none."""
+        from harness.discovery.registry import Registry
+
+        registry = Registry.load(self.blocked, self.only, self.strict)
+        for name in sorted(self.blocked | (self.only or frozenset())):
+            if not any(plugin.answers_to({name}) for plugin in registry.plugins):
+                note(f"no plugin or distribution named {name!r} is installed")
+        return registry
+
+
+def note(message: str) -> None:
+    """Say something to the person, on stderr: stdout is for data."""
+    click.echo(f"harness: {message}", err=True)
+
+
+def loaded(path: Path) -> "Results":
+    """The runs stored in a folder; files that cannot be used are named on stderr."""
+    from harness.analysis.results import load
+
+    results = load(path)
+    for problem in results.problems:
+        note(f"{problem.path}: {problem.message}")
+    return results

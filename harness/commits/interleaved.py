@@ -1,0 +1,131 @@
+"""Both sides trained in turn, look by look, until the gate decides or may take no more.
+
+Each side runs in its own environment with its own harness, by the same command line. What is complete is not run
+again, by this gate or by a later one of the same code.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+import harness
+from harness.commits.checkout import Code
+from harness.commits.question import Question
+from harness.commits.side_process import SideError, start
+from harness.contract.errors import ExitCode
+from harness.statistics.sequential import looks
+from harness.suite.reading import Suite
+from harness.text import counted
+from harness.verdicts.gate import judge, rule_of
+from harness.verdicts.judgement import GateAnswer, Judgement
+from harness.verdicts.scope import most_tasks
+
+RAN = (ExitCode.YES, ExitCode.INCOMPLETE, ExitCode.NOTHING_RAN)  # with which `harness run` leaves stored runs
+
+
+class InterruptedSideError(KeyboardInterrupt):
+    """This process was interrupted, and the side it had started has said so."""
+
+
+class Limits(NamedTuple):
+    """What a gate may take.
+
+    Attributes:
+        seeds: per side.
+        minutes: after which no further look is begun.
+        jobs: trials at a time; 0 for the number of cores.
+    """
+
+    seeds: int | None = None
+    minutes: float | None = None
+    jobs: int = 0
+
+
+def judge_learning(
+    base: Code,
+    head: Code,
+    question: Question,
+    suite: Suite,
+    cache: Path,
+    limits: Limits,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Judgement:
+    """Train both sides and judge them at every look, until one decides.
+
+    Args:
+        base: the old side.
+        head: the new one.
+        question: what is trained.
+        suite: that it is from; its table ``gate`` says how it is judged.
+        cache: folder of results, by the names of what made them.
+        limits: of the looks taken.
+        tell: is told how far it is.
+
+    Raises:
+        SideError: a side cannot run the suite at all.
+        InterruptedSideError: in place of `KeyboardInterrupt`, where a side was training.
+    """
+    began = monotonic()
+    places = [place_of(code, question, cache) for code in (base, head)]
+    chosen = (question.algorithms, question.environments, question.devices)
+    seeds = rule_of(suite, most_tasks(suite, *chosen)).looks[0]
+    while True:
+        declared = declared_seeds(suite.seeds, seeds)
+        for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
+            tell(f"{name} ({code.commit[:12]}): {counted(seeds, 'seed')}")
+            _run(name, code, question, declared, place, limits.jobs)
+        old, new = (harness.load(place / suite.name) for place in places)
+        asked = suite.model_copy(update={"seeds": declared})
+        judgement = judge(asked, old, new, *chosen)
+        minutes = (monotonic() - began) / 60
+        tell(
+            f"{judgement.outcome} after {counted(judgement.used, 'seed')} per side and {minutes:.1f} minutes"
+        )
+        more = _next_look(judgement, seeds)
+        if not more:
+            return judgement
+        if limits.seeds is not None and more > limits.seeds:
+            tell(f"no look at {more} seeds: {limits.seeds} per side are all that --max-seeds allows")
+            return judgement
+        if limits.minutes is not None and minutes * more / seeds > limits.minutes:
+            tell(f"no look at {more} seeds: it would end after more than {limits.minutes:g} minutes")
+            return judgement
+        seeds = more
+
+
+def place_of(code: Code, question: Question, cache: Path) -> Path:
+    """The folder of results that one side trains into."""
+    return cache.resolve() / code.name / question.name
+
+
+def _next_look(judgement: Judgement, seeds: int) -> int:
+    """Seeds per side at the next look that can tell more; 0 if none can."""
+    unclear = judgement.outcome is GateAnswer.INCONCLUSIVE
+    tolerable = judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None
+    if not (unclear or tolerable):
+        return 0
+    declared = looks(judgement.rule, len(judgement.tasks), judgement.seeds.paired)
+    return next((look.seeds for look in declared if look.seeds > seeds), 0)
+
+
+def declared_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
+    """The first so many seeds of the suite; then come those after its largest."""
+    more = range(max(seeds) + 1, max(seeds) + 1 + number - len(seeds))
+    return (*seeds, *more)[:number]
+
+
+def _run(side: str, code: Code, question: Question, seeds: Sequence[int], place: Path, jobs: int) -> None:
+    """Train one side."""
+    arguments = [*question.arguments("run", seeds, place), "--jobs", str(jobs)]
+    with start(code, question, *arguments, stdout=sys.stderr) as process:  # stdout is the verdict's
+        try:
+            ended = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()  # which is Ctrl-C to it, also where a shell has it ignore that
+            if process.wait() == ExitCode.INTERRUPTED:
+                raise InterruptedSideError from None
+            raise
+    if ended not in list(RAN):
+        raise SideError(side, "run", ended)

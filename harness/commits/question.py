@@ -1,0 +1,73 @@
+"""What both sides of a gate are asked to train, in words that another process understands."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.discovery.registry import Registry
+from harness.suite.reading import find_suite, suite_text
+
+
+@dataclass(frozen=True)
+class Question:
+    """What both sides are asked to train.
+
+    Attributes:
+        suite: file of the suite, which is the head's for both.
+        algorithms: contestants in place of the suite's; none for those.
+        environments: of the suite; none for all.
+        devices: in place of the suite's; none for those.
+        blocked: plugins or distributions to leave out.
+        only: the only ones to import; None for all.
+    """
+
+    suite: Path
+    algorithms: Sequence[str] = ()
+    environments: Sequence[str] = ()
+    devices: Sequence[str] = ()
+    blocked: Sequence[str] = ()
+    only: Sequence[str] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "suite": str(self.suite)}
+
+    @property
+    def name(self) -> str:
+        """Eight hexadecimal digits that stand for everything asked."""
+        asked = {**self.as_json(), "suite": self.suite.read_text(encoding="utf-8")}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+    def arguments(self, command: str, seeds: Sequence[int] = (), out: Path | None = None) -> list[str]:
+        """Arguments of a command line: these seeds, and into a folder of results, if either is given."""
+        options = [("-a", self.algorithms), ("-e", self.environments), ("--device", self.devices)]
+        chosen = [word for option, values in options for value in values for word in (option, value)]
+        left_out = [word for name in self.blocked for word in ("-p", f"no:{name}")]
+        if seeds:
+            chosen += ["--seeds", ",".join(map(str, seeds))]
+        if out is not None:
+            chosen += ["--out", str(out)]
+        return [*left_out, command, str(self.suite), *chosen]
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables that say the rest."""
+        return {} if self.only is None else {"HARNESS_PLUGINS": ",".join(self.only)}
+
+
+def suite_file(argument: str, registry: Registry, folder: Path) -> Path:
+    """The file of a suite; that of a plugin is written into ``folder``, for the other side may have another.
+
+    Raises:
+        SuiteError: it cannot be read or used.
+    """
+    find_suite(argument, registry)  # refuses what is wrong before anything is checked out
+    if argument.endswith(".toml"):
+        return Path(argument).resolve()
+    spec = registry.resolve("suite", argument).spec
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder.resolve() / f"{spec.name}.toml"
+    file.write_text(suite_text(spec), encoding="utf-8")
+    return file

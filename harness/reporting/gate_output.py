@@ -1,0 +1,309 @@
+"""What a gate found, for people, programs, test reports and the summary page of a CI job.
+
+Names come from plugins and from strangers' results: in every format they are text, on one line.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from textwrap import shorten
+from typing import Any
+from xml.etree import ElementTree
+
+from harness.statistics.intervals import Estimate
+from harness.text import counted, one_line
+from harness.verdicts.judgement import Change, GateAnswer, Inconclusive, JudgedTask, Judgement, TaskVerdict
+
+HEADER = (
+    "environment",
+    "algorithm",
+    "n",
+    "base",
+    "head",
+    "change",
+    "95 % interval",
+    "p worse",
+    "p not worse",
+    "detectable",
+    "verdict",
+)
+LONGEST_REASON = 80  # characters, in a table
+BAD = (TaskVerdict.WORSE, TaskVerdict.LOST, TaskVerdict.NEWLY_FAILING)
+
+
+def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
+    """A row per task that was judged, one for all of them, and one per task that was not."""
+    for judged in judgement.tasks:
+        task = judged.task
+        names = _named(task.environment, task.device), one_line(task.algorithm)
+        yield (
+            *names,
+            str(len(judged.difference.sample.seeds[0])),
+            *_scores(judged),
+            *_cells(judged.change),
+            _verdict(judged),
+        )
+    if judgement.overall is not None:
+        n = f"{judgement.used} x {len(judgement.tasks)}"
+        yield ("all", "", n, "", "", *_cells(judgement.overall), judgement.outcome)
+    for task in judgement.scope.not_comparable:
+        names = _named(task.environment, task.device), one_line(task.algorithm)
+        yield (*names, *[""] * (len(HEADER) - 3), f"not comparable ({one_line(task.why_not)})")
+
+
+def _named(environment: str, device: str) -> str:
+    return one_line(environment if device == "cpu" else f"{environment} ({device})")
+
+
+def _scores(judged: JudgedTask) -> tuple[str, str]:
+    base, head = map(_score, judged.difference.sample.means, judged.difference.sample.failed)
+    return base, head
+
+
+def _verdict(judged: JudgedTask) -> str:
+    """The verdict, with what failing runs of the head said."""
+    why = judged.task.why_failing
+    return f"{judged.verdict} ({shorten(why, LONGEST_REASON, placeholder=' ...')})" if why else judged.verdict
+
+
+def _score(value: float, failed: int) -> str:
+    return f"{_number(value)} ({failed} failed)" if failed else _number(value)
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    p = (_p(change.regressed), _p(change.passed))
+    return (
+        _share(change.relative.value),
+        _interval(change.relative),
+        *p,
+        _share(change.detectable, sign=False),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if isfinite(value) else "-"
+
+
+def _share(value: float, sign: bool = True) -> str:
+    return f"{value:{'+' if sign else ''}.1%}" if isfinite(value) else "-"
+
+
+def _interval(estimate: Estimate) -> str:
+    if not isfinite(estimate.low):
+        return "none below 3 runs" if isfinite(estimate.value) else "-"
+    return f"{_share(estimate.low)} to {_share(estimate.high)}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if isfinite(value) else "-"
+
+
+def sentences(judgement: Judgement) -> Iterator[str]:
+    """The answer, why, and what would help, a line each."""
+    yield f"{judgement.suite}: {judgement.outcome}"
+    if judgement.tasks:
+        yield _basis(judgement)
+    if judgement.look is not None and judgement.overall is not None:
+        found, allowed = judgement.overall, judgement.look.alpha
+        yield (
+            f"look at {judgement.look.seeds} seeds: p = {_p(found.regressed)} of no drop, "
+            f"p = {_p(found.passed)} of one of {judgement.rule.drop:.0%} or more; it may decide up to {allowed:.2g}"
+        )
+    identical = judgement.outcome is GateAnswer.IDENTICAL
+    if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
+        yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
+    if identical:
+        yield f"every return of {counted(judgement.used, 'seed')} per task is the same on both sides"
+    yield from map(one_line, judgement.reasons)
+    if judgement.outcome is GateAnswer.INCOMPLETE:
+        yield "runs are missing: `harness run` repeats those that are not done, and those whose files are damaged"
+    if judgement.outcome is GateAnswer.INCONCLUSIVE:
+        yield _advice(judgement)
+    if judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None:
+        yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
+    yield from (f"note: {one_line(note)}" for note in judgement.notes)
+
+
+def _basis(judgement: Judgement) -> str:
+    pairs = "paired by seed" if judgement.seeds.paired else "not paired"
+    tasks = counted(len(judgement.tasks), "task")
+    return (
+        f"{judgement.measure} of {counted(judgement.used, 'seed')} per side on {tasks}, {pairs}; tolerated: "
+        f"{judgement.rule.drop:.0%} overall, {judgement.rule.task_drop:.0%} on a task"
+    )
+
+
+def _advice(judgement: Judgement) -> str:
+    if judgement.more is None:
+        return "more seeds are not expected to decide: scores scatter too much, or the drop is close to the tolerance"
+    text = f"{counted(judgement.more, 'more seed')} per side needed"
+    if isfinite(judgement.minutes):
+        text += f", about {judgement.minutes:.2g} minutes of runs one after the other"
+    if judgement.seeds.each + judgement.more > judgement.rule.looks[-1]:
+        text += f"; that is beyond the last look at {judgement.rule.looks[-1]} seeds: declare a later one"
+    return text
+
+
+def as_json(judgement: Judgement) -> dict[str, Any]:
+    """The judgement as JSON values; what is not known is null."""
+    rule, seeds, look = judgement.rule, judgement.seeds, judgement.look
+    return {
+        "schema": 1,
+        "suite": judgement.suite,
+        "outcome": judgement.outcome,
+        "measure": judgement.measure,
+        "rule": {
+            "looks": list(rule.looks),
+            "tolerance": rule.drop,
+            "task_tolerance": rule.task_drop,
+            "alpha": rule.alpha,
+            "task_alpha": rule.task_alpha,
+        },
+        "seeds": {"base": seeds.base, "head": seeds.head, "paired": seeds.paired, "used": judgement.used},
+        "look": None if look is None else {"seeds": look.seeds, "alpha": look.alpha},
+        "overall": None if judgement.overall is None else _change(judgement.overall),
+        "tasks": [_task(judged) for judged in judgement.tasks],
+        "not_comparable": [
+            {
+                "environment": task.environment,
+                "algorithm": task.algorithm,
+                "device": task.device,
+                "reason": task.why_not,
+            }
+            for task in judgement.scope.not_comparable
+        ],
+        "machines": _distinct(judgement, "machine"),
+        "commits": _distinct(judgement, "commit"),
+        "reasons": list(judgement.reasons),
+        "notes": list(judgement.notes),
+        "more_seeds": judgement.more,
+        "minutes": _known(judgement.minutes),
+    }
+
+
+def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
+    """What the runs of each side have in a column."""
+    sides = {"base": [judged.task.base for judged in judgement.tasks]}
+    sides["head"] = [judged.task.head for judged in judgement.tasks]
+    return {
+        name: sorted({getattr(run, column) for side in of for run in side.values()})
+        for name, of in sides.items()
+    }
+
+
+def _task(judged: JudgedTask) -> dict[str, Any]:
+    task, (found, estimate, test) = judged.task, judged.difference
+    return {
+        "environment": task.environment,
+        "algorithm": task.algorithm,
+        "device": task.device,
+        "verdict": judged.verdict,
+        "used": len(found.seeds[0]),
+        "base": _known(found.means[0]),
+        "head": _known(found.means[1]),
+        "base_failed": found.failed[0],
+        "head_failed": found.failed[1],
+        "newly_failing": task.newly_failing,
+        "error": task.why_failing or None,
+        "difference": _known(estimate.value),
+        "difference_low": _known(estimate.low),
+        "difference_high": _known(estimate.high),
+        "p": _known(test.p),
+        **_change(judged.change),
+    }
+
+
+def _change(change: Change) -> dict[str, float | str | None]:
+    return {
+        "change": _known(change.relative.value),
+        "low": _known(change.relative.low),
+        "high": _known(change.relative.high),
+        "interval": change.relative.method,
+        "p_regressed": _known(change.regressed),
+        "p_passed": _known(change.passed),
+        "spread": _known(change.spread),
+        "detectable_drop": _known(change.detectable),
+    }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
+
+
+def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive = "warn") -> str:
+    """A JUnit XML document: a test case per task, and one for the whole, which fails where the gate does.
+
+    Args:
+        judgement: what the gate found.
+        strict: as `Judgement.exit_code` takes it.
+        inconclusive: likewise.
+    """
+    name = f"harness gate {judgement.suite}"
+    cases = [
+        _case(name, "all tasks", *_ending(judgement, strict, inconclusive), "\n".join(sentences(judgement)))
+    ]
+    fails = cases[0].find("failure") is not None
+    for judged in judgement.tasks:
+        bad = "failure" if fails and judged.verdict in BAD else ""
+        tag = "error" if judged.verdict is TaskVerdict.INCOMPLETE else bad
+        cases.append(_case(name, judged.task.name, tag, _verdict(judged), _told(judged)))
+    for task in judgement.scope.not_comparable:
+        cases.append(_case(name, task.name, "skipped", f"not comparable: {task.why_not}", ""))
+    for missing in judgement.scope.unanswered:
+        cases.append(_case(name, missing, "error", "incomplete", ""))
+    counts = {
+        kind: str(sum(case.find(tag) is not None for case in cases))
+        for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
+    }
+    suite = ElementTree.Element("testsuite", {"name": name, "tests": str(len(cases)), **counts})
+    suite.extend(cases)
+    suites = ElementTree.Element("testsuites")
+    suites.append(suite)
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> tuple[str, str]:
+    """The element that says how the whole ended, "" for a pass, and its message."""
+    if judgement.outcome in (GateAnswer.INCOMPLETE, GateAnswer.NOTHING):
+        return "error", judgement.outcome
+    if judgement.exit_code(strict, inconclusive):
+        return "failure", judgement.outcome
+    undecided = judgement.outcome is GateAnswer.INCONCLUSIVE and judgement.warns(strict, inconclusive)
+    return "skipped" if undecided else "", judgement.outcome
+
+
+def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", {"classname": one_line(suite), "name": one_line(name)})
+    if tag:
+        ElementTree.SubElement(case, tag, {"message": one_line(message)}).text = (
+            text if tag != "skipped" else None
+        )
+    if text:
+        ElementTree.SubElement(case, "system-out").text = text
+    return case
+
+
+def _told(judged: JudgedTask) -> str:
+    change = dict(zip(HEADER[5:10], _cells(judged.change), strict=True))
+    base, head = _scores(judged)
+    return f"base {base}, head {head}, " + ", ".join(f"{name} {value}" for name, value in change.items())
+
+
+def markdown(judgement: Judgement) -> str:
+    """What a CI job shows on its page."""
+    answer, *rest = sentences(judgement)
+    lines = [f"## {_escaped(answer)}", ""]
+    lines += [f"- {_escaped(line)}" for line in rest]
+    lines += ["", _line(HEADER), _line(["---"] * len(HEADER))]
+    lines += [_line([_escaped(cell) for cell in row]) for row in rows(judgement)]
+    return "\n".join([*lines, "", ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is: neither its marks nor HTML's mean anything in it."""
+    return re.sub(r"([\\`*_{}\[\]<>#!|~&@$]|:(?=//))", lambda mark: f"&#{ord(mark[0])};", one_line(text))

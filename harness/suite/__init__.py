@@ -1,0 +1,1 @@
+"""Suites: what a file may say, reading one, and the measures that it may name."""

@@ -1,0 +1,272 @@
+"""Suite files: a declared question as TOML, read into a validated, immutable `Suite`.
+
+Everything that can be wrong with a file is found before anything runs, and reported at once.
+"""
+
+import difflib
+import importlib.resources
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from harness.contract.errors import UsageError
+from harness.contract.specs import SuiteSpec
+from harness.suite.schema import (
+    Budget,
+    Claim,
+    Evaluation,
+    Gate,
+    Header,
+    Limits,
+    Override,
+    Suite,
+    SuiteFile,
+    TaskSettings,
+)
+
+if TYPE_CHECKING:
+    from harness.discovery.registry import Registry
+
+__all__ = ["Problem", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
+
+MOST_BYTES = 1 << 20
+TABLES: dict[str, type[BaseModel]] = {
+    "suite": Header,
+    "budget": Budget,
+    "evaluation": Evaluation,
+    "limits": Limits,
+    "environment": Override,
+    "gate": Gate,
+    "claims": Claim,
+}
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a suite.
+
+    Attributes:
+        key: where, such as ``budget.steps`` or ``claims[0].margin``; "" for the whole file.
+        message: what is wrong and how to put it right.
+    """
+
+    key: str
+    message: str
+
+
+class SuiteError(UsageError):
+    """A suite that cannot be used; the message lists every problem.
+
+    Attributes:
+        origin: the file, or the plugin resource.
+        problems: what is wrong.
+    """
+
+    def __init__(self, origin: str, problems: Sequence[Problem]) -> None:
+        self.origin = origin
+        self.problems = tuple(problems)
+        lines = [f"  {key}: {message}" if key else f"  {message}" for key, message in problems]
+        super().__init__("\n".join([f"{origin}: this suite cannot be used", *lines]))
+
+
+def load_suite(source: Path | str, origin: str | None = None) -> Suite:
+    """Read a suite from a file (a `Path`) or from TOML text.
+
+    Args:
+        source: where the file is, or its text.
+        origin: what error messages call it; the path, or "text", unless given.
+
+    Raises:
+        SuiteError: the file cannot be read, is no TOML, or says something that cannot be run.
+    """
+    origin = origin or (str(source) if isinstance(source, Path) else "text")
+    text = _file_text(source, origin) if isinstance(source, Path) else source
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SuiteError(origin, [Problem("", f"this is not TOML: {error}")]) from None
+    try:
+        file = SuiteFile.model_validate(data)
+    except ValidationError as error:
+        raise SuiteError(origin, _problems(error)) from None
+    suite = Suite(**dict(file.suite), **{name: getattr(file, name) for name in TABLES if name != "suite"})
+    if problems := list(_contradictions(suite)):
+        raise SuiteError(origin, problems)
+    return suite
+
+
+def suite_text(spec: SuiteSpec) -> str:
+    """The text of a suite that travels inside a package.
+
+    Raises:
+        SuiteError: the package or the file in it is missing.
+    """
+    package, _, path = spec.resource.partition(":")
+    try:
+        return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")
+    except (Exception, SystemExit) as error:
+        message = f"its plugin names a file that cannot be read ({type(error).__name__}: {error})"
+        raise SuiteError(spec.resource, [Problem("", message)]) from error
+
+
+def find_suite(argument: str, registry: "Registry") -> Suite:
+    """The suite in a ``.toml`` file, or the registered suite of that name.
+
+    Raises:
+        SuiteError: it cannot be read or used.
+    """
+    if argument.endswith(".toml"):
+        return load_suite(Path(argument))
+    spec = registry.resolve("suite", argument).spec
+    suite = load_suite(suite_text(spec), origin=spec.resource)
+    if suite.name != spec.name:
+        message = f"is {suite.name!r}, but the plugin registers {spec.name!r}; make them the same"
+        raise SuiteError(spec.resource, [Problem("suite.name", message)])
+    return suite
+
+
+def _file_text(path: Path, origin: str) -> str:
+    """The text of a file, refused where it is too large to be a suite."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SuiteError(origin, [Problem("", f"cannot be read: {reason}")]) from None
+    if len(content) > MOST_BYTES:
+        raise SuiteError(origin, [Problem("", "is larger than 1 MiB, so it is no suite")])
+    return text
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    """Every problem but the length of a list that only its bad items made too short."""
+    return [
+        _problem(details)
+        for details in error.errors()
+        if not (details["type"] == "too_short" and details["input"])
+    ]
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    """What pydantic found, in the words of the file."""
+    location = [part for part in details["loc"] if isinstance(part, str | int)]
+    if details["type"] == "extra_forbidden":
+        return Problem(_key(location), f"unknown key; {_advice(location)}")
+    field = _field(location)
+    expected = f" ({field.description.rstrip('.')})" if field is not None and field.description else ""
+    if details["type"] == "missing":
+        example = field.examples[0] if field is not None and field.examples else None
+        shown = f", as in {location[-1]} = {json.dumps(example)}" if example is not None else ""
+        return Problem(_key(location), f"is missing{expected}; add it{shown}")
+    return Problem(_key(location), f"{_complaint(details)}{expected}")
+
+
+def _complaint(details: ErrorDetails) -> str:
+    """Pydantic's message without Python's words for TOML's things, and what was found instead."""
+    if details["type"] == "value_error":
+        return details["msg"].removeprefix("Value error, ")
+    given = _shortened(details["input"])
+    if details["type"] == "string_pattern_mismatch":
+        return f"{given} is not allowed"
+    if details["type"] == "model_type":
+        return f"must be a table, not {given}"
+    message = re.sub(r"^(Input|Tuple|String) should ", "must ", details["msg"])
+    message = message.partition(" after validation")[0]
+    return f"{message.replace('a valid tuple', 'a list')}, not {given}"
+
+
+def _key(location: Sequence[str | int]) -> str:
+    """``("claims", 0, "margin")`` as ``claims[0].margin``; unusual keys are quoted, as TOML wants them."""
+    key = ""
+    for part in location:
+        if isinstance(part, int):
+            key += f"[{part}]"
+        else:
+            bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
+            key += f".{part if bare else json.dumps(part)}"
+    return key.removeprefix(".")
+
+
+def _field(location: Sequence[str | int]) -> FieldInfo | None:
+    """The declaration of the key at a location."""
+    table = str(location[0])
+    depth = 2 if table in ("environment", "claims") else 1
+    if len(location) <= depth:
+        return SuiteFile.model_fields.get(table)
+    return TABLES[table].model_fields.get(str(location[depth]))
+
+
+def _advice(location: Sequence[str | int]) -> str:
+    """What somebody who wrote an unknown key may have meant."""
+    unknown = str(location[-1])
+    homes = [table for table, model in TABLES.items() if unknown in model.model_fields]
+    if homes:
+        return f"it belongs in [{homes[0]}]"
+    known = list(TABLES if len(location) == 1 else TABLES[str(location[0])].model_fields)
+    if near := difflib.get_close_matches(unknown, known, n=1):
+        return f"did you mean {near[0]!r}?"
+    return f"known here: {', '.join(known)}"
+
+
+def _shortened(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _contradictions(suite: Suite) -> Iterator[Problem]:
+    """What is wrong between keys that are each right."""
+    for name, override in suite.environment.items():
+        if name not in suite.environments:
+            yield Problem(
+                _key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}"
+            )
+        for other in set(override.algorithms).difference(suite.algorithms):
+            near = _near(other, suite.algorithms)
+            yield Problem(
+                _key(("environment", name, "algorithms")), f"{other!r} is not in suite.algorithms{near}"
+            )
+    for name in suite.environments:
+        settings = suite.for_environment(name)
+        if settings.points > settings.steps:
+            yield Problem(
+                "evaluation.points",
+                f"{settings.points:,} evaluations do not fit into {settings.steps:,} steps on {name!r}",
+            )
+    for index, claim in enumerate(suite.claims):
+        yield from _claim_problems(suite, index, claim)
+
+
+def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Problem]:
+    """Names in a claim that do not occur in its suite, or occur twice."""
+    if claim.environment not in suite.environments:
+        near = _near(claim.environment, suite.environments)
+        yield Problem(
+            f"claims[{index}].environment", f"{claim.environment!r} is not in suite.environments{near}"
+        )
+    for role in ("better", "than"):
+        name = getattr(claim, role)
+        if name not in suite.algorithms:
+            near = _near(name, suite.algorithms)
+            yield Problem(f"claims[{index}].{role}", f"{name!r} is not in suite.algorithms{near}")
+        elif name not in suite.contestants_on(claim.environment):
+            yield Problem(f"claims[{index}].{role}", f"{name!r} does not compete on {claim.environment!r}")
+    if claim.better == claim.than:
+        yield Problem(f"claims[{index}]", f"compares {claim.better!r} with itself")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """A suggestion, also where only the plugin's name in front is missing."""
+    same = [other for other in known if other.rpartition("/")[2] == name]
+    near = same or difflib.get_close_matches(name, known, n=1)
+    return (
+        f"; did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"; it lists {', '.join(known) or 'none'}"
+    )

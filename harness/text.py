@@ -1,0 +1,25 @@
+"""Words and lines for people, whatever a plugin wrote."""
+
+
+def one_line(value: object) -> str:
+    """Text that stays on its line and leaves the terminal alone, whatever a plugin wrote."""
+    text = " ".join(str(value).split())
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def reason(error: str) -> str:
+    """What a traceback says in the end, on one line: type and message, however many lines that has.
+
+    A text that is no traceback is taken whole.
+    """
+    lines = error.strip().splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith("  File ")]
+    after = lines[frames[-1] + 1 :] if frames else lines
+    while frames and after and after[0].startswith(" "):  # the source line, and marks under it
+        after = after[1:]
+    return one_line(" ".join(after))
