@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness.contract.errors import UsageError
 
-Kind = Literal["algorithm", "environment"]
+Writable = Literal["algorithm", "environment"]
 NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,38}[a-z0-9])?")  # also the name of a distribution, hence its end
 
 FILES: Mapping[str, str] = {  # path in the distribution: template of it, after "new_<kind>_"
@@ -29,7 +29,7 @@ FILES_OF_ALGORITHMS: Mapping[str, str] = {
 }
 
 
-def render_plugin(kind: Kind, name: str) -> dict[str, str]:
+def render_plugin(kind: Writable, name: str) -> dict[str, str]:
     """The files of a new plugin: content by path, relative to the distribution's folder.
 
     Raises:
@@ -54,7 +54,7 @@ def render_plugin(kind: Kind, name: str) -> dict[str, str]:
     return files
 
 
-def write_plugin(kind: Kind, name: str, parent: Path) -> Path:
+def write_plugin(kind: Writable, name: str, parent: Path) -> Path:
     """Write a new plugin into a new folder of ``parent``, and return that folder.
 
     Raises:

@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import click
 
+from harness.commands.common import GlobalOptions, note
 from harness.commands.plan import parse_settings
 from harness.commands.printing import print_json, print_table
-from harness.commands.session import Session, note
-from harness.conformance.check import Check, Outcome
+from harness.conformance.check import Check, CheckResult
 from harness.conformance.checks import CHECKED, checks_of, checks_of_kinds
 from harness.contract.errors import ExitCode, UsageError
 from harness.discovery.registry import Registry
@@ -28,7 +28,7 @@ HEADER = ("SUBJECT", "CHECK", "RESULT", "REASON")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def command(
-    session: Session, words: tuple[str, ...], settings: tuple[str, ...], json_wanted: bool
+    given: GlobalOptions, words: tuple[str, ...], settings: tuple[str, ...], json_wanted: bool
 ) -> ExitCode:
     """Check an algorithm, environment, suite or executor, or a plugin with everything it provides.
 
@@ -37,8 +37,8 @@ def command(
     Algorithms are trained for 200 steps; give settings that let them learn in so few, as in
     "sb3/ppo[n_steps=32]". The exit code is 1 if any check fails.
     """
-    outcomes: list[Outcome] = []
-    for check in _asked(words, session.load_registry(), parse_settings(settings)):
+    outcomes: list[CheckResult] = []
+    for check in _asked(words, given.load_registry(), parse_settings(settings)):
         if not outcomes or outcomes[-1].subject != check.subject:
             note(f"checking {check.subject}")
         outcomes.append(check.outcome())

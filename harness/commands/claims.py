@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.session import Session, loaded, note
+from harness.commands.common import GlobalOptions, loaded, note
 from harness.contract.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="An undecided claim, too, is answered with exit code 1.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, suite: str, path: Path | None, strict: bool, as_json: bool) -> ExitCode:
+def command(given: GlobalOptions, suite: str, path: Path | None, strict: bool, as_json: bool) -> ExitCode:
     """Judge the claims of SUITE, a name or a TOML file, on the runs stored in PATH; default: results/SUITE.
 
     Exit codes: 0 none fails, 1 one fails, 3 none fails but one could not be judged. An undecided claim is
@@ -29,7 +29,7 @@ def command(session: Session, suite: str, path: Path | None, strict: bool, as_js
     from harness.suite.reading import find_suite
     from harness.verdicts.claims import judged
 
-    asked = find_suite(suite, session.registry)
+    asked = find_suite(suite, given.registry)
     results = loaded(path or Path("results") / asked.name)
     claims = judged(asked, results)
     if as_json:

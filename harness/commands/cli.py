@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from harness.commands.session import Session, note
+from harness.commands.common import GlobalOptions, note
 from harness.contract.errors import ExitCode, HarnessError, UsageError
 from harness.discovery.requirements import install_command
 
@@ -75,7 +75,7 @@ def cli(ctx: click.Context, choices: tuple[str, ...], no_plugins: bool, strict_p
     HARNESS_PLUGINS=a,b imports these plugins only; HARNESS_PLUGINS= imports none. HARNESS_DEBUG=1 shows
     tracebacks.
     """
-    ctx.obj = Session(_blocked(choices), frozenset() if no_plugins else _allowed(), strict_plugins)
+    ctx.obj = GlobalOptions(_blocked(choices), frozenset() if no_plugins else _allowed(), strict_plugins)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

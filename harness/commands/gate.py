@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands import gate_commits
+from harness.commands.common import GlobalOptions, loaded, note
 from harness.commands.gate_commits import Commits, commit_options
-from harness.commands.session import Session, loaded, note
 from harness.contract.errors import ExitCode, UsageError
 from harness.suite.measures import GATED
 
@@ -64,7 +64,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.pass_obj
 def command(
-    session: Session,
+    given: GlobalOptions,
     /,
     suite: str,
     base: Path | None,
@@ -103,7 +103,7 @@ def command(
     }
     commits.check(base, head, of_scores)
     check_writable((junit, summary, Path(json_file) if json_file not in (None, "-") else None), commits)
-    asked = regated(find_suite(suite, session.registry), measure, looks, shares)
+    asked = regated(find_suite(suite, given.registry), measure, looks, shares)
     for name in environments:
         if name not in asked.environments:
             known = ", ".join(asked.environments)
@@ -124,10 +124,10 @@ def command(
             contestants(algorithm, everybody)  # refuses one that neither side has
         judgement = judge(asked, *sides, algorithms, environments, devices)
     elif commits.speed:
-        answer = gate_commits.speed(session, commits, suite, asked, shares["tolerance"], **chosen)
+        answer = gate_commits.speed(given, commits, suite, asked, shares["tolerance"], **chosen)
         return timed(answer, json_file, junit, summary, inconclusive)
     else:
-        judgement = gate_commits.learning(session, commits, suite, asked, **chosen)
+        judgement = gate_commits.learning(given, commits, suite, asked, **chosen)
     show(gate_output, judgement, json_file)
     if judgement.warns(strict, inconclusive):
         note(f"warning: {judgement.suite} is {judgement.outcome}")

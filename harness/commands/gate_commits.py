@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.session import Session, note
+from harness.commands.common import GlobalOptions, note
 from harness.contract.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -144,23 +144,23 @@ def refuse_stored_times(base: "Results", head: "Results") -> None:
 
 
 def learning(
-    session: Session, commits: Commits, argument: str, suite: "Suite", **chosen: Sequence[str]
+    given: GlobalOptions, commits: Commits, argument: str, suite: "Suite", **chosen: Sequence[str]
 ) -> "Judgement":
     """Run both sides until the gate decides or may run no more.
 
     Args:
-        session: of this command.
+        given: of this command.
         commits: what the options say.
         argument: that named the suite.
         suite: with its rule settled.
         chosen: algorithms, environments and devices.
     """
-    from harness.commits.interleaved import InterruptedSideError, Limits, judge_learning, place_of
+    from harness.commits.interleaved import Bounds, InterruptedSideError, judge_learning, place_of
     from harness.commits.plans import all_apart, planned
     from harness.verdicts.gate import apart
 
-    asked = _question(session, commits, argument, chosen)
-    limits = Limits(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
+    asked = _question(given, commits, argument, chosen)
+    limits = Bounds(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
     with (
         _sides(commits, asked, suite) as (base, head, plan),
         runs_of_one_state(head, commits.cache, asked.name),
@@ -197,7 +197,7 @@ def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None
 
 
 def speed(
-    session: Session,
+    given: GlobalOptions,
     commits: Commits,
     argument: str,
     suite: "Suite",
@@ -208,7 +208,7 @@ def speed(
     from harness.commits.speed import PAIRS, judge_speed
     from harness.statistics.timing import TOLERATED
 
-    asked = _question(session, commits, argument, chosen)
+    asked = _question(given, commits, argument, chosen)
     with _sides(commits, asked, suite) as (base, head, _):
         return judge_speed(
             base,
@@ -222,16 +222,16 @@ def speed(
 
 
 def _question(
-    session: Session, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]
+    given: GlobalOptions, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]
 ) -> "Question":
     from harness.commits.question import Question, suite_file
     from harness.discovery.selection import parse_selection
 
     for name in chosen["algorithms"]:  # before the base is made, which a name that nothing has is not worth
-        session.registry.resolve("algorithm", parse_selection(name).id)
-    file = suite_file(argument, session.registry, commits.cache / "suites")
-    only = None if session.only is None else sorted(session.only)
-    return Question(file, blocked=sorted(session.blocked), only=only, **chosen)
+        given.registry.resolve("algorithm", parse_selection(name).id)
+    file = suite_file(argument, given.registry, commits.cache / "suites")
+    only = None if given.only is None else sorted(given.only)
+    return Question(file, blocked=sorted(given.blocked), only=only, **chosen)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from harness.commands.common import GlobalOptions
 from harness.commands.printing import print_json, print_table
-from harness.commands.session import Session
 from harness.contract.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score, SuiteSpec, as_json
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry
@@ -23,9 +23,9 @@ HEADERS: dict[str, tuple[str, ...]] = {
 @click.argument("what", type=click.Choice(list(KINDS)))
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, what: str, json_wanted: bool) -> None:
+def command(given: GlobalOptions, what: str, json_wanted: bool) -> None:
     """List what is installed."""
-    registry = session.registry
+    registry = given.registry
     entries = registry.entries(KINDS[what]).values()
     missing = {entry.id: registry.missing_requirements(entry) for entry in entries}
     if json_wanted:

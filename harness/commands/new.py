@@ -5,8 +5,8 @@ from typing import cast
 
 import click
 
-from harness.commands.session import note
-from harness.scaffold import Kind, write_plugin
+from harness.commands.common import note
+from harness.scaffold import Writable, write_plugin
 
 
 @click.command()
@@ -21,6 +21,6 @@ from harness.scaffold import Kind, write_plugin
 )
 def command(kind: str, name: str, parent: Path) -> None:
     """Write a plugin that installs and passes `harness check`, in a new folder harness-NAME."""
-    folder = write_plugin(cast(Kind, kind), name, parent)
+    folder = write_plugin(cast(Writable, kind), name, parent)
     click.echo(folder)
     note(f"next: pip install -e {folder} && harness check {name}")

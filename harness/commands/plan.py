@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.session import Session
+from harness.commands.common import GlobalOptions
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import Executor, ExecutorOptions
 from harness.contract.specs import made
@@ -53,12 +53,12 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, /, as_json: bool, **options: Any) -> ExitCode:
+def command(given: GlobalOptions, /, as_json: bool, **options: Any) -> ExitCode:
     """Show the plan of a suite."""
     from harness.commands.printing import print_json, print_table
     from harness.storage.store import Store
 
-    plan = planned(session, where_to_run(session, options), **options)
+    plan = planned(given, where_to_run(given, options), **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder) if folder.exists() else None
     rows = [
@@ -89,7 +89,7 @@ def _versions(cell: "Cell") -> dict[str, str]:
 
 
 def planned(
-    session: Session,
+    given: GlobalOptions,
     executor: Executor,
     suite: str,
     algorithms: tuple[str, ...],
@@ -102,15 +102,15 @@ def planned(
     from harness.running.plan import make_plan
     from harness.suite.reading import find_suite
 
-    found = find_suite(suite, session.registry)
+    found = find_suite(suite, given.registry)
     chosen = () if seeds is None else parse_seeds(seeds)
     return make_plan(
-        found, session.registry, algorithms, environments, chosen, devices, executor.lacks, origin=suite
+        found, given.registry, algorithms, environments, chosen, devices, executor.lacks, origin=suite
     )
 
 
 def where_to_run(
-    session: Session, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0
+    given: GlobalOptions, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0
 ) -> Executor:
     """The executor that the options name; they are taken out of ``options``.
 
@@ -118,8 +118,8 @@ def where_to_run(
         UsageError: a setting is not ``key=value``, is given twice, or the executor does not know it.
     """
     told = parse_settings(options.pop("settings"))
-    entry = session.registry.resolve("executor", options.pop("executor"))
-    session.registry.check_requirements(entry)
+    entry = given.registry.resolve("executor", options.pop("executor"))
+    given.registry.check_requirements(entry)
     where: Executor = made(entry.spec, ExecutorOptions(jobs, gpu_share, told))
     return where
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from harness.commands.common import GlobalOptions
 from harness.commands.printing import print_json, print_table
-from harness.commands.session import Session
 from harness.contract.errors import MissingPlugin
 from harness.discovery.plugins import Plugin
 from harness.text import counted, one_line
@@ -18,9 +18,9 @@ HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROB
 @click.argument("name", required=False)
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, name: str | None, json_wanted: bool) -> None:
+def command(given: GlobalOptions, name: str | None, json_wanted: bool) -> None:
     """Show every plugin, or one plugin or distribution in full."""
-    plugins = session.load_registry().plugins
+    plugins = given.load_registry().plugins
     chosen = [plugin for plugin in plugins if name is None or plugin.answers_to({name})]
     if not chosen:
         near = get_close_matches(str(name), [plugin.name for plugin in plugins], n=1)

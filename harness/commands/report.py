@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.session import Session, loaded, note
+from harness.commands.common import GlobalOptions, loaded, note
 from harness.contract.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,21 +41,21 @@ TABLES = (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 @click.pass_obj
-def command(session: Session, path: Path, out: Path | None, suite: str | None, as_json: bool) -> None:
+def command(given: GlobalOptions, path: Path, out: Path | None, suite: str | None, as_json: bool) -> None:
     """Write a report of results/SUITE, or of a folder of several suites: a page, tables and figures."""
     from harness.suite.reading import find_suite
 
-    asked = find_suite(suite, session.registry) if suite else None
-    report(session, path, out or path / "report", as_json, asked)
+    asked = find_suite(suite, given.registry) if suite else None
+    report(given, path, out or path / "report", as_json, asked)
 
 
 def report(
-    session: Session, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None
+    given: GlobalOptions, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None
 ) -> None:
     """Write the report of the runs stored at ``path`` and print its tables.
 
     Args:
-        session: whose plugins draw.
+        given: whose plugins draw.
         path: of the runs.
         out: folder of the report.
         as_json: whether to print JSON.
@@ -69,9 +69,9 @@ def report(
     from harness.reporting.report import terminal_table, write_report
 
     results = loaded(path)
-    claims = _claims(results, [suite] if suite else _installed(session, results))
+    claims = _claims(results, [suite] if suite else _installed(given, results))
     try:
-        page = write_report(results, session.registry, out, claims)
+        page = write_report(results, given.registry, out, claims)
     except OSError as error:
         raise UsageError(f"{out}: the report cannot be written there: {error}") from error
     if as_json:
@@ -102,13 +102,13 @@ def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[JudgedClaim]
     return [each for suite in suites if suite.claims and len(results.runs) for each in judged(suite, results)]
 
 
-def _installed(session: Session, results: "Results") -> "Iterator[Suite]":
+def _installed(given: GlobalOptions, results: "Results") -> "Iterator[Suite]":
     """The installed suites that the runs name; one that cannot be used is only noted, for its runs can."""
     from harness.suite.reading import find_suite
 
-    names = {entry.spec.name for entry in session.registry.suites.values()}
+    names = {entry.spec.name for entry in given.registry.suites.values()}
     for name in sorted(names.intersection(results.runs["suite"])):
         try:
-            yield find_suite(name, session.registry)
+            yield find_suite(name, given.registry)
         except UsageError as error:
             note(f"the claims of suite {name!r} are not judged: {error}")

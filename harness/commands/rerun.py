@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands.common import GlobalOptions, note
 from harness.commands.results import existing
-from harness.commands.session import Session, note
 from harness.contract.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 @click.argument("key")
 @click.option("--out", "results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 @click.pass_obj
-def command(session: Session, key: str, results: Path) -> ExitCode:
+def command(given: GlobalOptions, key: str, results: Path) -> ExitCode:
     """Repeat the run whose key starts with KEY and compare fingerprints."""
     from harness.running import provenance
 
     run, manifest = _stored(existing(results), key)
-    trial = _trial(session, run, manifest)
+    trial = _trial(given, run, manifest)
     for name, version in manifest["versions"].items():
         here = provenance.versions((name,)).get(name, "missing")
         if here != version:
@@ -46,7 +46,7 @@ def command(session: Session, key: str, results: Path) -> ExitCode:
     return ExitCode.YES if same else ExitCode.NO
 
 
-def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "TrialPlan":
+def _trial(given: GlobalOptions, run: dict[str, Any], manifest: dict[str, Any]) -> "TrialPlan":
     """The trial that the run was part of, made of what is installed here: a results file runs no code.
 
     Raises:
@@ -62,10 +62,10 @@ def _trial(session: Session, run: dict[str, Any], manifest: dict[str, Any]) -> "
         config, environment = json.loads(run["config"]), str(manifest["environment"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{run['key']}: its manifest does not say how to repeat it: {error!r}") from None
-    algorithm = session.registry.resolve("algorithm", run["algorithm_id"])
+    algorithm = given.registry.resolve("algorithm", run["algorithm_id"])
     contestant = Contestant(algorithm, run["algorithm"], config, _needs(algorithm, config))
     cell = make_cell(
-        contestant, session.registry.resolve("environment", environment), run["device"], task, seeds
+        contestant, given.registry.resolve("environment", environment), run["device"], task, seeds
     )
     if cell.keys.get(run["seed"]) != run["key"]:
         raise UsageError(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.session import note
+from harness.commands.common import note
 from harness.contract.errors import UsageError
 
 

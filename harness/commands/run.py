@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from harness.commands.common import GlobalOptions, note
 from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
 from harness.commands.report import report
-from harness.commands.session import Session, note
 from harness.contract.errors import ExitCode, UsageError
 
 
@@ -34,7 +34,7 @@ from harness.contract.errors import ExitCode, UsageError
 @click.option("--force", is_flag=True, help="Run complete runs again, too.")
 @click.pass_obj
 def command(
-    session: Session,
+    given: GlobalOptions,
     /,
     jobs: int,
     gpu_share: float,
@@ -44,7 +44,7 @@ def command(
     **options: Any,
 ) -> ExitCode:
     """Run a suite."""
-    from harness.running.manifest import Session as RunSession
+    from harness.running.manifest import Session
     from harness.running.progress import shown
     from harness.running.runner import Runner
     from harness.storage.store import Store
@@ -56,8 +56,8 @@ def command(
     ):
         if limit is not None and math.isnan(limit):
             raise UsageError(f"{name} nan: write a number")
-    where = where_to_run(session, options, jobs, gpu_share)
-    plan = planned(session, where, **options)
+    where = where_to_run(given, options, jobs, gpu_share)
+    plan = planned(given, where, **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder)
     store.clear_abandoned()
@@ -69,8 +69,8 @@ def command(
         runner = Runner(
             store,
             where,
-            session.registry,
-            RunSession(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs),
+            given.registry,
+            Session(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs),
             progress,
             time_limit or limits.seconds,
             memory_limit or limits.memory_gib,
@@ -78,7 +78,7 @@ def command(
         tally = runner.run(plan, force)
     for problem in tally.problems:
         note(problem)
-    report(session, folder, folder / "report", suite=plan.suite)
+    report(given, folder, folder / "report", suite=plan.suite)
     if plan.runs == 0:
         return ExitCode.NOTHING_RAN
     return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES

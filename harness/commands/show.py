@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from harness.api import Count, Fraction
+from harness.commands.common import GlobalOptions, note
 from harness.commands.printing import print_json, print_table
-from harness.commands.session import Session, note
 from harness.contract.specs import AlgorithmSpec, SuiteSpec, as_json
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
@@ -28,9 +28,9 @@ COMMENT = re.compile(r"^\s+(\w+)\s*:.*?#\s*(.+)$", re.MULTILINE)
 @click.argument("name", metavar="ID")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(session: Session, name: str, json_wanted: bool) -> None:
+def command(given: GlobalOptions, name: str, json_wanted: bool) -> None:
     """Show everything about what has this id or short name."""
-    registry = session.registry
+    registry = given.registry
     records = {kind: _record(registry, entry) for kind, entry in registry.find(name, KINDS).items()}
     if json_wanted:
         print_json(records)

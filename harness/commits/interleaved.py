@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-import harness
+from harness.analysis.results import load
 from harness.commits.checkout import Code
 from harness.commits.question import Question
 from harness.commits.side_process import SideError, start
@@ -29,7 +29,7 @@ class InterruptedSideError(KeyboardInterrupt):
     """This process was interrupted, and the side it had started has said so."""
 
 
-class Limits(NamedTuple):
+class Bounds(NamedTuple):
     """What a gate may take.
 
     Attributes:
@@ -49,7 +49,7 @@ def judge_learning(
     question: Question,
     suite: Suite,
     cache: Path,
-    limits: Limits,
+    limits: Bounds,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Train both sides and judge them at every look, until one decides.
@@ -76,7 +76,7 @@ def judge_learning(
         for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
             tell(f"{name} ({code.commit[:12]}): {counted(seeds, 'seed')}")
             _run(name, code, question, declared, place, limits.jobs)
-        old, new = (harness.load(place / suite.name) for place in places)
+        old, new = (load(place / suite.name) for place in places)
         asked = suite.model_copy(update={"seeds": declared})
         judgement = judge(asked, old, new, *chosen)
         minutes = (monotonic() - began) / 60

@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.conformance.laboratory import ExperimentFailedError
 
-Status = Literal["pass", "warn", "fail", "skip"]
+CheckStatus = Literal["pass", "warn", "fail", "skip"]
 
 
 class CheckFailed(AssertionError):  # noqa: N818, because it is the answer to a question
@@ -22,7 +22,7 @@ class CheckSkipped(Exception):  # noqa: N818, likewise
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """What a check found.
 
     Attributes:
@@ -35,7 +35,7 @@ class Outcome:
 
     subject: str
     check: str
-    status: Status
+    status: CheckStatus
     reason: str
     question: str
 
@@ -74,9 +74,9 @@ class Check:
         except ExperimentFailedError as error:
             raise CheckFailed(str(error)) from error
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CheckResult:
         """Ask, and say what came of it."""
-        status: Status = "pass"
+        status: CheckStatus = "pass"
         reason = ""
         try:
             if remark := self():
@@ -85,7 +85,7 @@ class Check:
             status, reason = "fail", str(failed)
         except CheckSkipped as skipped:
             status, reason = "skip", str(skipped)
-        return Outcome(self.subject, self.name, status, reason, self.question)
+        return CheckResult(self.subject, self.name, status, reason, self.question)
 
 
 def require(condition: object, reason: str) -> None:

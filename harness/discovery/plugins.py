@@ -38,7 +38,7 @@ BUILTIN = "harness"  # name of the built-in plugin
 DISTRIBUTION = "rl-harness"
 
 Kind = Literal["algorithm", "environment", "suite", "figure", "executor"]
-Status = Literal["ok", "disabled", "failed", "collision", "incompatible", "unavailable"]
+PluginStatus = Literal["ok", "disabled", "failed", "collision", "incompatible", "unavailable"]
 
 DECLARATIVE: dict[Kind, tuple[str, type]] = {  # kind: (hook that declares it, its description)
     "algorithm": ("harness_algorithms", AlgorithmSpec),
@@ -81,7 +81,7 @@ class Plugin:
     version: str
     target: str
     requires: tuple[str, ...] = ()
-    status: Status = "ok"
+    status: PluginStatus = "ok"
     error: str = ""
     traceback: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -274,7 +274,7 @@ def _checked(given: Any, hook: str, expected: type) -> Iterator[Any]:
         yield spec
 
 
-def _diagnosis(plugin: Plugin, error: BaseException) -> tuple[Status, str]:
+def _diagnosis(plugin: Plugin, error: BaseException) -> tuple[PluginStatus, str]:
     """Status and one line of explanation for what a plugin raised."""
     if isinstance(error, IncompatiblePluginError):
         return "incompatible", str(error)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from harness.reporting.figure_style import MUTED, Look, legend, looks
+from harness.reporting.figure_style import MUTED, Style, legend, styles_of
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -29,19 +29,19 @@ def named(results: "Results", table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def contestants(results: "Results") -> dict[str, Look]:
-    """Every contestant with its look, the same in all figures of a report."""
-    return looks(sorted(named(results, results.runs)["contestant"].unique()))
+def contestants(results: "Results") -> dict[str, Style]:
+    """Every contestant with its style, the same in all figures of a report."""
+    return styles_of(sorted(named(results, results.runs)["contestant"].unique()))
 
 
-def handle(look: Look) -> Line2D:
+def handle(style: Style) -> Line2D:
     """How a contestant's line looks in a legend."""
     return Line2D(
         [],
         [],
-        color=look.color,
-        linestyle=(0, look.dash),
-        marker=look.marker,
+        color=style.color,
+        linestyle=(0, style.dash),
+        marker=style.marker,
         markersize=5,
         linewidth=1.6,
     )
@@ -58,13 +58,13 @@ def fill_bands(
 
 
 def legend_with_runs(
-    figure: Figure, look: dict[str, Look], counts: dict[str, tuple[int, int]], simultaneous: bool = True
+    figure: Figure, styles: dict[str, Style], counts: dict[str, tuple[int, int]], simultaneous: bool = True
 ) -> None:
     """A legend of lines with one band each or two: names with their number of runs, few to many."""
     labels = [
         f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()
     ]
-    handles = [handle(look[name]) for name in counts]
+    handles = [handle(styles[name]) for name in counts]
     bands = BANDS if simultaneous else dict([next(iter(BANDS.items()))])
     patches = [Patch(color=MUTED, alpha=alpha, linewidth=0) for alpha in bands.values()]
     legend(figure, [*handles, *patches], [*labels, *bands])

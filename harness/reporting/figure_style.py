@@ -80,7 +80,7 @@ _RC: dict[str, Any] = {
 }
 
 
-class Look(NamedTuple):
+class Style(NamedTuple):
     """How one contestant is drawn in every figure."""
 
     color: str
@@ -95,11 +95,11 @@ def style() -> Iterator[None]:
         yield
 
 
-def looks(contestants: Sequence[str]) -> dict[str, Look]:
-    """A look for each contestant: colours first, then dashes, never the same twice up to 32 of them."""
+def styles_of(contestants: Sequence[str]) -> dict[str, Style]:
+    """A style for each contestant: colours first, then dashes, never the same twice up to 32 of them."""
     choices = list(product(DASHES, zip(SERIES, MARKERS, strict=True)))
     return {
-        name: Look(color, marker, dash)
+        name: Style(color, marker, dash)
         for index, name in enumerate(contestants)
         for dash, (color, marker) in [choices[index % len(choices)]]
     }
@@ -161,7 +161,7 @@ def height_of(names: Sequence[str]) -> float:
     return 0.75 + len(names) * (0.1 + 0.14 * max(sum(pair) / 2 for pair in pairs))
 
 
-def dots(axis: Axes, values: ArrayLike, height: int, look: Look, hollow: bool = False) -> None:
+def dots(axis: Axes, values: ArrayLike, height: int, style: Style, hollow: bool = False) -> None:
     """A dot per run, side by side so that equal ones are seen."""
     values = np.asarray(values, float)
     if not len(values):
@@ -171,10 +171,10 @@ def dots(axis: Axes, values: ArrayLike, height: int, look: Look, hollow: bool = 
         values,
         height + offsets,
         linestyle="",
-        marker=look.marker,
+        marker=style.marker,
         markersize=3.6,
-        markerfacecolor="none" if hollow else look.color,
-        markeredgecolor=look.color,
+        markerfacecolor="none" if hollow else style.color,
+        markeredgecolor=style.color,
         markeredgewidth=0.8,
         alpha=0.8,
         clip_on=False,

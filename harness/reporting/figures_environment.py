@@ -29,7 +29,7 @@ from harness.reporting.figure_style import (
     SERIES,
     SPEED,
     STEPS,
-    Look,
+    Style,
     dots,
     facets,
     height_of,
@@ -55,19 +55,19 @@ def learning_curves(results: "Results", environment: str) -> Figure | None:
     points = _here(results, results.points, environment)
     if points.empty:
         return None
-    look = contestants(results)
+    styles = contestants(results)
     figure, axes = facets(["", ""], columns=2, height=2.9)
     for axis, against in zip(axes, AXES, strict=True):
-        draw_curves(axis, results, environment, against, look)
+        draw_curves(axis, results, environment, against, styles)
     axes[0].set_ylabel("mean return")
     means = _here(results, results.curves("step"), environment)
     done = means.groupby("contestant")["done"].first()
-    legend_with_runs(figure, look, {str(name): (int(n), int(n)) for name, n in done.items()})
+    legend_with_runs(figure, styles, {str(name): (int(n), int(n)) for name, n in done.items()})
     return figure
 
 
 def draw_curves(
-    axis: Axes, results: "Results", environment: str, against: str, look: dict[str, Look]
+    axis: Axes, results: "Results", environment: str, against: str, styles: dict[str, Style]
 ) -> None:
     """Every run's curve on one environment, and each contestant's mean with its band.
 
@@ -76,12 +76,12 @@ def draw_curves(
         results: stored runs.
         environment: its label.
         against: "step" or "seconds".
-        look: of each contestant.
+        styles: of each contestant.
     """
     points = _here(results, results.points, environment)
     means = _here(results, results.curves(against), environment)
-    _draw_runs(axis, points, against, look)
-    _draw_means(axis, means, against, look)
+    _draw_runs(axis, points, against, styles)
+    _draw_means(axis, means, against, styles)
     _label_curves(axis, results, environment, against)
     if against == "seconds":
         _spread_out(axis, means)
@@ -92,18 +92,18 @@ def _here(results: "Results", table: pd.DataFrame, environment: str) -> pd.DataF
     return named(results, table[table["environment"] == environment])
 
 
-def _draw_runs(axis: Axes, points: pd.DataFrame, against: str, look: dict[str, Look]) -> None:
+def _draw_runs(axis: Axes, points: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
     """A thin line per run."""
     for name, group in points.groupby("contestant"):
         xy, keys = group[[against, "score"]].to_numpy(), group["key"].to_numpy()
         lines = np.split(xy, np.flatnonzero(keys[1:] != keys[:-1]) + 1)
-        axis.add_collection(LineCollection(lines, colors=look[str(name)].color, linewidths=0.5, alpha=0.3))
+        axis.add_collection(LineCollection(lines, colors=styles[str(name)].color, linewidths=0.5, alpha=0.3))
 
 
-def _draw_means(axis: Axes, means: pd.DataFrame, against: str, look: dict[str, Look]) -> None:
+def _draw_means(axis: Axes, means: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
     """A thick line and a band per contestant."""
     for name, mean in means.groupby("contestant"):
-        this = look[str(name)]
+        this = styles[str(name)]
         fill_bands(axis, mean, against, this.color)
         axis.plot(
             mean[against],
@@ -160,14 +160,14 @@ class Line(NamedTuple):
 
     Attributes:
         facts: its row of the tables of scores, sample efficiency and wall-clock.
-        look: how it is drawn.
+        style: how it is drawn.
         done: its done runs, as rows of the table of runs.
         failed: its failed runs.
         curves: of the done runs.
     """
 
     facts: dict[Any, Any]
-    look: Look
+    style: Style
     done: pd.DataFrame
     failed: pd.DataFrame
     curves: list[Curve]
@@ -198,12 +198,12 @@ def _lines(results: "Results", environment: str) -> list[Line]:
     tables = [results.scores(), results.sample_efficiency(), results.wall_clock()]
     facts = pd.concat(tables, axis=1)  # each has a row per cell, in the same order
     facts = _here(results, facts.loc[:, ~facts.columns.duplicated()], environment)
-    runs, look = _here(results, results.runs, environment), contestants(results)
+    runs, styles = _here(results, results.runs, environment), contestants(results)
     curves = run_curves(results.points[results.points["environment"] == environment])
     return [
         Line(
             row,
-            look[row["contestant"]],
+            styles[row["contestant"]],
             done,
             here[here["status"].isin(FAILED)],
             [curves[k] for k in done["key"]],
@@ -217,7 +217,7 @@ def _lines(results: "Results", environment: str) -> list[Line]:
 def _draw_final_scores(axis: Axes, lines: Sequence[Line]) -> list[str]:
     """A mark per run, their mean and its interval; the notes are runs done of all runs."""
     for height, line in enumerate(lines):
-        dots(axis, [curve.scores[-1] for curve in line.curves], height, line.look)
+        dots(axis, [curve.scores[-1] for curve in line.curves], height, line.style)
     facts = pd.DataFrame([line.facts for line in lines])
     _draw_centres(axis, facts["mean"], facts["low"], facts["high"])
     axis.set_xlabel("return of the final evaluation")
@@ -230,8 +230,8 @@ def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
     """A mark per run, hollow at the budget where it did not arrive; the notes are runs that did of those that count."""
     for height, line in enumerate(lines):
         times, reached = threshold_times(line.done, line.failed, line.curves)
-        dots(axis, times[reached], height, line.look)
-        dots(axis, times[~reached], height, line.look._replace(marker=">"), hollow=True)
+        dots(axis, times[reached], height, line.style)
+        dots(axis, times[~reached], height, line.style._replace(marker=">"), hollow=True)
     facts = pd.DataFrame([line.facts for line in lines])
     median, low, high = (facts[f"median_steps{end}"].astype(float) for end in ("", "_low", "_high"))
     last = max(line.facts["budget"] for line in lines if line.curves)

@@ -21,7 +21,7 @@ from harness.reporting.figure_style import (
     PAPER,
     RETURNS,
     SERIES,
-    Look,
+    Style,
     facets,
     height_of,
     legend,
@@ -52,14 +52,14 @@ def side_by_side(results: "Results") -> Figure | None:
     environments = [str(name) for name in means["environment"].unique()]
     if not 0 < len(environments) <= SIDE_BY_SIDE:
         return None
-    look, width = contestants(results), 96 // len(environments)
+    styles, width = contestants(results), 96 // len(environments)
     figure, axes = facets([wrapped(name, width) for name in environments], len(environments), height=2.5)
     for axis, environment in zip(axes, environments, strict=True):
-        draw_curves(axis, results, environment, "step", look)
+        draw_curves(axis, results, environment, "step", styles)
     axes[0].set_ylabel("mean return")
     done = means.groupby("contestant")["done"].agg(["min", "max"])
     legend_with_runs(
-        figure, look, {str(name): (int(few), int(many)) for name, few, many in done.itertuples()}
+        figure, styles, {str(name): (int(few), int(many)) for name, few, many in done.itertuples()}
     )
     return figure
 
@@ -69,7 +69,7 @@ def aggregates(results: "Results") -> Figure | None:
     table = named(results, results.aggregates())
     if table.empty or table["n_tasks"].iloc[0] < FEWEST_TASKS:
         return None
-    look = contestants(results)
+    styles = contestants(results)
     order = list(dict.fromkeys(table["contestant"]))
     names = [wrapped(name, 34) for name in order]
     figure, axes = facets(list(STATISTICS.values()), len(STATISTICS), height_of(names) + 0.2)
@@ -78,7 +78,7 @@ def aggregates(results: "Results") -> Figure | None:
         axis.set_xlabel("normalised score")
         axis.locator_params(axis="x", nbins=4)
         for height, row in enumerate(table[table["statistic"] == statistic].to_dict("records")):
-            this = look[row["contestant"]]
+            this = styles[row["contestant"]]
             axis.plot(
                 [row["low"], row["high"]],
                 [height] * 2,
@@ -100,17 +100,17 @@ def profiles(results: "Results") -> Figure | None:
     table = named(results, results.profiles())
     if table.empty or table["n_tasks"].iloc[0] < FEWEST_TASKS:
         return None
-    look = contestants(results)
+    styles = contestants(results)
     figure, axes = facets(["runs", "environments, by the mean of their runs"], 2, 3.0)
     for axis, of in zip(axes, ("runs", "means"), strict=True):
-        _draw_lines(axis, table[table["of"] == of], "threshold", "share", look, step="post")
+        _draw_lines(axis, table[table["of"] == of], "threshold", "share", styles, step="post")
         changing = table[table["share"].between(0.001, 0.999)]["threshold"]
         if len(changing):
             axis.set_xlim(changing.min() - 0.04, changing.max() + 0.04)
         axis.set(xlabel="normalised score τ", ylabel="", ylim=(-0.03, 1.03))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_ylabel("share that scores more than τ")
-    legend_with_runs(figure, look, _counts(table), simultaneous=False)
+    legend_with_runs(figure, styles, _counts(table), simultaneous=False)
     return figure
 
 
@@ -119,13 +119,13 @@ def overall_curves(results: "Results") -> Figure | None:
     table = named(results, results.overall_curves())
     if table.empty or table["n_tasks"].iloc[0] < FEWEST_TASKS:
         return None
-    look = contestants(results)
+    styles = contestants(results)
     figure, (axis,) = facets([""], 1, 3.4)
-    _draw_lines(axis, table, "share", "iqm", look)
+    _draw_lines(axis, table, "share", "iqm", styles)
     axis.set(xlabel="share of each environment's budget", ylabel="IQM of normalised scores")
     axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.margins(x=0.01)
-    legend_with_runs(figure, look, _counts(table))
+    legend_with_runs(figure, styles, _counts(table))
     return figure
 
 
@@ -186,7 +186,7 @@ def trade_off(results: "Results") -> Figure | None:
     table = named(results, results.trade_off())
     if table.empty:
         return None
-    look = contestants(results)
+    styles = contestants(results)
     costs = {"steps": "share of the budget until the threshold", "seconds": "training seconds per run"}
     shown = [cost for cost in costs if table[cost].notna().any()]
     if not shown:
@@ -195,7 +195,7 @@ def trade_off(results: "Results") -> Figure | None:
     for axis, cost in zip(axes, shown, strict=True):
         _draw_frontier(axis, table, cost)
         for row in table.to_dict("records"):
-            _draw_point(axis, row, cost, look[row["contestant"]])
+            _draw_point(axis, row, cost, styles[row["contestant"]])
         several = ", mean over environments" if table["n_tasks"].iloc[0] > 1 else ""
         axis.set_xlabel(f"{costs[cost]}{several}")
     axes[0].set_ylabel("IQM of normalised final scores")
@@ -207,16 +207,16 @@ def trade_off(results: "Results") -> Figure | None:
     labels = [
         f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()
     ]
-    legend(figure, [handle(look[name]) for name in counts], labels)
+    legend(figure, [handle(styles[name]) for name in counts], labels)
     return figure
 
 
-def _draw_point(axis: Axes, row: dict[Any, Any], cost: str, look: Look) -> None:
+def _draw_point(axis: Axes, row: dict[Any, Any], cost: str, style: Style) -> None:
     """A mark with an interval in both directions."""
     x, y = row[cost], row["score"]
-    axis.plot([row[f"{cost}_low"], row[f"{cost}_high"]], [y, y], color=look.color, linewidth=1.2, alpha=0.7)
-    axis.plot([x, x], [row["score_low"], row["score_high"]], color=look.color, linewidth=1.2, alpha=0.7)
-    axis.plot(x, y, look.marker, color=look.color, markersize=7, markeredgecolor=PAPER, zorder=4)
+    axis.plot([row[f"{cost}_low"], row[f"{cost}_high"]], [y, y], color=style.color, linewidth=1.2, alpha=0.7)
+    axis.plot([x, x], [row["score_low"], row["score_high"]], color=style.color, linewidth=1.2, alpha=0.7)
+    axis.plot(x, y, style.marker, color=style.color, markersize=7, markeredgecolor=PAPER, zorder=4)
 
 
 def _draw_frontier(axis: Axes, table: pd.DataFrame, cost: str) -> None:
@@ -252,13 +252,13 @@ def _draw_lines(
     table: pd.DataFrame,
     x: str,
     y: str,
-    look: dict[str, Look],
+    styles: dict[str, Style],
     step: Literal["post"] | None = None,
 ) -> None:
     """A line with a band per contestant, with ``step`` one that jumps after each point."""
-    here = {name: look[name] for name in dict.fromkeys(table["contestant"])}
+    here = {name: styles[name] for name in dict.fromkeys(table["contestant"])}
     for name, line in table.groupby("contestant"):
-        fill_bands(axis, line, x, look[str(name)].color, step)
+        fill_bands(axis, line, x, styles[str(name)].color, step)
     sns.lineplot(
         table,
         x=x,

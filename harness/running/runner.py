@@ -14,7 +14,7 @@ from harness.running.job_files import JOB, LOG, VARIABLES, leave, outcome_in
 from harness.running.manifest import Session, manifest, now, run_row, skipped_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
-from harness.storage.store import Claim, Store, StoreError
+from harness.storage.store import Lock, Store, StoreError
 
 POLL_SECONDS = 0.5
 LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
@@ -44,7 +44,7 @@ class Tally:
 class _InFlight:
     trial: TrialPlan
     folder: Path
-    claims: list[Claim]
+    locks: list[Lock]
     started_at: str
 
 
@@ -114,7 +114,7 @@ class Runner:
                 raise StoreError(f"{self._store.folder}: cannot go on: {error}") from error
             finally:
                 for flight in self._in_flight.values():
-                    _release(flight.claims)
+                    _release(flight.locks)
         return self._tally
 
     def _pending(self, plan: Plan, force: bool) -> list[TrialPlan]:
@@ -133,13 +133,13 @@ class Runner:
     def _skip(self, cell: Cell) -> None:
         """Record why a cell has no runs, except where an earlier session, on another machine perhaps, had them."""
         for seed, key in cell.keys.items():
-            claim = self._store.claim(key)
-            if claim is None or self._store.is_done(key):
+            lock = self._store.lock(key)
+            if lock is None or self._store.is_done(key):
                 self._tally.complete += 1
             else:
                 self._commit_skipped(cell, seed)
-            if claim is not None:
-                claim.release()
+            if lock is not None:
+                lock.release()
 
     def _commit_skipped(self, cell: Cell, seed: int) -> None:
         key = cell.keys[seed]
@@ -163,34 +163,34 @@ class Runner:
                 queue.append(trial)
 
     def _start(self, trial: TrialPlan, staging: Path, force: bool) -> None:
-        mine, claims = self._claimed(trial, force)
+        mine, locks = self._locked(trial, force)
         if mine is None:
             return
         try:
             job = self._job(mine, staging)
             self._executor.start(job)
         except BaseException:
-            _release(claims)
+            _release(locks)
             raise
-        self._in_flight[job.id] = _InFlight(mine, job.folder, claims, now())
+        self._in_flight[job.id] = _InFlight(mine, job.folder, locks, now())
         self._progress.started(job.id, mine)
 
-    def _claimed(self, trial: TrialPlan, force: bool) -> tuple[TrialPlan | None, list[Claim]]:
-        """The seeds of a trial that are ours to run, with the claims on them.
+    def _locked(self, trial: TrialPlan, force: bool) -> tuple[TrialPlan | None, list[Lock]]:
+        """The seeds of a trial that are ours to run, with the locks on them.
 
         Seeds that another session is running are put aside; those it completed meanwhile are counted.
         """
-        mine: dict[int, Claim] = {}
+        mine: dict[int, Lock] = {}
         busy: list[int] = []
         for seed, key in zip(trial.seeds, trial.keys, strict=True):
-            claim = self._store.claim(key)
-            if claim is None:
+            lock = self._store.lock(key)
+            if lock is None:
                 busy.append(seed)
             elif not force and self._store.is_done(key):
-                claim.release()
+                lock.release()
                 self._tally.complete += 1
             else:
-                mine[seed] = claim
+                mine[seed] = lock
         if busy:
             self._elsewhere.append(TrialPlan(trial.cell, tuple(busy)))
         return (TrialPlan(trial.cell, tuple(mine)) if mine else None), list(mine.values())
@@ -223,7 +223,7 @@ class Runner:
                 self._count(row["status"])
                 self._tally.problems += self._registry.run_finished(row)
         finally:
-            _release(flight.claims)
+            _release(flight.locks)
         self._progress.finished(job, flight.trial, statuses, errors)
 
     def _look_elsewhere(self, queue: deque[TrialPlan]) -> None:
@@ -231,11 +231,11 @@ class Runner:
         waiting, self._elsewhere = self._elsewhere, []
         for trial in waiting:
             for seed, key in zip(trial.seeds, trial.keys, strict=True):
-                claim = self._store.claim(key)
-                if claim is None:
+                lock = self._store.lock(key)
+                if lock is None:
                     self._elsewhere.append(TrialPlan(trial.cell, (seed,)))
                     continue
-                claim.release()
+                lock.release()
                 run = (self._store.read(key) or {}).get("run", {})
                 if run.get("finished_at", "") >= self._session.started_at and run["status"] != "interrupted":
                     self._count(run["status"])
@@ -258,6 +258,6 @@ def _keep_log(log: Path, folder: Path) -> None:
         (folder / LOG).write_bytes(content[-LOG_BYTES:])
 
 
-def _release(claims: Iterable[Claim]) -> None:
-    for claim in claims:
-        claim.release()
+def _release(locks: Iterable[Lock]) -> None:
+    for lock in locks:
+        lock.release()

@@ -31,8 +31,8 @@ def compact(store: Store) -> int:
     Raises:
         StoreError: another session is compacting, what was compacted before is damaged, or the disk is full.
     """
-    claim = store.claim(COMPACT_FOLDER)
-    if claim is None:
+    lock = store.lock(COMPACT_FOLDER)
+    if lock is None:
         raise StoreError(f"{store.folder}: another session is compacting it")
     try:
         seen = {path.parent.name: _version(path) for path in store.folder.glob(f"*/{RUN_FILE}")}
@@ -48,7 +48,7 @@ def compact(store: Store) -> int:
     except OSError as error:
         raise StoreError(f"{store.folder / COMPACT_FOLDER}: cannot be written: {error}") from error
     finally:
-        claim.release()
+        lock.release()
 
 
 def _version(path: Path) -> tuple[int, int] | None:
@@ -61,12 +61,12 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def _discard(store: Store, key: str, version: tuple[int, int] | None) -> bool:
-    """Remove a run's folder if it still holds what was read, under the claim that whoever replaces it needs.
+    """Remove a run's folder if it still holds what was read, under the lock that whoever replaces it needs.
 
     Claims are taken one by one, because each holds a file open and runs come in thousands.
     """
-    claim = store.claim(key)
-    if claim is None:
+    lock = store.lock(key)
+    if lock is None:
         return False
     try:
         unchanged = version is not None and _version(store.folder / key / RUN_FILE) == version
@@ -74,7 +74,7 @@ def _discard(store: Store, key: str, version: tuple[int, int] | None) -> bool:
             store.discard(store.folder / key)
         return unchanged
     finally:
-        claim.release()
+        lock.release()
 
 
 def _refuse_damage(stored: Stored, place: Path) -> None:

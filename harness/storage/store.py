@@ -31,7 +31,7 @@ class StoreError(HarnessError):
     """A results folder that cannot be used; the message names the path and the reason."""
 
 
-class Claim:
+class Lock:
     """The right to run a key, held until released or until this process ends."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -106,7 +106,7 @@ class Store:
             self._compacted_keys, self._compacted_at = read_compact_keys(path.parent), changed
         return self._compacted_keys
 
-    def claim(self, key: str) -> Claim | None:
+    def lock(self, key: str) -> Lock | None:
         """The right to run a key, or None while another process holds it."""
         path = self.folder / LOCKS / key
         while True:
@@ -116,7 +116,7 @@ class Store:
             # A holder that released between open and lock took the file's name away: then it locks nothing.
             with contextlib.suppress(FileNotFoundError):
                 if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                    return Claim(path, descriptor)
+                    return Lock(path, descriptor)
             os.close(descriptor)
 
     @contextlib.contextmanager
@@ -147,8 +147,8 @@ class Store:
     def _settle(self, old: Path) -> None:
         """Remove a result that was moved away; bring it back if its session was killed before the new one came."""
         key = old.name.split("-")[1]
-        claim = self.claim(key)
-        if claim is None:  # its session is alive and in the middle of it
+        lock = self.lock(key)
+        if lock is None:  # its session is alive and in the middle of it
             return
         try:
             if (self.folder / key).exists():
@@ -156,7 +156,7 @@ class Store:
             else:
                 old.rename(self.folder / key)
         finally:
-            claim.release()
+            lock.release()
 
     def commit(self, folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         """Make a staged folder the result of its run: write ``run.json``, flush, rename into place.

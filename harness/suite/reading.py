@@ -34,7 +34,7 @@ from harness.suite.schema import (
 if TYPE_CHECKING:
     from harness.discovery.registry import Registry
 
-__all__ = ["Problem", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
+__all__ = ["Mistake", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
 
 MOST_BYTES = 1 << 20
 TABLES: dict[str, type[BaseModel]] = {
@@ -48,7 +48,7 @@ TABLES: dict[str, type[BaseModel]] = {
 }
 
 
-class Problem(NamedTuple):
+class Mistake(NamedTuple):
     """One thing wrong with a suite.
 
     Attributes:
@@ -68,7 +68,7 @@ class SuiteError(UsageError):
         problems: what is wrong.
     """
 
-    def __init__(self, origin: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, origin: str, problems: Sequence[Mistake]) -> None:
         self.origin = origin
         self.problems = tuple(problems)
         lines = [f"  {key}: {message}" if key else f"  {message}" for key, message in problems]
@@ -90,7 +90,7 @@ def load_suite(source: Path | str, origin: str | None = None) -> Suite:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SuiteError(origin, [Problem("", f"this is not TOML: {error}")]) from None
+        raise SuiteError(origin, [Mistake("", f"this is not TOML: {error}")]) from None
     try:
         file = SuiteFile.model_validate(data)
     except ValidationError as error:
@@ -112,7 +112,7 @@ def suite_text(spec: SuiteSpec) -> str:
         return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")
     except (Exception, SystemExit) as error:
         message = f"its plugin names a file that cannot be read ({type(error).__name__}: {error})"
-        raise SuiteError(spec.resource, [Problem("", message)]) from error
+        raise SuiteError(spec.resource, [Mistake("", message)]) from error
 
 
 def find_suite(argument: str, registry: "Registry") -> Suite:
@@ -127,7 +127,7 @@ def find_suite(argument: str, registry: "Registry") -> Suite:
     suite = load_suite(suite_text(spec), origin=spec.resource)
     if suite.name != spec.name:
         message = f"is {suite.name!r}, but the plugin registers {spec.name!r}; make them the same"
-        raise SuiteError(spec.resource, [Problem("suite.name", message)])
+        raise SuiteError(spec.resource, [Mistake("suite.name", message)])
     return suite
 
 
@@ -139,13 +139,13 @@ def _file_text(path: Path, origin: str) -> str:
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SuiteError(origin, [Problem("", f"cannot be read: {reason}")]) from None
+        raise SuiteError(origin, [Mistake("", f"cannot be read: {reason}")]) from None
     if len(content) > MOST_BYTES:
-        raise SuiteError(origin, [Problem("", "is larger than 1 MiB, so it is no suite")])
+        raise SuiteError(origin, [Mistake("", "is larger than 1 MiB, so it is no suite")])
     return text
 
 
-def _problems(error: ValidationError) -> list[Problem]:
+def _problems(error: ValidationError) -> list[Mistake]:
     """Every problem but the length of a list that only its bad items made too short."""
     return [
         _problem(details)
@@ -154,18 +154,18 @@ def _problems(error: ValidationError) -> list[Problem]:
     ]
 
 
-def _problem(details: ErrorDetails) -> Problem:
+def _problem(details: ErrorDetails) -> Mistake:
     """What pydantic found, in the words of the file."""
     location = [part for part in details["loc"] if isinstance(part, str | int)]
     if details["type"] == "extra_forbidden":
-        return Problem(_key(location), f"unknown key; {_advice(location)}")
+        return Mistake(_key(location), f"unknown key; {_advice(location)}")
     field = _field(location)
     expected = f" ({field.description.rstrip('.')})" if field is not None and field.description else ""
     if details["type"] == "missing":
         example = field.examples[0] if field is not None and field.examples else None
         shown = f", as in {location[-1]} = {json.dumps(example)}" if example is not None else ""
-        return Problem(_key(location), f"is missing{expected}; add it{shown}")
-    return Problem(_key(location), f"{_complaint(details)}{expected}")
+        return Mistake(_key(location), f"is missing{expected}; add it{shown}")
+    return Mistake(_key(location), f"{_complaint(details)}{expected}")
 
 
 def _complaint(details: ErrorDetails) -> str:
@@ -220,22 +220,22 @@ def _shortened(value: Any) -> str:
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
-def _contradictions(suite: Suite) -> Iterator[Problem]:
+def _contradictions(suite: Suite) -> Iterator[Mistake]:
     """What is wrong between keys that are each right."""
     for name, override in suite.environment.items():
         if name not in suite.environments:
-            yield Problem(
+            yield Mistake(
                 _key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}"
             )
         for other in set(override.algorithms).difference(suite.algorithms):
             near = _near(other, suite.algorithms)
-            yield Problem(
+            yield Mistake(
                 _key(("environment", name, "algorithms")), f"{other!r} is not in suite.algorithms{near}"
             )
     for name in suite.environments:
         settings = suite.for_environment(name)
         if settings.points > settings.steps:
-            yield Problem(
+            yield Mistake(
                 "evaluation.points",
                 f"{settings.points:,} evaluations do not fit into {settings.steps:,} steps on {name!r}",
             )
@@ -243,22 +243,22 @@ def _contradictions(suite: Suite) -> Iterator[Problem]:
         yield from _claim_problems(suite, index, claim)
 
 
-def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Problem]:
+def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Mistake]:
     """Names in a claim that do not occur in its suite, or occur twice."""
     if claim.environment not in suite.environments:
         near = _near(claim.environment, suite.environments)
-        yield Problem(
+        yield Mistake(
             f"claims[{index}].environment", f"{claim.environment!r} is not in suite.environments{near}"
         )
     for role in ("better", "than"):
         name = getattr(claim, role)
         if name not in suite.algorithms:
             near = _near(name, suite.algorithms)
-            yield Problem(f"claims[{index}].{role}", f"{name!r} is not in suite.algorithms{near}")
+            yield Mistake(f"claims[{index}].{role}", f"{name!r} is not in suite.algorithms{near}")
         elif name not in suite.contestants_on(claim.environment):
-            yield Problem(f"claims[{index}].{role}", f"{name!r} does not compete on {claim.environment!r}")
+            yield Mistake(f"claims[{index}].{role}", f"{name!r} does not compete on {claim.environment!r}")
     if claim.better == claim.than:
-        yield Problem(f"claims[{index}]", f"compares {claim.better!r} with itself")
+        yield Mistake(f"claims[{index}]", f"compares {claim.better!r} with itself")
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.conformance import checks
-from harness.conformance.check import Check, CheckFailed, CheckSkipped, Outcome
+from harness.conformance.check import Check, CheckFailed, CheckResult, CheckSkipped
 from harness.discovery.registry import Registry
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Check",
     "CheckFailed",
+    "CheckResult",
     "CheckSkipped",
     "ConformanceWarning",
-    "Outcome",
     "algorithm_checks",
     "environment_checks",
     "executor_checks",

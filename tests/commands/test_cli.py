@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.commands import cli
+from harness.commands import cli, common
 from harness.contract.errors import ExitCode, HarnessError
 from support.fake_distributions import ALGORITHM, Install
 from support.results import Run, write_runs
@@ -28,10 +28,10 @@ def marker(install: Install) -> Path:
 def fails_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     """The exit code of a command that raises."""
 
-    def fail(self: cli.Session) -> None:
+    def fail(self: common.GlobalOptions) -> None:
         raise error
 
-    monkeypatch.setattr(cli.Session, "load_registry", fail)
+    monkeypatch.setattr(common.GlobalOptions, "load_registry", fail)
     return cli.main(["plugins"])
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.commits import interleaved
 from harness.commits.checkout import Code
-from harness.commits.interleaved import InterruptedSideError, Limits, declared_seeds, judge_learning
+from harness.commits.interleaved import Bounds, InterruptedSideError, declared_seeds, judge_learning
 from harness.commits.question import Question
 from harness.commits.side_process import SideError
 from harness.contract.errors import ExitCode
@@ -19,7 +19,7 @@ from harness.verdicts.judgement import GateAnswer, Judgement
 from support.results import Run, write_run
 from support.verdicts import runs, suite, suite_text
 
-ALL = Limits()
+ALL = Bounds()
 Made = Callable[[Sequence[int]], list[Run]]
 
 
@@ -33,7 +33,7 @@ class Laboratory:
         (folder / "demo.toml").write_text(suite_text())
         monkeypatch.setattr(interleaved, "_run", self._run)
 
-    def judge(self, base: Made, head: Made, limits: Limits = ALL, seeds: int = 5) -> Judgement:
+    def judge(self, base: Made, head: Made, limits: Bounds = ALL, seeds: int = 5) -> Judgement:
         self._made = {"base": base, "head": head}
         old, new = (Code(side * 10, side, Path(sys.executable), self.folder) for side in self._made)
         question = Question(self.folder / "demo.toml")
@@ -84,7 +84,7 @@ def test_a_regression_that_may_be_tolerable_is_looked_at_again(laboratory: Labor
 
 
 def test_no_more_seeds_are_run_than_allowed(laboratory: Laboratory):
-    found = laboratory.judge(lambda seeds: runs(seeds=seeds), noisy, Limits(seeds=4))
+    found = laboratory.judge(lambda seeds: runs(seeds=seeds), noisy, Bounds(seeds=4))
     assert found.outcome is GateAnswer.INCONCLUSIVE
     assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3]
     assert laboratory.told[-1] == "no look at 5 seeds: 4 per side are all that --max-seeds allows"
@@ -93,14 +93,14 @@ def test_no_more_seeds_are_run_than_allowed(laboratory: Laboratory):
 def test_no_look_is_begun_that_would_end_too_late(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch):
     moments = iter([0.0, 60.0, 120.0])  # begin; after the first look; after the second
     monkeypatch.setattr(interleaved, "monotonic", lambda: next(moments))
-    laboratory.judge(lambda seeds: runs(seeds=seeds), noisy, Limits(minutes=2.5))
+    laboratory.judge(lambda seeds: runs(seeds=seeds), noisy, Bounds(minutes=2.5))
     assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3, 5]
 
 
 def test_a_base_with_more_seeds_from_an_earlier_gate_is_judged_on_the_shared_ones(laboratory: Laboratory):
     laboratory.judge(lambda seeds: runs(seeds=seeds), noisy)
     laboratory.calls.clear()
-    found = laboratory.judge(lambda _: [], lambda _: [], Limits(seeds=3))  # everything is stored already
+    found = laboratory.judge(lambda _: [], lambda _: [], Bounds(seeds=3))  # everything is stored already
     assert found.outcome is GateAnswer.INCONCLUSIVE
     assert found.seeds.base == list(range(12))
 

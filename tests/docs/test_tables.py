@@ -68,7 +68,7 @@ def test_hooks():
 def test_statuses_of_plugins():
     rows = documents.table(GUIDE, "status", "meaning", "what helps")
 
-    assert [row[0] for row in rows] == list(get_args(plugins.Status))
+    assert [row[0] for row in rows] == list(get_args(plugins.PluginStatus))
 
 
 def test_statuses_of_runs():

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 import harness
 from harness.builtin import harness_figures
 from harness.reporting import figures_environment, figures_overview
-from harness.reporting.figure_style import DASHES, INK, SERIES, THEME, looks, style
+from harness.reporting.figure_style import DASHES, INK, SERIES, THEME, style, styles_of
 from harness.reporting.svg import inline_svg, standalone_svg
 from support.results import CARTPOLE, ENVIRONMENTS, Run, realistic_suite, write_run, write_runs
 
@@ -277,7 +277,7 @@ def test_long_names_are_wrapped_and_leave_the_plots_their_room(tmp_path):
 
 
 def test_no_two_of_32_contestants_look_alike():
-    found = looks([str(i) for i in range(32)])
+    found = styles_of([str(i) for i in range(32)])
     assert len(set(found.values())) == 32
     assert {look.color for look in found.values()} == set(SERIES)
     assert {look.dash for look in found.values()} == set(DASHES)

@@ -38,10 +38,10 @@ def test_a_damaged_folder_stays_and_the_others_are_compacted(tmp_path):
 def test_the_folder_of_a_run_that_another_session_is_at_work_on_stays(tmp_path):
     folders = [write_run(tmp_path, Run(seed=seed)) for seed in range(2)]
     store = Store(tmp_path)
-    claim = store.claim(folders[0].name)
+    lock = store.lock(folders[0].name)
     assert compact(store) == 1
     assert [folder.is_dir() for folder in folders] == [True, False]
-    claim.release()
+    lock.release()
     assert compact(store) == 1
     assert list(harness.load(tmp_path).runs["seed"]) == [0, 1]
 

@@ -97,24 +97,24 @@ def test_a_results_folder_that_is_a_file_is_named(tmp_path: Path):
         Store(tmp_path / "suite")
 
 
-def test_a_claim_excludes_other_sessions_until_it_is_released(store: Store):
-    claim = store.claim(KEY)
-    assert claim is not None
-    assert Store(store.folder).claim(KEY) is None
-    claim.release()
-    assert store.claim(KEY) is not None
+def test_a_lock_excludes_other_sessions_until_it_is_released(store: Store):
+    lock = store.lock(KEY)
+    assert lock is not None
+    assert Store(store.folder).lock(KEY) is None
+    lock.release()
+    assert store.lock(KEY) is not None
 
 
-def test_the_claim_of_a_dead_process_is_free(store: Store):
+def test_the_lock_of_a_dead_process_is_free(store: Store):
     code = f"""
 import os
 from pathlib import Path
 from harness.storage.store import Store
-Store(Path({str(store.folder)!r})).claim({KEY!r})
+Store(Path({str(store.folder)!r})).lock({KEY!r})
 os._exit(0)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert store.claim(KEY) is not None
+    assert store.lock(KEY) is not None
 
 
 def test_staging_of_a_dead_session_is_cleared_and_of_a_live_one_is_not(store: Store):

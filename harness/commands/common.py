@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Session:
+class GlobalOptions:
     """What the global options say; every command is given it (``@click.pass_obj``).
 
     Attributes:
