@@ -43,22 +43,12 @@ def catalogue() -> str:
     """Everything that the plugins of this repository provide, as Markdown tables."""
     registry = Registry.load(only=BUNDLED)
     algorithms = [
-        (
-            f"`{id_}`",
-            entry.spec.summary,
-            _spaces(entry.spec.observation_spaces),
-            _spaces(entry.spec.action_spaces),
-        )
+        (f"`{id_}`", entry.spec.summary, _spaces(entry.spec.observation_spaces), _spaces(entry.spec.action_spaces))
         for id_, entry in registry.algorithms.items()
     ]
     scores = reference_scores()
     ours = [
-        (
-            f"`{id_.removeprefix(OURS)}`",
-            entry.spec.reference or "—",
-            *_source(entry.spec.target),
-            _scored(id_, scores),
-        )
+        (f"`{id_.removeprefix(OURS)}`", entry.spec.reference or "—", *_source(entry.spec.target), _scored(id_, scores))
         for id_, entry in registry.algorithms.items()
         if id_.startswith(OURS)
     ]
@@ -71,9 +61,7 @@ def catalogue() -> str:
             f"### Algorithms ({len(algorithms)})",
             markdown(("id", "what it is", "observes", "acts in"), algorithms),
             f"### Implementations in this repository ({len(ours)})",
-            markdown(
-                ("algorithm", "paper", "file", "lines", "final score, 95 % interval, runs (suite)"), ours
-            ),
+            markdown(("algorithm", "paper", "file", "lines", "final score, 95 % interval, runs (suite)"), ours),
             f"### Environments ({len(environments)})",
             markdown(("id", "Gymnasium id", "task"), environments),
             f"### Suites ({len(suites)})",
@@ -132,16 +120,12 @@ def publish(folder: Path) -> None:
     reference.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         table: pd.DataFrame = online_return(results) if name == ONLINE else getattr(results, name)()
-        if (
-            name == "scores"
-        ):  # a label may lack its plugin's name; this table is read beside those of other suites
+        if name == "scores":  # a label may lack its plugin's name; this table is read beside those of other suites
             ids = results.runs.drop_duplicates("algorithm").set_index("algorithm")["algorithm_id"]
             table = table.assign(algorithm_id=table["algorithm"].map(ids))
         table.to_csv(reference / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
     if verdicts := _verdicts(suite, results):
-        pd.DataFrame(verdicts).to_csv(
-            reference / "claims.csv", index=False, float_format=DIGITS, lineterminator="\n"
-        )
+        pd.DataFrame(verdicts).to_csv(reference / "claims.csv", index=False, float_format=DIGITS, lineterminator="\n")
     text = json.dumps(_provenance(results), indent=1) + "\n"
     (reference / "provenance.json").write_text(text, encoding="utf-8")
     if suite == QUICKSTART:
@@ -245,9 +229,7 @@ def _draw(results: "Results") -> None:
 
 def quickstart() -> str:
     """The reference result of the quickstart suite: a table, and where it comes from."""
-    scores, efficiency, clock, online = (
-        pd.read_csv(REFERENCE / QUICKSTART / f"{name}.csv") for name in TABLES
-    )
+    scores, efficiency, clock, online = (pd.read_csv(REFERENCE / QUICKSTART / f"{name}.csv") for name in TABLES)
     counted = [*CELL, "done", "failed", "other"]
     table = scores.merge(efficiency, on=counted).merge(clock, on=counted).merge(online, on=[*CELL, "done"])
     rows = [
@@ -271,12 +253,8 @@ def quickstart() -> str:
 def _origin() -> str:
     """How the reference was made, in a paragraph."""
     facts = json.loads((REFERENCE / QUICKSTART / "provenance.json").read_text(encoding="utf-8"))
-    steps, episodes, jobs = (
-        " or ".join(map("{:,}".format, facts[name])) for name in ("steps", "episodes", "jobs")
-    )
-    libraries = ", ".join(
-        f"{name} {version}" for name, version in facts["versions"].items() if name in LIBRARIES
-    )
+    steps, episodes, jobs = (" or ".join(map("{:,}".format, facts[name])) for name in ("steps", "episodes", "jobs"))
+    libraries = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if name in LIBRARIES)
     return "\n".join(
         (
             f"Seeds {', '.join(map(str, facts['seeds']))}; {steps} steps per run; {episodes} episodes per evaluation.",

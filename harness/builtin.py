@@ -23,9 +23,7 @@ def harness_suites() -> list[SuiteSpec]:
             summary="Worlds small enough for a table, with known optimal values",
         ),
         SuiteSpec(
-            "classic-control",
-            "harness.suites:classic-control.toml",
-            summary="Gymnasium's classic control tasks",
+            "classic-control", "harness.suites:classic-control.toml", summary="Gymnasium's classic control tasks"
         ),
         SuiteSpec(
             "claims-value",
@@ -48,9 +46,7 @@ def harness_suites() -> list[SuiteSpec]:
 @hookimpl
 def harness_executors() -> list[ExecutorSpec]:
     """This machine."""
-    return [
-        ExecutorSpec("local", "harness.running.executor_local:create", summary="Processes on this machine")
-    ]
+    return [ExecutorSpec("local", "harness.running.executor_local:create", summary="Processes on this machine")]
 
 
 @hookimpl

@@ -88,8 +88,6 @@ def test_plugins_import_nothing_of_the_core_but_its_face(plugin):
     names = [*shipped.get("packages", ()), *shipped.get("py-modules", ())]
     assert names
     paths = [metadata.parent / name.replace(".", "/") for name in names]
-    files = [
-        file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")])
-    ]
+    files = [file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")])]
     found = {(file.name, imported) for file in files for imported in imports(file)}
     assert {imported for _, imported in found} <= {"harness.api", "harness"}, found

@@ -196,9 +196,7 @@ def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
     groups = [list(group) for _, group in groupby(sorted(compared, key=of), of)]
     groups = [group for group in groups if len(group) > 1]
     tests = [_tested(group) for group in groups]
-    for group, test, adjusted in zip(
-        groups, tests, adjustment(holm, [test.p for test in tests]), strict=True
-    ):
+    for group, test, adjusted in zip(groups, tests, adjustment(holm, [test.p for test in tests]), strict=True):
         measure, means, told = group[0][0].measure, _overall_means(group), "normalised scores"
         if means is None:
             # Without a common scale the test is all there is: it measures each task by its own spread.
@@ -222,12 +220,7 @@ def _overall_means(group: Sequence[_Compared]) -> _Means | None:
     if not all(task.normal for task, _ in group):
         return None
     base, head = (
-        ragged(
-            [
-                metrics.normalised(apart.sample.scores[side], task.random, task.reference)
-                for task, apart in group
-            ]
-        )
+        ragged([metrics.normalised(apart.sample.scores[side], task.random, task.reference) for task, apart in group])
         for side in (0, 1)
     )
     return _Means(MEAN(base), MEAN(head), interval(base, head, _paired(group)))

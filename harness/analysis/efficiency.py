@@ -39,11 +39,7 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
         curves = [every[key] for key in done["key"]]
         areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
-        return {
-            "area": mean(areas),
-            **ends("area_", mean_interval(areas)),
-            **_until_threshold(done, failed, curves),
-        }
+        return {"area": mean(areas), **ends("area_", mean_interval(areas)), **_until_threshold(done, failed, curves)}
 
     return per_cell(runs, row)
 

@@ -10,11 +10,7 @@ from functools import partial
 
 import pandas as pd
 
-REFERENCES = (
-    "random_score",
-    "reference_score",
-    "threshold",
-)  # as the catalogue had them when a run was stored
+REFERENCES = ("random_score", "reference_score", "threshold")  # as the catalogue had them when a run was stored
 
 
 def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
@@ -24,11 +20,7 @@ def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
     variant = [text[len(id_) :] for text, id_ in zip(runs["algorithm"], runs["algorithm_id"], strict=True)]
     names = runs["algorithm_id"].where(shared, short) + pd.Series(variant, runs.index, dtype=object)
     return _distinct(
-        names,
-        {
-            "version": "version " + runs["algorithm_version"],
-            "config": "config " + runs["config"].map(_mark),
-        },
+        names, {"version": "version " + runs["algorithm_version"], "config": "config " + runs["config"].map(_mark)}
     )
 
 

@@ -116,9 +116,7 @@ def aggregates(results: "Results") -> pd.DataFrame:
             (statistic.name, *estimate, *population)
             for statistic, estimate, population in zip(STATISTICS, of_one, of_population, strict=True)
         ]
-        for of_one, of_population in zip(
-            intervals(groups, STATISTICS), map(_of_population, groups), strict=True
-        )
+        for of_one, of_population in zip(intervals(groups, STATISTICS), map(_of_population, groups), strict=True)
     ]
     columns = ["statistic", "value", "low", "high", "method", "population_low", "population_high"]
     return _table(results, columns, rows)
@@ -206,9 +204,7 @@ def _table(results: "Results", columns: Sequence[str], rows: Iterable[Sequence[A
 
 def _counts(statuses: Sequence[Any]) -> tuple[int, ...]:
     """The columns `COUNTS` of runs with these statuses, an array per environment."""
-    done, failed = (
-        [int(np.isin(of_task, kinds).sum()) for of_task in statuses] for kinds in (("done",), FAILED)
-    )
+    done, failed = ([int(np.isin(of_task, kinds).sum()) for of_task in statuses] for kinds in (("done",), FAILED))
     sizes = np.add(done, failed)
     missing = sum(map(len, statuses)) - sum(done)
     return int(sizes.sum()), int(sizes.min()), int(sizes.max()), len(sizes), missing, sum(failed)
@@ -227,8 +223,7 @@ def _tasks(results: "Results", table: pd.DataFrame, column: str) -> dict[Label, 
     """A column of the rows of each compared contestant, as an array per common environment."""
     rows, values = table.groupby([*LABEL, "environment"]).indices, table[column].to_numpy()
     return {
-        one: [values[rows.get((*one, name), [])] for name in results.common.environments]
-        for one in _compared(results)
+        one: [values[rows.get((*one, name), [])] for name in results.common.environments] for one in _compared(results)
     }
 
 

@@ -248,9 +248,7 @@ def sample(
     return Sample((old, new), scores, failed, pairs, known=bool(old and new and not task.unscored))
 
 
-def difference(
-    task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None
-) -> Difference:
+def difference(task: Task, base: Collection[int] | None = None, head: Collection[int] | None = None) -> Difference:
     """How far apart the sides of a task are; arguments as of `sample`. Without numbers where a run has no score."""
     found = sample(task, base, head)
     if not found.known:

@@ -116,9 +116,7 @@ def pairwise_steps(results: "Results") -> pd.DataFrame:
         compared = [(pair, difference(pair.task), _arrived(pair.task)) for pair in pairs]
         kept = [(pair, apart, arrived) for pair, apart, arrived in compared if any(arrived)]
         of_pairs = _rows([pair for pair, *_ in kept], [apart for _, apart, _ in kept])
-        rows += [
-            (*row, *arrived, pair.task.budget) for row, (pair, _, arrived) in zip(of_pairs, kept, strict=True)
-        ]
+        rows += [(*row, *arrived, pair.task.budget) for row, (pair, _, arrived) in zip(of_pairs, kept, strict=True)]
     return pd.DataFrame(rows, columns=[*PAIRWISE, "reached", "than_reached", "budget"])
 
 
@@ -143,19 +141,13 @@ def _pairs(results: "Results", measure: str) -> Iterator[list[Pair]]:
     runs = results.runs.assign(value=measured(results, measure)["value"])
     for environment, here in runs.groupby("environment"):
         sides = {
-            (str(algorithm), str(device)): dict(
-                zip(rows["seed"], map(Run, rows["status"], rows["value"]), strict=True)
-            )
+            (str(algorithm), str(device)): dict(zip(rows["seed"], map(Run, rows["status"], rows["value"]), strict=True))
             for (algorithm, device), rows in here.groupby(LABEL)
             if not rows["seed"].duplicated().any()
         }
         labels = [label for label, side in sides.items() if counting(side)]
         random, budget = float(here["random_score"].iloc[0]), int(here["budget"].iloc[0])
         yield [
-            Pair(
-                one,
-                two,
-                Task(str(environment), *one, budget, sides[two], sides[one], random, measure=named(measure)),
-            )
+            Pair(one, two, Task(str(environment), *one, budget, sides[two], sides[one], random, measure=named(measure)))
             for one, two in combinations(labels, 2)
         ]

@@ -200,9 +200,7 @@ def _runs(stored: Stored) -> pd.DataFrame:
     return runs.sort_values([*CELL, "seed", "key"], ignore_index=True)
 
 
-def _table(
-    pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, position: pd.Series
-) -> pd.DataFrame:
+def _table(pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, position: pd.Series) -> pd.DataFrame:
     """One long table, its rows in the order of the runs, with the columns that say which run it is."""
     whole = pa.concat_tables(pieces or [schema.empty_table()]).unify_dictionaries()
     frame: pd.DataFrame = whole.to_pandas().rename(columns={"seed": "episode_seed"})

@@ -11,16 +11,7 @@ from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import MEAN
 from harness.statistics.groups import deviation_ends
-from harness.statistics.intervals import (
-    FEWEST_RUNS,
-    LEVEL,
-    STUDENT_BELOW,
-    Bands,
-    bands,
-    ends,
-    intervals,
-    widening,
-)
+from harness.statistics.intervals import FEWEST_RUNS, LEVEL, STUDENT_BELOW, Bands, bands, ends, intervals, widening
 from harness.statistics.resampling import resamples, shares
 from harness.statistics.runs import Floats, ragged
 

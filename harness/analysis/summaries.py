@@ -17,17 +17,7 @@ from harness.statistics.runs import Floats
 
 FAILED = ("failed", "crashed", "timeout", "diverged")
 INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
-OF_RUNS = [
-    "key",
-    "steps",
-    "budget",
-    "random_score",
-    "reference_score",
-    "threshold",
-    "machine",
-    "threads",
-    "jobs",
-]
+OF_RUNS = ["key", "steps", "budget", "random_score", "reference_score", "threshold", "machine", "threads", "jobs"]
 SECONDS = ("setup", "environment", "learning", "evaluation")
 SPENT = [f"{part}_seconds" for part in ("train", *SECONDS, "planning", "cpu")]
 RUN = ["setup_seconds", "train_seconds", "evaluation_seconds"]

@@ -219,9 +219,7 @@ def _why_apart(base: tuple[object, ...], head: tuple[object, ...]) -> str:
 
 def what_differs(names: Sequence[str], base: Sequence[object], head: Sequence[object]) -> str:
     """What differs between two sides, in words; empty if nothing does."""
-    return ", ".join(
-        f"{name} {old} and {new}" for name, old, new in zip(names, base, head, strict=True) if old != new
-    )
+    return ", ".join(f"{name} {old} and {new}" for name, old, new in zip(names, base, head, strict=True) if old != new)
 
 
 def _side(runs: pd.DataFrame) -> dict[int, Run]:

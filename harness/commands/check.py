@@ -19,17 +19,11 @@ HEADER = ("SUBJECT", "CHECK", "RESULT", "REASON")
 @click.command(name="check")
 @click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME")
 @click.option(
-    "--executor-option",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Of an executor that is checked.",
+    "--executor-option", "settings", multiple=True, metavar="KEY=VALUE", help="Of an executor that is checked."
 )
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def command(
-    given: GlobalOptions, words: tuple[str, ...], settings: tuple[str, ...], json_wanted: bool
-) -> ExitCode:
+def command(given: GlobalOptions, words: tuple[str, ...], settings: tuple[str, ...], json_wanted: bool) -> ExitCode:
     """Check an algorithm, environment, suite or executor, or a plugin with everything it provides.
 
     KIND, one of these words, tells what is meant where several have the name.
@@ -59,7 +53,5 @@ def _asked(words: Sequence[str], registry: Registry, settings: Mapping[str, str]
         return checks_of(words[0], registry, settings)
     kinds = [kind for kind in CHECKED if kind == words[0]]
     if len(words) > 2 or not kinds:
-        raise UsageError(
-            f"check {' '.join(words)}: write one NAME, before it one of {', '.join(CHECKED)} or nothing"
-        )
+        raise UsageError(f"check {' '.join(words)}: write one NAME, before it one of {', '.join(CHECKED)} or nothing")
     return checks_of_kinds(words[1], registry, kinds, settings)

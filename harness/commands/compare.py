@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 @click.command(name="compare")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--algorithms", nargs=2, metavar="A B", help="Compare these two of BASE: is B better or worse than A?"
-)
-@click.option(
-    "--measure", default=USUAL, show_default=True, metavar="NAME", help=f"Of a run: {', '.join(OF_RUNS)}."
-)
+@click.option("--algorithms", nargs=2, metavar="A B", help="Compare these two of BASE: is B better or worse than A?")
+@click.option("--measure", default=USUAL, show_default=True, metavar="NAME", help=f"Of a run: {', '.join(OF_RUNS)}.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 def command(
     base: Path, head: Path | None, algorithms: tuple[str, str] | None, measure: str, json_wanted: bool

@@ -46,9 +46,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.option("--task-tolerance", type=SHARE, help="Drop tolerated on a task; default: the suite's.")
 @click.option("--alpha", type=SHARE, help="Chance of a false alarm; default: the suite's.")
-@click.option(
-    "--looks", metavar="N,N,...", help="Seeds per side at which it may decide; default: the suite's."
-)
+@click.option("--looks", metavar="N,N,...", help="Seeds per side at which it may decide; default: the suite's.")
 @click.option("--strict", is_flag=True, help="A regression within the tolerance is one.")
 @click.option(
     "--inconclusive",
@@ -59,9 +57,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; - writes it to stdout, not the table.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit XML file.")
-@click.option(
-    "--summary", type=click.Path(path_type=Path), help="Append Markdown; default: $GITHUB_STEP_SUMMARY."
-)
+@click.option("--summary", type=click.Path(path_type=Path), help="Append Markdown; default: $GITHUB_STEP_SUMMARY.")
 @click.pass_obj
 def command(
     given: GlobalOptions,
@@ -138,9 +134,7 @@ def command(
     return judgement.exit_code(strict, inconclusive)
 
 
-def regated(
-    suite: "Suite", measure: str | None, looks: str | None, shares: Mapping[str, float | None]
-) -> "Suite":
+def regated(suite: "Suite", measure: str | None, looks: str | None, shares: Mapping[str, float | None]) -> "Suite":
     """The suite with what the options say in place of what its table [gate] says.
 
     Raises:
@@ -159,12 +153,8 @@ def regated(
     try:
         gate = Gate.model_validate({**suite.gate.model_dump(), **told})
     except ValidationError as error:
-        wrong = [
-            (details["loc"][0], details["msg"].removeprefix("Value error, ")) for details in error.errors()
-        ]
-        raise UsageError(
-            "; ".join(f"--{str(name).replace('_', '-')}: {message}" for name, message in wrong)
-        ) from None
+        wrong = [(details["loc"][0], details["msg"].removeprefix("Value error, ")) for details in error.errors()]
+        raise UsageError("; ".join(f"--{str(name).replace('_', '-')}: {message}" for name, message in wrong)) from None
     return suite.model_copy(update={"gate": gate})
 
 
@@ -216,11 +206,7 @@ def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | 
 
 
 def documents(
-    judgement: "Judgement",
-    junit: Path | None,
-    summary: Path | None,
-    strict: bool,
-    inconclusive: "Inconclusive",
+    judgement: "Judgement", junit: Path | None, summary: Path | None, strict: bool, inconclusive: "Inconclusive"
 ) -> Iterator[tuple[Path, str]]:
     """The files that are asked for, by an option or by the CI service."""
     from harness.reporting import gate_output

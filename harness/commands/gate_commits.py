@@ -80,14 +80,10 @@ class Commits:
                     raise UsageError(f"{option} is {'not ' if self.speed else ''}for --speed")
             return
         if base is None or head is None:
-            raise UsageError(
-                "say what is judged: --base-ref REF runs both sides; --base and --head are stored runs"
-            )
+            raise UsageError("say what is judged: --base-ref REF runs both sides; --base and --head are stored runs")
         for name in ("out", "jobs", "max_seeds", "max_minutes", "pairs"):
             if getattr(self, name) is not None:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} needs --base-ref: stored runs are judged as they are"
-                )
+                raise UsageError(f"--{name.replace('_', '-')} needs --base-ref: stored runs are judged as they are")
 
 
 def commit_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,22 +97,14 @@ def commit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--base-ref",
-                metavar="REF",
-                help="Run both sides: HEAD as it is, and where it left this branch.",
+                "--base-ref", metavar="REF", help="Run both sides: HEAD as it is, and where it left this branch."
             ),
             click.option("--speed", is_flag=True, help="With --base-ref: judge training time, not scores."),
-            click.option(
-                "--out", type=click.Path(path_type=Path), help="Results to run into; default: results."
-            ),
-            click.option(
-                "-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."
-            ),
+            click.option("--out", type=click.Path(path_type=Path), help="Results to run into; default: results."),
+            click.option("-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."),
             click.option("--max-seeds", type=click.IntRange(min=1), help="Run no more seeds per side."),
             click.option(
-                "--max-minutes",
-                type=click.FloatRange(0, min_open=True),
-                help="Begin nothing that would end later.",
+                "--max-minutes", type=click.FloatRange(0, min_open=True), help="Begin nothing that would end later."
             ),
             click.option("--pairs", type=click.IntRange(5, 14), help="Processes timed per side; default: 6."),
         )
@@ -132,11 +120,7 @@ def refuse_stored_times(base: "Results", head: "Results") -> None:
         UsageError: always.
     """
     machines = [sorted(results.runs["machine"].astype(str).unique()) for results in (base, head)]
-    where = (
-        ""
-        if machines[0] == machines[1]
-        else f": on {'; '.join(machines[0])}, and on {'; '.join(machines[1])}"
-    )
+    where = "" if machines[0] == machines[1] else f": on {'; '.join(machines[0])}, and on {'; '.join(machines[1])}"
     raise UsageError(
         f"--speed: these times were not taken side by side{where}. Times are judged on one machine, in turn: "
         "use --base-ref. Scores of these runs can be judged: leave out --speed"
@@ -161,10 +145,7 @@ def learning(
 
     asked = _question(given, commits, argument, chosen)
     limits = Bounds(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
-    with (
-        _sides(commits, asked, suite) as (base, head, plan),
-        runs_of_one_state(head, commits.cache, asked.name),
-    ):
+    with _sides(commits, asked, suite) as (base, head, plan), runs_of_one_state(head, commits.cache, asked.name):
         old = planned("base", base, asked, suite, place_of(base, asked, commits.cache))
         if tasks := all_apart(old, plan):
             return apart(suite, tasks)
@@ -221,9 +202,7 @@ def speed(
         )
 
 
-def _question(
-    given: GlobalOptions, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]
-) -> "Question":
+def _question(given: GlobalOptions, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]) -> "Question":
     from harness.commits.question import Question, suite_file
     from harness.discovery.selection import parse_selection
 

@@ -35,12 +35,7 @@ def command(given: GlobalOptions, what: str, json_wanted: bool) -> None:
 
 
 def _record(entry: Entry[Any], missing: list[str]) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "distribution": entry.plugin.source,
-        "missing": missing,
-        "spec": as_json(entry.spec),
-    }
+    return {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": as_json(entry.spec)}
 
 
 def _row(entry: Entry[Any], missing: list[str]) -> Sequence[object]:

@@ -22,9 +22,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.argument("suite"),
-            click.option(
-                "-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."
-            ),
+            click.option("-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."),
             click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
             click.option("--seeds", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
             click.option(
@@ -104,14 +102,10 @@ def planned(
 
     found = find_suite(suite, given.registry)
     chosen = () if seeds is None else parse_seeds(seeds)
-    return make_plan(
-        found, given.registry, algorithms, environments, chosen, devices, executor.lacks, origin=suite
-    )
+    return make_plan(found, given.registry, algorithms, environments, chosen, devices, executor.lacks, origin=suite)
 
 
-def where_to_run(
-    given: GlobalOptions, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0
-) -> Executor:
+def where_to_run(given: GlobalOptions, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0) -> Executor:
     """The executor that the options name; they are taken out of ``options``.
 
     Raises:

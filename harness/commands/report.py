@@ -35,9 +35,7 @@ TABLES = (
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to; default: PATH/report.")
 @click.option(
-    "--suite",
-    metavar="SUITE",
-    help="Name or file of the suite whose claims are judged; default: as installed.",
+    "--suite", metavar="SUITE", help="Name or file of the suite whose claims are judged; default: as installed."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
 @click.pass_obj
@@ -49,9 +47,7 @@ def command(given: GlobalOptions, path: Path, out: Path | None, suite: str | Non
     report(given, path, out or path / "report", as_json, asked)
 
 
-def report(
-    given: GlobalOptions, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None
-) -> None:
+def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None) -> None:
     """Write the report of the runs stored at ``path`` and print its tables.
 
     Args:

@@ -64,9 +64,7 @@ def _trial(given: GlobalOptions, run: dict[str, Any], manifest: dict[str, Any]) 
         raise UsageError(f"{run['key']}: its manifest does not say how to repeat it: {error!r}") from None
     algorithm = given.registry.resolve("algorithm", run["algorithm_id"])
     contestant = Contestant(algorithm, run["algorithm"], config, _needs(algorithm, config))
-    cell = make_cell(
-        contestant, given.registry.resolve("environment", environment), run["device"], task, seeds
-    )
+    cell = make_cell(contestant, given.registry.resolve("environment", environment), run["device"], task, seeds)
     if cell.keys.get(run["seed"]) != run["key"]:
         raise UsageError(
             f"{run['key']}: {algorithm.id} version {algorithm.spec.version} or {environment}, as installed here, "

@@ -27,9 +27,7 @@ def list_runs(path: Path, as_json: bool) -> None:
         note(f"{problem.path}: {problem.message}")
     rows = sorted(stored.runs.values(), key=lambda run: [run[name] for name in columns[1:5]])
     if as_json:
-        print_json(
-            {"schema": 1, "runs": rows, "problems": [problem._asdict() for problem in stored.problems]}
-        )
+        print_json({"schema": 1, "runs": rows, "problems": [problem._asdict() for problem in stored.problems]})
     else:
         print_table(columns, [[run[name] for name in columns] for run in rows])
 

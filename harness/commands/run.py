@@ -15,9 +15,7 @@ from harness.contract.errors import ExitCode, UsageError
 
 @click.command(help=__doc__)
 @plan_options
-@click.option(
-    "-j", "--jobs", default=0, type=click.IntRange(min=0), help="Trials at a time; default: the cores."
-)
+@click.option("-j", "--jobs", default=0, type=click.IntRange(min=0), help="Trials at a time; default: the cores.")
 @click.option(
     "--gpu-share",
     default=1.0,
@@ -25,12 +23,8 @@ from harness.contract.errors import ExitCode, UsageError
     type=click.FloatRange(0.01, 1.0),
     help="Part of a GPU that a trial takes.",
 )
-@click.option(
-    "--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds per trial."
-)
-@click.option(
-    "--memory-limit", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Memory per trial."
-)
+@click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds per trial.")
+@click.option("--memory-limit", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Memory per trial.")
 @click.option("--force", is_flag=True, help="Run complete runs again, too.")
 @click.pass_obj
 def command(
@@ -49,11 +43,7 @@ def command(
     from harness.running.runner import Runner
     from harness.storage.store import Store
 
-    for name, limit in (
-        ("--time-limit", time_limit),
-        ("--memory-limit", memory_limit),
-        ("--gpu-share", gpu_share),
-    ):
+    for name, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--gpu-share", gpu_share)):
         if limit is not None and math.isnan(limit):
             raise UsageError(f"{name} nan: write a number")
     where = where_to_run(given, options, jobs, gpu_share)

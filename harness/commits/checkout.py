@@ -122,9 +122,7 @@ def merge_base(root: Path, ref: str) -> str:
     try:
         commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except CheckoutError:
-        raise CheckoutError(
-            f"--base-ref {ref}: no such branch, tag or commit.{_remote(root, ref)}{advice}"
-        ) from None
+        raise CheckoutError(f"--base-ref {ref}: no such branch, tag or commit.{_remote(root, ref)}{advice}") from None
     try:
         return _git(root, "merge-base", "HEAD", commit).splitlines()[0]
     except CheckoutError:
@@ -182,9 +180,7 @@ def checked_out(root: Path, commit: str, cache: Path) -> Iterator[Code]:
             f"install it: `pip install -e {root}`"
         )
     cache.mkdir(parents=True, exist_ok=True)
-    (cache / ".gitignore").write_text(
-        "*\n", encoding="utf-8"
-    )  # it may lie in the checkout, which it shall not change
+    (cache / ".gitignore").write_text("*\n", encoding="utf-8")  # it may lie in the checkout, which it shall not change
     with _worktree(root, commit) as folder:
         there = [project for project in here if _is_project(folder / project.folder)]
         if not there:
@@ -338,9 +334,7 @@ def _refuse_shadowed(code: Code, projects: list[Project]) -> None:
     )
     again = f"remove {code.python.parent.parent} to have it installed again"
     if answer.returncode:
-        raise CheckoutError(
-            f"the environment of the base commit does not work; {again}\n{_tail(answer.stderr)}"
-        )
+        raise CheckoutError(f"the environment of the base commit does not work; {again}\n{_tail(answer.stderr)}")
     prefix, places = json.loads(answer.stdout)
     wrong = shadowed(Path(prefix), places)
     if wrong:
@@ -364,11 +358,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _git_bytes(folder: Path, *arguments: str) -> bytes:
     answer = subprocess.run(
-        ["git", "--no-optional-locks", *arguments],
-        cwd=folder,
-        env=_variables(),
-        capture_output=True,
-        check=False,
+        ["git", "--no-optional-locks", *arguments], cwd=folder, env=_variables(), capture_output=True, check=False
     )
     if answer.returncode:
         raise CheckoutError(f"git {arguments[0]}: {_tail(os.fsdecode(answer.stderr)) or 'failed'}")
@@ -386,9 +376,7 @@ def _variables() -> dict[str, str]:
 
 def _run(command: list[str], folder: Path, problem: str) -> None:
     """Run a command that has to succeed."""
-    answer = subprocess.run(
-        command, cwd=folder, env=_variables(), capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run(command, cwd=folder, env=_variables(), capture_output=True, text=True, check=False)
     if answer.returncode:
         raise CheckoutError(f"{problem}:\n{_tail(answer.stderr or answer.stdout)}")
 

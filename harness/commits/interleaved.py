@@ -80,9 +80,7 @@ def judge_learning(
         asked = suite.model_copy(update={"seeds": declared})
         judgement = judge(asked, old, new, *chosen)
         minutes = (monotonic() - began) / 60
-        tell(
-            f"{judgement.outcome} after {counted(judgement.used, 'seed')} per side and {minutes:.1f} minutes"
-        )
+        tell(f"{judgement.outcome} after {counted(judgement.used, 'seed')} per side and {minutes:.1f} minutes")
         more = _next_look(judgement, seeds)
         if not more:
             return judgement

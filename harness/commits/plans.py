@@ -51,9 +51,7 @@ def planned(side: str, code: Code, question: Question, suite: Suite, place: Path
     if ended not in list((ExitCode.YES, ExitCode.NOTHING_RAN)):
         raise SideError(side, "plan", ended)
     try:
-        return {
-            Planned(*(cell[name] for name in Planned._fields)): cell for cell in json.loads(said)["cells"]
-        }
+        return {Planned(*(cell[name] for name in Planned._fields)): cell for cell in json.loads(said)["cells"]}
     except (ValueError, TypeError, KeyError):
         return {}
 

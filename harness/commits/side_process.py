@@ -21,9 +21,7 @@ class SideError(HarnessError):
     """
 
     def __init__(self, side: str, command: str, code: int) -> None:
-        advice = (
-            "; what it has not yet is left out by naming the rest with -a and -e" if side == "base" else ""
-        )
+        advice = "; what it has not yet is left out by naming the rest with -a and -e" if side == "base" else ""
         super().__init__(
             f"the {side} cannot run this suite: its `harness {command}` ended with {code}, as said above{advice}"
         )

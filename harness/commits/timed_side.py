@@ -121,10 +121,7 @@ class Worker:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        answer: Callable[[Mapping[str, Any]], None],
-        ask: Callable[[], Mapping[str, Any] | None],
+        self, plan: Plan, answer: Callable[[Mapping[str, Any]], None], ask: Callable[[], Mapping[str, Any] | None]
     ) -> None:
         self._cells = {name_of(cell): cell for cell in plan.cells}
         self._answer = answer

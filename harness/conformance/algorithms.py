@@ -96,9 +96,7 @@ class AlgorithmSubject:
         self.imported()
         layers = [dict(layer) for layer in self.layers]
         return Needs(
-            **self.laboratory.perform(
-                "harness.conformance.experiments:needs", spec=as_json(self.spec), layers=layers
-            )
+            **self.laboratory.perform("harness.conformance.experiments:needs", spec=as_json(self.spec), layers=layers)
         )
 
     def require_deterministic(self) -> None:
@@ -234,9 +232,7 @@ def evaluation_leaves_training_alone(subject: AlgorithmSubject) -> None:
     subject.require_deterministic()
     rarely, often = (subject.train(0, points=points) for points in (1, POINTS))
     for one, other in zip(rarely["runs"], often["runs"], strict=True):
-        require(
-            one["episodes"] == other["episodes"], "training episodes change with the number of evaluations"
-        )
+        require(one["episodes"] == other["episodes"], "training episodes change with the number of evaluations")
     if not rarely["policy"]["random"]:
         require(
             rarely["policy"]["actions"] == often["policy"]["actions"],
@@ -323,9 +319,7 @@ def lockstep_equals_single(subject: AlgorithmSubject) -> None:
             pairs = list(zip(_trace(together[seed]), _trace(alone), strict=True))
         require(pairs, f"no episode ended within {COMPARED} steps")
         for number, (one, other) in enumerate(pairs):
-            same = one[3:] == other[3:] and math.isclose(
-                one[1], other[1], rel_tol=TOLERANCE, abs_tol=TOLERANCE
-            )
+            same = one[3:] == other[3:] and math.isclose(one[1], other[1], rel_tol=TOLERANCE, abs_tol=TOLERANCE)
             require(same, f"seed {seed}: episode {number} differs: {one[1]} together, {other[1]} alone")
 
 

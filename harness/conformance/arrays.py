@@ -23,9 +23,7 @@ LONGEST_HELD = 64  # steps of one action: held actions reach farther than indepe
 BEYOND = 1.5  # times the bounds of a Box, in every third action, where Gymnasium's environment takes it
 STARTS = 5_000  # initial states compared
 PROJECTIONS = 8  # of them, to random directions
-LARGEST_DISTANCE = (
-    2.9 * (2 / STARTS) ** 0.5
-)  # between distribution functions: exceeded by 1 right one in 10 million
+LARGEST_DISTANCE = 2.9 * (2 / STARTS) ** 0.5  # between distribution functions: exceeded by 1 right one in 10 million
 SHAPES = ((), (3,), (2, 3))
 
 
@@ -110,8 +108,7 @@ def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     one, other = (scaled @ directions.T).round(decimals=4).T.contiguous().chunk(2, 1)  # [directions, B]
     places = torch.cat((one, other), 1)
     shares = [
-        torch.searchsorted(sample.sort(1).values, places, right=True) / sample.shape[1]
-        for sample in (one, other)
+        torch.searchsorted(sample.sort(1).values, places, right=True) / sample.shape[1] for sample in (one, other)
     ]
     return float((shares[0] - shares[1]).abs().max())
 
@@ -162,9 +159,7 @@ def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any
     """A step from every state of the walk leads to where it led Gymnasium's environment."""
     successor, reward, terminated = array.step(walk.state, walk.action)
     obs = array.observe(successor)
-    require(
-        terminated.dtype == torch.bool, f"step must say termination in torch.bool, not {terminated.dtype}"
-    )
+    require(terminated.dtype == torch.bool, f"step must say termination in torch.bool, not {terminated.dtype}")
     dtype = torch.from_numpy(np.empty(0, obs_dtype)).dtype
     require(obs.dtype == dtype, f"observe must give {dtype}, not {obs.dtype}")
     for name, ours, theirs in (
@@ -173,9 +168,7 @@ def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any
         ("termination", terminated, walk.terminated),
         ("observation", obs, walk.obs),
     ):
-        require(
-            ours.shape == theirs.shape, f"{name} of a batch has shape {[*ours.shape]}, not {[*theirs.shape]}"
-        )
+        require(ours.shape == theirs.shape, f"{name} of a batch has shape {[*ours.shape]}, not {[*theirs.shape]}")
         ours, theirs = ours.double(), theirs.double()
         close = torch.isclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
         differ = (~close).reshape(TRANSITIONS, -1).any(1).nonzero().reshape(-1).tolist()
@@ -192,14 +185,10 @@ def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any
 def _require_rows_apart(array: ArrayModule, walk: Walk) -> None:
     """A row's step is the same, to the last bit, whatever is stepped beside it and in whatever shape."""
     for k, name in enumerate(("successor", "reward", "termination", "observation")):
-        require_rows_apart(
-            name, lambda *row, k=k: _step_and_observe(array, *row)[k], (walk.state, walk.action)
-        )
+        require_rows_apart(name, lambda *row, k=k: _step_and_observe(array, *row)[k], (walk.state, walk.action))
 
 
-def require_rows_apart(
-    name: str, function: Callable[..., torch.Tensor], rows: Sequence[torch.Tensor]
-) -> None:
+def require_rows_apart(name: str, function: Callable[..., torch.Tensor], rows: Sequence[torch.Tensor]) -> None:
     """Fail unless a function gives a row of [B, ...] the same bits in every leading shape, whatever is beside it."""
     whole, count = function(*rows), len(rows[0])
     for shape in SHAPES:
@@ -220,16 +209,9 @@ def _require_new_tensors(array: ArrayModule, walk: Walk) -> None:
     """Functions change none of their arguments, and what they return shares no memory with anything."""
     state, action = walk.state.clone(), walk.action.clone()
     named = dict(
-        zip(
-            ("successor", "reward", "termination", "observation"),
-            _step_and_observe(array, state, action),
-            strict=True,
-        )
+        zip(("successor", "reward", "termination", "observation"), _step_and_observe(array, state, action), strict=True)
     )
-    require(
-        torch.equal(state, walk.state) and torch.equal(action, walk.action),
-        "step changes its arguments in place",
-    )
+    require(torch.equal(state, walk.state) and torch.equal(action, walk.action), "step changes its arguments in place")
     named |= {"state": state, "action": action}
     for one, other in combinations(named, 2):
         require(

@@ -104,6 +104,4 @@ def _algorithm(entry: Entry[Any], selection: Selection) -> AlgorithmSubject:
         known = ", ".join(presets) or "none"
         raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
     chosen = () if selection.preset is None else (presets[selection.preset],)
-    return AlgorithmSubject(
-        entry.id + selection.variant, entry.spec, (*chosen, selection.overrides), Laboratory()
-    )
+    return AlgorithmSubject(entry.id + selection.variant, entry.spec, (*chosen, selection.overrides), Laboratory())

@@ -28,9 +28,7 @@ FEWEST, MOST = 20, 300  # episodes of a measured random score, as its steps allo
 MEASURED = 20_000  # steps of it, unless the fewest episodes take more
 STANDARD_ERRORS = 5.0
 TERMINAL_COLOUR = re.compile(r"\x1b\[\d+m")
-UNWRAPPED_REMARK = (
-    "is different from the unwrapped version"  # not a fault: environments come with a time limit
-)
+UNWRAPPED_REMARK = "is different from the unwrapped version"  # not a fault: environments come with a time limit
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,7 @@ def environment_checks(subject: EnvironmentSubject) -> list[Check]:
     here = [description_is_valid, import_has_no_side_effects]
     checks = [Check.of(subject.id, function, subject) for function in here]
     apart = [
-        function
-        for function in APART.values()
-        if function not in OF_VIEWS or getattr(subject.spec, OF_VIEWS[function])
+        function for function in APART.values() if function not in OF_VIEWS or getattr(subject.spec, OF_VIEWS[function])
     ]
     return checks + [_check_apart(subject, function) for function in apart]
 
@@ -138,9 +134,7 @@ def spaces_are_truthful(spec: EnvironmentSpec) -> None:
     """
     env = environments.make(spec)
     space = env.observation_space
-    for step, (obs, reward, terminated, truncated) in enumerate(
-        itertools.islice(_random_steps(env), SAMPLED)
-    ):
+    for step, (obs, reward, terminated, truncated) in enumerate(itertools.islice(_random_steps(env), SAMPLED)):
         require(space.contains(obs), f"step {step}: observation {obs!r} does not lie in {space}")
         require(math.isfinite(float(reward)), f"step {step}: the reward is {reward}")
         for flag in (terminated, truncated):

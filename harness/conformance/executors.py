@@ -126,11 +126,7 @@ def returns_everything(subject: ExecutorSubject) -> None:
         require(ended.total_seconds > 0, f"it took {ended.total_seconds} seconds")
         run = outcome.of(KEY)
         require(run is not None and run.steps == STEPS, f"its run took other steps than {STEPS}")
-        wanted = [
-            job.folder / PLACE,
-            job.folder / LOG,
-            *(job.folder / KEY / f"{name}.parquet" for name in TABLES),
-        ]
+        wanted = [job.folder / PLACE, job.folder / LOG, *(job.folder / KEY / f"{name}.parquet" for name in TABLES)]
         missing = [str(path.relative_to(job.folder)) for path in wanted if not path.is_file()]
         require(not missing, f"it did not bring back {', '.join(missing)}")
         log = (job.folder / LOG).read_text(encoding="utf-8", errors="replace")
@@ -143,19 +139,11 @@ def tells_how_jobs_end(subject: ExecutorSubject) -> None:
     Each is a status of its own; whoever reads a table must be able to tell a wrong program from a lost machine.
     """
     with subject.made() as bench:
-        for ending, told, status in (
-            ("raise", "ended", "failed"),
-            ("kill", "crashed", ""),
-            ("exit", "ended", ""),
-        ):
+        for ending, told, status in (("raise", "ended", "failed"), ("kill", "crashed", ""), ("exit", "ended", "")):
             ended, outcome = bench.end(bench.start(ending))
             require(ended.ending == told, f"a job that ends by {ending} is {ended.ending!r}, not {told!r}")
-            require(
-                outcome.status == status, f"a job that ends by {ending} has the outcome {outcome.status!r}"
-            )
-            require(
-                told == "ended" or ended.error, f"it does not say why a job that ends by {ending} crashed"
-            )
+            require(outcome.status == status, f"a job that ends by {ending} has the outcome {outcome.status!r}")
+            require(told == "ended" or ended.error, f"it does not say why a job that ends by {ending} crashed")
             require(bool(outcome.machine), f"a job that ends by {ending} does not tell its machine")
 
 
@@ -196,18 +184,12 @@ def counts_its_room(subject: ExecutorSubject) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         seen: Mapping[str, int] = {}
         while len([steps for steps in seen.values() if steps >= STEPS // 2]) < len(jobs):
-            require(
-                time.monotonic() < deadline,
-                f"progress is {dict(seen)} long after jobs took {STEPS // 2} steps",
-            )
+            require(time.monotonic() < deadline, f"progress is {dict(seen)} long after jobs took {STEPS // 2} steps")
             require(not executor.wait(0.5), "a job that never ends has ended")
             seen = executor.progress()
             require(set(seen) <= {job.id for job in jobs}, f"it reports progress of jobs {sorted(seen)}")
         if executor.jobs == len(jobs):
-            require(
-                not executor.has_room("cpu", 1),
-                f"with {len(jobs)} of {executor.jobs} jobs running it has room",
-            )
+            require(not executor.has_room("cpu", 1), f"with {len(jobs)} of {executor.jobs} jobs running it has room")
 
 
 def closing_ends_jobs(subject: ExecutorSubject) -> None:
@@ -242,10 +224,7 @@ def says_what_it_lacks(subject: ExecutorSubject) -> None:
         if reason:
             return
         _, outcome = bench.end(bench.start(device="cuda"))
-        require(
-            outcome.status == "done",
-            f"it lacks no CUDA, but a job there is {outcome.status}: {outcome.error}",
-        )
+        require(outcome.status == "done", f"it lacks no CUDA, but a job there is {outcome.status}: {outcome.error}")
 
 
 def refuses_unknown_settings(subject: ExecutorSubject) -> None:

@@ -43,9 +43,7 @@ def process_state() -> dict[str, Any]:
         ENVIRONMENT: dict(os.environ),
         "sys.path": list(sys.path),
         "warning filters": list(map(repr, warnings.filters)),
-        "signal handlers": {
-            number: repr(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)
-        },
+        "signal handlers": {number: repr(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)},
         "NumPy's error handling": np.geterr(),
         "torch's thread count": torch.get_num_threads(),
         "torch's default dtype": str(torch.get_default_dtype()),
@@ -92,22 +90,16 @@ def import_modules(modules: Sequence[str]) -> dict[str, list[str]]:
     """Import modules and say what that changed in the process or left running."""
     state, before = process_state() | random_state(), running()
     assigned: list[str] = []
-    sys.addaudithook(
-        lambda event, _: assigned.append(event) if event in ("os.putenv", "os.unsetenv") else None
-    )
+    sys.addaudithook(lambda event, _: assigned.append(event) if event in ("os.putenv", "os.unsetenv") else None)
     for module in modules:
         importlib.import_module(module)
     changed = changes(state, process_state() | random_state())
-    if (
-        assigned and ENVIRONMENT not in changed
-    ):  # because the harness, importing it before, has passed them on
+    if assigned and ENVIRONMENT not in changed:  # because the harness, importing it before, has passed them on
         changed.append(ENVIRONMENT)
     return {"changed": changed, "left": left_over(before)}
 
 
-def resolve_configs(
-    spec: Mapping[str, Any], variants: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> dict[str, str]:
+def resolve_configs(spec: Mapping[str, Any], variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     """What is wrong with every named variant, a list of layers, of an algorithm's ``Config``; "" where nothing."""
     algorithm = algorithm_from_json(spec)
     config_class = importlib.import_module(algorithm.target).Config

@@ -45,9 +45,7 @@ class Ring(gymnasium.Env[Observation, Any]):
     def __init__(self, observation: str = "Box", action: str = "Discrete", stream: int | None = None) -> None:
         circle, places = spaces.Box(-1.0, 1.0, (2,), np.float32), spaces.Discrete(PLACES)
         self.observation_space = circle if observation == "Box" else places
-        self.action_space = (
-            spaces.Discrete(3) if action == "Discrete" else spaces.Box(-1.0, 1.0, (2,), np.float32)
-        )
+        self.action_space = spaces.Discrete(3) if action == "Discrete" else spaces.Box(-1.0, 1.0, (2,), np.float32)
         self._stream = stream
         self._place = 0
 
@@ -167,15 +165,10 @@ def ring(observation: str, action: str, stream: int | None = None) -> Environmen
 
 
 NIM = EnvironmentSpec(
-    "nim",
-    "harness/Nim-v0",
-    imports=("harness.conformance.toy_registration",),
-    game="harness.conformance.toy_game",
+    "nim", "harness/Nim-v0", imports=("harness.conformance.toy_registration",), game="harness.conformance.toy_game"
 )
 
 
-def toy_for(
-    algorithm: AlgorithmSpec, observation: str, action: str, stream: int | None = None
-) -> EnvironmentSpec:
+def toy_for(algorithm: AlgorithmSpec, observation: str, action: str, stream: int | None = None) -> EnvironmentSpec:
     """The toy on which an algorithm is tried: a ring with these kinds of spaces, or the game."""
     return NIM if algorithm.game else ring(observation, action, stream)

@@ -95,10 +95,7 @@ def require_whole_game(spec: EnvironmentSpec) -> None:
     positions = list(_played(rules, actions))
     for state in positions:
         ended = ~rules.outcome(state).isnan()
-        require(
-            rules.to_move(state).lt(2).all() and rules.to_move(state).ge(0).all(),
-            "to_move is neither 0 nor 1",
-        )
+        require(rules.to_move(state).lt(2).all() and rules.to_move(state).ge(0).all(), "to_move is neither 0 nor 1")
         outcome = rules.outcome(state)[ended]
         require(outcome.abs().le(1).all(), f"outcome lies outside of -1 to 1: {outcome.tolist()[:3]}")
         require(rules.legal(state)[~ended].any(-1).all(), "a game goes on, and no move is legal")
@@ -136,9 +133,6 @@ def require_fitting_recordings(spec: EnvironmentSpec) -> None:
     data, again = (load_dataset(spec, torch.device("cpu")) for _ in range(2))
     require(torch.isfinite(data.reward).all(), "a recorded reward is not finite")
     require(all(map(torch.equal, data, again)), "the data set is another one when it is read again")
-    for name, column, space in (
-        ("obs", data.obs, env.observation_space),
-        ("action", data.action, env.action_space),
-    ):
+    for name, column, space in (("obs", data.obs, env.observation_space), ("action", data.action, env.action_space)):
         for k, row in enumerate(column[:STARTS].numpy()):
             require(space.contains(row), f"transition {k}: {name} {row} does not lie in {space}")

@@ -90,9 +90,7 @@ class Score:
     source: str = ""
 
     def __post_init__(self) -> None:
-        _check(
-            _is_finite(self.value), self, self.source, f"value must be a finite number, not {self.value!r}"
-        )
+        _check(_is_finite(self.value), self, self.source, f"value must be a finite number, not {self.value!r}")
         error = self.standard_error
         _check(
             error is None or _is_finite(error),
@@ -119,9 +117,7 @@ class Needs:
     def __post_init__(self) -> None:
         cpus = self.cpus
         _check(type(cpus) is int and cpus >= 1, self, "", f"cpus must be 1 or more, not {cpus!r}")
-        _check(
-            self.processes in ("one", "many"), self, "", f'processes: "one" or "many", not {self.processes!r}'
-        )
+        _check(self.processes in ("one", "many"), self, "", f'processes: "one" or "many", not {self.processes!r}')
         _check(isinstance(self.deterministic, bool), self, "", "deterministic must be true or false")
 
 

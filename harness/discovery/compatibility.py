@@ -31,9 +31,7 @@ def incompatibility(
         if wanted not in able
     ]
     if lacking := [name for name in algorithm.known if name not in known]:
-        reasons.append(
-            f"{algorithm.name} plans with {', '.join(lacking)}, which {environment.name} does not give"
-        )
+        reasons.append(f"{algorithm.name} plans with {', '.join(lacking)}, which {environment.name} does not give")
     for view, wants in (("game", "plays a game against itself"), ("dataset", "learns from a data set")):
         if view in algorithm.views and getattr(environment, view) is None:
             reasons.append(f"{algorithm.name} {wants}, and {environment.name} has none")

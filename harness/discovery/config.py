@@ -53,9 +53,7 @@ def config_to_json(config: Any) -> dict[str, Any]:
         values = adapter.dump_python(config, mode="json", warnings="error")
         json.dumps(values, allow_nan=False)
     except (ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{owner}: a default has no form in JSON ({error}); use None for 'no limit'"
-        ) from None
+        raise ConfigError(f"{owner}: a default has no form in JSON ({error}); use None for 'no limit'") from None
     if sets := ", ".join(_sets(adapter.dump_python(config), "")):
         raise ConfigError(f"{owner}: {sets} is a set, whose order is another in every process; use a tuple")
     return cast(dict[str, Any], values)
@@ -108,9 +106,7 @@ def _overridden(config: C, layer: Mapping[str, Any], adapter: TypeAdapter[C], ow
         try:
             resolved = adapter.validate_json(_json(values, owner), strict=True)
         except ValidationError as error:
-            problems = [
-                _complaint(details["loc"], details["msg"], details["input"]) for details in error.errors()
-            ]
+            problems = [_complaint(details["loc"], details["msg"], details["input"]) for details in error.errors()]
         else:
             problems = list(_dropped(values, config_to_json(resolved), ""))
     if problems:

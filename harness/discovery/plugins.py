@@ -22,15 +22,7 @@ import pluggy
 
 from harness.contract import API
 from harness.contract import hooks as hookspecs
-from harness.contract.specs import (
-    NAME,
-    AlgorithmSpec,
-    EnvironmentSpec,
-    ExecutorSpec,
-    FigureSpec,
-    Spec,
-    SuiteSpec,
-)
+from harness.contract.specs import NAME, AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
 from harness.discovery.requirements import install_command
 
 GROUP = "harness"
@@ -218,24 +210,18 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
 def _check_api(plugin: Plugin, module: Any) -> None:
     api = getattr(module, "API", None)
     if api is None:
-        raise IncompatiblePluginError(
-            f"{plugin.target} does not say API = {API}, the contract it is written for"
-        )
+        raise IncompatiblePluginError(f"{plugin.target} does not say API = {API}, the contract it is written for")
     if api != API:
         newer = isinstance(api, int) and api > API
         fix = install_command(["--upgrade", DISTRIBUTION if newer else plugin.distribution])
-        raise IncompatiblePluginError(
-            f"is written for API {api!r}, and this harness has API {API}; try: {fix}"
-        )
+        raise IncompatiblePluginError(f"is written for API {api!r}, and this harness has API {API}; try: {fix}")
 
 
 def _hook_warnings(module: Any, manager: pluggy.PluginManager) -> Iterator[str]:
     """Hooks that will never be called: misspelt, wrapping others, or without their marker."""
     known = [name for name in vars(hookspecs) if name.startswith("harness_")]
     for caller in manager.get_hookcallers(module) or ():
-        if any(
-            impl.plugin is module and (impl.wrapper or impl.hookwrapper) for impl in caller.get_hookimpls()
-        ):
+        if any(impl.plugin is module and (impl.wrapper or impl.hookwrapper) for impl in caller.get_hookimpls()):
             yield f"{caller.name} is a hook wrapper, so it is never called"
         if not caller.has_spec():
             near = get_close_matches(caller.name, known, n=1)
@@ -265,9 +251,7 @@ def _declared(plugin: Plugin, manager: pluggy.PluginManager) -> dict[Kind, tuple
 
 def _checked(given: Any, hook: str, expected: type) -> Iterator[Any]:
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
-        raise PluginError(
-            f"{hook} gave {type(given).__name__} where a list of {expected.__name__} is expected"
-        )
+        raise PluginError(f"{hook} gave {type(given).__name__} where a list of {expected.__name__} is expected")
     for spec in given:
         if not isinstance(spec, expected):
             raise PluginError(f"{hook} gave {type(spec).__name__} in its list, not {expected.__name__}")

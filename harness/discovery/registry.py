@@ -12,15 +12,7 @@ import pluggy
 
 from harness.contract.errors import MissingPlugin, UsageError
 from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
-from harness.discovery.plugins import (
-    DECLARATIVE,
-    Kind,
-    Plugin,
-    described,
-    implementations,
-    load_plugins,
-    new_manager,
-)
+from harness.discovery.plugins import DECLARATIVE, Kind, Plugin, described, implementations, load_plugins, new_manager
 from harness.discovery.requirements import install_command, is_met
 
 S = TypeVar("S", bound=Spec, covariant=True)
@@ -70,10 +62,7 @@ class Registry:
 
     @classmethod
     def load(
-        cls,
-        blocked: AbstractSet[str] = frozenset(),
-        only: AbstractSet[str] | None = None,
-        strict: bool = False,
+        cls, blocked: AbstractSet[str] = frozenset(), only: AbstractSet[str] | None = None, strict: bool = False
     ) -> Self:
         """Load the built-in and the installed plugins.
 
@@ -93,9 +82,7 @@ class Registry:
             for problem in plugin.problems
         ]
         if strict and problems:
-            raise MissingPlugin(
-                "\n".join(["with --strict-plugins, no plugin may have a problem:", *problems])
-            )
+            raise MissingPlugin("\n".join(["with --strict-plugins, no plugin may have a problem:", *problems]))
         return registry
 
     def entries(self, kind: Kind) -> Mapping[str, Entry[Spec]]:

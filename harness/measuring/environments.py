@@ -50,16 +50,12 @@ def make_native_vector(
     for module in spec.imports:
         importlib.import_module(module)
     if spec.wrappers:
-        raise EnvironmentError_(
-            f"environment {spec.name!r}: a native vector environment cannot carry wrappers"
-        )
+        raise EnvironmentError_(f"environment {spec.name!r}: a native vector environment cannot carry wrappers")
     arguments = dict(spec.kwargs)
     if spec.max_episode_steps is not None:
         arguments["max_episode_steps"] = spec.max_episode_steps
     env = gymnasium.make_vec(spec.id, copies, vectorization_mode="vector_entry_point", **arguments)
     mode = env.metadata.get("autoreset_mode")
     if getattr(mode, "name", "").lower() != autoreset:
-        raise EnvironmentError_(
-            f"environment {spec.name!r}: its native vector environment has autoreset {mode}"
-        )
+        raise EnvironmentError_(f"environment {spec.name!r}: its native vector environment has autoreset {mode}")
     return env

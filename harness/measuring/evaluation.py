@@ -117,9 +117,7 @@ def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] |
     return np.asarray(rows, dtype)
 
 
-def _play(
-    make: Callable[[], Env], actor_on: Callable[[Env], Actor], seeds: Sequence[int]
-) -> list[PlayedEpisode]:
+def _play(make: Callable[[], Env], actor_on: Callable[[Env], Actor], seeds: Sequence[int]) -> list[PlayedEpisode]:
     """Play an episode of each seed, each in a fresh environment, `MOST_OPEN` of which are open at once.
 
     Rows of episodes that wait or have ended hold the observation of another, or their last: what the policy makes of
@@ -147,9 +145,7 @@ def _play(
                 one.value += float(reward)
                 one.length += 1
                 if terminated or truncated:
-                    played[i] = PlayedEpisode(
-                        seeds[i], one.value, one.length, bool(terminated), bool(truncated)
-                    )
+                    played[i] = PlayedEpisode(seeds[i], one.value, one.length, bool(terminated), bool(truncated))
                     playing.pop(i).env.close()
     finally:
         for one in playing.values():

@@ -47,9 +47,7 @@ def taken(meter: Meter, copies: int) -> int:
 def ledger_of(meter: Meter, returns: Any, copies: int, first: int) -> Ledger:
     """A ledger of ``copies`` copies of each run, run after run, the first of which has the index ``first``."""
     return Ledger(
-        returns,
-        len(returns),
-        lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode),
+        returns, len(returns), lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode)
     )
 
 

@@ -26,9 +26,7 @@ class ArrayModule(Protocol):
     def initial(self, generator: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
         """Independent initial states [*shape, D], on the generator's device, drawn from it alone."""
 
-    def step(
-        self, state: torch.Tensor, action: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def step(self, state: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Successor [..., D], reward [...] and termination, bool [...].
 
         ``action`` is int64 [...] for `Discrete`, float32 [..., *shape] for `Box`; the module treats one out of range

@@ -116,12 +116,7 @@ class LocalMeter:
     """
 
     def __init__(
-        self,
-        budget: int,
-        marks: Sequence[int],
-        on_mark: Callable[[], None],
-        runs: Sequence[RunRecord],
-        clock: Clock,
+        self, budget: int, marks: Sequence[int], on_mark: Callable[[], None], runs: Sequence[RunRecord], clock: Clock
     ) -> None:
         self.budget = budget
         self.steps = 0
@@ -149,9 +144,7 @@ class LocalMeter:
             self._marks.pass_by(self.steps)
             self._on_mark()
 
-    def ended(
-        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
-    ) -> None:
+    def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Record a finished episode."""
         ends = bool(terminated), bool(truncated)
         record = self._runs[run]

@@ -30,9 +30,7 @@ class CopyMeter(Protocol):
     def settle(self) -> None:
         """Let a due evaluation happen, once the steps taken have been made and their episodes recorded."""
 
-    def ended(
-        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
-    ) -> None:
+    def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Record a finished episode of a copy of a run."""
 
     def close(self) -> None:
@@ -61,9 +59,7 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.action_space.seed(seeding.integer(seed, "action_space", copy))
         self.observation_space.seed(seeding.integer(seed, "observation_space", copy))
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode. ``seed`` is ignored: seeds belong to the harness."""
         began = perf_counter()
         result = self.env.reset(seed=self._seed, options=options)

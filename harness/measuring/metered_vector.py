@@ -69,9 +69,7 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         """
         meter = self._meter
         if self._mode == AutoresetMode.DISABLED and self._ended.any():
-            raise gymnasium.error.ResetNeeded(
-                "reset the copies whose episode ended: options={'reset_mask': ...}"
-            )
+            raise gymnasium.error.ResetNeeded("reset the copies whose episode ended: options={'reset_mask': ...}")
         live = ~self._ended if self._mode == AutoresetMode.NEXT_STEP else np.ones_like(self._ended)
         count = int(live.sum())
         meter.take(count)

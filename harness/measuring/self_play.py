@@ -23,13 +23,7 @@ class GamesInLockstep:
     """
 
     def __init__(
-        self,
-        rules: GameRules,
-        meter: Meter,
-        seeds: Sequence[int],
-        copies: int,
-        device: torch.device,
-        first: int,
+        self, rules: GameRules, meter: Meter, seeds: Sequence[int], copies: int, device: torch.device, first: int
     ) -> None:
         self.num_seeds = len(seeds)
         self.copies = copies
@@ -52,9 +46,7 @@ class GamesInLockstep:
             ContractBroken: a move is illegal, or the moves have another shape.
         """
         if action.shape != (self.num_seeds, self.copies):
-            raise ContractBroken(
-                f"step wants moves {[self.num_seeds, self.copies]}, not {list(action.shape)}"
-            )
+            raise ContractBroken(f"step wants moves {[self.num_seeds, self.copies]}, not {list(action.shape)}")
         began = perf_counter()
         legal = self.rules.legal(self._state).gather(-1, action.unsqueeze(-1))
         if not legal.all():

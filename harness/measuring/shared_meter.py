@@ -135,9 +135,7 @@ class CopyOfMeter:
     """
 
     def __init__(self, folder: Path, copy: int) -> None:
-        self.clock = (
-            Clock()
-        )  # what it is billed is in no table: there is no such split of a time that is shared
+        self.clock = Clock()  # what it is billed is in no table: there is no such split of a time that is shared
         self._control = Control(folder)
         self._step = 0
         self._episodes = (folder / f"episodes-{copy}-{os.getpid()}").open("ab", buffering=0)
@@ -149,9 +147,7 @@ class CopyOfMeter:
     def settle(self) -> None:
         """The trial's process evaluates; the next step waits for it."""
 
-    def ended(
-        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
-    ) -> None:
+    def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Write down a finished episode."""
         ends = bool(terminated), bool(truncated)
         episode = Episode(copy, self._step, self._control.clock(), value, length, *ends)
@@ -241,9 +237,7 @@ class SharedMeter:
     def settle(self) -> None:
         """The thread evaluates."""
 
-    def ended(
-        self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool
-    ) -> None:
+    def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Record an episode of the trial's own process."""
         ends = bool(terminated), bool(truncated)
         episode = Episode(copy, self._control.steps, self.clock.training, value, length, *ends)

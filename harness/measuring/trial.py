@@ -276,9 +276,7 @@ class LocalTrial:
                 self._log_due[name] = step + self.budget / LOGGED_POINTS
                 kept = value.detach().clone() if isinstance(value, torch.Tensor) else np.array(value, float)
                 if tuple(kept.shape) not in ((), (self.num_seeds,)):
-                    raise ContractBroken(
-                        f"trial.log({name}=...) wants a scalar or [S], not {tuple(kept.shape)}"
-                    )
+                    raise ContractBroken(f"trial.log({name}=...) wants a scalar or [S], not {tuple(kept.shape)}")
                 self._logged.append((step, name, kept))
 
     def _flush_log(self) -> None:
@@ -302,9 +300,7 @@ class LocalTrial:
         index, self._evaluations = self._evaluations, self._evaluations + 1
         with self.meter.evaluating(self._device):
             with self.clock.paused():
-                played = evaluate(
-                    self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep
-                )
+                played = evaluate(self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
             steps, seconds = self.meter.steps, self.clock.training
         for run, episodes in zip(self.runs, played, strict=True):
             run.evaluations += [

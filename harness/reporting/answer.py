@@ -124,14 +124,8 @@ def _absent(results: "Results", environment: str) -> list[str]:
     unscored = results.counted.loc[results.counted["environment"] == environment, "score"].isna().any()
     if (runs["status"] == "done").all():
         return []
-    as_what = (
-        "have no score, and their algorithms no rank"
-        if unscored
-        else "count as random play, or as the worst run"
-    )
-    return [
-        f"{(runs['status'] != 'done').sum()} of {len(runs)} runs did not finish; those that failed {as_what}."
-    ]
+    as_what = "have no score, and their algorithms no rank" if unscored else "count as random play, or as the worst run"
+    return [f"{(runs['status'] != 'done').sum()} of {len(runs)} runs did not finish; those that failed {as_what}."]
 
 
 def _names(results: "Results", contestants: Sequence[Label]) -> list[str]:

@@ -55,9 +55,7 @@ def p_value(p: Any) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def interval(
-    row: Any, prefix: str = "", write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done"
-) -> str:
+def interval(row: Any, prefix: str = "", write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done") -> str:
     """Both ends of an interval of a cell of runs, or why there is none.
 
     Args:
@@ -73,9 +71,7 @@ def interval(
     return f"n < {fewest}" if not pd.isna(row[runs]) and 0 < row[runs] < fewest else NONE
 
 
-def with_interval(
-    row: Any, name: str, write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done"
-) -> str:
+def with_interval(row: Any, name: str, write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done") -> str:
     """A number of a cell of runs, with its interval in brackets if there is one; the arguments are those of it."""
     bounds = interval(row, f"{name}_", write, fewest, runs)
     unseen = bounds == NONE or row[f"{name}_low"] == math.inf  # so is what is said of the number itself

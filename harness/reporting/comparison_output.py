@@ -5,18 +5,7 @@ from typing import Any
 
 from harness.analysis.comparison import Comparison, Row
 
-HEADER = (
-    "environment",
-    "algorithm",
-    "n",
-    "base",
-    "head",
-    "difference",
-    "95 % interval",
-    "p",
-    "p adjusted",
-    "verdict",
-)
+HEADER = ("environment", "algorithm", "n", "base", "head", "difference", "95 % interval", "p", "p adjusted", "verdict")
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

@@ -27,9 +27,7 @@ def _size(results: "Results") -> str:
     runs = counted(many, "run") if few == many else f"{few} to {many} runs"
     environments = counted(table["environment"].nunique(), "environment")
     algorithms = counted(table["algorithm"].nunique(), "algorithm")
-    text = (
-        f"Everything here rests on {runs} for each algorithm and environment: {algorithms}, {environments}."
-    )
+    text = f"Everything here rests on {runs} for each algorithm and environment: {algorithms}, {environments}."
     if few < FEWEST_RUNS:
         text += f" Below {FEWEST_RUNS} runs there are numbers without intervals, and they decide nothing."
     return text
@@ -49,9 +47,7 @@ def _missing(results: "Results") -> str:
             "and say so"
         )
     if idle:
-        parts.append(
-            f"{counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number"
-        )
+        parts.append(f"{counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number")
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
 
 
@@ -79,13 +75,9 @@ def _common(results: "Results") -> list[str]:
     why = [f"{row.name} ({row.reason})" for row in left_out.itertuples(index=False)]
     left = f" Left out: {', '.join(why)}." if why else ""
     if not environments:
-        return [
-            f"There are no statistics over environments: none has normalised scores of every algorithm.{left}"
-        ]
+        return [f"There are no statistics over environments: none has normalised scores of every algorithm.{left}"]
     shared = " that every algorithm has run" if len(labels) > 1 else ""
-    return [
-        f"Statistics over environments are about {counted(len(environments), 'environment')}{shared}.{left}"
-    ]
+    return [f"Statistics over environments are about {counted(len(environments), 'environment')}{shared}.{left}"]
 
 
 def _were(number: int) -> str:

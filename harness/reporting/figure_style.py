@@ -187,14 +187,7 @@ def mark(marker: str, color: str, size: float = 5, hollow: bool = False) -> Line
     """A mark for a legend."""
     face = "none" if hollow else color
     return Line2D(
-        [],
-        [],
-        linestyle="",
-        marker=marker,
-        color=color,
-        markersize=size,
-        markerfacecolor=face,
-        markeredgewidth=1.2,
+        [], [], linestyle="", marker=marker, color=color, markersize=size, markerfacecolor=face, markeredgewidth=1.2
     )
 
 

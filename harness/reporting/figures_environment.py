@@ -66,9 +66,7 @@ def learning_curves(results: "Results", environment: str) -> Figure | None:
     return figure
 
 
-def draw_curves(
-    axis: Axes, results: "Results", environment: str, against: str, styles: dict[str, Style]
-) -> None:
+def draw_curves(axis: Axes, results: "Results", environment: str, against: str, styles: dict[str, Style]) -> None:
     """Every run's curve on one environment, and each contestant's mean with its band.
 
     Args:
@@ -201,13 +199,7 @@ def _lines(results: "Results", environment: str) -> list[Line]:
     runs, styles = _here(results, results.runs, environment), contestants(results)
     curves = run_curves(results.points[results.points["environment"] == environment])
     return [
-        Line(
-            row,
-            styles[row["contestant"]],
-            done,
-            here[here["status"].isin(FAILED)],
-            [curves[k] for k in done["key"]],
-        )
+        Line(row, styles[row["contestant"]], done, here[here["status"].isin(FAILED)], [curves[k] for k in done["key"]])
         for row in facts.to_dict("records")
         for here in [runs[runs["contestant"] == row["contestant"]]]
         for done in [here[here["status"] == "done"]]
@@ -235,9 +227,7 @@ def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
     facts = pd.DataFrame([line.facts for line in lines])
     median, low, high = (facts[f"median_steps{end}"].astype(float) for end in ("", "_low", "_high"))
     last = max(line.facts["budget"] for line in lines if line.curves)
-    _draw_centres(
-        axis, median.where(np.isfinite(median)), low.where(np.isfinite(low)), high.clip(upper=1.04 * last)
-    )
+    _draw_centres(axis, median.where(np.isfinite(median)), low.where(np.isfinite(low)), high.clip(upper=1.04 * last))
     axis.set_xlim(0, 1.04 * last)
     axis.xaxis.set_major_formatter(STEPS)
     return [f"{row['reached']}/{row['of']}" if pd.notna(row["of"]) else "" for row, *_ in lines]
@@ -251,9 +241,7 @@ def _draw_seconds(axis: Axes, lines: Sequence[Line]) -> list[str]:
         axis.barh(range(len(lines)), widths, left=starts, height=0.62, color=color, linewidth=0)
         starts += widths
     facts = pd.DataFrame([line.facts for line in lines])
-    axis.hlines(
-        range(len(lines)), facts["run_seconds_low"], facts["run_seconds_high"], color=INK, linewidth=1.4
-    )
+    axis.hlines(range(len(lines)), facts["run_seconds_low"], facts["run_seconds_high"], color=INK, linewidth=1.4)
     axis.set_xlabel("seconds per run")
     return [SPEED(line.facts["steps_per_second"]) if line.curves else "" for line in lines]
 

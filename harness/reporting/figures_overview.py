@@ -34,12 +34,7 @@ from harness.reporting.figures_environment import draw_curves
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
-STATISTICS = {
-    "iqm": "IQM",
-    "mean": "mean",
-    "median": "median",
-    "optimality_gap": "optimality gap\n(less is better)",
-}
+STATISTICS = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap\n(less is better)"}
 SIDE_BY_SIDE = 4  # environments at most
 FEWEST_TASKS = 2  # that are pooled
 LOG_FROM = 8  # times between the slowest and the fastest contestant
@@ -58,9 +53,7 @@ def side_by_side(results: "Results") -> Figure | None:
         draw_curves(axis, results, environment, "step", styles)
     axes[0].set_ylabel("mean return")
     done = means.groupby("contestant")["done"].agg(["min", "max"])
-    legend_with_runs(
-        figure, styles, {str(name): (int(few), int(many)) for name, few, many in done.itertuples()}
-    )
+    legend_with_runs(figure, styles, {str(name): (int(few), int(many)) for name, few, many in done.itertuples()})
     return figure
 
 
@@ -87,9 +80,7 @@ def aggregates(results: "Results") -> Figure | None:
                 alpha=0.35,
                 solid_capstyle="butt",
             )
-            axis.plot(
-                row["value"], height, this.marker, color=this.color, markersize=6, markeredgecolor=PAPER
-            )
+            axis.plot(row["value"], height, this.marker, color=this.color, markersize=6, markeredgecolor=PAPER)
             if axis is axes[-1]:
                 note(axis, f"n = {row['n_runs']}", height)
     return figure
@@ -166,19 +157,13 @@ def _draw_probability(axis: Axes, row: dict[Any, Any], x: int, y: int, intervals
     """A cell: blue where the row wins, orange where the column does, bold where that is sure."""
     p, low, high = row["probability"], row["low"], row["high"]
     color = SERIES[0] if p >= 0.5 else SERIES[1]
-    axis.add_patch(
-        Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=color, alpha=1.2 * abs(p - 0.5), linewidth=0)
-    )
+    axis.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=color, alpha=1.2 * abs(p - 0.5), linewidth=0))
     weight = "bold" if low > 0.5 or high < 0.5 else "normal"
     text = f"{p:.2f}"
-    axis.annotate(
-        text, (x, y), ha="center", va="bottom" if intervals else "center", fontsize=9, weight=weight
-    )
+    axis.annotate(text, (x, y), ha="center", va="bottom" if intervals else "center", fontsize=9, weight=weight)
     if intervals:
         told = f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "n < 3"
-        axis.annotate(
-            told, (x, y), xytext=(0, -2), textcoords="offset points", ha="center", va="top", fontsize=7.5
-        )
+        axis.annotate(told, (x, y), xytext=(0, -2), textcoords="offset points", ha="center", va="top", fontsize=7.5)
 
 
 def trade_off(results: "Results") -> Figure | None:
@@ -204,9 +189,7 @@ def trade_off(results: "Results") -> Figure | None:
     if "seconds" in shown:
         _label_seconds(axes[-1], table)
     counts = _counts(table)
-    labels = [
-        f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()
-    ]
+    labels = [f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()]
     legend(figure, [handle(styles[name]) for name in counts], labels)
     return figure
 
@@ -224,13 +207,7 @@ def _draw_frontier(axis: Axes, table: pd.DataFrame, cost: str) -> None:
     ordered = table.dropna(subset=[cost]).sort_values([cost, "score"], ascending=[True, False])
     best = ordered[ordered["score"] > ordered["score"].cummax().shift(fill_value=-np.inf)]
     axis.plot(
-        best[cost],
-        best["score"],
-        color=MUTED,
-        linewidth=1,
-        linestyle=(0, (4, 3)),
-        drawstyle="steps-post",
-        zorder=1,
+        best[cost], best["score"], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), drawstyle="steps-post", zorder=1
     )
 
 
@@ -248,12 +225,7 @@ def _label_seconds(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _draw_lines(
-    axis: Axes,
-    table: pd.DataFrame,
-    x: str,
-    y: str,
-    styles: dict[str, Style],
-    step: Literal["post"] | None = None,
+    axis: Axes, table: pd.DataFrame, x: str, y: str, styles: dict[str, Style], step: Literal["post"] | None = None
 ) -> None:
     """A line with a band per contestant, with ``step`` one that jumps after each point."""
     here = {name: styles[name] for name in dict.fromkeys(table["contestant"])}

@@ -72,12 +72,7 @@ def _score(value: float, failed: int) -> str:
 
 def _cells(change: Change) -> tuple[str, ...]:
     p = (_p(change.regressed), _p(change.passed))
-    return (
-        _share(change.relative.value),
-        _interval(change.relative),
-        *p,
-        _share(change.detectable, sign=False),
-    )
+    return (_share(change.relative.value), _interval(change.relative), *p, _share(change.detectable, sign=False))
 
 
 def _number(value: float) -> str:
@@ -185,10 +180,7 @@ def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
     """What the runs of each side have in a column."""
     sides = {"base": [judged.task.base for judged in judgement.tasks]}
     sides["head"] = [judged.task.head for judged in judgement.tasks]
-    return {
-        name: sorted({getattr(run, column) for side in of for run in side.values()})
-        for name, of in sides.items()
-    }
+    return {name: sorted({getattr(run, column) for side in of for run in side.values()}) for name, of in sides.items()}
 
 
 def _task(judged: JudgedTask) -> dict[str, Any]:
@@ -239,9 +231,7 @@ def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive
         inconclusive: likewise.
     """
     name = f"harness gate {judgement.suite}"
-    cases = [
-        _case(name, "all tasks", *_ending(judgement, strict, inconclusive), "\n".join(sentences(judgement)))
-    ]
+    cases = [_case(name, "all tasks", *_ending(judgement, strict, inconclusive), "\n".join(sentences(judgement)))]
     fails = cases[0].find("failure") is not None
     for judged in judgement.tasks:
         bad = "failure" if fails and judged.verdict in BAD else ""
@@ -276,9 +266,7 @@ def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> t
 def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTree.Element:
     case = ElementTree.Element("testcase", {"classname": one_line(suite), "name": one_line(name)})
     if tag:
-        ElementTree.SubElement(case, tag, {"message": one_line(message)}).text = (
-            text if tag != "skipped" else None
-        )
+        ElementTree.SubElement(case, tag, {"message": one_line(message)}).text = text if tag != "skipped" else None
     if text:
         ElementTree.SubElement(case, "system-out").text = text
     return case

@@ -101,9 +101,7 @@ class Section(NamedTuple):
     sentences: Sequence[str] = ()
 
 
-def write_report(
-    results: "Results", registry: "Registry", folder: Path, claims: Sequence[JudgedClaim] = ()
-) -> Path:
+def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:
     """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.svg``.
 
     Args:
@@ -143,9 +141,7 @@ def terminal_table(results: "Results") -> str:
         told = ", ".join(f"{count} {status}" for status, count in failed["status"].value_counts().items())
         lines.append(f"Not in these means: {told}.")
     if results.problems:
-        lines.append(
-            f"{len(results.problems)} stored files cannot be used; what they hold is not in this table."
-        )
+        lines.append(f"{len(results.problems)} stored files cannot be used; what they hold is not in this table.")
     return "\n\n".join(lines)
 
 
@@ -196,9 +192,7 @@ def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
             (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
 
 
-def _page(
-    results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing], answers: Sequence[str]
-) -> str:
+def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing], answers: Sequence[str]) -> str:
     own = [drawing for drawing in drawings if drawing.id.startswith("harness/") and not drawing.environment]
     first = next((drawing for drawing in own if drawing.svg), None)
     below = [drawing for drawing in drawings if drawing is not first]
@@ -225,9 +219,7 @@ def _page(
     )
 
 
-def _sections(
-    results: "Results", tables: Mapping[str, Sheet], drawings: Sequence[Drawing]
-) -> Iterator[Section]:
+def _sections(results: "Results", tables: Mapping[str, Sheet], drawings: Sequence[Drawing]) -> Iterator[Section]:
     """The parts of the page that have something to show."""
     whole = [drawing for drawing in drawings if not drawing.environment]
     own = [drawing for drawing in whole if drawing.id.startswith("harness/")]
@@ -310,9 +302,7 @@ def _tasks(runs: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def _contestants(runs: pd.DataFrame) -> list[tuple[str, ...]]:
     columns = ["algorithm", "algorithm_id", "algorithm_version", "config"]
-    return [
-        tuple(row) for row in runs[columns].drop_duplicates().sort_values(columns).itertuples(index=False)
-    ]
+    return [tuple(row) for row in runs[columns].drop_duplicates().sort_values(columns).itertuples(index=False)]
 
 
 def _commits(manifests: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -29,10 +29,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 def plain(sheet: Sheet) -> str:
     """Aligned columns for a terminal; control characters in names become "?"."""
-    lines = [
-        [column.heading for column in sheet.columns],
-        *([one_line(cell) for cell in row] for row in sheet.rows),
-    ]
+    lines = [[column.heading for column in sheet.columns], *([one_line(cell) for cell in row] for row in sheet.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

@@ -204,9 +204,7 @@ def pairwise_steps(results: "Results") -> Sheet:
     return _pairs("pairwise_steps", title, note, results.pairwise_steps(), several, [reached])
 
 
-def _pairs(
-    name: str, title: str, note: str, data: pd.DataFrame, several: bool, more: Sequence[Column] = ()
-) -> Sheet:
+def _pairs(name: str, title: str, note: str, data: pd.DataFrame, several: bool, more: Sequence[Column] = ()) -> Sheet:
     """A sheet with a row per pair; ``more`` columns stand after its numbers of runs."""
     columns = (
         Column("environment", lambda row: str(row["environment"]), number=False),
@@ -259,9 +257,7 @@ def aggregates(results: "Results") -> Sheet:
 def failures(results: "Results") -> Sheet:
     """Runs that are not done, those with one reason in one row."""
     data = results.failures()
-    grouped = data.assign(reason=data["error"].map(_reason)).groupby(
-        [*CELL, "status", "reason"], as_index=False
-    )
+    grouped = data.assign(reason=data["error"].map(_reason)).groupby([*CELL, "status", "reason"], as_index=False)
     table = grouped.agg(seeds=("seed", ranges), runs=("seed", "size"))
     columns = (
         *_cell_columns(data),

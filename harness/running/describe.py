@@ -135,9 +135,7 @@ def _request(id: str, **wanted: Any) -> dict[str, Any]:
     return {"id": id, **wanted}
 
 
-def _ask_child(
-    requests: Sequence[Mapping[str, Any]], time_limit: float
-) -> tuple[list[dict[str, Any]], str, bool]:
+def _ask_child(requests: Sequence[Mapping[str, Any]], time_limit: float) -> tuple[list[dict[str, Any]], str, bool]:
     """The answers one child gave, how it ended where it gave too few, and whether for want of time."""
     hung = False
     with tempfile.TemporaryDirectory(prefix="harness-describe-") as folder:
@@ -161,11 +159,7 @@ def _ask_child(
             finally:
                 _kill_session(child)
         return (
-            [
-                json.loads(line)
-                for line in answers.read_text().splitlines(keepends=True)
-                if line.endswith("\n")
-            ],
+            [json.loads(line) for line in answers.read_text().splitlines(keepends=True) if line.endswith("\n")],
             ending,
             hung,
         )
@@ -200,9 +194,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"id": request["id"], "error": f"{type(error).__name__}: {error}"}
 
 
-def _configured(
-    spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], owner: str
-) -> dict[str, dict[str, Any]]:
+def _configured(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], owner: str) -> dict[str, dict[str, Any]]:
     """The configuration and the needs of an algorithm with these layers."""
     algorithm, target = algorithm_from_json(spec), spec["target"]
     module = importlib.import_module(target)
@@ -253,10 +245,7 @@ def _spaces(spec: EnvironmentSpec) -> dict[str, str]:
 
     env = make(spec)
     try:
-        return {
-            "observation_space": _kind(env.observation_space),
-            "action_space": _kind(env.action_space),
-        }
+        return {"observation_space": _kind(env.observation_space), "action_space": _kind(env.action_space)}
     finally:
         env.close()
 

@@ -37,9 +37,7 @@ def create(options: ExecutorOptions) -> "LocalExecutor":
         UsageError: there is a setting, and it knows none.
     """
     if options.settings:
-        raise UsageError(
-            f"--executor-option {next(iter(options.settings))}: the local executor has no options"
-        )
+        raise UsageError(f"--executor-option {next(iter(options.settings))}: the local executor has no options")
     return LocalExecutor(options)
 
 
@@ -191,9 +189,7 @@ class LocalExecutor:
         steps = {}
         for running in self._running.values():
             with contextlib.suppress(OSError):
-                steps[running.job.id] = int.from_bytes(
-                    (running.job.folder / PROGRESS).read_bytes()[:8], "little"
-                )
+                steps[running.job.id] = int.from_bytes((running.job.folder / PROGRESS).read_bytes()[:8], "little")
         return steps
 
     def close(self) -> None:

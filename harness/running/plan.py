@@ -11,12 +11,7 @@ from harness.discovery.compatibility import device_lacking, incompatibility
 from harness.discovery.registry import AmbiguousNameError, Entry, Registry, UnknownNameError
 from harness.discovery.selection import Selection, parse_selection
 from harness.measuring.description import TrialDescription
-from harness.running.describe import (
-    ConfigDescription,
-    ConfigRequest,
-    EnvironmentDescription,
-    describe_targets,
-)
+from harness.running.describe import ConfigDescription, ConfigRequest, EnvironmentDescription, describe_targets
 from harness.running.keys import run_key, task_hash
 from harness.suite.reading import Suite, TaskSettings
 
@@ -121,9 +116,7 @@ def make_plan(
         for entry, selection, description in zip(entries, selections, described.configs, strict=True)
     ]
     cells = [
-        _cell(
-            contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds, lacks
-        )
+        _cell(contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds, lacks)
         for name, entry in chosen.items()
         for selection, contestant in zip(selections, contestants, strict=True)
         if algorithms or selection.text in suite.contestants_on(name)
@@ -142,9 +135,7 @@ def _blamed(key: str) -> Iterator[None]:
         raise type(error)(f"{key}: {error}" if key else str(error)) from None
 
 
-def _chosen_environments(
-    suite: Suite, registry: Registry, names: Sequence[str]
-) -> dict[str, Entry[EnvironmentSpec]]:
+def _chosen_environments(suite: Suite, registry: Registry, names: Sequence[str]) -> dict[str, Entry[EnvironmentSpec]]:
     """Environments of the suite by the name it uses; ``names`` keeps only those."""
     for name in names:
         if name not in suite.environments:
@@ -169,9 +160,7 @@ def config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigR
     return ConfigRequest(entry.id + selection.variant, entry.spec, (*layers, selection.overrides))
 
 
-def _refuse_errors(
-    configs: Sequence[ConfigDescription], environments: Sequence[EnvironmentDescription]
-) -> None:
+def _refuse_errors(configs: Sequence[ConfigDescription], environments: Sequence[EnvironmentDescription]) -> None:
     answers: list[ConfigDescription | EnvironmentDescription] = [*configs, *environments]
     wrong = [(answer.id, answer.error) for answer in answers if answer.error]
     errors = [f"  {name}: {error.removeprefix(f'{name}: ')}" for name, error in wrong]
@@ -189,9 +178,7 @@ def _cell(
     lacks: Callable[[str], str],
 ) -> Cell:
     algorithm = contestant.entry.spec
-    reason = incompatibility(
-        algorithm, spaces.observation_space, spaces.action_space, environment.spec, spaces.known
-    )
+    reason = incompatibility(algorithm, spaces.observation_space, spaces.action_space, environment.spec, spaces.known)
     fits = not reason
     reason = reason or device_lacking(algorithm, device) or lacks(device)
     return make_cell(contestant, environment, device, task, seeds, reason, fits)
@@ -263,9 +250,7 @@ class TrialPlan:
         seeds = ",".join(map(str, self.seeds)) if len(self.seeds) < 4 else f"{len(self.seeds)} seeds"
         device = "" if self.cell.device == "cpu" else f" on {self.cell.device}"
         name = self.cell.environment.spec.name
-        return (
-            f"{self.cell.contestant.label} / {name} / {'seed ' if len(self.seeds) < 4 else ''}{seeds}{device}"
-        )
+        return f"{self.cell.contestant.label} / {name} / {'seed ' if len(self.seeds) < 4 else ''}{seeds}{device}"
 
 
 def trials(cell: Cell, seeds: Sequence[int]) -> Iterator[TrialPlan]:

@@ -23,9 +23,7 @@ class Progress(Protocol):
     def advanced(self, steps: Mapping[str, int]) -> None:
         """Steps taken so far, by id of running job."""
 
-    def finished(
-        self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]
-    ) -> None:
+    def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
         """A trial has ended with these statuses and reasons, by seed."""
 
 
@@ -51,9 +49,7 @@ class Plain:
     def advanced(self, steps: Mapping[str, int]) -> None:
         """Plain lines do not follow single steps."""
 
-    def finished(
-        self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]
-    ) -> None:
+    def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
         """One line with the worst status and its reason."""
         self.finished_runs += len(statuses)
         seconds = time.monotonic() - self._began.pop(job)
@@ -74,13 +70,7 @@ class Live:
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
         self._bars = Bars(
@@ -113,9 +103,7 @@ class Live:
             if job in self._tasks:
                 self._bars.update(self._tasks[job][0], completed=taken)
 
-    def finished(
-        self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]
-    ) -> None:
+    def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
         """Remove its bar and print its line."""
         task, began = self._tasks.pop(job)
         self._bars.remove_task(task)

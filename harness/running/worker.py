@@ -95,9 +95,7 @@ def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialO
     except (Exception, SystemExit):
         status, error = "failed", traceback.format_exc()
     runs = () if trial is None else tuple(_left(folder, trial, i) for i in range(len(trial.runs)))
-    return TrialOutcome(
-        status, error, runs, _measured(trial, device), provenance.machine(), provenance.hardware()
-    )
+    return TrialOutcome(status, error, runs, _measured(trial, device), provenance.machine(), provenance.hardware())
 
 
 def _check_processes() -> None:

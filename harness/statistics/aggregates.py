@@ -72,9 +72,7 @@ def _iqm(runs: Runs) -> Resampled:
     def equally(indices: Indices) -> Floats:
         drawn = ranks.take(indices, mode="clip")
         drawn.sort(axis=1)
-        return np.asarray(
-            ordered.take(drawn[:, cut : size - cut], mode="clip").sum(axis=1) / (size - 2 * cut)
-        )
+        return np.asarray(ordered.take(drawn[:, cut : size - cut], mode="clip").sum(axis=1) / (size - 2 * cut))
 
     def weighted(indices: Indices) -> Floats:
         """As much weight is cut off at each end as ⌊K/4⌋ runs of K have; a run may lose part of its own."""
@@ -110,9 +108,7 @@ def optimality_gap(target: float = 1.0) -> Aggregate:
         short = (target - np.minimum(runs.values, target)) * runs.weights
         return lambda indices: np.asarray(short.take(indices, mode="clip").sum(axis=1))
 
-    return Aggregate(
-        "optimality_gap", resampled, lambda scores: _themselves(target - np.minimum(scores, target))
-    )
+    return Aggregate("optimality_gap", resampled, lambda scores: _themselves(target - np.minimum(scores, target)))
 
 
 def task_means(runs: Runs, indices: Indices) -> Floats:

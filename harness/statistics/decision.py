@@ -67,14 +67,7 @@ class Evidence(NamedTuple):
 
 
 def evidence(
-    old: Runs,
-    new: Runs,
-    *,
-    paired: bool,
-    drop: float,
-    task_drop: float,
-    random: int = RANDOM,
-    seed: int = SEED,
+    old: Runs, new: Runs, *, paired: bool, drop: float, task_drop: float, random: int = RANDOM, seed: int = SEED
 ) -> Evidence:
     """The p-values that `verdict` judges.
 
@@ -125,9 +118,7 @@ def lowered(runs: Runs, share: float) -> Runs:
     return replace(runs, values=runs.values * (1 - share * np.sign(means))[runs.task])
 
 
-def drops(
-    old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED, *, tops: bool = False
-) -> Floats:
+def drops(old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED, *, tops: bool = False) -> Floats:
     """Standardised drops under joint permutations; row 0 is what was observed.
 
     Returns:

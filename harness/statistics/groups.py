@@ -83,12 +83,7 @@ def deviation_ends(values: ArrayLike, level: float = LEVEL) -> tuple[float, floa
     return sqrt(variance * correction * exp(-reach)), sqrt(variance * correction * exp(reach))
 
 
-def group_difference(
-    a: ArrayLike,
-    b: ArrayLike,
-    statistic: GroupStatistic,
-    level: float = LEVEL,
-) -> GroupDifference:
+def group_difference(a: ArrayLike, b: ArrayLike, statistic: GroupStatistic, level: float = LEVEL) -> GroupDifference:
     """The statistic of one group less that of another, by the widened bootstrap of pairs of runs.
 
     Args:
@@ -104,6 +99,4 @@ def group_difference(
     indices = np.concatenate(list(resamples(ragged([a]), RESAMPLES)))
     drawn = statistic(a[indices]) - statistic(b[indices])
     low, high = ends(value, drawn, widening([len(a)], level), level)
-    return GroupDifference(
-        Estimate(value, float(low), float(high), BOOTSTRAP), float(drawn.std()) * sqrt(len(a))
-    )
+    return GroupDifference(Estimate(value, float(low), float(high), BOOTSTRAP), float(drawn.std()) * sqrt(len(a)))

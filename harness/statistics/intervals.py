@@ -69,11 +69,7 @@ class Bands(NamedTuple):
 
 
 def intervals(
-    groups: Sequence[Runs],
-    aggregates: Sequence[Aggregate],
-    *,
-    of_tasks: bool = False,
-    count: int = RESAMPLES,
+    groups: Sequence[Runs], aggregates: Sequence[Aggregate], *, of_tasks: bool = False, count: int = RESAMPLES
 ) -> list[list[Estimate]]:
     """Each statistic of each group with its interval, by the widened percentile bootstrap or by Student's t.
 
@@ -181,9 +177,7 @@ def bands(curves: Runs, aggregate: Aggregate, *, count: int = CURVE_RESAMPLES) -
     return found
 
 
-def ends(
-    estimate: ArrayLike, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL
-) -> tuple[Floats, Floats]:
+def ends(estimate: ArrayLike, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL) -> tuple[Floats, Floats]:
     """Percentiles of replicates, their distances from the estimate widened.
 
     Args:

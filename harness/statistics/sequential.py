@@ -89,13 +89,7 @@ def usual_rule(tasks: int) -> Rule:
 
 
 def decide(
-    old: ArrayLike,
-    new: ArrayLike,
-    rule: Rule,
-    *,
-    paired: bool,
-    random: int = RANDOM,
-    seed: int = SEED,
+    old: ArrayLike, new: ArrayLike, rule: Rule, *, paired: bool, random: int = RANDOM, seed: int = SEED
 ) -> Decision:
     """Look at the first seeds of both sides, then at more, and stop at the first look that decides.
 
@@ -121,17 +115,11 @@ def decide(
         if look.seeds > available or decision.final:
             break
         looked_at = [matrix(side[: look.seeds]) for side in scores]
-        seen = evidence(
-            *looked_at, paired=paired, drop=rule.drop, task_drop=rule.task_drop, random=random, seed=seed
-        )
+        seen = evidence(*looked_at, paired=paired, drop=rule.drop, task_drop=rule.task_drop, random=random, seed=seed)
         now = verdict(seen, look.alpha, rule.task_alpha)
         worse |= now in (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
         if worse:
-            now = (
-                Verdict.REGRESSED
-                if now in (Verdict.REGRESSED, Verdict.UNDECIDED)
-                else Verdict.WITHIN_TOLERANCE
-            )
+            now = Verdict.REGRESSED if now in (Verdict.REGRESSED, Verdict.UNDECIDED) else Verdict.WITHIN_TOLERANCE
         tolerable = now is Verdict.REGRESSED and seen.passed <= look.alpha
         decided = now is not Verdict.UNDECIDED and not tolerable
         decision = Decision(now, look, seen, final=decided or look is declared[-1])

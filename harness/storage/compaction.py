@@ -8,14 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.storage.results_files import Stored, read
-from harness.storage.schema_tables import (
-    COMPACT_FOLDER,
-    COMPACT_RUNS,
-    FORMAT_KEY,
-    RUN_FILE,
-    RUN_FORMAT,
-    TABLES,
-)
+from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, FORMAT_KEY, RUN_FILE, RUN_FORMAT, TABLES
 from harness.storage.store import Store, StoreError, flush
 
 

@@ -185,16 +185,12 @@ def _kinds(column: pa.Field) -> tuple[type, ...]:
 
 _COLUMNS = {column.name: (_kinds(column), column.nullable) for column in RUNS}
 _LARGEST = {
-    column.name: np.iinfo(column.type.to_pandas_dtype()).max
-    for column in RUNS
-    if pa.types.is_integer(column.type)
+    column.name: np.iinfo(column.type.to_pandas_dtype()).max for column in RUNS if pa.types.is_integer(column.type)
 }
 _REPEATED = ("key", "name")  # columns of repeated text
 
 
-def _run_table(
-    folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> pa.Table | None:
+def _run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> pa.Table | None:
     """One table of one run; None where a run that is not done left none."""
     path = folder / f"{name}.parquet"
     files = manifest.get("files")
@@ -249,11 +245,7 @@ def _refuse_foreign(path: Path, found: pa.Schema, wanted: pa.Schema) -> None:
     for column in wanted:
         told = found.field(column.name).type if column.name in found.names else None
         if told != column.type and (told is not None or not column.nullable):
-            has = (
-                f"its columns are {', '.join(found.names):.200}"
-                if told is None
-                else f"{column.name} is {told}"
-            )
+            has = f"its columns are {', '.join(found.names):.200}" if told is None else f"{column.name} is {told}"
             raise _UnusableError(path, f"not this table: {has}")
 
 
@@ -307,9 +299,7 @@ def _read_compact(folder: Path, stored: Stored) -> None:
         fresh.append(key)
         stored.runs[key], stored.manifests[key] = run, row["manifest"]
     for name, table in tables.items():
-        stored.tables[name].append(
-            table.filter(pc.is_in(table["key"].cast(pa.string()), pa.array(fresh, pa.string())))
-        )
+        stored.tables[name].append(table.filter(pc.is_in(table["key"].cast(pa.string()), pa.array(fresh, pa.string()))))
 
 
 def _compact_table(folder: Path, name: str) -> pa.Table:

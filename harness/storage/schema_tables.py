@@ -112,9 +112,7 @@ EPISODES = _schema(
     truncated=pa.bool_(),
 )
 
-DIAGNOSTICS = _nullable(
-    _schema(key=pa.string(), step=pa.int64(), name=pa.string(), value=pa.float64()), "value"
-)
+DIAGNOSTICS = _nullable(_schema(key=pa.string(), step=pa.int64(), name=pa.string(), value=pa.float64()), "value")
 
 # How Parquet files of single runs are written. They are small, so what costs is opening them: with zstd, thousands of
 # them take more than twice as long to read and are no smaller.

@@ -40,9 +40,7 @@ USUAL = "area_under_curve"
 DIAGNOSTIC, LOGGED = "diagnostic_", "NAME"  # which stands for any name that an algorithm logs under
 MORE, LESS = True, False
 _RECORDS = (
-    Measure(
-        "final_score", "mean return of the last evaluation, at the budget", MORE, Failure.RANDOM, gated=True
-    ),
+    Measure("final_score", "mean return of the last evaluation, at the budget", MORE, Failure.RANDOM, gated=True),
     Measure("online_return", "mean return of the training episodes", MORE, Failure.RANDOM, gated=True),
     Measure(USUAL, "mean height of the curve of evaluations over steps", MORE, Failure.RANDOM, gated=True),
     Measure(
@@ -53,9 +51,7 @@ _RECORDS = (
     ),
     Measure("worst_drop", "largest fall of a later evaluation below an earlier one", LESS, Failure.NOTHING),
     Measure(DIAGNOSTIC + LOGGED, f"mean of what was logged under {LOGGED}", LESS, Failure.NOTHING),
-    Measure(
-        "worst_quarter", "mean of the worst quarter of final scores", MORE, Failure.RANDOM, of_group=True
-    ),
+    Measure("worst_quarter", "mean of the worst quarter of final scores", MORE, Failure.RANDOM, of_group=True),
     Measure("spread", "interquartile range of final scores", LESS, Failure.NOTHING, of_group=True),
 )
 MEASURES = {record.name: record for record in _RECORDS}

@@ -148,9 +148,7 @@ def _file_text(path: Path, origin: str) -> str:
 def _problems(error: ValidationError) -> list[Mistake]:
     """Every problem but the length of a list that only its bad items made too short."""
     return [
-        _problem(details)
-        for details in error.errors()
-        if not (details["type"] == "too_short" and details["input"])
+        _problem(details) for details in error.errors() if not (details["type"] == "too_short" and details["input"])
     ]
 
 
@@ -224,14 +222,10 @@ def _contradictions(suite: Suite) -> Iterator[Mistake]:
     """What is wrong between keys that are each right."""
     for name, override in suite.environment.items():
         if name not in suite.environments:
-            yield Mistake(
-                _key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}"
-            )
+            yield Mistake(_key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}")
         for other in set(override.algorithms).difference(suite.algorithms):
             near = _near(other, suite.algorithms)
-            yield Mistake(
-                _key(("environment", name, "algorithms")), f"{other!r} is not in suite.algorithms{near}"
-            )
+            yield Mistake(_key(("environment", name, "algorithms")), f"{other!r} is not in suite.algorithms{near}")
     for name in suite.environments:
         settings = suite.for_environment(name)
         if settings.points > settings.steps:
@@ -247,9 +241,7 @@ def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Mistake]
     """Names in a claim that do not occur in its suite, or occur twice."""
     if claim.environment not in suite.environments:
         near = _near(claim.environment, suite.environments)
-        yield Mistake(
-            f"claims[{index}].environment", f"{claim.environment!r} is not in suite.environments{near}"
-        )
+        yield Mistake(f"claims[{index}].environment", f"{claim.environment!r} is not in suite.environments{near}")
     for role in ("better", "than"):
         name = getattr(claim, role)
         if name not in suite.algorithms:
@@ -265,8 +257,4 @@ def _near(name: str, known: Sequence[str]) -> str:
     """A suggestion, also where only the plugin's name in front is missing."""
     same = [other for other in known if other.rpartition("/")[2] == name]
     near = same or difflib.get_close_matches(name, known, n=1)
-    return (
-        f"; did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else f"; it lists {', '.join(known) or 'none'}"
-    )
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; it lists {', '.join(known) or 'none'}"

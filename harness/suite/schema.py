@@ -114,11 +114,8 @@ class Header(_Table):
         description='Contestants unless the command line names others: "id", "id:preset", "id:preset[key=value]".',
         examples=[["algorithms/dqn", "sb3/dqn[learning_rate=1e-3]"]],
     )
-    seeds: Annotated[SeedList, BeforeValidator(_seed_list, json_schema_input_type=SeedCount | SeedList)] = (
-        Field(
-            description="Seeds of the runs: a list, or a number n for 0 to n-1.",
-            examples=[5],
-        )
+    seeds: Annotated[SeedList, BeforeValidator(_seed_list, json_schema_input_type=SeedCount | SeedList)] = Field(
+        description="Seeds of the runs: a list, or a number n for 0 to n-1.", examples=[5]
     )
     devices: Annotated[tuple[Device, ...], _LIST, _UNIQUE] = Field(
         default=("cpu",),
@@ -167,9 +164,7 @@ class Override(_Table):
 
     steps: Steps | None = Field(default=None, description="Replaces budget.steps.", examples=[50_000])
     points: Points | None = Field(default=None, description="Replaces evaluation.points.", examples=[20])
-    episodes: Episodes | None = Field(
-        default=None, description="Replaces evaluation.episodes.", examples=[10]
-    )
+    episodes: Episodes | None = Field(default=None, description="Replaces evaluation.episodes.", examples=[10])
     algorithms: Annotated[tuple[Selected, ...], _LIST, _UNIQUE] = Field(
         default=(),
         max_length=1_000,
@@ -185,12 +180,10 @@ class Claim(_Table):
         description="The claim in words.", examples=["Sarsa earns more while it learns than Q-learning."]
     )
     metric: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$"), AfterValidator(_defined)] = Field(
-        description=f"The measure that is compared: {', '.join(MEASURES)}.",
-        examples=["online_return"],
+        description=f"The measure that is compared: {', '.join(MEASURES)}.", examples=["online_return"]
     )
     better: Selected = Field(
-        description="The algorithm said to be better, as listed in suite.algorithms.",
-        examples=["algorithms/sarsa"],
+        description="The algorithm said to be better, as listed in suite.algorithms.", examples=["algorithms/sarsa"]
     )
     than: Selected = Field(
         description="The algorithm it is compared with, as listed in suite.algorithms.",
@@ -251,13 +244,9 @@ class _Tables(_Table):
         description="What differs for one environment: [environment.NAME], NAME as in suite.environments.",
         examples=[{"cartpole": {"steps": 50_000}}],
     )
-    gate: Gate = Field(
-        default=Gate(), description="How `harness gate` decides.", examples=[{"tolerance": 0.1}]
-    )
+    gate: Gate = Field(default=Gate(), description="How `harness gate` decides.", examples=[{"tolerance": 0.1}])
     claims: Annotated[tuple[Claim, ...], Field(strict=False)] = Field(
-        default=(),
-        max_length=1_000,
-        description="Falsifiable statements about the results.",
+        default=(), max_length=1_000, description="Falsifiable statements about the results."
     )
 
 

@@ -94,9 +94,7 @@ def parametrize_with_algorithms(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("algorithm", found, ids=found)
 
 
-def measure_training(
-    benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, device: str = "cpu"
-) -> None:
+def measure_training(benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, device: str = "cpu") -> None:
     """Time whole trainings; ``steps_per_second``, from the median, is among ``extra_info``.
 
     Args:
@@ -108,9 +106,7 @@ def measure_training(
     """
     with _subject(algorithm, steps, device) as subject:
         benchmark.group = "training"
-        benchmark.pedantic(
-            Training.run, setup=lambda: ((subject.training(),), {}), rounds=ROUNDS, warmup_rounds=1
-        )
+        benchmark.pedantic(Training.run, setup=lambda: ((subject.training(),), {}), rounds=ROUNDS, warmup_rounds=1)
         _describe(benchmark, subject, steps)
 
 
@@ -127,9 +123,7 @@ def measure_acting(benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, 
         benchmark.group = "acting"
         training = subject.training()
         training.run()
-        benchmark.pedantic(
-            _asked(training.trial), rounds=ACTING_ROUNDS, iterations=ACTIONS_A_ROUND, warmup_rounds=1
-        )
+        benchmark.pedantic(_asked(training.trial), rounds=ACTING_ROUNDS, iterations=ACTIONS_A_ROUND, warmup_rounds=1)
         _describe(benchmark, subject, 1)
 
 

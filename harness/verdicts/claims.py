@@ -126,12 +126,8 @@ def judged(suite: Suite, results: "Results") -> list[JudgedClaim]:
     if stored.empty:
         others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
         raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
-    of_runs = {
-        claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims
-    }
-    runs = {
-        metric: valued(results, name)[results.runs["suite"] == suite.name] for metric, name in of_runs.items()
-    }
+    of_runs = {claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims}
+    runs = {metric: valued(results, name)[results.runs["suite"] == suite.name] for metric, name in of_runs.items()}
     return [
         _judged(suite, claim, device, runs[claim.metric], results)
         for claim in suite.claims

@@ -66,17 +66,13 @@ def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
     return _nothing(suite, GateAnswer.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
 
 
-def _nothing(
-    suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reasons: Sequence[str]
-) -> Judgement:
+def _nothing(suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reasons: Sequence[str]) -> Judgement:
     """Of no task."""
     seeds = Seeds([], [], False, [])
     return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
 
 
-def _judgement(
-    suite: Suite, rule: Rule, scope: Scope, failing: list[str], damaged: Sequence[str]
-) -> Judgement:
+def _judgement(suite: Suite, rule: Rule, scope: Scope, failing: list[str], damaged: Sequence[str]) -> Judgement:
     """Of at least one task."""
     seeds = chosen_seeds(scope.tasks, suite.seeds)
     tasks = scope.tasks
@@ -107,9 +103,7 @@ def _judgement(
         used=used,
         look=decision.look,
         tasks=tuple(
-            replace(judged, verdict=TaskVerdict.LOST)
-            if any(loss.task is judged.task for loss in losses)
-            else judged
+            replace(judged, verdict=TaskVerdict.LOST) if any(loss.task is judged.task for loss in losses) else judged
             for judged in (
                 JudgedTask(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
                 if decision.look
@@ -152,9 +146,7 @@ def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None)
             f"alpha {rule.alpha:g}, it takes a look at {enough} seeds per side"
         )
     if most is not None and most < worth[0]:
-        raise UsageError(
-            f"--max-seeds {most}: the first look that can decide is at {worth[0]} seeds per side"
-        )
+        raise UsageError(f"--max-seeds {most}: the first look that can decide is at {worth[0]} seeds per side")
 
 
 def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same: bool) -> GateAnswer:
@@ -200,9 +192,7 @@ def _identical(task: Task) -> bool:
 
 def _scores(tasks: Sequence[Task], sides: Sequence[Side], seeds: Sequence[int]) -> Floats:
     """Scores [N, M] less what counts as none."""
-    return np.stack(
-        [task.scores(side, seeds) - task.origin for task, side in zip(tasks, sides, strict=True)], axis=1
-    )
+    return np.stack([task.scores(side, seeds) - task.origin for task, side in zip(tasks, sides, strict=True)], axis=1)
 
 
 def _changes(
@@ -275,10 +265,7 @@ def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int) -> int
     if used < 2:
         return left[0] - seeds.each if left else None
     overall, *each = (change.spread for change in changes)
-    asked = [
-        (overall, rule.drop, rule.alpha),
-        *((spread, rule.task_drop, rule.task_alpha) for spread in each),
-    ]
+    asked = [(overall, rule.drop, rule.alpha), *((spread, rule.task_drop, rule.task_alpha) for spread in each)]
     needed = [runs_needed(*one) if isfinite(one[0]) else None for one in asked]
     enough = max((n for n in needed if n is not None), default=0)
     if None in needed or (not left and enough <= seeds.each):
@@ -288,9 +275,7 @@ def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int) -> int
 
 def _seconds(task: Task) -> float:
     """Of one more seed on both sides."""
-    return sum(
-        _mean([run.seconds for run in runs if run.status == "done"]) for runs in (_base(task), _head(task))
-    )
+    return sum(_mean([run.seconds for run in runs if run.status == "done"]) for runs in (_base(task), _head(task)))
 
 
 def _mean(values: Sequence[float] | Floats) -> float:

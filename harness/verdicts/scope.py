@@ -83,9 +83,7 @@ class Seeds(NamedTuple):
         return min(len(self.base), len(self.head))
 
 
-def most_tasks(
-    suite: Suite, algorithms: Sequence[str], environments: Sequence[str], devices: Sequence[str]
-) -> int:
+def most_tasks(suite: Suite, algorithms: Sequence[str], environments: Sequence[str], devices: Sequence[str]) -> int:
     """How many tasks a gate can have, by what is asked of `in_scope`; 0 where only stored runs tell."""
     places = {*(environments or suite.environments)}
     cells = sum(len({*(algorithms or suite.contestants_on(place))}) for place in places)
@@ -172,9 +170,7 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int]) -> Seeds:
     """
     sides = [[task.base for task in tasks], [task.head for task in tasks]]
     present = [set().union(*side) for side in sides]
-    answered = [
-        set.intersection(*({s for s, run in one.items() if run.counts} for one in side)) for side in sides
-    ]
+    answered = [set.intersection(*({s for s, run in one.items() if run.counts} for one in side)) for side in sides]
     shared = present[0] & present[1]
     pairs = paired(*present)
     asked = shared | (present[0] | present[1]).intersection(declared)

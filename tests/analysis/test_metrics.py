@@ -3,13 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.analysis.metrics import (
-    area_under_curve,
-    final_score,
-    held,
-    normalised,
-    steps_to_threshold,
-)
+from harness.analysis.metrics import area_under_curve, final_score, held, normalised, steps_to_threshold
 from harness.statistics.survival import NEVER, kaplan_meier, restricted_mean
 from support.oracle import case
 
@@ -89,9 +83,7 @@ def test_kaplan_meier_agrees_with_the_oracle():
 
 def test_restricted_mean_agrees_with_the_oracle():
     inputs, expected, tolerance = case("rmst_budget")
-    assert restricted_mean(inputs["time"], inputs["event"], inputs["tau"]) == pytest.approx(
-        expected, abs=tolerance
-    )
+    assert restricted_mean(inputs["time"], inputs["event"], inputs["tau"]) == pytest.approx(expected, abs=tolerance)
 
 
 def test_a_median_that_is_not_seen_is_never_reached():
@@ -126,9 +118,7 @@ def test_censored_runs_never_shorten_the_estimate(arrivals, censored):
 def test_a_held_curve_agrees_with_the_oracle():
     inputs, expected, tolerance = case("align_step_hold")
     wanted = [np.nan if value is None else value for value in expected]
-    np.testing.assert_allclose(
-        held(inputs["steps"], inputs["returns"], inputs["grid"]), wanted, atol=tolerance
-    )
+    np.testing.assert_allclose(held(inputs["steps"], inputs["returns"], inputs["grid"]), wanted, atol=tolerance)
 
 
 def test_a_curve_is_not_extrapolated_to_before_its_first_point():

@@ -69,9 +69,7 @@ def side(algorithm, scores, first=0):
 
 
 def turned(answer):
-    return Answer(
-        answer.old, answer.new, 0.0 - answer.difference, 0.0 - answer.high, 0.0 - answer.low, answer.p
-    )
+    return Answer(answer.old, answer.new, 0.0 - answer.difference, 0.0 - answer.high, 0.0 - answer.low, answer.p)
 
 
 def report(results, measure):
@@ -109,9 +107,7 @@ def gate(folder, old, new, measure, seeds):
     found = judge(load_suite(suite_text(measure, seeds)), *map(harness.load, sides))
     (task,) = gate_output.as_json(found)["tasks"]
     return Answer(
-        found.used,
-        found.used,
-        *(task[key] for key in ("difference", "difference_low", "difference_high", "p")),
+        found.used, found.used, *(task[key] for key in ("difference", "difference_low", "difference_high", "p"))
     )
 
 
@@ -150,10 +146,7 @@ def test_report_compare_claims_and_gate_give_one_answer(tmp_path, capsys, case):
 
 
 def test_steps_to_the_threshold_have_one_answer_wherever_they_can_be_asked_for(tmp_path, capsys):
-    old, new = (
-        [(60,), (80,), (100,), (45,), None, (70,), (55,)],
-        [(20,), (30,), (100,), (50,), (35,), None, (10,)],
-    )
+    old, new = ([(60,), (80,), (100,), (45,), None, (70,), (55,)], [(20,), (30,), (100,), (50,), (35,), None, (10,)])
     folder = write_runs(tmp_path / "runs", [*side(OLD, old), *side(NEW, new)])
     measure = "steps_to_threshold"
     answers = {
@@ -162,9 +155,7 @@ def test_steps_to_the_threshold_have_one_answer_wherever_they_can_be_asked_for(t
         claim(folder, measure, range(7), capsys),
     }
     (answer,) = answers
-    assert answer.difference == np.mean([20, 30, 100, 50, 35, 100, 10]) - np.mean(
-        [60, 80, 100, 45, 100, 70, 55]
-    )
+    assert answer.difference == np.mean([20, 30, 100, 50, 35, 100, 10]) - np.mean([60, 80, 100, 45, 100, 70, 55])
 
 
 def test_where_a_failed_run_has_no_score_nobody_has_a_number(tmp_path, capsys):

@@ -106,9 +106,7 @@ def test_a_failed_run_counts_as_the_random_policy(load):
 
 def test_trap_where_runs_are_worse_than_random_failing_is_no_better_than_the_worst_of_them(load):
     below = {ONE: [-30.0, 20.0, -50.0, 0.0], TWO: A[TWO]}
-    results = load(
-        runs("a", below)[:3], [failed(runs("a", below)[3])], runs("a", {TWO: A[TWO]}), runs("b", B)
-    )
+    results = load(runs("a", below)[:3], [failed(runs("a", below)[3])], runs("a", {TWO: A[TWO]}), runs("b", B))
     floored = normalised({**below, ONE: [-30.0, 20.0, -50.0, -50.0]})
     assert rows(results.aggregates(), "a").set_index("statistic")["value"]["mean"] == MEAN(floored)
     assert rows(results.overall_curves(), "a")["iqm"].iloc[-1] == pytest.approx(IQM(floored))

@@ -124,9 +124,7 @@ def test_of_pairs_only_shared_seeds_count_and_of_others_all():
 
 
 def test_failed_runs_pair_like_others_and_interrupted_ones_make_no_pair():
-    found = task(
-        {s: 1.0 for s in range(5)}, {0: 1.0, 1: "crashed", 2: "interrupted", 3: 1.0, 4: 2.0}, random=0.0
-    )
+    found = task({s: 1.0 for s in range(5)}, {0: 1.0, 1: "crashed", 2: "interrupted", 3: 1.0, 4: 2.0}, random=0.0)
     assert sample(found).seeds == ([0, 1, 3, 4], [0, 1, 3, 4])
     assert sample(found).scores[1].tolist() == [1.0, 0.0, 1.0, 2.0]
 
@@ -171,8 +169,7 @@ def welch(pooled, every):
 
 @settings(max_examples=20, deadline=None)
 @given(
-    st.integers(0, 10_000),
-    st.sampled_from([(6, 6, True), (8, 8, True), (5, 5, True), (5, 5, False), (4, 6, False)]),
+    st.integers(0, 10_000), st.sampled_from([(6, 6, True), (8, 8, True), (5, 5, True), (5, 5, False), (4, 6, False)])
 )
 def test_p_values_are_those_of_all_permutations(seed, case):
     n, m, pairs = case

@@ -137,9 +137,7 @@ def test_improvement_is_that_of_the_scores_on_the_environments_both_ran(load):
     ab, ba, ac = found["a", "b"], found["b", "a"], found["a", "c"]
     assert (ab.probability, ab.low, ab.high) == pytest.approx(expected[:3])
     assert (ab.n_runs, ab.than_n_runs, ab.n_tasks, ab.paired) == (7, 7, 2, True)
-    assert (ba.probability, ba.low, ba.high) == pytest.approx(
-        (1 - expected.value, 1 - expected.high, 1 - expected.low)
-    )
+    assert (ba.probability, ba.low, ba.high) == pytest.approx((1 - expected.value, 1 - expected.high, 1 - expected.low))
     assert (ac.n_tasks, ac.paired, ac.n_runs, ac.probability) == (1, True, 3, 1.0)
 
 

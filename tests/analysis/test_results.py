@@ -17,15 +17,7 @@ from harness.reporting.evidence import evidence
 from harness.statistics.groups import deviation_ends
 from harness.statistics.survival import NEVER
 from harness.storage.schema_tables import RUNS, TABLES
-from support.results import (
-    CARTPOLE,
-    ENVIRONMENTS,
-    Run,
-    learning_curve,
-    write_compact,
-    write_run,
-    write_runs,
-)
+from support.results import CARTPOLE, ENVIRONMENTS, Run, learning_curve, write_compact, write_run, write_runs
 
 TASK = replace(CARTPOLE, budget=100, threshold=50.0)  # evaluated at 0, 50 and 100 by a curve of three points
 
@@ -43,9 +35,7 @@ def sarsa(seed: int, *scores: float, **changes: object) -> Run:
 
 
 def test_importing_harness_imports_nothing_heavy():
-    code = (
-        "import harness, sys; print([m for m in ('pandas', 'numpy', 'pyarrow', 'torch') if m in sys.modules])"
-    )
+    code = "import harness, sys; print([m for m in ('pandas', 'numpy', 'pyarrow', 'torch') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 
@@ -68,9 +58,7 @@ def test_stored_values_come_back_unchanged(tmp_path):
     for name, table in run.tables().items():
         loaded = getattr(results, name).rename(columns={"episode_seed": "seed", "seed": "run_seed"})
         texts = dict.fromkeys({"key", "name"} & set(table.column_names), "str")
-        pd.testing.assert_frame_equal(
-            loaded[table.column_names].astype(texts), table.to_pandas().astype(texts)
-        )
+        pd.testing.assert_frame_equal(loaded[table.column_names].astype(texts), table.to_pandas().astype(texts))
 
 
 def test_long_tables_carry_the_identity_of_their_run(tmp_path):
@@ -211,14 +199,8 @@ DAMAGES = {
         lambda p: overwrite_tables_without_checksums(p, evaluations=with_return(0.0).slice(0, 0)),
         "holds no evaluation",
     ),
-    "nan score": (
-        lambda p: overwrite_tables_without_checksums(p, evaluations=with_return(np.nan)),
-        "not finite",
-    ),
-    "infinite score": (
-        lambda p: overwrite_tables_without_checksums(p, evaluations=with_return(np.inf)),
-        "not finite",
-    ),
+    "nan score": (lambda p: overwrite_tables_without_checksums(p, evaluations=with_return(np.nan)), "not finite"),
+    "infinite score": (lambda p: overwrite_tables_without_checksums(p, evaluations=with_return(np.inf)), "not finite"),
 }
 
 
@@ -393,9 +375,7 @@ def test_a_cell_without_a_done_run_is_a_row_without_numbers(tmp_path):
     row = only(results.scores())
     assert (row["done"], row["failed"], row["other"]) == (0, 0, 1)
     assert np.isnan(row[["mean", "std", "low", "high", "normalised", "best"]].astype(float)).all()
-    assert (
-        pd.isna(only(results.sample_efficiency())["reached"]) or only(results.sample_efficiency())["of"] == 0
-    )
+    assert pd.isna(only(results.sample_efficiency())["reached"]) or only(results.sample_efficiency())["of"] == 0
     assert results.curves().empty
 
 
@@ -442,9 +422,7 @@ def test_runs_that_never_arrive_are_censored_at_the_budget(tmp_path):
     assert (row["reached"], row["of"]) == (2, 3)
     assert row["median_steps"] == 50.0
     assert row["restricted_steps"] == pytest.approx((0 + 50 + 100) / 3)
-    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval(
-        [0, 50, 100]
-    ).within(0, 100)
+    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval([0, 50, 100]).within(0, 100)
 
 
 def test_where_no_run_arrives_the_restricted_mean_has_no_interval(tmp_path):
@@ -464,8 +442,7 @@ def test_normalised_and_best_scores_have_the_intervals_of_their_means(tmp_path):
 
 def test_seconds_have_an_interval_unless_runs_shared_a_trial(tmp_path):
     alone, shared = (
-        [replace(sarsa(seed, 0, 10, 20, runs_in_trial=n), seconds=10.0 + seed) for seed in range(3)]
-        for n in (1, 3)
+        [replace(sarsa(seed, 0, 10, 20, runs_in_trial=n), seconds=10.0 + seed) for seed in range(3)] for n in (1, 3)
     )
     for name, runs in (("alone", alone), ("shared", shared)):
         write_runs(tmp_path / name, runs)
@@ -478,10 +455,7 @@ def test_seconds_have_an_interval_unless_runs_shared_a_trial(tmp_path):
 
 
 def test_every_part_of_the_time_and_the_memory_has_an_interval(tmp_path):
-    runs = [
-        replace(sarsa(seed, 0, 10, 20, peak_memory_mib=300.0 + seed), seconds=10.0 + seed)
-        for seed in range(4)
-    ]
+    runs = [replace(sarsa(seed, 0, 10, 20, peak_memory_mib=300.0 + seed), seconds=10.0 + seed) for seed in range(4)]
     row = only(harness.load(write_runs(tmp_path, runs)).wall_clock())
     shares = {"environment": 0.3, "learning": 0.7, "evaluation": 0.2, "setup": 0.05, "cpu": 1.1, "run": 1.25}
     low, high = mean_interval([10, 11, 12, 13])
@@ -592,10 +566,7 @@ def test_seconds_of_several_machines_are_not_put_together(tmp_path):
 
 def test_failed_runs_count_as_never_arriving_whatever_they_scored(tmp_path):
     good = [sarsa(0, 60, 60, 60)]
-    bad = [
-        replace(sarsa(1, 60, 60, 60), status="crashed"),
-        replace(sarsa(2, scores=()), status="timeout", scores=()),
-    ]
+    bad = [replace(sarsa(1, 60, 60, 60), status="crashed"), replace(sarsa(2, scores=()), status="timeout", scores=())]
     row = only(harness.load(write_runs(tmp_path, [*good, *bad])).sample_efficiency())
     assert (row["reached"], row["of"]) == (1, 3)
     assert row["median_steps"] == NEVER

@@ -3,13 +3,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from harness.analysis.stats import (
-    RESAMPLES,
-    mean_bands,
-    mean_interval,
-    mean_intervals,
-    resampled_interval,
-)
+from harness.analysis.stats import RESAMPLES, mean_bands, mean_interval, mean_intervals, resampled_interval
 from harness.statistics.aggregates import MEAN
 from harness.statistics.intervals import bands, ends, intervals, widening
 from harness.statistics.laws import student_quantile

@@ -81,6 +81,4 @@ def test_a_cell_without_a_done_run_is_a_row_without_numbers(tmp_path):
 
 def test_conditional_values_at_risk_of_many_samples_are_those_of_each():
     values = np.random.default_rng(9).normal(size=(7, 11))
-    np.testing.assert_allclose(
-        measures.lower_cvar(values, 0.3), [measures.lower_cvar(v, 0.3) for v in values]
-    )
+    np.testing.assert_allclose(measures.lower_cvar(values, 0.3), [measures.lower_cvar(v, 0.3) for v in values])

@@ -43,10 +43,7 @@ def test_sides_are_matched_by_environment_algorithm_and_device(pair):
         ({"environment_version": "2", "task_hash": "f" * 20}, "environment version 1 and 2"),
         ({"budget": 30_000, "task_hash": "f" * 20}, "budget 20000 and 30000"),
         ({"task_hash": "f" * 20}, "environment arguments, wrappers or evaluation differ"),
-        (
-            {"environment_id": "CartPole-v2", "task_hash": "f" * 20},
-            "environment id CartPole-v1 and CartPole-v2",
-        ),
+        ({"environment_id": "CartPole-v2", "task_hash": "f" * 20}, "environment id CartPole-v1 and CartPole-v2"),
     ],
 )
 def test_what_differs_in_task_or_version_is_not_comparable_and_says_why(pair, changed, why):

@@ -25,9 +25,7 @@ def main() -> None:
     began = process_time()
     np.random.seed(0)  # noqa: NPY002, because rliable draws from the global generator, whatever it is given
     _, theirs = library.get_interval_estimates(
-        {str(i): each for i, each in enumerate(scores)},
-        lambda x: np.array([metrics.aggregate_iqm(x)]),
-        reps=RESAMPLES,
+        {str(i): each for i, each in enumerate(scores)}, lambda x: np.array([metrics.aggregate_iqm(x)]), reps=RESAMPLES
     )
     their_seconds = process_time() - began
     groups = [matrix(each) for each in scores]

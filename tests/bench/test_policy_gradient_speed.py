@@ -85,12 +85,7 @@ def their_a2c(steps: int) -> None:
     ids=["ppo", "a2c"],
 )
 def test_steps_per_second_beside_stable_baselines3(
-    benchmark: Any,
-    algorithm: Any,
-    config: Any,
-    theirs: Callable[[int], None],
-    steps: int,
-    num_seeds: int,
+    benchmark: Any, algorithm: Any, config: Any, theirs: Callable[[int], None], steps: int, num_seeds: int
 ) -> None:
     baselines = []
     if not benchmark.enabled:

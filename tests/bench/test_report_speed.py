@@ -23,9 +23,7 @@ MEGABYTES = 5
 
 def runs(environments: int, points: int) -> list[Run]:
     """Ten seeds of five algorithms, the later ones better and slower."""
-    tasks = [
-        Environment(f"task-{i:02d}", f"Task{i:02d}-v1", 0.0, 100.0, 80.0, 20_000) for i in range(environments)
-    ]
+    tasks = [Environment(f"task-{i:02d}", f"Task{i:02d}-v1", 0.0, 100.0, 80.0, 20_000) for i in range(environments)]
     return [
         Run(
             algorithm,

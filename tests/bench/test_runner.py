@@ -58,9 +58,7 @@ def test_seconds_per_trial_that_does_nothing(benchmark, tmp_path: Path):
     plan = planned(seeds=30 if benchmark.enabled else 3, steps=1)
     executor = LocalExecutor(ExecutorOptions(jobs=1))
     rows = benchmark.pedantic(run, args=(plan, tmp_path, executor), rounds=1)
-    between = [
-        _seconds(later["finished_at"]) - _seconds(earlier["finished_at"]) for earlier, later in pairwise(rows)
-    ]
+    between = [_seconds(later["finished_at"]) - _seconds(earlier["finished_at"]) for earlier, later in pairwise(rows)]
 
     benchmark.extra_info["median_seconds_per_trial"] = median(between)
     assert len(rows) == plan.runs

@@ -87,9 +87,7 @@ def test_strict_plugins_ends_with_the_code_for_missing(
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"]])
-def test_help_and_version_import_no_command_and_no_plugin(
-    marker: Path, arguments: list[str], capsys: Capture
-):
+def test_help_and_version_import_no_command_and_no_plugin(marker: Path, arguments: list[str], capsys: Capture):
     assert cli.main(arguments) == 0
     assert "harness" in capsys.readouterr().out
     assert not marker.exists()
@@ -122,9 +120,7 @@ def test_wrong_usage_is_explained_with_exit_code_2(arguments: list[str], message
 
 
 @pytest.mark.parametrize("code", ExitCode)
-def test_an_error_ends_with_its_own_exit_code(
-    code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-):
+def test_an_error_ends_with_its_own_exit_code(code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: Capture):
     error = HarnessError("what and how")
     error.exit_code = code
     assert fails_with(error, monkeypatch) == code
@@ -156,18 +152,14 @@ def test_a_defect_shows_no_traceback_unless_asked_and_is_never_an_answer(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_command_that_calls_sys_exit_is_a_defect_whatever_its_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
-):
+def test_a_command_that_calls_sys_exit_is_a_defect_whatever_its_code(monkeypatch: pytest.MonkeyPatch, capsys: Capture):
     assert fails_with(SystemExit(0), monkeypatch) == ExitCode.DEFECT
     assert "SystemExit" in capsys.readouterr().err
 
 
 def test_a_reader_that_stops_reading_is_no_defect():
     program = "import sys; from harness.commands.cli import main; sys.exit(main(['--no-plugins', 'list', 'suites']))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
     _, errors = process.communicate()
@@ -177,9 +169,7 @@ def test_a_reader_that_stops_reading_is_no_defect():
 @pytest.mark.parametrize("arguments", [["list", "nothings"], ["show", "algorithms/nothing"]])
 def test_nobody_reading_what_went_wrong_does_not_make_it_an_answer(arguments: list[str]):
     program = f"import sys; from harness.commands.cli import main; sys.exit(main({arguments!r}))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
     process.stderr.close()
     assert process.wait() == ExitCode.BROKEN_PIPE

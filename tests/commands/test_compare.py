@@ -61,9 +61,7 @@ def test_the_same_on_both_sides_is_no_difference(compared):
 
 
 def test_a_run_that_fails_where_the_base_was_done_is_newly_failing(compared):
-    found = compared(
-        runs(FOUR[:2]), some(runs(FOUR[:2], drop=-0.5), "diverged", seed=3, environment="cartpole")
-    )
+    found = compared(runs(FOUR[:2]), some(runs(FOUR[:2], drop=-0.5), "diverged", seed=3, environment="cartpole"))
     row = found.tasks[1]
     assert (row.verdict, row.reason) == (Finding.NEWLY_FAILING, "seed 3")
     assert (row.base_failed, row.head_failed) == (0, 1)
@@ -105,8 +103,7 @@ def test_the_numbers_are_those_of_the_measure(compared, measure):
         "area_under_curve": [np.mean(areas(side, CARTPOLE)) for side in (base, head)],
         "final_score": [np.mean([run.scores[-1] for run in side]) for side in (base, head)],
         "online_return": [
-            np.mean([run.tables()["episodes"]["return"].to_numpy().mean() for run in side])
-            for side in (base, head)
+            np.mean([run.tables()["episodes"]["return"].to_numpy().mean() for run in side]) for side in (base, head)
         ],
     }[measure]
     assert [row.base, row.head] == pytest.approx(expected)
@@ -259,10 +256,7 @@ def test_swapping_the_sides_swaps_better_and_worse_and_nothing_else(compared, fi
 @given(st.integers(0, 100), st.floats(-500, 500))
 def test_a_constant_added_to_both_sides_moves_no_difference(compared, first, constant):
     base, head = (runs(ONE, range(first, first + 5), noise=noise) for noise in (0.0, 0.2))
-    moved = [
-        [replace(run, scores=tuple(s + constant for s in run.scores)) for run in side]
-        for side in (base, head)
-    ]
+    moved = [[replace(run, scores=tuple(s + constant for s in run.scores)) for run in side] for side in (base, head)]
     (row,), (again,) = compared(base, head).tasks, compared(*moved).tasks
     assert (again.difference, again.low, again.high) == pytest.approx((row.difference, row.low, row.high))
     assert (again.p, again.verdict) == (row.p, row.verdict)
@@ -306,9 +300,7 @@ def test_the_command_prints_json(folders, capsys):
 
 
 def test_the_command_compares_two_algorithms_of_one_folder(folders, capsys):
-    assert (
-        main(["compare", folders[0], "--algorithms", "algorithms/dqn", "sb3/dqn", "--json"]) == ExitCode.YES
-    )
+    assert main(["compare", folders[0], "--algorithms", "algorithms/dqn", "sb3/dqn", "--json"]) == ExitCode.YES
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["verdict"] for row in rows] == ["~", *["not comparable"] * 3]
 
@@ -326,9 +318,7 @@ def test_the_command_compares_two_algorithms_of_one_folder(folders, capsys):
     ],
 )
 def test_other_uses_and_measures_are_refused(folders, arguments, code):
-    assert (
-        main(["compare", *(folders[each] if isinstance(each, int) else each for each in arguments)]) == code
-    )
+    assert main(["compare", *(folders[each] if isinstance(each, int) else each for each in arguments)]) == code
 
 
 @pytest.mark.parametrize("options", [["base", "none"], ["none", "base"], ["none", "--algorithms", "a", "b"]])
@@ -352,10 +342,7 @@ def test_nothing_comparable_is_exit_code_5(tmp_path):
 
 
 def test_results_compare_gives_the_same_table(tmp_path):
-    base, head = (
-        stored(tmp_path / "base", runs(FOUR[:2])),
-        stored(tmp_path / "head", runs(FOUR[:2], drop=0.5)),
-    )
+    base, head = (stored(tmp_path / "base", runs(FOUR[:2])), stored(tmp_path / "head", runs(FOUR[:2], drop=0.5)))
     table = base.compare(head)
     assert table["environment"].tolist() == ["acrobot", "cartpole", "all"]
     assert (table["difference"] < 0).all()

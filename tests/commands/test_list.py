@@ -51,12 +51,8 @@ def test_list_imports_nothing_heavy_with_every_installed_plugin():
     assert printed.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(
-    ("what", "expected"), [("algorithms", "fake/quick"), ("suites", "harness/quickstart")]
-)
-def test_list_names_ids_for_people_and_for_programs(
-    alone: Install, capsys: Capture, what: str, expected: str
-):
+@pytest.mark.parametrize(("what", "expected"), [("algorithms", "fake/quick"), ("suites", "harness/quickstart")])
+def test_list_names_ids_for_people_and_for_programs(alone: Install, capsys: Capture, what: str, expected: str):
     alone("fake", ALGORITHM.format(name="quick", module="fake_code"))
     assert expected in output(capsys, "list", what)
     assert expected in [record["id"] for record in as_json(capsys, "list", what)]
@@ -72,11 +68,7 @@ def test_list_environments_shows_the_exact_gymnasium_id_and_its_scores(alone: In
     _, row = output(capsys, "list", "environments").splitlines()
     assert row.split() == ["fake/maze", "1", "Maze-v3", "-1.25", "-", "-"]
     (record,) = as_json(capsys, "list", "environments")
-    assert (record["id"], record["spec"]["id"], record["spec"]["kwargs"]) == (
-        "fake/maze",
-        "Maze-v3",
-        {"size": 4},
-    )
+    assert (record["id"], record["spec"]["id"], record["spec"]["kwargs"]) == ("fake/maze", "Maze-v3", {"size": 4})
 
 
 def test_list_says_what_an_algorithm_lacks(alone: Install, capsys: Capture):

@@ -34,9 +34,7 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     known = [*site.getsitepackages(), str(packages)]
     monkeypatch.setattr(site, "getsitepackages", lambda: known)
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(
-        tempfile, "tempdir", str(tmp_path / "temporary")
-    )  # where no other test makes anything
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))  # where no other test makes anything
     monkeypatch.chdir(place)
     yield place
 
@@ -66,12 +64,7 @@ def test_the_base_runs_its_own_code_from_an_environment_of_its_own_and_leaves_th
     with checked_out(gated, merge_base(gated, "main"), cache) as base:
         assert worktrees(gated) == 2
         said = subprocess.run(
-            base.command("-c", VALUE),
-            cwd=base.folder,
-            env=base.variables(),
-            capture_output=True,
-            text=True,
-            check=True,
+            base.command("-c", VALUE), cwd=base.folder, env=base.variables(), capture_output=True, text=True, check=True
         ).stdout.split()
         assert said[0] == "1"
         assert Path(said[1]).is_relative_to(cache / base.name / "environment")
@@ -144,10 +137,7 @@ def test_a_commit_that_does_not_install_is_an_error_and_leaves_nothing_behind(ga
     others = temporary_checkouts()
     (gated / "backend.py").write_text("raise SystemExit('no compiler here')")
     broken = commit(gated, "VALUE = 4\n")
-    with (
-        pytest.raises(CheckoutError, match="cannot be installed"),
-        checked_out(gated, broken, tmp_path / "c"),
-    ):
+    with pytest.raises(CheckoutError, match="cannot be installed"), checked_out(gated, broken, tmp_path / "c"):
         pytest.fail("ran all the same")
     assert not list((tmp_path / "c").glob("*/environment*"))
     assert (worktrees(gated), temporary_checkouts()) == (1, others)
@@ -220,9 +210,7 @@ def test_the_name_of_a_state_changes_with_everything_that_is_code_and_with_nothi
     assert name() != clean
 
 
-def test_the_name_of_a_state_changes_with_an_editable_library_outside_the_repository(
-    gated: Path, tmp_path: Path
-):
+def test_the_name_of_a_state_changes_with_an_editable_library_outside_the_repository(gated: Path, tmp_path: Path):
     folder = tmp_path / "elsewhere"
     module = folder / "library.py"
     facts = tmp_path / "site-packages" / "library-1.0.dist-info"
@@ -305,9 +293,7 @@ def test_a_project_that_did_not_exist_at_the_base_is_named(gated: Path, tmp_path
         pytest.fail("something ran")
 
 
-def test_what_runs_as_a_side_has_pinned_threads_and_nobody_elses_paths(
-    gated: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_what_runs_as_a_side_has_pinned_threads_and_nobody_elses_paths(gated: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", os.sep)
     variables = working_tree(gated, gated / "results").variables()
     assert "PYTHONPATH" not in variables

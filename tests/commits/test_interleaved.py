@@ -37,9 +37,7 @@ class Laboratory:
         self._made = {"base": base, "head": head}
         old, new = (Code(side * 10, side, Path(sys.executable), self.folder) for side in self._made)
         question = Question(self.folder / "demo.toml")
-        return judge_learning(
-            old, new, question, suite(seeds=seeds), self.folder / "cache", limits, self.told.append
-        )
+        return judge_learning(old, new, question, suite(seeds=seeds), self.folder / "cache", limits, self.told.append)
 
     def _run(self, side, code, question, seeds, place, jobs) -> None:
         self.calls.append((side, tuple(seeds)))
@@ -116,12 +114,7 @@ def test_runs_that_fail_on_the_head_alone_are_a_regression(laboratory: Laborator
 
 
 @pytest.mark.parametrize(
-    ("seeds", "number", "expected"),
-    [
-        ((0, 1, 2, 3, 4), 3, (0, 1, 2)),
-        ((7, 3), 5, (7, 3, 8, 9, 10)),
-        ((0,), 2, (0, 1)),
-    ],
+    ("seeds", "number", "expected"), [((0, 1, 2, 3, 4), 3, (0, 1, 2)), ((7, 3), 5, (7, 3, 8, 9, 10)), ((0,), 2, (0, 1))]
 )
 def test_seeds_follow_the_suites_and_never_depend_on_results(seeds, number, expected):
     assert declared_seeds(seeds, number) == expected

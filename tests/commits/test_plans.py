@@ -18,18 +18,11 @@ from harness.contract.errors import ExitCode
 from support.checkout import make_repository
 from support.verdicts import suite, suite_text
 
-CARTPOLE, ACROBOT = (
-    Planned("algorithms/dqn", f"environments/{name}", "cpu") for name in ("cartpole", "acrobot")
-)
+CARTPOLE, ACROBOT = (Planned("algorithms/dqn", f"environments/{name}", "cpu") for name in ("cartpole", "acrobot"))
 
 
 def row(version: str = "1", environment: str = "1", skipped: str = "") -> dict[str, object]:
-    return {
-        "steps": 100,
-        "skipped": skipped,
-        "algorithm_version": version,
-        "environment_version": environment,
-    }
+    return {"steps": 100, "skipped": skipped, "algorithm_version": version, "environment_version": environment}
 
 
 def test_tasks_are_apart_where_a_version_differs_on_every_one_of_them():
@@ -62,9 +55,7 @@ def test_a_side_is_asked_for_its_plan_in_its_own_environment(tmp_path: Path):
     assert plan[CARTPOLE]["algorithm_version"] == plan[CARTPOLE]["environment_version"] == "1"
 
 
-def test_a_side_without_a_plan_is_named_with_its_own_exit_code(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-):
+def test_a_side_without_a_plan_is_named_with_its_own_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     question = Question(tmp_path / "missing.toml")
     with pytest.raises(SideError, match="the base cannot run this suite: its `harness plan` ended") as caught:
         planned("base", here(tmp_path), question, suite(), tmp_path)

@@ -85,9 +85,7 @@ def test_a_pairs_time_is_of_all_blocks_so_that_a_rare_update_counts():
 def test_the_same_code_is_timed_beside_itself_in_real_processes(tmp_path: Path):
     """One pair only, which is too few for a verdict; its numbers are what is looked at."""
     told: list[str] = []
-    answer = judge_speed(
-        here(tmp_path), here(tmp_path), question(tmp_path), pairs=5, minutes=1e-9, tell=told.append
-    )
+    answer = judge_speed(here(tmp_path), here(tmp_path), question(tmp_path), pairs=5, minutes=1e-9, tell=told.append)
     assert answer.pairs == 1
     assert answer.verdict is Speed.INCONCLUSIVE
     (timing,) = answer.tasks.values()
@@ -140,16 +138,12 @@ def test_a_base_of_another_layout_is_timed_by_its_own_command(tmp_path: Path):
 def test_a_base_that_measures_otherwise_is_not_compared(tmp_path: Path):
     base = other(tmp_path, OTHER.format(python=sys.executable, protocol=2))
 
-    with pytest.raises(
-        SpeedError, match="the base cannot be timed: it measures by protocol 2, the head by 1"
-    ):
+    with pytest.raises(SpeedError, match="the base cannot be timed: it measures by protocol 2, the head by 1"):
         judge_speed(base, here(tmp_path), question(tmp_path))
 
 
 def test_a_base_from_before_this_way_to_time_is_told_so(tmp_path: Path):
-    base = other(
-        tmp_path, "#!/bin/sh\necho \"Error: No command 'time-blocks'. There are run.\" >&2\nexit 2\n"
-    )
+    base = other(tmp_path, "#!/bin/sh\necho \"Error: No command 'time-blocks'. There are run.\" >&2\nexit 2\n")
 
     with pytest.raises(SpeedError, match="its harness is older than this way to time it"):
         judge_speed(base, here(tmp_path), question(tmp_path))
@@ -170,9 +164,7 @@ def test_a_block_lasts_fifty_milliseconds_and_holds_whole_updates():
 
 
 def test_training_is_warm_once_every_setting_called_starts_has_passed():
-    assert (
-        timed_side.warm_up({"learning_starts": 1_000, "policy_starts": 5_000, "batch_size": 9_999}) == 5_000
-    )
+    assert timed_side.warm_up({"learning_starts": 1_000, "policy_starts": 5_000, "batch_size": 9_999}) == 5_000
     assert timed_side.warm_up({"learning_rate": 0.1}) == 0
 
 
@@ -196,9 +188,7 @@ def test_every_format_says_the_verdict(verdict: Speed):
     cases = ElementTree.fromstring(speed_output.junit(found, inconclusive_fails=True))
     assert cases.get("tests") == "2"
     assert cases.get("failures") == ("0" if verdict is Speed.PASSED else "1")
-    assert ElementTree.fromstring(speed_output.junit(found)).get("failures") == str(
-        int(verdict is Speed.SLOWER)
-    )
+    assert ElementTree.fromstring(speed_output.junit(found)).get("failures") == str(int(verdict is Speed.SLOWER))
 
 
 def test_numbers_carry_their_n_and_bounds_and_a_noisy_machine_is_named():

@@ -105,9 +105,7 @@ def binaries(repository: Path) -> Path:
     environment = repository.parent / "environment"
     venv.create(environment, symlinks=True)
     packages = next(environment.glob("lib/*/site-packages"))
-    outer = [
-        Path(path) for path in dict.fromkeys(sysconfig.get_paths()[key] for key in ("purelib", "platlib"))
-    ]
+    outer = [Path(path) for path in dict.fromkeys(sysconfig.get_paths()[key] for key in ("purelib", "platlib"))]
     seen = [f"import site; site.addsitedir({str(path)!r})" for path in outer]
     (packages / "outer.pth").write_text("\n".join(seen) + "\n")
     (packages / "__editable__.harness_example.pth").write_text(f"{repository}\n")
@@ -116,20 +114,13 @@ def binaries(repository: Path) -> Path:
     (info / "METADATA").write_text(METADATA)
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     (info / "RECORD").write_text(f"__editable__.harness_example.pth,,\n{info.name}/METADATA,,\n")
-    (info / "direct_url.json").write_text(
-        json.dumps({"url": repository.as_uri(), "dir_info": {"editable": True}})
-    )
+    (info / "direct_url.json").write_text(json.dumps({"url": repository.as_uri(), "dir_info": {"editable": True}}))
     python = environment / "bin" / Path(sys.executable).name
     if not python.exists():
         python.symlink_to("python")
-    for command, module, function in (
-        ("harness", "harness.__main__", "main"),
-        ("pytest", "pytest", "console_main"),
-    ):
+    for command, module, function in (("harness", "harness.__main__", "main"), ("pytest", "pytest", "console_main")):
         script = environment / "bin" / command
-        script.write_text(
-            f"#!{python}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
-        )
+        script.write_text(f"#!{python}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
         script.chmod(0o755)
     return environment / "bin"
 
@@ -137,11 +128,7 @@ def binaries(repository: Path) -> Path:
 def run(step: str, repository: Path, binaries: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a step as GitHub does: by bash, with the workflow's variables and those of a pull request."""
     environment = {
-        **{
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTHON", "PYTEST", "HARNESS"))
-        },
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST", "HARNESS"))},
         **workflow()["env"],
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_BASE_REF": "main",
@@ -217,10 +204,7 @@ def test_what_is_installed_is_what_the_steps_need() -> None:
     command, *words = steps()["install"]["run"].split()
     project = (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 
-    assert (command, words) == (
-        "pip",
-        ["install", "-e", ".", "harness-environments", "pytest", "pytest-benchmark"],
-    )
+    assert (command, words) == ("pip", ["install", "-e", ".", "harness-environments", "pytest", "pytest-benchmark"])
     assert '"rl-harness' in project
 
 
@@ -282,9 +266,7 @@ def test_gate_stops_a_change_after_which_nothing_is_learned(repository: Path, bi
     assert "regressed" in (repository.parent / "summary.md").read_text()
 
 
-def test_gate_lets_a_raised_version_through_and_says_that_it_compared_nothing(
-    repository: Path, binaries: Path
-) -> None:
+def test_gate_lets_a_raised_version_through_and_says_that_it_compared_nothing(repository: Path, binaries: Path) -> None:
     git(repository, "reset", "--quiet", "--hard", "main")
     module = repository / "harness_example.py"
     text = module.read_text()
@@ -299,9 +281,7 @@ def test_gate_lets_a_raised_version_through_and_says_that_it_compared_nothing(
 
 
 @pytest.mark.parametrize("code", range(6))
-def test_the_job_of_a_gate_ends_as_the_gate_does_unless_it_compared_nothing(
-    tmp_path: Path, code: int
-) -> None:
+def test_the_job_of_a_gate_ends_as_the_gate_does_unless_it_compared_nothing(tmp_path: Path, code: int) -> None:
     command = tmp_path / "harness"
     command.write_text(f"#!/bin/sh\nexit {code}\n")
     command.chmod(0o755)

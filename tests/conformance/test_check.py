@@ -279,9 +279,7 @@ def test_a_broken_declaration_is_caught(environment, declared, caught_by, reason
 
 
 def array_check(laboratories, module):
-    spec = EnvironmentSpec(
-        "line", "broken/Line-v0", imports=("broken_arrays",), array=f"broken_arrays.{module}"
-    )
+    spec = EnvironmentSpec("line", "broken/Line-v0", imports=("broken_arrays",), array=f"broken_arrays.{module}")
     checks = environment_checks(EnvironmentSubject("test/line", spec, laboratories("arrays")))
     return next(check for check in checks if check.name == "array_is_the_same_mdp").outcome()
 
@@ -371,9 +369,7 @@ def test_a_plugin_that_keeps_the_contract_passes_every_check(install, capsys):
         ("raise OSError('gone')", {"loads_without_complaint": "gone", "imports_light": "OSError: gone"}),
         (
             "import os; os.environ['X_Y'] = '1'\n"
-            + FIGURES.format(
-                targets=["harness.analysis.metrics:nothing", "harness.analysis.metrics:__name__"]
-            ),
+            + FIGURES.format(targets=["harness.analysis.metrics:nothing", "harness.analysis.metrics:__name__"]),
             {
                 "import_has_no_side_effects": "environment variables",
                 "targets_resolve": "no attribute 'nothing'; name: harness.analysis.metrics:__name__ is no function",
@@ -435,12 +431,7 @@ def harness_suites():
     [
         ("it", "'treasure'", "'q_learning'", {}),
         ("it", "'treasure'", "", {}),
-        (
-            "it",
-            "'treasure'",
-            "'q_learning', 'dqn'",
-            {"everybody_takes_part": "nothing can run of algorithms/dqn"},
-        ),
+        ("it", "'treasure'", "'q_learning', 'dqn'", {"everybody_takes_part": "nothing can run of algorithms/dqn"}),
         (
             "it",
             "'treasure'",
@@ -451,9 +442,7 @@ def harness_suites():
             "other",
             "'treasure'",
             "'q_learning'",
-            dict.fromkeys(
-                ("suite_is_valid", "suite_can_be_planned", "everybody_takes_part"), "make them the same"
-            ),
+            dict.fromkeys(("suite_is_valid", "suite_can_be_planned", "everybody_takes_part"), "make them the same"),
         ),
     ],
 )
@@ -462,9 +451,7 @@ def test_a_suite_is_checked(install, tmp_path, name, environments, algorithms, c
     package = tmp_path / "site-packages" / "fake_suite_files"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "it.toml").write_text(
-        SUITE.format(name=name, environments=environments, algorithms=algorithms)
-    )
+    (package / "it.toml").write_text(SUITE.format(name=name, environments=environments, algorithms=algorithms))
     importlib.invalidate_caches()
     registry = Registry.load(only={"shipping", "algorithms", "environments"})
     found = failures(checks_of_kinds("shipping/it", registry, ["suite"]))
@@ -492,8 +479,7 @@ def test_an_algorithm_may_be_configured():
 
 
 @pytest.mark.parametrize(
-    ("name", "error"),
-    [("q_learning:nothing", UsageError), ("nothing/it", MissingPlugin), ("a b", UsageError)],
+    ("name", "error"), [("q_learning:nothing", UsageError), ("nothing/it", MissingPlugin), ("a b", UsageError)]
 )
 def test_a_name_that_stands_for_nothing_is_an_error(name, error):
     with pytest.raises(error):

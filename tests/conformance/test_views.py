@@ -10,11 +10,7 @@ import pytest
 import torch
 
 from harness.conformance.check import CheckFailed
-from harness.conformance.views import (
-    require_fitting_recordings,
-    require_true_knowledge,
-    require_whole_game,
-)
+from harness.conformance.views import require_fitting_recordings, require_true_knowledge, require_whole_game
 from harness.discovery.registry import Registry
 from support.paths import FIXTURES
 
@@ -48,14 +44,8 @@ def global_luck(generator, shape):
 
 
 KNOWLEDGE = {
-    "another reward": (
-        {"reward_fn": lambda obs, action, next_obs: -torch.ones(obs.shape[:-1])},
-        "reward_fn is wrong",
-    ),
-    "another end": (
-        {"termination_fn": lambda obs, action, next_obs: next_obs[..., 0] > 8},
-        "termination_fn is wrong",
-    ),
+    "another reward": ({"reward_fn": lambda obs, action, next_obs: -torch.ones(obs.shape[:-1])}, "reward_fn is wrong"),
+    "another end": ({"termination_fn": lambda obs, action, next_obs: next_obs[..., 0] > 8}, "termination_fn is wrong"),
     "other dynamics": ({"dynamics_fn": lambda obs, action: obs}, "dynamics_fn is wrong"),
     "another shape": ({"reward_fn": lambda obs, action, next_obs: -torch.ones_like(obs)}, "reward_fn gives"),
     "in place": ({"dynamics_fn": in_place}, "changes its arguments in place"),
@@ -76,14 +66,8 @@ def test_untrue_knowledge_is_found(spec, functions, reason):
 
 
 GAMES = {
-    "no legal move": (
-        {"legal": lambda state: torch.zeros(*state.shape[:-1], 2, dtype=torch.bool)},
-        "no move is legal",
-    ),
-    "too many moves": (
-        {"legal": lambda state: torch.ones(*state.shape[:-1], 3, dtype=torch.bool)},
-        "for 2 actions",
-    ),
+    "no legal move": ({"legal": lambda state: torch.zeros(*state.shape[:-1], 2, dtype=torch.bool)}, "no move is legal"),
+    "too many moves": ({"legal": lambda state: torch.ones(*state.shape[:-1], 3, dtype=torch.bool)}, "for 2 actions"),
     "a third player": ({"to_move": lambda state: state[..., 0]}, "neither 0 nor 1"),
     "an outcome of 2": (
         {"outcome": lambda state: torch.where(state[..., 0] == 0, 2.0, torch.nan)},
@@ -120,10 +104,7 @@ def changing():
 
 RECORDINGS = {
     "an action outside": (lambda: [episode(actions=np.array([3]))], "action 3 does not lie in"),
-    "an observation outside": (
-        lambda: [episode(observations=np.array([[11], [2]]))],
-        "obs .* does not lie in",
-    ),
+    "an observation outside": (lambda: [episode(observations=np.array([[11], [2]]))], "obs .* does not lie in"),
     "a reward that is none": (lambda: [episode(rewards=np.array([np.nan]))], "not finite"),
     "another every time": (changing, "another one when it is read again"),
 }
@@ -138,10 +119,7 @@ def test_recordings_that_do_not_fit_are_found(spec, episodes, reason):
 @pytest.mark.parametrize(
     ("episodes", "reason"),
     [
-        (
-            lambda: [episode(rewards=np.zeros(2))],
-            "episode 0 of views_broken has arrays that do not fit together",
-        ),
+        (lambda: [episode(rewards=np.zeros(2))], "episode 0 of views_broken has arrays that do not fit together"),
         (lambda: [], "views_broken holds no episode"),
     ],
 )

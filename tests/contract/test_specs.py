@@ -7,9 +7,7 @@ import pytest
 from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Score, SpecError, SuiteSpec
 
 
-@pytest.mark.parametrize(
-    "number", [math.nan, math.inf, -math.inf, True, "475", pytest.param(10**400, id="huge")]
-)
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, True, "475", pytest.param(10**400, id="huge")])
 def test_numbers_of_a_description_are_finite(number: object):
     with pytest.raises(SpecError, match="threshold must be a finite number"):
         EnvironmentSpec("pole", "CartPole-v1", threshold=number)  # type: ignore[arg-type]

@@ -42,9 +42,7 @@ def test_a_planner_runs_where_everything_it_plans_with_is_known():
         incompatibility(planner, "Box", "Discrete", RICH, ["reward_fn"])
         == "mpc plans with dynamics_fn, which rich does not give"
     )
-    assert "plans with reward_fn, dynamics_fn, which plain" in incompatibility(
-        planner, "Box", "Discrete", PLAIN
-    )
+    assert "plans with reward_fn, dynamics_fn, which plain" in incompatibility(planner, "Box", "Discrete", PLAIN)
 
 
 @pytest.mark.parametrize(

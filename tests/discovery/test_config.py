@@ -242,8 +242,7 @@ def test_a_set_that_a_layer_brings_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("kind", "refused", "taken"),
-    [(Count, (0, -3, 1.5), (1, 2)), (Fraction, (-0.1, 5, float("nan")), (0.0, 1.0))],
+    ("kind", "refused", "taken"), [(Count, (0, -3, 1.5), (1, 2)), (Fraction, (-0.1, 5, float("nan")), (0.0, 1.0))]
 )
 def test_numbers_outside_what_their_type_allows_are_refused_by_key(kind, refused, taken):
     @dataclass(frozen=True)

@@ -18,9 +18,7 @@ GOOD = ALGORITHM.format(name="good", module="fake_dist_good")
 def load(*names: str) -> tuple[Registry, dict[str, Plugin]]:
     """A registry of the fakes alone; what else is installed on this machine is nobody's business here."""
     registry = Registry.load(only=frozenset(names))
-    return registry, {
-        plugin.distribution: plugin for plugin in registry.plugins if plugin.answers_to(set(names))
-    }
+    return registry, {plugin.distribution: plugin for plugin in registry.plugins if plugin.answers_to(set(names))}
 
 
 def test_a_good_plugin_is_ok_and_its_ids_start_with_its_name(install: Install):
@@ -86,9 +84,7 @@ HEADER = "from harness.api import AlgorithmSpec, EnvironmentSpec, hookimpl\nAPI 
         ("raise SystemExit", "it called sys.exit(None)"),
     ],
 )
-def test_garbage_from_a_hook_fails_its_plugin_and_leaves_nothing_registered(
-    install: Install, body: str, error: str
-):
+def test_garbage_from_a_hook_fails_its_plugin_and_leaves_nothing_registered(install: Install, body: str, error: str):
     environments = "\n@hookimpl\ndef harness_environments():\n    yield EnvironmentSpec('maze', 'Maze-v0')\n"
     install("bad", f"{HEADER}@hookimpl\ndef harness_algorithms():\n    {body}\n{environments}")
     install("good", GOOD)
@@ -110,10 +106,7 @@ def test_a_hook_with_arguments_that_the_harness_does_not_give_fails_its_plugin(i
 @pytest.mark.parametrize(
     ("code", "warning"),
     [
-        (
-            "@hookimpl\ndef harness_algorithm(): ...",
-            "unknown hook harness_algorithm; did you mean harness_algorithms?",
-        ),
+        ("@hookimpl\ndef harness_algorithm(): ...", "unknown hook harness_algorithm; did you mean harness_algorithms?"),
         ("@hookimpl\ndef shutdown(): ...", "unknown hook shutdown; it may be of a newer harness"),
         ("def harness_suites(): ...", "harness_suites is not marked @hookimpl, so it is never called"),
         ("@hookimpl(wrapper=True)\ndef harness_suites(): yield", "harness_suites is a hook wrapper"),
@@ -176,9 +169,7 @@ def test_ctrl_c_during_loading_is_not_swallowed(install: Install):
         load("bad")
 
 
-def test_what_a_plugin_prints_while_it_loads_stays_off_stdout(
-    install: Install, capfd: pytest.CaptureFixture[str]
-):
+def test_what_a_plugin_prints_while_it_loads_stays_off_stdout(install: Install, capfd: pytest.CaptureFixture[str]):
     install("loud", "print('hello')\nAPI = 1")
     load("loud")
     assert capfd.readouterr() == ("", "hello\n")

@@ -16,10 +16,7 @@ def registry(install: Install) -> Registry:
     """Two plugins that both have a "dqn", and one that does not load."""
     for plugin in TWO:
         hook = ALGORITHM.format(name="dqn", module=plugin)
-        install(
-            plugin,
-            hook + f"    yield AlgorithmSpec('only_{plugin}', 'm', '1', requires=['no-such-dist>=2'])\n",
-        )
+        install(plugin, hook + f"    yield AlgorithmSpec('only_{plugin}', 'm', '1', requires=['no-such-dist>=2'])\n")
     install("torn", "raise ValueError('torn')")
     return Registry.load(only={*TWO, "torn"})
 
@@ -45,12 +42,7 @@ def test_an_ambiguous_short_name_is_an_error_that_names_both_distributions(regis
 @pytest.mark.parametrize(
     ("name", "error", "code", "message"),
     [
-        (
-            "only_on",
-            UnknownNameError,
-            ExitCode.USAGE,
-            "there is no algorithm 'only_on'; did you mean only_one",
-        ),
+        ("only_on", UnknownNameError, ExitCode.USAGE, "there is no algorithm 'only_on'; did you mean only_one"),
         ("one/only_two", UnknownNameError, ExitCode.USAGE, "did you mean two/only_two?"),
         ("one/xyzzy", UnknownNameError, ExitCode.USAGE, "plugin 'one' (dist-one 1.0) provides no algorithm"),
         ("xyzzy", MissingPlugin, ExitCode.MISSING, f"plugins of {sys.executable}: harness (ok), "),
@@ -83,10 +75,7 @@ def test_finding_looks_through_kinds_and_gives_every_kind_that_has_the_name(inst
     )
     registry = Registry.load(only={"both"})
     found = registry.find("maze", ("algorithm", "environment", "suite"))
-    assert {kind: entry.id for kind, entry in found.items()} == {
-        "algorithm": "both/maze",
-        "environment": "both/maze",
-    }
+    assert {kind: entry.id for kind, entry in found.items()} == {"algorithm": "both/maze", "environment": "both/maze"}
 
 
 def test_missing_requirements_are_those_of_the_description_and_of_its_distribution(install: Install):
@@ -102,9 +91,7 @@ def test_missing_requirements_are_those_of_the_description_and_of_its_distributi
     assert registry.missing_requirements(fancy) == ["absent-a>=1", "absent-b>=2"]
     with pytest.raises(MissingPlugin) as raised:
         registry.check_requirements(plain)
-    assert str(raised.value) == (
-        f"needy/plain needs absent-a>=1; try: {sys.executable} -m pip install 'absent-a>=1'"
-    )
+    assert str(raised.value) == (f"needy/plain needs absent-a>=1; try: {sys.executable} -m pip install 'absent-a>=1'")
 
 
 def test_nothing_missing_is_no_error(registry: Registry):

@@ -32,11 +32,7 @@ ELSEWHERE = {
     ],
     r"pip install tox && tox": [("is what runs this test", ".ci/run", r"pip install .*tox && tox")],
     r"pip install -r requirements\.txt -e plugins/example pytest .*": [
-        (
-            "installs from a package index",
-            "tox.ini",
-            r"-r requirements\.txt\n +-e plugins/example\n[\s\S]*pytest==",
-        )
+        ("installs from a package index", "tox.ini", r"-r requirements\.txt\n +-e plugins/example\n[\s\S]*pytest==")
     ],
     r"tox( -e (lint|types|tests|plugins))?( -- -k meter)?": [
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
@@ -62,9 +58,7 @@ ELSEWHERE = {
     r"harness gate quickstart --base-ref main( --speed)?": [
         ("trains both sides", "tests/commands/test_gate_commits.py", r"--base-ref")
     ],
-    r"harness check climber": [
-        ("takes as long as the example's", "tests/wheels.sh", r"harness check climber")
-    ],
+    r"harness check climber": [("takes as long as the example's", "tests/wheels.sh", r"harness check climber")],
     r"python -m build harness-climber": [("builds a wheel", "tests/wheels.sh", r"python -m build --wheel")],
     r"twine upload .*": [("publishes", "tests/docs/test_documents.py", "twine")],
     r"python docs/generate\.py( results/quickstart)?": [
@@ -123,9 +117,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tomllib.loads((folder / "harness-climber" / "pyproject.toml").read_text())["project"]
     info = folder / "harness-climber" / "harness_climber-0.1.0.dist-info"  # as pip would leave it
     info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     points = [f"{name} = {value}" for name, value in project["entry-points"]["harness"].items()]
     (info / "entry_points.txt").write_text("\n".join(["[harness]", *points]))
     return folder
@@ -176,9 +168,7 @@ def test_set_up_is_the_two_lines():
 
 
 def test_the_smallest_plugin_is_the_example():
-    shown = dict(
-        re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    )
+    shown = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL))
     files = [path for pattern in ("*.py", "*.toml") for path in (ROOT / "plugins" / "example").glob(pattern)]
 
     assert shown == {path.name: path.read_text("utf-8") for path in files}
@@ -195,8 +185,7 @@ def test_publishing_makes_stored_runs_the_reference(
     monkeypatch.setattr(generate, "REFERENCE", tmp_path / "reference")
     monkeypatch.setattr(generate, "FIGURE", tmp_path / "figure.svg")
     write_runs(
-        tmp_path / "runs",
-        [Run(seed=seed, suite="quickstart", scores=(20.0, 480.0, 490.0 + seed)) for seed in range(3)],
+        tmp_path / "runs", [Run(seed=seed, suite="quickstart", scores=(20.0, 480.0, 490.0 + seed)) for seed in range(3)]
     )
 
     generate.publish(tmp_path / "runs")
@@ -204,10 +193,7 @@ def test_publishing_makes_stored_runs_the_reference(
     online = load(tmp_path / "runs").episodes.groupby("key", observed=True)["return"].mean().mean()
 
     sign = "−" if online < 0 else ""
-    assert (
-        f"| cartpole | `q_learning` | 3/3 | 491 | 489 to 493 | 0.98 | 3/3 | {sign}{abs(online):.3g} | 8 |"
-        in shown
-    )
+    assert f"| cartpole | `q_learning` | 3/3 | 491 | 489 to 493 | 0.98 | 3/3 | {sign}{abs(online):.3g} | 8 |" in shown
     assert "Seeds 0, 1, 2; 20,000 steps per run; 5 episodes per evaluation." in shown
     assert "<svg" in (tmp_path / "figure.svg").read_text()
 

@@ -46,15 +46,7 @@ class Change(NamedTuple):
 
 
 COMMENT = (LOOP, f"    # An unrelated comment.\n{LOOP}")
-TIMED = (
-    "--speed",
-    "--tolerance",
-    "0.2",
-    "-a",
-    "algorithms/dqn",
-    "-e",
-    "cartpole",
-)  # on machines that are shared
+TIMED = ("--speed", "--tolerance", "0.2", "-a", "algorithms/dqn", "-e", "cartpole")  # on machines that are shared
 CHANGES = (
     Change("An unrelated comment", *COMMENT, (), ExitCode.YES, "gate: passed (identical)"),
     Change(
@@ -93,9 +85,7 @@ def main(report: Path) -> int:
             wrong += not right
             told += described(change, said, time.monotonic() - began, right)
             report.write_text("\n".join(told), encoding="utf-8")
-            print(
-                f"{change.message}: exit {said.returncode}{'' if right else ', which is WRONG'}", flush=True
-            )
+            print(f"{change.message}: exit {said.returncode}{'' if right else ', which is WRONG'}", flush=True)
             if not right:
                 print(said.stdout, said.stderr, file=sys.stderr)
     return int(bool(wrong))
@@ -120,10 +110,7 @@ def installed_clone(root: Path, folder: Path) -> tuple[Path, Path]:
     venv.create(folder / "environment", with_pip=False)
     python = folder / "environment" / "bin" / "python"
     editable = [word for project in local_projects(root) for word in ("-e", str(clone / project.folder))]
-    run(
-        [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", *editable],
-        folder,
-    )
+    run([sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", *editable], folder)
     packages = next((folder / "environment").glob("lib/*/site-packages"))
     outer = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (packages / "outer.pth").write_text("\n".join(outer) + "\n", encoding="utf-8")
@@ -141,9 +128,7 @@ def make_commit(clone: Path, branch: str, change: Change) -> None:
     run(["git", *IDENTITY, "commit", "--quiet", "--all", "--message", change.message], clone)
 
 
-def described(
-    change: Change, said: "subprocess.CompletedProcess[str]", seconds: float, right: bool
-) -> Iterator[str]:
+def described(change: Change, said: "subprocess.CompletedProcess[str]", seconds: float, right: bool) -> Iterator[str]:
     """What the gate said of a change, in Markdown."""
     command = " ".join(["harness gate gate.toml --base-ref base", *change.options])
     verdict = "" if right else f" This is wrong: exit code {int(change.code)} was due."

@@ -43,14 +43,10 @@ def final_scores(suite: str, algorithm: str, environment: str) -> pd.Series:
     id_, preset, _ = algorithm.partition(":")
     named = (runs["algorithm_id"] == id_) & (runs["environment"] == environment)
     if preset:
-        named &= (
-            runs["algorithm"].str.removeprefix(f"{id_.partition('/')[0]}/") == algorithm.partition("/")[2]
-        )
+        named &= runs["algorithm"].str.removeprefix(f"{id_.partition('/')[0]}/") == algorithm.partition("/")[2]
     done = runs[named & (runs["status"] == "done")]
     if done["algorithm"].nunique() > 1:
-        raise ValueError(
-            f"{suite}: several configurations of {algorithm}: {sorted(done['algorithm'].unique())}"
-        )
+        raise ValueError(f"{suite}: several configurations of {algorithm}: {sorted(done['algorithm'].unique())}")
     rows = results.evaluations[results.evaluations["key"].isin(done["key"])]
     last = rows["step"] == rows.groupby("key", observed=True)["step"].transform("max")
     return rows[last].groupby("seed", observed=True)["return"].mean()
@@ -68,15 +64,7 @@ def bar_row(bar: Mapping[str, Any]) -> dict[str, Any]:
     low, high = mean_interval(scores)
     limit = f">= {bar['at_least']}" if "at_least" in bar else f"< {bar['below']}"
     facts = {name: bar[name] for name in ("suite", "algorithm", "environment")}
-    return {
-        **facts,
-        "runs": len(scores),
-        "mean": mean,
-        "low": low,
-        "high": high,
-        "bar": limit,
-        "verdict": verdict,
-    }
+    return {**facts, "runs": len(scores), "mean": mean, "low": low, "high": high, "bar": limit, "verdict": verdict}
 
 
 def twin_row(twin: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,10 +98,7 @@ def test_the_oracle_takes_the_update_that_leaves_the_least_error():
     truth, q = torch.tensor([1.0, 0.0, 0.5]), torch.tensor([[0.9, 0.4, 0.5], [0.0, 0.4, 0.5]])
     error = torch.tensor([[-0.8, -0.4, 2.0], [1.0, -0.4, 0.0]])
     left = [
-        [
-            (q[s].index_fill(0, torch.tensor(i), q[s, i] + 0.25 * error[s, i]) - truth).square().sum()
-            for i in range(3)
-        ]
+        [(q[s].index_fill(0, torch.tensor(i), q[s, i] + 0.25 * error[s, i]) - truth).square().sum() for i in range(3)]
         for s in range(2)
     ]
     chosen = study.Oracle(torch.empty(0), [], truth).choose(q, error)

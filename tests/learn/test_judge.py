@@ -50,12 +50,8 @@ def test_a_bar_is_judged_by_the_mean_final_score_of_ten_seeds(tmp_path, monkeypa
     assert row["mean"] == pytest.approx(sum(finals) / len(finals))
 
 
-@pytest.mark.parametrize(
-    ("ours", "verdict"), [([5.0] * 10, "met"), ([1.0, 9.0] * 5, "met"), ([4.0] * 10, "missed")]
-)
-def test_twins_differ_if_the_interval_of_the_paired_difference_lies_below_zero(
-    tmp_path, monkeypatch, ours, verdict
-):
+@pytest.mark.parametrize(("ours", "verdict"), [([5.0] * 10, "met"), ([1.0, 9.0] * 5, "met"), ([4.0] * 10, "missed")])
+def test_twins_differ_if_the_interval_of_the_paired_difference_lies_below_zero(tmp_path, monkeypatch, ours, verdict):
     stored(tmp_path, monkeypatch, ours)
     stored(tmp_path, monkeypatch, [5.0] * 10, algorithm="sb3/dqn")
     twin = {"suite": "learnt", "ours": "algorithms/dqn", "theirs": "sb3/dqn", "environment": "cartpole"}

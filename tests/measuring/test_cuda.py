@@ -14,13 +14,7 @@ from support.trial import local_trial
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
 DEEP = [spec for spec in harness_algorithms.harness_algorithms() if "cuda" in spec.devices]
 STEPS = 200
-SHORT = {
-    "learning_starts": 20,
-    "rollout_length": 16,
-    "minibatches": 2,
-    "value_minibatches": 2,
-    "batch_size": 16,
-}
+SHORT = {"learning_starts": 20, "rollout_length": 16, "minibatches": 2, "value_minibatches": 2, "batch_size": 16}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -181,9 +181,7 @@ def test_training_is_the_same_however_often_it_is_evaluated(lockstep):
             trial.policy = careless
             env.reset()
             while trial.within_budget:
-                seen.append(
-                    (draws(), trial.rng.random(), float(torch.rand((), generator=trial.generators()[0])))
-                )
+                seen.append((draws(), trial.rng.random(), float(torch.rand((), generator=trial.generators()[0]))))
                 if lockstep:
                     env.step(torch.randint(3, (1, 1)))
                 elif any(env.step(env.action_space.sample())[2:4]):
@@ -221,9 +219,7 @@ def test_evaluation_seeds_are_the_same_for_every_algorithm():
         trained(train, budget=60, points=3, episodes=5).runs[0].evaluations
         for train in (train_single, train_last_action)
     )
-    assert [(e.evaluation, e.episode, e.seed) for e in first] == [
-        (e.evaluation, e.episode, e.seed) for e in second
-    ]
+    assert [(e.evaluation, e.episode, e.seed) for e in first] == [(e.evaluation, e.episode, e.seed) for e in second]
     assert [e.value for e in first] != [e.value for e in second]
 
 
@@ -231,9 +227,7 @@ def test_evaluation_never_plays_a_training_seed(monkeypatch):
     seen = []
     reset = Ladder.reset
     monkeypatch.setattr(
-        Ladder,
-        "reset",
-        lambda self, *, seed=None, options=None: (seen.append(seed), reset(self, seed=seed))[1],
+        Ladder, "reset", lambda self, *, seed=None, options=None: (seen.append(seed), reset(self, seed=seed))[1]
     )
     trial = trained(train_lockstep(4), seeds=tuple(range(10)), budget=40, points=5, episodes=4)
     evaluation = {e.seed for run in trial.runs for e in run.evaluations}

@@ -7,15 +7,7 @@ from harness.api import EnvironmentSpec
 from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.measuring.environments import EnvironmentError_
 from harness.measuring.lockstep import EnvLockstep
-from support.measuring import (
-    LADDER,
-    act_lockstep,
-    known_copy,
-    recorded_copy,
-    train_lockstep,
-    train_single,
-    trained,
-)
+from support.measuring import LADDER, act_lockstep, known_copy, recorded_copy, train_lockstep, train_single, trained
 from support.trial import local_trial
 
 SEEDS, COPIES = (0, 5, 9), 2
@@ -71,9 +63,7 @@ def test_discount_is_0_only_where_the_episode_terminated():
     trial, env = lockstep(budget=1_000)
     steps = driven(env, env.reset(), 100)
     for run in range(len(SEEDS)):
-        seen = [
-            (bool(s.ended[run, n]), float(s.discount[run, n])) for _, _, s in steps for n in range(COPIES)
-        ]
+        seen = [(bool(s.ended[run, n]), float(s.discount[run, n])) for _, _, s in steps for n in range(COPIES)]
         discounts_at_ends = sorted(discount for ended, discount in seen if ended)
         terminated = [episode.terminated for episode in trial.runs[run].episodes]
         assert discounts_at_ends == sorted(0.0 if each else 1.0 for each in terminated)

@@ -164,10 +164,7 @@ def test_seeds_together_and_alone_go_the_same_way_to_the_last_bit(copies):
     for spec in ARRAYS.values():
         short = dataclasses.replace(spec, max_episode_steps=40)
         _, together = lockstep(short, copies=copies, policy=idle(short), budget=10**6)
-        shape, discrete = (
-            (len(SEEDS), copies),
-            isinstance(together.single_action_space, gymnasium.spaces.Discrete),
-        )
+        shape, discrete = ((len(SEEDS), copies), isinstance(together.single_action_space, gymnasium.spaces.Discrete))
         generator = torch.Generator().manual_seed(0)
         actions = (
             torch.randint(0, 2, (300, *shape), generator=generator)
@@ -205,10 +202,7 @@ def test_evaluations_fall_due_at_the_same_steps_and_play_gymnasiums_episodes():
         trial = local_trial(spec, SEEDS, budget=50, points=4, episodes=2)
         run_training(trial, train_pushing, None)
         facts.append(
-            [
-                [(e.step, e.seed, e.value, e.length, e.truncated) for e in run.evaluations]
-                for run in trial.runs
-            ]
+            [[(e.step, e.seed, e.value, e.length, e.truncated) for e in run.evaluations] for run in trial.runs]
         )
     assert facts[0] == facts[1]
     assert sorted({fact[0] for fact in facts[0][0]}) == [0, 12, 26, 38, 50]

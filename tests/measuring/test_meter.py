@@ -26,13 +26,7 @@ def make_meter(budget=10, marks=(0,), on_mark=lambda: None, runs=1):
 
 @pytest.mark.parametrize(
     ("budget", "points", "marks"),
-    [
-        (100, 1, (0,)),
-        (100, 4, (0, 25, 50, 75)),
-        (10, 3, (0, 3, 7)),
-        (2, 5, (0, 1)),
-        (1, 5, (0,)),
-    ],
+    [(100, 1, (0,)), (100, 4, (0, 25, 50, 75)), (10, 3, (0, 3, 7)), (2, 5, (0, 1)), (1, 5, (0,))],
 )
 def test_marks_are_spread_evenly_from_0_and_leave_the_budget_to_the_end(budget, points, marks):
     assert evaluation_marks(budget, points) == marks
@@ -88,9 +82,7 @@ def evaluation_steps(trial, run=0):
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    budget=st.integers(1, 80), copies=st.integers(1, 5), points=st.integers(1, 9), mode=st.sampled_from(MODES)
-)
+@given(budget=st.integers(1, 80), copies=st.integers(1, 5), points=st.integers(1, 9), mode=st.sampled_from(MODES))
 def test_sync_vectors_take_the_budget_and_are_evaluated_at_every_mark(budget, copies, points, mode):
     trial = trained(train_vector(copies, "sync", mode), budget=budget, points=points)
     assert trial.steps == budget
@@ -108,12 +100,8 @@ def test_a_single_copy_takes_the_budget_and_is_evaluated_at_every_mark(budget, p
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    budget=st.integers(6, 80), copies=st.integers(1, 5), points=st.integers(1, 9), mode=st.sampled_from(MODES)
-)
-def test_native_vectors_stop_before_the_first_call_that_the_budget_does_not_hold(
-    budget, copies, points, mode
-):
+@given(budget=st.integers(6, 80), copies=st.integers(1, 5), points=st.integers(1, 9), mode=st.sampled_from(MODES))
+def test_native_vectors_stop_before_the_first_call_that_the_budget_does_not_hold(budget, copies, points, mode):
     trial = trained(train_vector(copies, "native", mode), native(mode), budget=budget, points=points)
     assert budget - copies < trial.steps <= budget
     steps = evaluation_steps(trial)
@@ -124,15 +112,11 @@ def test_native_vectors_stop_before_the_first_call_that_the_budget_does_not_hold
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    budget=st.integers(1, 80), copies=st.integers(1, 5), points=st.integers(1, 9), num_seeds=st.integers(1, 3)
-)
+@given(budget=st.integers(1, 80), copies=st.integers(1, 5), points=st.integers(1, 9), num_seeds=st.integers(1, 3))
 def test_lockstep_takes_the_budget_and_is_evaluated_after_the_step_that_reaches_a_mark(
     budget, copies, points, num_seeds
 ):
-    trial = trained(
-        train_lockstep(copies), seeds=tuple(range(num_seeds)), budget=budget, points=points, lockstep=True
-    )
+    trial = trained(train_lockstep(copies), seeds=tuple(range(num_seeds)), budget=budget, points=points, lockstep=True)
     reached = {min(math.ceil(mark / copies) * copies, budget) for mark in evaluation_marks(budget, points)}
     for run in range(num_seeds):
         assert trial.steps == budget

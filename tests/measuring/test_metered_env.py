@@ -4,15 +4,7 @@ import pytest
 from harness.api import EnvironmentSpec
 from harness.contract.trial import BudgetExhausted
 from harness.measuring import seeding
-from support.measuring import (
-    LADDER,
-    TenfoldReward,
-    act,
-    known_copy,
-    recorded_copy,
-    train_single,
-    trained,
-)
+from support.measuring import LADDER, TenfoldReward, act, known_copy, recorded_copy, train_single, trained
 from support.trial import local_trial
 
 
@@ -144,9 +136,7 @@ def test_sampled_actions_repeat_with_the_seed():
 
 
 def test_the_time_limit_and_declared_wrappers_lie_inside_the_meter():
-    spec = EnvironmentSpec(
-        "short", LADDER.id, max_episode_steps=3, wrappers=("support.measuring:TenfoldReward",)
-    )
+    spec = EnvironmentSpec("short", LADDER.id, max_episode_steps=3, wrappers=("support.measuring:TenfoldReward",))
     episodes = trained(train_single, spec, budget=100).runs[0].episodes
     seed = seeding.integer(0, seeding.ENVIRONMENT, 0)
     env = TenfoldReward(gymnasium.make(LADDER.id, max_episode_steps=3))

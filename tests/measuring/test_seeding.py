@@ -24,11 +24,7 @@ def test_integers_fit_a_signed_32_bit_seed_and_repeat(seed, tags):
 def test_values_are_frozen():
     assert seeding.integer(0, "environment", 0) == 1691794398
     assert seeding.integer(1, "evaluation", 2, 3) == 1877488601
-    assert np.random.default_rng(seeding.stream(0, "policy")).integers(1_000, size=3).tolist() == [
-        1,
-        389,
-        315,
-    ]
+    assert np.random.default_rng(seeding.stream(0, "policy")).integers(1_000, size=3).tolist() == [1, 389, 315]
 
 
 def test_another_process_has_the_same_streams():
@@ -38,9 +34,7 @@ def test_another_process_has_the_same_streams():
 
 
 def test_streams_of_different_names_or_seeds_differ():
-    names = [("environment", k) for k in range(8)] + [
-        ("evaluation", i, k) for i in range(8) for k in range(8)
-    ]
+    names = [("environment", k) for k in range(8)] + [("evaluation", i, k) for i in range(8) for k in range(8)]
     names += [("policy",), ("batches",), ("initialisation",), ("12",), (1, 2), ("1", "2"), (12,)]
     integers = [seeding.integer(seed, *name) for seed in range(10) for name in names]
     assert len(set(integers)) == len(integers)

@@ -46,8 +46,7 @@ def train_with(workers: int, counts: list[int], policy=zeros):
         trial.policy = policy
         taken = CONTEXT.Queue()
         processes = [
-            CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(i), taken))
-            for i in range(workers)
+            CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(i), taken)) for i in range(workers)
         ]
         for process in processes:
             process.start()

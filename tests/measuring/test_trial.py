@@ -292,12 +292,7 @@ def test_tensors_and_arrays_are_kept_as_they_were_with_one_value_per_seed():
     array += 10
     trial.close()
     for index in range(3):
-        assert logged(trial, index) == [
-            (0, "tensor", index),
-            (0, "array", index),
-            (0, "both", 2.0),
-            (0, "number", 7.0),
-        ]
+        assert logged(trial, index) == [(0, "tensor", index), (0, "array", index), (0, "both", 2.0), (0, "number", 7.0)]
 
 
 @pytest.mark.parametrize("value", [torch.zeros(3, 2), np.zeros(2), [1.0, 2.0]])
@@ -349,9 +344,7 @@ def test_every_environment_is_closed(monkeypatch):
     made, closed = [], []
     monkeypatch.setattr(Ladder, "close", lambda self: closed.append(self))
     init = Ladder.__init__
-    monkeypatch.setattr(
-        Ladder, "__init__", lambda self, **kwargs: (made.append(self), init(self, **kwargs))[1]
-    )
+    monkeypatch.setattr(Ladder, "__init__", lambda self, **kwargs: (made.append(self), init(self, **kwargs))[1])
     trained(train_single, budget=25, points=3, episodes=2)
     trained(train_vector(3, "sync", "next_step"), budget=25)
     trained(train_lockstep(2), seeds=(0, 1), budget=25)

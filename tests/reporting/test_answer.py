@@ -13,20 +13,13 @@ from harness.verdicts.claims import ClaimVerdict, JudgedClaim
 from support.results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
 
 SPREAD = (-3.0, 1.0, 0.0, 2.0, -1.0, 1.5, -2.0, 0.5, 3.0, -2.0)  # of ten seeds; the mean is 0
-CLAIM = Claim(
-    statement="A beats B.", metric="final_score", better="a/x", than="a/y", environment="cartpole", margin=5
-)
+CLAIM = Claim(statement="A beats B.", metric="final_score", better="a/x", than="a/y", environment="cartpole", margin=5)
 
 
-def side(
-    name: str, mean: float, seeds: int = 10, environment: Environment = CARTPOLE, **changes
-) -> list[Run]:
+def side(name: str, mean: float, seeds: int = 10, environment: Environment = CARTPOLE, **changes) -> list[Run]:
     """Runs that end at scores around a mean; those of two sides differ in another way for every seed."""
     spread = SPREAD if name < "a/y" else SPREAD[3:] + SPREAD[:3]
-    return [
-        Run(name, environment, seed, scores=(0.0, mean + spread[seed]), changes=changes)
-        for seed in range(seeds)
-    ]
+    return [Run(name, environment, seed, scores=(0.0, mean + spread[seed]), changes=changes) for seed in range(seeds)]
 
 
 def told(folder: Path, runs: list[Run], *claims: JudgedClaim) -> list[str]:
@@ -35,32 +28,20 @@ def told(folder: Path, runs: list[Run], *claims: JudgedClaim) -> list[str]:
 
 def judged(verdict: ClaimVerdict, low: float = 6.0, **other) -> JudgedClaim:
     return JudgedClaim(
-        CLAIM,
-        **{"device": "cpu", "runs": 10} | other,
-        advantage=Estimate(8.0, low, 9.5, "student"),
-        verdict=verdict,
+        CLAIM, **{"device": "cpu", "runs": 10} | other, advantage=Estimate(8.0, low, 9.5, "student"), verdict=verdict
     )
 
 
 @pytest.mark.parametrize(
     ("claim", "text"),
     [
-        (
-            judged(ClaimVerdict.HOLDS),
-            "Yes: A beats B (advantage 8.00, at least 6.00 with 95 % confidence; n = 10).",
-        ),
-        (
-            judged(ClaimVerdict.FAILS),
-            "No: A beats B (advantage 8.00, at most 9.50 with 95 % confidence; n = 10).",
-        ),
+        (judged(ClaimVerdict.HOLDS), "Yes: A beats B (advantage 8.00, at least 6.00 with 95 % confidence; n = 10)."),
+        (judged(ClaimVerdict.FAILS), "No: A beats B (advantage 8.00, at most 9.50 with 95 % confidence; n = 10)."),
         (
             judged(ClaimVerdict.UNDECIDED),
             "Undecided: A beats B (advantage 8.00, bounds 6.00 and 9.50 with 95 % confidence; n = 10).",
         ),
-        (
-            judged(ClaimVerdict.UNDECIDED, low=float("nan"), runs=2),
-            "Undecided: A beats B (too few runs; n = 2).",
-        ),
+        (judged(ClaimVerdict.UNDECIDED, low=float("nan"), runs=2), "Undecided: A beats B (too few runs; n = 2)."),
         (
             judged(ClaimVerdict.HOLDS, device="cuda"),
             "Yes: A beats B on cuda (advantage 8.00, at least 6.00 with 95 % confidence; n = 10).",
@@ -96,9 +77,7 @@ def test_what_an_interval_leaves_open_may_be_chance(tmp_path):
 
 def test_an_interval_without_0_is_not_enough_where_the_test_does_not_reject(tmp_path):
     runs = [
-        Run(name, seed=seed, scores=(0.0, end + seed))
-        for name, end in (("a/x", 9), ("a/y", 8))
-        for seed in range(3)
+        Run(name, seed=seed, scores=(0.0, end + seed)) for name, end in (("a/x", 9), ("a/y", 8)) for seed in range(3)
     ]
     (line,) = told(tmp_path, runs)
     assert "a difference of 1.00 [1.00, 1.00], which may be chance (n = 3)." in line
@@ -129,9 +108,7 @@ def test_failed_runs_count_and_are_told(tmp_path):
     (line,) = told(tmp_path, failed + side("a/x", 90.0)[5:] + stopped + side("a/y", 50.0)[1:])
     assert line.startswith("cartpole: x ends at 56.")  # between 90 and 22, the random policy's
     assert "may be chance (n = 9)" in line
-    assert line.endswith(
-        "6 of 20 runs did not finish; those that failed count as random play, or as the worst run."
-    )
+    assert line.endswith("6 of 20 runs did not finish; those that failed count as random play, or as the worst run.")
 
 
 def test_without_a_random_score_an_algorithm_with_failed_runs_has_no_rank(tmp_path):
@@ -184,9 +161,7 @@ def test_long_names_are_cut_in_the_middle_unless_that_makes_them_one(tmp_path):
     assert "last=1]" in line
     assert "last=2]" in line
     middle = "a/x[" + "setting=1, " * 15 + "k={}, " + "setting=1, " * 15 + "]"
-    (line,) = told(
-        tmp_path / "middle", [Run(middle.format(k), seed=seed) for k in (1, 2) for seed in range(3)]
-    )
+    (line,) = told(tmp_path / "middle", [Run(middle.format(k), seed=seed) for k in (1, 2) for seed in range(3)])
     assert ", k=1, " in line
     assert ", k=2, " in line
 

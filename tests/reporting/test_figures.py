@@ -166,9 +166,7 @@ def test_the_interval_of_seconds_is_of_all_seconds_of_a_run(tmp_path):
     runs = [Run(seed=seed, seconds=10.0 + seed) for seed in range(4)]
     results = harness.load(write_runs(tmp_path, runs))
     (interval,) = (
-        lines
-        for lines in panel(every_run(results), "where the time went").collections
-        if len(lines.get_paths())
+        lines for lines in panel(every_run(results), "where the time went").collections if len(lines.get_paths())
     )
     row = results.wall_clock().iloc[0]
     drawn = interval.get_segments()[0][:, 0]
@@ -183,9 +181,7 @@ def test_seconds_below_one_are_no_thousands_of_anything(tmp_path):
 
 def test_every_run_has_a_mark_among_the_final_scores(results):
     axis = panel(every_run(results), "final score")
-    marks = np.concatenate(
-        [line.get_xdata() for line in axis.lines if line.get_marker() not in ("|", "None")]
-    )
+    marks = np.concatenate([line.get_xdata() for line in axis.lines if line.get_marker() not in ("|", "None")])
     points = results.points[results.points["environment"] == "cartpole"]
     np.testing.assert_allclose(np.sort(marks), np.sort(points.groupby("key")["score"].last()))
 
@@ -212,11 +208,7 @@ def test_a_contestant_looks_the_same_in_every_figure(results):
     """q_learning has no run on the pendulum, so others move up a line there, but keep their colours."""
     colors = [
         {text: handle.get_color() for text, handle in zip(labels, legend.get_lines(), strict=False)}
-        for figure in (
-            curves(results),
-            curves(results, "pendulum"),
-            drawn(figures_overview.profiles, results),
-        )
+        for figure in (curves(results), curves(results, "pendulum"), drawn(figures_overview.profiles, results))
         for legend in figure.legends
         for labels in [[text.get_text().partition(" (")[0] for text in legend.get_texts()]]
     ]

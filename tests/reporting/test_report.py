@@ -110,19 +110,14 @@ def test_the_page_tells_the_question_the_failures_and_the_provenance(page):
 
 def test_the_page_opens_with_the_answer_a_figure_and_what_everything_rests_on(page):
     text = Elements(page).text
-    answer = (
-        "cartpole: algorithms/dqn:tutorial ends at 490, the highest of 5, and sb3/dqn at 487; a difference of"
-    )
+    answer = "cartpole: algorithms/dqn:tutorial ends at 490, the highest of 5, and sb3/dqn at 487; a difference of"
     opening = ("Which algorithm learns", answer, "Final scores over environments", "rests on")
     assert sorted(opening, key=text.index) == list(opening)
     assert text.count("Final scores over environments") == 1
     assert "rests on 3 to 4 runs for each algorithm and environment: 5 algorithms, 6 environments." in text
     assert "5 of 120 runs are missing: 1 run failed; comparisons" in text
     assert "4 runs were interrupted or skipped, and are part of no number." in text
-    assert (
-        "about 5 environments that every algorithm has run. Left out: pendulum (no run of q_learning)."
-        in text
-    )
+    assert "about 5 environments that every algorithm has run. Left out: pendulum (no run of q_learning)." in text
 
 
 def test_every_environment_has_a_section_with_its_tables_and_figures(page):
@@ -133,14 +128,7 @@ def test_every_environment_has_a_section_with_its_tables_and_figures(page):
         titles = re.findall(r"<h3>(.*?)</h3>", part)
         assert titles[:2] == ["Learning curves", "Every run"]
         of_steps = ["Pairs, steps to the threshold"] * (name != "pendulum")  # which has no threshold
-        assert titles[2:] == [
-            "Final scores",
-            "Pairs",
-            "Sample efficiency",
-            *of_steps,
-            "Reliability",
-            "Wall-clock",
-        ]
+        assert titles[2:] == ["Final scores", "Pairs", "Sample efficiency", *of_steps, "Reliability", "Wall-clock"]
         assert f'id="learning-curves-{name}-title"' in part
 
 
@@ -232,9 +220,7 @@ def test_a_file_that_cannot_be_used_is_named_on_the_page(tmp_path, registry):
 def test_without_a_readable_run_there_is_no_report_but_a_reason(tmp_path, registry):
     folder = write_runs(tmp_path / "suite", [Run()])
     (folder / Run().key / "run.json").write_text("{")
-    with pytest.raises(
-        NothingToReportError, match=r"holds no readable run\n.*run\.json: not a readable JSON"
-    ):
+    with pytest.raises(NothingToReportError, match=r"holds no readable run\n.*run\.json: not a readable JSON"):
         write_report(harness.load(folder), registry, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
@@ -255,13 +241,9 @@ def test_a_strangers_manifest_may_hold_anything(tmp_path, registry):
 
 
 def test_claims_are_a_section_and_files(tmp_path, registry):
-    claim = Claim(
-        statement="Sarsa is <safer>", metric="final_score", better="a", than="b", environment="cartpole"
-    )
+    claim = Claim(statement="Sarsa is <safer>", metric="final_score", better="a", than="b", environment="cartpole")
     results = harness.load(write_runs(tmp_path / "suite", [Run()]))
-    page = write_report(
-        results, registry, tmp_path / "report", [JudgedClaim(claim, "cpu", ClaimVerdict.NOT_JUDGED)]
-    )
+    page = write_report(results, registry, tmp_path / "report", [JudgedClaim(claim, "cpu", ClaimVerdict.NOT_JUDGED)])
     assert 'id="claims"' in page.read_text("utf-8")
     assert "Sarsa is <safer>" in Elements(page).text
     assert pd.read_csv(page.parent / "tables" / "claims.csv")["statement"].tolist() == ["Sarsa is <safer>"]
@@ -406,9 +388,7 @@ BOTTOMS = """
 @pytest.mark.parametrize("environments", [2, 4, 6])
 def test_question_answer_and_a_figure_are_on_the_first_screen(browser, registry, tmp_path, environments):
     shown = ENVIRONMENTS[:environments]
-    browser.open(
-        report_of(tmp_path, registry, *(run for run in realistic_suite(3) if run.environment in shown))
-    )
+    browser.open(report_of(tmp_path, registry, *(run for run in realistic_suite(3) if run.environment in shown)))
     bottoms = browser.evaluate(BOTTOMS)
     assert 0 < bottoms[0] < bottoms[1] < bottoms[2] < 800
 
@@ -440,7 +420,5 @@ def test_latex_tables_are_balanced(page):
 
 def test_reading_results_needs_no_plotting(folder):
     code = "import harness, sys; harness.load(sys.argv[1]).scores(); print('matplotlib' in sys.modules)"
-    answer = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"

@@ -26,11 +26,7 @@ ELSEWHERE = FIXTURES / "elsewhere"
 
 def run(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     path = os.pathsep.join((str(ELSEWHERE), str(HOSTILE)))
-    variables = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "HARNESS_PLUGINS": "elsewhere,hostile,algorithms,environments",
-    }
+    variables = {**os.environ, "PYTHONPATH": path, "HARNESS_PLUGINS": "elsewhere,hostile,algorithms,environments"}
     line = [sys.executable, "-m", "harness", *arguments]
     return subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=280)
 
@@ -56,9 +52,7 @@ def test_an_executor_that_knows_only_the_contract_gives_the_local_ones_tables_to
     same = ["error", *clocks]  # tracebacks tell other paths
     pd.testing.assert_frame_equal(one.runs.drop(columns=same), other.runs.drop(columns=same))
     for name in ("evaluations", "episodes", "diagnostics"):
-        tables = [
-            getattr(results, name).drop(columns="train_seconds", errors="ignore") for results in (one, other)
-        ]
+        tables = [getattr(results, name).drop(columns="train_seconds", errors="ignore") for results in (one, other)]
         pd.testing.assert_frame_equal(*tables)
     pd.testing.assert_frame_equal(one.scores(), other.scores())
 
@@ -187,9 +181,7 @@ def test_a_wrong_executor_is_found(check, wrong, reason, monkeypatch):
 def test_settings_that_are_ignored_are_found(monkeypatch):
     monkeypatch.setattr("harness.running.executor_local.create", LocalExecutor)
     spec = ExecutorSpec("wrong", "harness.running.executor_local:create")
-    (asked,) = (
-        c for c in executor_checks(ExecutorSubject("x/w", spec)) if c.name == "refuses_unknown_settings"
-    )
+    (asked,) = (c for c in executor_checks(ExecutorSubject("x/w", spec)) if c.name == "refuses_unknown_settings")
 
     with pytest.raises(CheckFailed, match="is accepted"):
         asked()

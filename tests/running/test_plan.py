@@ -99,9 +99,7 @@ def test_a_key_changes_with_whatever_can_change_the_result_and_nothing_else(
 
 
 def test_the_array_environment_is_in_the_key_of_what_trains_on_it_alone(registry: Registry, plan: Plan):
-    for cell, same in zip(
-        plan.cells[:2], (True, False), strict=True
-    ):  # steady, and in-step, which is in lockstep
+    for cell, same in zip(plan.cells[:2], (True, False), strict=True):  # steady, and in-step, which is in lockstep
         entry = replace(cell.environment, spec=replace(cell.environment.spec, array="somewhere.arrays"))
         on_array = make_cell(cell.contestant, entry, cell.device, cell.task, [3])
 
@@ -173,9 +171,7 @@ def test_what_does_not_exist_is_named_before_anything_runs(
         make_plan(load_suite(SUITE), registry, algorithms, environments)
 
 
-@pytest.mark.parametrize(
-    ("text", "seeds"), [("3", (3,)), ("0-3", (0, 1, 2, 3)), ("1,5,7-9,5", (1, 5, 7, 8, 9))]
-)
+@pytest.mark.parametrize(("text", "seeds"), [("3", (3,)), ("0-3", (0, 1, 2, 3)), ("1,5,7-9,5", (1, 5, 7, 8, 9))])
 def test_seeds_are_numbers_and_ranges(text: str, seeds: tuple[int, ...]):
     assert parse_seeds(text) == seeds
 

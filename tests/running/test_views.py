@@ -116,9 +116,7 @@ def test_another_view_is_part_of_the_key_of_those_who_train_on_it(registry, algo
     entry = registry.resolve("environment", "line")
     other = Entry(entry.id, replace(entry.spec, **{view: "other.module"}), entry.plugin)
     contestant = Contestant(registry.resolve("algorithm", algorithm), algorithm, {})
-    keys = [
-        make_cell(contestant, each, "cpu", TaskSettings(10, 1, 1), [0]).keys[0] for each in (entry, other)
-    ]
+    keys = [make_cell(contestant, each, "cpu", TaskSettings(10, 1, 1), [0]).keys[0] for each in (entry, other)]
 
     assert (keys[0] != keys[1]) == counts
 
@@ -216,9 +214,7 @@ def test_what_an_evaluation_simulates_is_not_trainings(registry):
 
 
 def play(registry, copies, budget, seeds=(0, 1)):
-    trial = local_trial(
-        environment(registry, "take-away"), seeds, budget, points=1, lockstep=True, views=("game",)
-    )
+    trial = local_trial(environment(registry, "take-away"), seeds, budget, points=1, lockstep=True, views=("game",))
     trial.policy = lambda obs: torch.zeros(obs.shape[:2], dtype=torch.int64)
     return trial, trial.make_game(copies)
 

@@ -66,9 +66,7 @@ class Case:
         kinds = dict.fromkeys(self.populations)
         pairing = "unpaired" if self.rho is None else f"paired, ρ {self.rho:g}"
         longer = f", up to {self.looks[-1]} seeds" if self.looks else ""
-        return (
-            f"{len(self.populations)} x {'mixed' if len(kinds) > 1 else next(iter(kinds))}, {pairing}{longer}"
-        )
+        return f"{len(self.populations)} x {'mixed' if len(kinds) > 1 else next(iter(kinds))}, {pairing}{longer}"
 
 
 @dataclass(frozen=True)
@@ -174,10 +172,7 @@ def broken() -> list[Case]:
 def everywhere() -> list[Case]:
     """All five environments lose the same share."""
     return [
-        *(
-            Case("-10 % everywhere", (name,) * FIVE, lower(0.10), rho=0.9)
-            for name in (*POPULATIONS, *REAL_POPULATIONS)
-        ),
+        *(Case("-10 % everywhere", (name,) * FIVE, lower(0.10), rho=0.9) for name in (*POPULATIONS, *REAL_POPULATIONS)),
         *(Case("-10 % everywhere", ("td3",) * FIVE, lower(0.10), rho) for rho in (0.0, None)),
         *(
             Case(f"-{100 * share:.0f} % everywhere", ("td3",) * FIVE, lower(share), rho)
@@ -198,15 +193,7 @@ def alone() -> list[Case]:
 
 # What is written
 
-COLUMNS = (
-    "change",
-    "environments",
-    "pass",
-    "regressed",
-    "within tolerance",
-    "inconclusive",
-    "seeds per side",
-)
+COLUMNS = ("change", "environments", "pass", "regressed", "within tolerance", "inconclusive", "seeds per side")
 Results = dict[Case, Figures]
 
 
@@ -318,15 +305,10 @@ def bars(same: Results, one: Results, all_five: Results) -> list[Bar]:
 def page(populations: Mapping[str, Floats], command: str, simulations: int, seed: int) -> str:
     """Simulate everything and write it down."""
     same, one, all_five, single = (
-        results(cases, populations, simulations, seed)
-        for cases in (unchanged(), broken(), everywhere(), alone())
+        results(cases, populations, simulations, seed) for cases in (unchanged(), broken(), everywhere(), alone())
     )
     preface = PREFACE.format(
-        command=command,
-        commit=commit(),
-        simulations=f"{simulations:,}",
-        seed=seed,
-        rare=f"{300 / simulations:.1f}",
+        command=command, commit=commit(), simulations=f"{simulations:,}", seed=seed, rare=f"{300 / simulations:.1f}"
     )
     judged = ["| bar | cases | worst | missed by |", "|---|---|---|---|"]
     judged += [bar.row() for bar in bars(same, one, all_five)]
@@ -399,9 +381,7 @@ one change at a time. Each simulated gate tries the same random permutations, as
 
 def main() -> None:
     """Simulate, and write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=SIMULATIONS, help="per row")
     parser.add_argument("--seed", type=int, default=SEED, help="of the simulations")
     parser.add_argument("--real", type=Path, help="folder with the returns that Colas et al. published")

@@ -131,9 +131,7 @@ that are all equal, holds nothing here.
 
 def main() -> None:
     """Simulate, and write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=SIMULATIONS, help="per cell")
     parser.add_argument("--seed", type=int, default=SEED, help="of the simulations")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the page")

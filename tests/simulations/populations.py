@@ -36,16 +36,11 @@ def real(folder: Path) -> dict[str, Floats]:
     return {name: values / values.mean() for name, values in scores.items()}
 
 
-def drawn(
-    population: Floats, shape: tuple[int, ...], rho: float, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def drawn(population: Floats, shape: tuple[int, ...], rho: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Scores of both sides, of ``shape``: members whose ranks correlate as normal numbers of correlation ρ do."""
     first, own = rng.standard_normal((2, *shape))
     second = rho * first + np.sqrt(1 - rho**2) * own
-    ranks = [
-        (stats.norm.cdf(z) * len(population)).astype(int).clip(max=len(population) - 1)
-        for z in (first, second)
-    ]
+    ranks = [(stats.norm.cdf(z) * len(population)).astype(int).clip(max=len(population) - 1) for z in (first, second)]
     return population[ranks[0]], population[ranks[1]]
 
 

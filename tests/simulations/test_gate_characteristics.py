@@ -63,9 +63,7 @@ def test_a_tenth_less_everywhere_is_found_with_four_pairs_of_seeds(name: str) ->
 
 
 def test_pairing_finds_a_small_loss_with_fewer_seeds() -> None:
-    apart, paired = (
-        simulated(Case("-5 %", ("td3",) * FIVE, lower(0.05), rho), MADE_UP, 40) for rho in (None, 0.9)
-    )
+    apart, paired = (simulated(Case("-5 %", ("td3",) * FIVE, lower(0.05), rho), MADE_UP, 40) for rho in (None, 0.9))
 
     assert paired.share(*REGRESSED) > apart.share(*REGRESSED)
     assert paired.seeds < apart.seeds
@@ -80,9 +78,7 @@ def test_one_environment_whose_runs_collapse_half_of_the_time_seldom_passes() ->
 @pytest.mark.parametrize(
     ("name", "spread", "skewness"), [("normal", 0.15, 0.0), ("td3", 0.14, -1.3), ("sac", 0.11, -5.4)]
 )
-def test_populations_have_the_moments_they_are_said_to_have(
-    name: str, spread: float, skewness: float
-) -> None:
+def test_populations_have_the_moments_they_are_said_to_have(name: str, spread: float, skewness: float) -> None:
     scores = MADE_UP[name]
 
     assert scores.mean() == pytest.approx(1, abs=1e-4)
@@ -114,9 +110,7 @@ def test_a_bar_names_its_worst_case_and_whoever_misses_it() -> None:
         good: Figures(100, {Verdict.PASSED: 100}, 5.0),
         bad: Figures(100, {Verdict.PASSED: 90, Verdict.REGRESSED: 10}, 5.0),
     }
-    bar = Bar(
-        "at most 5 %", cases, lambda f: f.share(Verdict.REGRESSED), 0.05, lambda f: f"{f.seeds:g} seeds"
-    )
+    bar = Bar("at most 5 %", cases, lambda f: f.share(Verdict.REGRESSED), 0.05, lambda f: f"{f.seeds:g} seeds")
 
     assert bar.row() == "| at most 5 % | 2 | 5 seeds (1 x td3, unpaired) | 1 x td3, unpaired: 5 seeds |"
     assert row(bad, cases[bad]).count("|") == len(COLUMNS) + 1

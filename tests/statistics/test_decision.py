@@ -151,10 +151,7 @@ def test_standardised_drops_have_mean_zero_and_variance_one_over_all_permutation
 def test_the_mean_drop_orders_permutations_as_the_difference_of_means_does():
     old, new = [4.0, 9.0, 1.0], [3.0, 2.0, 8.0]
     pooled = np.array([*old, *new])
-    plain = [
-        pooled[list(first)].mean() - np.delete(pooled, list(first)).mean()
-        for first in combinations(range(6), 3)
-    ]
+    plain = [pooled[list(first)].mean() - np.delete(pooled, list(first)).mean() for first in combinations(range(6), 3)]
     found = mean_drop(old, new, labels(((3, 3),))[0])
     assert np.corrcoef(plain, found)[0, 1] == pytest.approx(1)
 

@@ -6,13 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics.groups import (
-    FEWEST_OF_QUARTER,
-    FEWEST_RUNS,
-    deviation_ends,
-    worst_quarter,
-    worst_quarter_ends,
-)
+from harness.statistics.groups import FEWEST_OF_QUARTER, FEWEST_RUNS, deviation_ends, worst_quarter, worst_quarter_ends
 
 SCORES = np.random.default_rng(3).gamma(2, 10, size=(4, 17))
 
@@ -47,9 +41,7 @@ def test_the_interval_of_a_worst_quarter_is_that_of_a_mean_trimmed_above(n):
         assert worst_quarter_ends(scores) == pytest.approx((value - reach, value + reach))
 
 
-@pytest.mark.parametrize(
-    ("ends", "n"), [(deviation_ends, FEWEST_RUNS), (worst_quarter_ends, FEWEST_OF_QUARTER)]
-)
+@pytest.mark.parametrize(("ends", "n"), [(deviation_ends, FEWEST_RUNS), (worst_quarter_ends, FEWEST_OF_QUARTER)])
 def test_a_run_too_few_and_there_is_no_such_interval(ends, n):
     assert np.isnan(ends(SCORES[0, : n - 1])).all()
     assert np.isfinite(ends(SCORES[0, :n])).all()
@@ -61,11 +53,7 @@ def test_equal_runs_do_not_say_how_unlike_runs_can_be():
     assert worst_quarter_ends(np.full(9, 500.0)) == (500.0, 500.0)
 
 
-@given(
-    st.lists(st.integers(-50, 50), min_size=FEWEST_OF_QUARTER, max_size=30),
-    st.integers(1, 9),
-    st.integers(-9, 9),
-)
+@given(st.lists(st.integers(-50, 50), min_size=FEWEST_OF_QUARTER, max_size=30), st.integers(1, 9), st.integers(-9, 9))
 def test_intervals_move_and_scale_with_the_scores(scores, scale, shift):
     scores = np.array(scores, float)
     other = scale * scores + shift

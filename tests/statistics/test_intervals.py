@@ -94,9 +94,7 @@ def test_pairs_that_share_everything_differ_by_nothing_with_certainty():
     assert difference(many, many, paired=False).low < 0
 
 
-@pytest.mark.parametrize(
-    ("a", "b"), [((5,), (5,)), ((12,), (12,)), ((14,), (11,)), ((4, 4), (4, 4)), ((3, 5), (6, 4))]
-)
+@pytest.mark.parametrize(("a", "b"), [((5,), (5,)), ((12,), (12,)), ((14,), (11,)), ((4, 4), (4, 4)), ((3, 5), (6, 4))])
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_a_difference_the_other_way_round_is_the_same_to_the_last_digit(a, b, level):
     one, two = (ragged([normal(n, seed=n + k) for n in sizes]) for k, sizes in enumerate((a, b)))
@@ -117,10 +115,7 @@ def test_a_difference_of_many_runs_comes_from_resampling_both_sides():
 
 def test_pairing_removes_what_seeds_have_in_common():
     luck = normal(8, 5)
-    a, b = (
-        matrix(luck + 0.1 * normal(8, 5, seed=1)),
-        matrix(luck + 0.1 * normal(8, 5, seed=2)),
-    )
+    a, b = (matrix(luck + 0.1 * normal(8, 5, seed=1)), matrix(luck + 0.1 * normal(8, 5, seed=2)))
     paired, apart = (difference(a, b, paired=paired) for paired in (True, False))
     assert paired.value == pytest.approx(apart.value)
     assert paired.high - paired.low < (apart.high - apart.low) / 4
@@ -144,10 +139,7 @@ def test_equal_scores_have_an_interval_of_no_width():
 def test_intervals_move_and_stretch_with_the_scores(runs, tasks, seed, scale, shift):
     scores = normal(runs, tasks, seed=seed)
     for plain, moved in zip(
-        *(
-            intervals([matrix(x)], [MEAN, MEDIAN, IQM], count=300)[0]
-            for x in (scores, scale * scores + shift)
-        ),
+        *(intervals([matrix(x)], [MEAN, MEDIAN, IQM], count=300)[0] for x in (scores, scale * scores + shift)),
         strict=True,
     ):
         assert moved.low == pytest.approx(scale * plain.low + shift, abs=1e-6)

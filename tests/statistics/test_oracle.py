@@ -8,20 +8,9 @@ from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, rep
 from harness.statistics.improvement import probability_of_improvement
 from harness.statistics.intervals import difference, ends
 from harness.statistics.multiplicity import holm
-from harness.statistics.permutation import (
-    labels,
-    mean_drop,
-    mean_paired_drop,
-    rank_drop,
-    share_at_least,
-    signs,
-)
+from harness.statistics.permutation import labels, mean_drop, mean_paired_drop, rank_drop, share_at_least, signs
 from harness.statistics.profiles import profile
-from harness.statistics.reliability import (
-    drawdown,
-    interquartile_range,
-    lower_cvar,
-)
+from harness.statistics.reliability import drawdown, interquartile_range, lower_cvar
 from harness.statistics.resampling import resamples
 from harness.statistics.runs import matrix, ragged
 from harness.statistics.students import difference_and_error

@@ -19,9 +19,7 @@ from harness.statistics.runs import Runs, matrix, ragged
 GAP = optimality_gap(1.0)
 LINEAR = [MEAN, MEDIAN, IQM]
 scores = arrays(
-    float,
-    st.tuples(st.integers(1, 6), st.integers(1, 5)),
-    elements=st.floats(-100, 100).map(lambda x: round(x, 3)),
+    float, st.tuples(st.integers(1, 6), st.integers(1, 5)), elements=st.floats(-100, 100).map(lambda x: round(x, 3))
 )
 tasks = st.lists(st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=6), min_size=1, max_size=5)
 

@@ -27,12 +27,7 @@ def test_many_tasks_are_looked_at_earlier_and_a_single_one_is_tolerated_more():
     assert usual_rule(1) == Rule((5, 8, 12, 20), 0.20)
 
 
-@given(
-    st.sets(st.integers(1, 30), min_size=1, max_size=5),
-    st.integers(1, 6),
-    st.booleans(),
-    st.floats(0.01, 0.2),
-)
+@given(st.sets(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 6), st.booleans(), st.floats(0.01, 0.2))
 def test_the_looks_that_are_taken_spend_no_more_than_alpha_by_any_of_them(numbers, tasks, paired, alpha):
     rule = Rule(tuple(sorted(numbers)), 0.1, alpha=alpha)
     taken = list(looks(rule, tasks, paired))
@@ -104,11 +99,7 @@ def test_what_was_once_seen_to_be_worse_never_passes_as_unchanged():
 
 def test_a_drop_on_one_task_that_is_more_than_tolerated_there_stays_a_regression():
     old, _ = sides(12, 5, 0)
-    new = (
-        old
-        * np.array([0.6, 1.0, 1.0, 1.0, 1.0])
-        * (1 + np.random.default_rng(0).normal(scale=1e-3, size=old.shape))
-    )
+    new = old * np.array([0.6, 1.0, 1.0, 1.0, 1.0]) * (1 + np.random.default_rng(0).normal(scale=1e-3, size=old.shape))
     found = decide(old, new, usual_rule(5), paired=True, random=FEW)
     assert found.verdict is Verdict.REGRESSED
     assert found.seen.task_passed[0] > 0.5
@@ -126,18 +117,14 @@ def test_scores_that_are_missing_are_refused_by_whichever_look():
         decide(old, new, usual_rule(5), paired=True)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"looks": ()}, {"looks": (5, 5)}, {"looks": (0, 3)}, {"drop": 1.0}, {"alpha": 0.0}]
-)
+@pytest.mark.parametrize("wrong", [{"looks": ()}, {"looks": (5, 5)}, {"looks": (0, 3)}, {"drop": 1.0}, {"alpha": 0.0}])
 def test_a_rule_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match=r"looks|drop|alpha"):
         Rule(**{"looks": (3,), "drop": 0.1} | wrong)
 
 
 @given(st.integers(0, 200), st.permutations(range(4)), st.floats(0.1, 100))
-def test_neither_the_order_of_tasks_nor_their_units_matter_while_all_permutations_are_tried(
-    seed, order, scale
-):
+def test_neither_the_order_of_tasks_nor_their_units_matter_while_all_permutations_are_tried(seed, order, scale):
     old, new = sides(3, 4, seed, drop=0.15)
     rule = Rule((3,), 0.1)
     units = scale ** np.arange(4)

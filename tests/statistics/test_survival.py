@@ -5,18 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.reliability import (
-    dispersion_across_time,
-    drawdown,
-    long_term_risk,
-    lower_cvar,
-)
-from harness.statistics.survival import (
-    NEVER,
-    kaplan_meier,
-    median_interval,
-    restricted_mean,
-)
+from harness.statistics.reliability import dispersion_across_time, drawdown, long_term_risk, lower_cvar
+from harness.statistics.survival import NEVER, kaplan_meier, median_interval, restricted_mean
 
 BUDGET = 100.0
 arrivals = st.lists(st.tuples(st.integers(1, 120), st.booleans()), min_size=1, max_size=12)
@@ -26,9 +16,7 @@ arrivals = st.lists(st.tuples(st.integers(1, 120), st.booleans()), min_size=1, m
 def test_the_restricted_mean_is_the_area_under_the_survival_function(arrivals, horizon):
     times, reached = np.array([t for t, _ in arrivals], float), np.array([r for _, r in arrivals])
     survival = kaplan_meier(times, reached)
-    short = np.searchsorted(
-        survival.times, np.arange(horizon), side="right"
-    )  # in [t, t + 1), for times are whole
+    short = np.searchsorted(survival.times, np.arange(horizon), side="right")  # in [t, t + 1), for times are whole
     area = np.concatenate([[1.0], survival.shares])[short].sum()
     assert restricted_mean(times, reached, horizon) == pytest.approx(area)
 
@@ -82,12 +70,7 @@ def test_runs_at_the_ceiling_do_not_all_belong_to_the_worst_quarter():
     assert lower_cvar([281.0, *[500.0] * 9], 0.25) == pytest.approx((281 + 500 + 500) / 3)
 
 
-@given(
-    st.lists(st.integers(-1_000, 1_000), min_size=1, max_size=40, unique=True),
-    st.sampled_from([0.05, 0.1, 0.25]),
-)
+@given(st.lists(st.integers(-1_000, 1_000), min_size=1, max_size=40, unique=True), st.sampled_from([0.05, 0.1, 0.25]))
 def test_without_ties_the_worst_values_are_those_up_to_the_quantile(values, share):
     values = np.array(values, float)
-    assert lower_cvar(values, share) == pytest.approx(
-        values[values <= np.quantile(values, share) + 1e-9].mean()
-    )
+    assert lower_cvar(values, share) == pytest.approx(values[values <= np.quantile(values, share) + 1e-9].mean())

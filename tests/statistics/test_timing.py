@@ -18,9 +18,7 @@ def test_twenty_percent_more_time_is_slower_and_the_other_task_passes():
     assert slowed.verdict is Speed.SLOWER
     assert slowed.ratio == pytest.approx(1.2, rel=0.01)
     assert slowed.low < slowed.ratio < slowed.high
-    assert slowed.p == pytest.approx(
-        1 / 64, abs=1 / 64
-    )  # the smallest p, or one more choice of signs reaches it
+    assert slowed.p == pytest.approx(1 / 64, abs=1 / 64)  # the smallest p, or one more choice of signs reaches it
     assert same.verdict is Speed.PASSED
     assert overall([slowed, same]) is Speed.SLOWER
 
@@ -48,9 +46,7 @@ def test_a_noisy_control_leads_to_inconclusive_whatever_else_was_measured(factor
 @given(st.lists(st.floats(-3, 3), min_size=12, max_size=12))
 def test_a_control_never_turns_a_verdict_into_the_other(logs: list[float]):
     old, new = np.ones((6, 2)), QUIET * [1.2, 1.0]
-    for plain, noisy in zip(
-        timings(old, new, old), timings(old, new, np.exp(np.reshape(logs, (6, 2)))), strict=True
-    ):
+    for plain, noisy in zip(timings(old, new, old), timings(old, new, np.exp(np.reshape(logs, (6, 2)))), strict=True):
         assert noisy.verdict in (plain.verdict, Speed.INCONCLUSIVE)
 
 

@@ -244,9 +244,7 @@ def test_a_result_that_was_moved_away_by_a_killed_session_comes_back(store: Stor
     assert list((store.folder / ".staging").iterdir()) == []
 
 
-def test_a_result_that_cannot_be_put_in_place_leaves_the_earlier_one(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_result_that_cannot_be_put_in_place_leaves_the_earlier_one(store: Store, monkeypatch: pytest.MonkeyPatch):
     place = commit(store, content=b"old")
     rename = Path.rename
 

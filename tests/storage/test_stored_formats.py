@@ -128,9 +128,7 @@ def test_a_run_of_a_newer_format_is_refused_by_name(tmp_path):
 
     (problem,) = harness.load(tmp_path).problems
 
-    assert problem.message.startswith(
-        "written by a newer harness, in format 2; this one reads formats up to 1"
-    )
+    assert problem.message.startswith("written by a newer harness, in format 2; this one reads formats up to 1")
 
 
 def test_a_run_of_a_newer_format_is_never_run_again(tmp_path):

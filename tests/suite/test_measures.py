@@ -64,22 +64,15 @@ def test_gates_take_those_of_the_table_that_may_be_gated(name):
 
 def test_options_and_the_schema_offer_what_the_table_has():
     (of_gate,), (of_compare,) = (
-        [option for option in command.command.params if option.name == "measure"]
-        for command in (gate, compare)
+        [option for option in command.command.params if option.name == "measure"] for command in (gate, compare)
     )
-    assert (
-        tuple(of_gate.type.choices)
-        == tuple(Gate.model_json_schema()["properties"]["measure"]["enum"])
-        == GATED
-    )
+    assert tuple(of_gate.type.choices) == tuple(Gate.model_json_schema()["properties"]["measure"]["enum"]) == GATED
     assert of_compare.help.endswith(f"{', '.join(OF_RUNS)}.")
     assert of_compare.default == Gate().measure == USUAL
 
 
 def test_the_documents_have_the_same_table():
-    rows = documents.table(
-        SEMANTICS, "measure", "meaning", "better is", "of", "a failed run counts as", "gate"
-    )
+    rows = documents.table(SEMANTICS, "measure", "meaning", "better is", "of", "a failed run counts as", "gate")
     assert rows == [
         [
             measure.name,
@@ -98,11 +91,7 @@ def test_no_other_list_of_measures_is_left():
     found = []
     for path in set(ROOT.glob("harness/**/*.py")) - ITSELF:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            parts = [
-                *getattr(node, "elts", []),
-                *getattr(node, "keys", []),
-                *getattr(node, "comparators", []),
-            ]
+            parts = [*getattr(node, "elts", []), *getattr(node, "keys", []), *getattr(node, "comparators", [])]
             names = {part.value for part in parts if isinstance(part, ast.Constant)} & set(MEASURES)
             found += [f"{path}:{node.lineno}"] if len(names) > 1 else []
     assert not found

@@ -83,8 +83,7 @@ def test_seeds_are_a_count_or_a_list():
 
 
 @pytest.mark.parametrize(
-    "seeds",
-    ["0", "10001", "true", "2.0", '"5"', "[]", "[1, 1]", "[-1]", "[true]", "[4294967296]", "2020-01-01"],
+    "seeds", ["0", "10001", "true", "2.0", '"5"', "[]", "[1, 1]", "[-1]", "[true]", "[4294967296]", "2020-01-01"]
 )
 def test_other_seeds_are_refused(seeds):
     assert next(iter(problems(text(seeds=seeds)))).startswith("suite.seeds")
@@ -261,9 +260,7 @@ def test_a_claim_compares_two_algorithms():
 
 
 def test_selections_are_read():
-    selection = parse_selection(
-        " algorithms/dqn:paper[learning_rate=1e-3, epsilon.until=0.3, hidden=[64, 64]] "
-    )
+    selection = parse_selection(" algorithms/dqn:paper[learning_rate=1e-3, epsilon.until=0.3, hidden=[64, 64]] ")
     assert (selection.id, selection.preset) == ("algorithms/dqn", "paper")
     assert selection.overrides == {"learning_rate": 1e-3, "epsilon": {"until": 0.3}, "hidden": [64, 64]}
     assert selection.variant == ":paper[epsilon.until=0.3, hidden=[64, 64], learning_rate=0.001]"

@@ -7,9 +7,7 @@ from typing import NamedTuple
 from support.paths import ROOT
 
 DOCUMENTS = sorted(
-    path
-    for pattern in ("*.md", "docs/**/*.md", "plugins/*/*.md", "results/README.md")
-    for path in ROOT.glob(pattern)
+    path for pattern in ("*.md", "docs/**/*.md", "plugins/*/*.md", "results/README.md") for path in ROOT.glob(pattern)
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"\s+# .*$")

@@ -30,8 +30,6 @@ def write_distribution(
     info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     dependencies = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{dependencies}\n"
-    )
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n{dependencies}\n")
     (info / "entry_points.txt").write_text(f"[harness]\n{name} = {module}\n")
     return folder / f"{module}.py"

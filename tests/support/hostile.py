@@ -56,14 +56,9 @@ def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
     )
 
 
-def write_suite(
-    folder: Path, algorithms: list[str], environments: list[str], seeds: Any = 1, steps: int = 60
-) -> str:
+def write_suite(folder: Path, algorithms: list[str], environments: list[str], seeds: Any = 1, steps: int = 60) -> str:
     """A suite file in ``folder``; returns its path."""
-    lists = {
-        name: json.dumps(value)
-        for name, value in (("algorithms", algorithms), ("environments", environments))
-    }
+    lists = {name: json.dumps(value) for name, value in (("algorithms", algorithms), ("environments", environments))}
     path = folder / "hostile.toml"
     path.write_text(SUITE.format(**lists, seeds=json.dumps(seeds), steps=steps))
     return str(path)

@@ -5,9 +5,7 @@ from typing import Any
 
 from support.paths import TESTS
 
-CASES: dict[str, dict[str, Any]] = json.loads(
-    (TESTS / "data" / "statistics.json").read_text(encoding="utf-8")
-)["cases"]
+CASES: dict[str, dict[str, Any]] = json.loads((TESTS / "data" / "statistics.json").read_text(encoding="utf-8"))["cases"]
 
 
 def case(name: str) -> tuple[dict[str, Any], Any, float]:

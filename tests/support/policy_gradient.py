@@ -46,12 +46,7 @@ class Outcome(NamedTuple):
 
 
 def trained(
-    algorithm: Any,
-    environment: str,
-    config: Any,
-    seeds: Any = (0, 1, 2),
-    budget: int = 400,
-    points: int = 1,
+    algorithm: Any, environment: str, config: Any, seeds: Any = (0, 1, 2), budget: int = 400, points: int = 1
 ) -> Outcome:
     """Train an algorithm's module, and keep the networks it makes."""
     trial = local_trial(ENVIRONMENTS[environment], seeds, budget, points, episodes=2, lockstep=True)
@@ -105,9 +100,7 @@ def assert_trains_as_alone(algorithm: Any, environment: str, config: Any, budget
     assert returns[0] == pytest.approx(returns[1], rel=1e-5)
 
 
-def assert_repeats_whatever_the_evaluations(
-    algorithm: Any, environment: str, config: Any, budget: int
-) -> None:
+def assert_repeats_whatever_the_evaluations(algorithm: Any, environment: str, config: Any, budget: int) -> None:
     """The same seed gives the same parameters, bit for bit, evaluated once or often."""
     rarely = trained(algorithm, environment, config, (0, 1), budget, points=1)
     often = trained(algorithm, environment, config, (0, 1), budget, points=10)

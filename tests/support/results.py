@@ -46,13 +46,7 @@ ENVIRONMENTS = (
     Environment("mountain-car", "MountainCar-v0", -200.0, -100.0, -110.0, 100_000),
     Environment("pendulum", "Pendulum-v1", -1_230.0, -150.0, None, 30_000),
 )
-ALGORITHMS = (
-    "algorithms/dqn:tutorial",
-    "algorithms/q_learning",
-    "algorithms/random",
-    "algorithms/sarsa",
-    "sb3/dqn",
-)
+ALGORITHMS = ("algorithms/dqn:tutorial", "algorithms/q_learning", "algorithms/random", "algorithms/sarsa", "sb3/dqn")
 
 
 @dataclass(frozen=True)
@@ -64,11 +58,7 @@ class Run:
     seed: int = 0
     status: str = "done"
     error: str = ""
-    scores: tuple[float, ...] = (
-        20.0,
-        30.0,
-        40.0,
-    )  # mean return of each evaluation, evenly spread to the budget
+    scores: tuple[float, ...] = (20.0, 30.0, 40.0)  # mean return of each evaluation, evenly spread to the budget
     seconds: float = 8.0  # of training
     suite: str = "synthetic"
     changes: dict[str, Any] = field(default_factory=dict)  # of columns
@@ -87,14 +77,7 @@ class Run:
         identifier = self.algorithm.partition("[")[0].partition(":")[0]
         ran = self.status != "skipped"
         environment = self.environment
-        shares = {
-            "environment": 0.3,
-            "learning": 0.7,
-            "evaluation": 0.2,
-            "setup": 0.05,
-            "train": 1.0,
-            "total": 1.3,
-        }
+        shares = {"environment": 0.3, "learning": 0.7, "evaluation": 0.2, "setup": 0.05, "train": 1.0, "total": 1.3}
         return {
             "suite": self.suite,
             "algorithm": self.algorithm,
@@ -141,12 +124,7 @@ class Run:
                 "question": "Which algorithm learns with the fewest steps, and which in the least time?",
             },
             "versions": {"python": "3.11.7", "rl-harness": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6"},
-            "hardware": {
-                "processor": "AMD EPYC 9B14",
-                "cores": 2,
-                "memory_gib": 7.8,
-                "system": "Linux x86_64",
-            },
+            "hardware": {"processor": "AMD EPYC 9B14", "cores": 2, "memory_gib": 7.8, "system": "Linux x86_64"},
             "git": {"commit": self.row["commit"], "dirty_diff": ""},
             "command": ["harness", "run", self.suite],
         }
@@ -182,15 +160,8 @@ class Run:
             "terminated": np.ones(episodes, bool),
             "truncated": np.zeros(episodes, bool),
         }
-        logged = {
-            "key": [key] * points,
-            "step": steps,
-            "name": ["loss"] * points,
-            "value": np.exp(-np.arange(points)),
-        }
-        named = zip(
-            TABLES, (evaluations, training, logged), (EVALUATIONS, EPISODES, DIAGNOSTICS), strict=True
-        )
+        logged = {"key": [key] * points, "step": steps, "name": ["loss"] * points, "value": np.exp(-np.arange(points))}
+        named = zip(TABLES, (evaluations, training, logged), (EVALUATIONS, EPISODES, DIAGNOSTICS), strict=True)
         return {name: pa.table(columns, schema=schema) for name, columns, schema in named}
 
 
@@ -218,9 +189,7 @@ def write_compact(folder: Path, runs: Iterable[Run]) -> Path:
     runs, place = list(runs), folder / "compact"
     place.mkdir(parents=True)
     rows = [{**run.row, "manifest": json.dumps(run.manifest)} for run in runs]
-    pq.write_table(
-        pa.Table.from_pylist(rows, schema=COMPACT_RUNS), place / "runs.parquet", compression="zstd"
-    )
+    pq.write_table(pa.Table.from_pylist(rows, schema=COMPACT_RUNS), place / "runs.parquet", compression="zstd")
     for name, schema in TABLES.items():
         tables = [tables[name] for run in runs if (tables := run.tables())]
         whole = pa.concat_tables(tables or [schema.empty_table()])
@@ -250,9 +219,7 @@ def realistic_suite(seeds: int = 10) -> list[Run]:
         for algorithm in ALGORITHMS:
             skill, speed = skills[algorithm.rpartition("/")[2].partition(":")[0]]
             speed += 0.15 if algorithm.startswith("sb3") else 0.0
-            seconds = environment.budget / (
-                9_000 if skill == 0 else 2_500 if algorithm.startswith("a") else 600
-            )
+            seconds = environment.budget / (9_000 if skill == 0 else 2_500 if algorithm.startswith("a") else 600)
             for seed in range(seeds):
                 scores = learning_curve(environment, skill, speed, seed)
                 run = Run(algorithm, environment, seed, scores=scores, seconds=seconds * (1 + 0.01 * seed))
@@ -266,16 +233,12 @@ def _with_misfortune(run: Run) -> Run:
         reason = "q_learning acts in Discrete, not Box"
         return replace(run, status="skipped", error=reason, scores=())
     if cell == ("sb3/dqn", "mountain-car") and run.seed in (3, 7):
-        error = (
-            'Traceback (most recent call last):\n  File "dqn.py", line 3, in train\nValueError: NaN in <loss>'
-        )
+        error = 'Traceback (most recent call last):\n  File "dqn.py", line 3, in train\nValueError: NaN in <loss>'
         return replace(run, status="failed", error=error, scores=run.scores[:8])
     if cell == ("sb3/dqn", "acrobot") and run.seed == 9:
         return replace(run, status="timeout", error="stopped after 600 seconds", scores=())
     if cell == ("algorithms/sarsa", "mountain-car") and run.seed % 3 == 0:
-        return replace(
-            run, scores=tuple(min(score, -150.0 + math.sin(i)) for i, score in enumerate(run.scores))
-        )
+        return replace(run, scores=tuple(min(score, -150.0 + math.sin(i)) for i, score in enumerate(run.scores)))
     if cell == ("algorithms/dqn:tutorial", "cartpole"):
         return replace(run, changes={"runs_in_trial": 10, "train_seconds": 12.0})
     return run

@@ -23,7 +23,5 @@ def local_trial(
     """A trial in this process; on a meter shared by processes if it is given a folder for that."""
     many = len(seeds) > 1 if lockstep is None else lockstep
     needs = Needs(processes="one" if shared is None else "many")
-    description = TrialDescription(
-        environment, tuple(seeds), budget, points, episodes, many, needs=needs, **told
-    )
+    description = TrialDescription(environment, tuple(seeds), budget, points, episodes, many, needs=needs, **told)
     return LocalTrial(description, device, shared)

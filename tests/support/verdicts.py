@@ -71,10 +71,7 @@ def some(made: Iterable[Run], status: str, **where: Any) -> list[Run]:
     """The runs, with another end for those of this seed or environment name."""
     return [
         ended(run, status)
-        if all(
-            {"seed": run.seed, "environment": run.environment.name}[name] == value
-            for name, value in where.items()
-        )
+        if all({"seed": run.seed, "environment": run.environment.name}[name] == value for name, value in where.items())
         else run
         for run in made
     ]

@@ -183,10 +183,7 @@ def test_presets_seed_and_threads_are_those_of_a_run_and_threads_are_put_back(be
 
 @pytest.mark.parametrize(
     ("more", "reason"),
-    [
-        ("observation_spaces=('Dict',)", "observes Dict"),
-        ("requires=('no-such-thing',)", "needs no-such-thing"),
-    ],
+    [("observation_spaces=('Dict',)", "observes Dict"), ("requires=('no-such-thing',)", "needs no-such-thing")],
 )
 def test_what_cannot_be_measured_here_is_skipped_with_the_reason(install, more, reason) -> None:
     installed(install, more)

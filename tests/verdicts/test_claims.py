@@ -95,9 +95,7 @@ def test_a_claim_holds_fails_or_is_undecided_by_both_bounds_of_the_advantage(tmp
     assert (found.verdict, found.runs, found.reason) == (verdict, 10, "")
     assert (found.better, found.than) == pytest.approx((np.mean(ours), 100.0))
     assert found.advantage.low < found.advantage.value < found.advantage.high
-    assert (found.more_seeds is None) == (
-        verdict is not ClaimVerdict.UNDECIDED or found.advantage.value == margin
-    )
+    assert (found.more_seeds is None) == (verdict is not ClaimVerdict.UNDECIDED or found.advantage.value == margin)
 
 
 @pytest.mark.parametrize("runs", [3, 9, 10])
@@ -119,9 +117,7 @@ def test_measures_of_a_group_are_compared_on_pairs_drawn_together(tmp_path, name
     found = one(suite(name), tmp_path, side(OURS, ours), side(THEIRS, theirs))
 
     statistic = {"worst_quarter": worst_quarter, "spread": interquartile_range}[name]
-    first, second = (
-        (ours, theirs) if name == "worst_quarter" else (theirs, ours)
-    )  # of a spread less is better
+    first, second = (ours, theirs) if name == "worst_quarter" else (theirs, ours)  # of a spread less is better
     expected = group_difference(first, second, statistic, level=0.9).estimate
     assert found.advantage == pytest.approx(expected)
     assert (found.better, found.than) == (float(statistic(ours)), float(statistic(theirs)))
@@ -250,10 +246,7 @@ def test_trap_a_diagnostic_that_was_not_finite_once_is_not_averaged_away(tmp_pat
     logged = results.diagnostics.copy()
     logged.loc[(logged["key"] == ours[0].key) & (logged["step"] == CARTPOLE.budget), "value"] = value
     (found,) = judged(suite("diagnostic_loss", seeds=3), replace(results, diagnostics=logged))
-    assert (found.verdict, found.reason) == (
-        ClaimVerdict.NOT_JUDGED,
-        f"{OURS} has no diagnostic_loss with seed 0",
-    )
+    assert (found.verdict, found.reason) == (ClaimVerdict.NOT_JUDGED, f"{OURS} has no diagnostic_loss with seed 0")
 
 
 def test_two_runs_of_one_seed_leave_a_claim_unjudged(tmp_path):
@@ -267,9 +260,7 @@ def test_two_runs_of_one_seed_leave_a_claim_unjudged(tmp_path):
 def test_runs_that_were_never_finished_leave_a_claim_unjudged(tmp_path, status):
     theirs = side(THEIRS, [1.0] * 10)
     theirs[4] = replace(theirs[4], status=status, scores=())
-    assert (
-        not_judged(tmp_path, suite(), side(OURS, [2.0] * 10), theirs) == f"{THEIRS} with seed 4 was {status}"
-    )
+    assert not_judged(tmp_path, suite(), side(OURS, [2.0] * 10), theirs) == f"{THEIRS} with seed 4 was {status}"
 
 
 def test_a_seed_of_the_suite_that_is_not_there_leaves_a_claim_unjudged(tmp_path):
@@ -282,10 +273,7 @@ def test_more_seeds_than_the_suite_asks_for_count_where_both_have_them(tmp_path)
     assert found.runs == 10
 
     runs = side(OURS, around(1.0)), side(THEIRS, around(0.0)[:5])
-    assert (
-        not_judged(tmp_path / "one", suite(seeds=5), *runs)
-        == f"{THEIRS} was not run with seeds 5, 6, 7, 8, 9"
-    )
+    assert not_judged(tmp_path / "one", suite(seeds=5), *runs) == f"{THEIRS} was not run with seeds 5, 6, 7, 8, 9"
 
 
 def test_a_contestant_that_was_not_run_leaves_a_claim_unjudged(tmp_path):
@@ -336,9 +324,7 @@ def test_a_claim_is_about_exactly_the_configuration_it_names(tmp_path):
         side("algorithms/dqn", [1.0] * 3),
         side(OURS, [2.0] * 3),
         side(f"{OURS}[learning_rate=0.01]", [3.0] * 3, changes={"algorithm_id": "algorithms/dqn"}),
-        side(
-            f"{OURS}[hidden=[8], learning_rate=0.01]", [4.0] * 3, changes={"algorithm_id": "algorithms/dqn"}
-        ),
+        side(f"{OURS}[hidden=[8], learning_rate=0.01]", [4.0] * 3, changes={"algorithm_id": "algorithms/dqn"}),
         side("sb3/dqn:small", [5.0] * 3),
     ]
     for number, (better, than, values) in enumerate(
@@ -462,9 +448,7 @@ def test_a_claim_that_fails_outweighs_one_that_is_not_judged(tmp_path):
     asked = suite_text() + "[[claims]]" + claim.replace('"final_score"', '"diagnostic_absent"')
     (tmp_path / "suite.toml").write_text(asked, encoding="utf-8")
     write_runs(tmp_path / "runs", [*side(OURS, around(90.0)), *side(THEIRS, [100.0] * 10)])
-    assert (
-        main(["--no-plugins", "claims", str(tmp_path / "suite.toml"), str(tmp_path / "runs")]) == ExitCode.NO
-    )
+    assert main(["--no-plugins", "claims", str(tmp_path / "suite.toml"), str(tmp_path / "runs")]) == ExitCode.NO
 
 
 @pytest.mark.parametrize(("suite_", "runs"), [("nowhere.toml", "runs"), ("suite.toml", "nowhere")])
@@ -501,9 +485,7 @@ def test_the_report_finds_an_installed_suite_by_the_name_its_runs_have(tmp_path,
 
 
 def test_a_run_of_a_suite_ends_with_the_verdicts_on_its_claims(tmp_path, capfd):
-    asked = suite_text(
-        "online_return", seeds=1, better="algorithms/sarsa", than="algorithms/q_learning", steps=500
-    )
+    asked = suite_text("online_return", seeds=1, better="algorithms/sarsa", than="algorithms/q_learning", steps=500)
     (tmp_path / "suite.toml").write_text(asked.replace("cartpole", "cliff-walking"), encoding="utf-8")
     assert main(["run", str(tmp_path / "suite.toml"), "--out", str(tmp_path)]) == ExitCode.YES
     printed = capfd.readouterr().out

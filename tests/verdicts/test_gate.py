@@ -166,9 +166,7 @@ def test_a_run_that_something_else_ended_makes_the_gate_incomplete(judged, statu
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])
-def test_trap_where_the_first_seed_of_one_task_is_missing_every_task_still_says_what_is_true_of_it(
-    judged, noise
-):
+def test_trap_where_the_first_seed_of_one_task_is_missing_every_task_still_says_what_is_true_of_it(judged, noise):
     base, head = runs(), runs(noise=noise)
     gone = next(run for run in head if run.environment.name == "cartpole" and run.seed == 0)
     found = judged(base, [run for run in head if run is not gone])
@@ -235,9 +233,7 @@ def test_a_head_without_runs_is_incomplete(judged):
 
 
 def test_the_table_says_what_failing_runs_of_the_head_said(judged):
-    trace = (
-        'Traceback (most recent call last):\n  File "dqn.py", line 3, in train\nValueError: NaN in the loss'
-    )
+    trace = 'Traceback (most recent call last):\n  File "dqn.py", line 3, in train\nValueError: NaN in the loss'
     failing = [replace(run, error=trace + "!" * 99) for run in some(runs(ONE), "failed", seed=1)]
     found = judged(runs(ONE), failing, suite(ONE))
     (row, _) = gate_output.rows(found)
@@ -296,9 +292,7 @@ def test_every_algorithm_on_every_environment_is_a_task(judged):
 def test_negative_returns_are_shares_of_what_was_learned(judged):
     """Pendulum: -1230 is random. What is lost is a share of the way from there, not of the return."""
     pendulum = (ENVIRONMENTS[5],)
-    found = judged(
-        runs(pendulum, range(8)), runs(pendulum, range(8), drop=0.5, noise=0.01), suite(pendulum, seeds=8)
-    )
+    found = judged(runs(pendulum, range(8)), runs(pendulum, range(8), drop=0.5, noise=0.01), suite(pendulum, seeds=8))
     assert found.tasks[0].difference.sample.means[0] < 0
     assert found.overall.relative.value == pytest.approx(-0.5, abs=0.02)
 
@@ -316,9 +310,7 @@ def test_a_base_below_random_is_judged_and_noted(judged):
 
 def test_without_a_random_score_shares_are_of_the_score_itself(judged):
     unknown = (Environment("unknown", "Unknown-v0", None, None, None),)
-    found = judged(
-        runs(unknown, range(8)), runs(unknown, range(8), drop=0.5, noise=0.01), suite(unknown, seeds=8)
-    )
+    found = judged(runs(unknown, range(8)), runs(unknown, range(8), drop=0.5, noise=0.01), suite(unknown, seeds=8))
     assert found.overall.relative.value == pytest.approx(-0.5, abs=0.02)
     assert found.notes[0].endswith("no random score is known, so that shares are of the score itself")
 
@@ -376,9 +368,7 @@ def test_the_looks_follow_the_order_of_the_suites_seeds(judged):
 
 
 def test_what_the_suite_says_about_its_gate_is_kept(judged):
-    asked = suite(
-        gate='looks = [4]\ntolerance = 0.3\ntask_tolerance = 0.4\nalpha = 0.1\nmeasure = "final_score"'
-    )
+    asked = suite(gate='looks = [4]\ntolerance = 0.3\ntask_tolerance = 0.4\nalpha = 0.1\nmeasure = "final_score"')
     found = judged(runs(), runs(drop=0.2, noise=0.01), asked)
     assert found.rule.looks == (4,)
     assert found.look == (4, pytest.approx(0.1))
@@ -477,8 +467,7 @@ def test_names_of_strangers_are_text_in_every_format(judged):
     environment = replace(CARTPOLE, name="cartpole")
     made = runs((environment,), algorithm="a/x")
     renamed = [
-        replace(run, changes={**run.changes, "algorithm": hostile.encode("utf-8", "replace").decode()})
-        for run in made
+        replace(run, changes={**run.changes, "algorithm": hostile.encode("utf-8", "replace").decode()}) for run in made
     ]
     failing = [ended(run, "crashed") for run in renamed]
     found = judged(renamed, failing, suite((environment,), algorithms=()))
@@ -555,9 +544,7 @@ def gate(tmp_path, monkeypatch):
         folder = tmp_path / str(len([*tmp_path.iterdir()]))
         for name, made in (("base", base), ("head", head)):
             stored(folder / name / "demo", made)
-        return main(
-            ["gate", str(path), "--base", str(folder / "base"), "--head", str(folder / "head"), *options]
-        )
+        return main(["gate", str(path), "--base", str(folder / "base"), "--head", str(folder / "head"), *options])
 
     return of
 
@@ -585,14 +572,8 @@ def test_exit_codes_of_the_command(gate):
         (["--looks", "three"], "--looks three: write numbers of seeds"),
         (["--alpha", "nan"], "--alpha"),
         (["-e", "pong"], "has no environment 'pong'"),
-        (
-            ["--looks", "1"],
-            "looks [1] can decide nothing: on 4 tasks, with alpha 0.05, it takes a look at 2",
-        ),
-        (
-            ["--looks", "1,2", "-e", "acrobot"],
-            "on 1 task, with alpha 0.05, it takes a look at 5 seeds per side",
-        ),
+        (["--looks", "1"], "looks [1] can decide nothing: on 4 tasks, with alpha 0.05, it takes a look at 2"),
+        (["--looks", "1,2", "-e", "acrobot"], "on 1 task, with alpha 0.05, it takes a look at 5 seeds per side"),
         (["-a", "algorithms/nope"], "'algorithms/nope' has no runs; there are algorithms/dqn"),
         (["-a", "nope", "-a", "dqn"], "'nope' has no runs; there are algorithms/dqn"),
         (["--junit", "/nowhere/at/all.xml"], "cannot be written: there is no folder /nowhere/at"),
@@ -667,9 +648,7 @@ def test_what_cannot_be_compared_is_warned_of_though_the_rest_passes(gate, capsy
 
 
 def test_a_suite_that_no_plugin_brings_and_a_folder_that_is_not_there(tmp_path, capsys):
-    assert (
-        main(["gate", "nobody/nothing", "--base", str(tmp_path), "--head", str(tmp_path)]) == ExitCode.MISSING
-    )
+    assert main(["gate", "nobody/nothing", "--base", str(tmp_path), "--head", str(tmp_path)]) == ExitCode.MISSING
     (tmp_path / "demo.toml").write_text(suite_text(), encoding="utf-8")
     missing = str(tmp_path / "no")
     assert main(["gate", str(tmp_path / "demo.toml"), "--base", missing, "--head", missing]) == ExitCode.USAGE
@@ -681,10 +660,7 @@ def test_the_table_is_printed_and_every_other_format_is_written_beside(gate, tmp
     page.write_text("# before\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
     made = tmp_path / "gate.json", tmp_path / "gate.xml"
-    assert (
-        gate(runs(), runs(drop=0.3, noise=0.01), "--json", str(made[0]), "--junit", str(made[1]))
-        == ExitCode.NO
-    )
+    assert gate(runs(), runs(drop=0.3, noise=0.01), "--json", str(made[0]), "--junit", str(made[1])) == ExitCode.NO
     printed = capsys.readouterr().out
     assert printed.startswith("environment    algorithm       n  ")
     assert "\ndemo: regressed\n" in printed
@@ -746,10 +722,7 @@ def lost_of(tmp_path, lost, tasks, base, head):
     """The judgement where so many of so many tasks lose their threshold."""
     places = [replace(CLIFF, name=f"cliff-{number}", id=f"Cliff{number}-v1") for number in range(tasks)]
     finals = [-200.0] * lost + [-14.0] * (tasks - lost)
-    sides = (
-        cliffs(tmp_path / "base", [-14.0] * tasks, base, 0),
-        cliffs(tmp_path / "head", finals, head, 1),
-    )
+    sides = (cliffs(tmp_path / "base", [-14.0] * tasks, base, 0), cliffs(tmp_path / "head", finals, head, 1))
     return judge(suite(places, seeds=list(base)), *sides)
 
 
@@ -780,9 +753,7 @@ def test_trap_a_policy_that_forgets_ends_below_the_threshold_though_it_was_there
         ]
         return stored(tmp_path / name, made)
 
-    found = judge(
-        suite([CLIFF], seeds=8, gate='measure = "final_score"'), side("base", -13), side("head", -200)
-    )
+    found = judge(suite([CLIFF], seeds=8, gate='measure = "final_score"'), side("base", -13), side("head", -200))
     assert found.outcome is GateAnswer.REGRESSED
     assert verdicts(found) == ["threshold lost"]
 
@@ -792,9 +763,7 @@ def test_thresholds_that_are_lost_by_chance_fail_a_gate_seldom():
     rng = np.random.default_rng(0)
 
     def side(seeds):
-        return {
-            seed: SideRun("done", 1.0, "f", 1.0, "m", "c", at_threshold=rng.random() < 0.1) for seed in seeds
-        }
+        return {seed: SideRun("done", 1.0, "f", 1.0, "m", "c", at_threshold=rng.random() < 0.1) for seed in seeds}
 
     gates = [
         [Task(f"e{number}", DQN, "cpu", 100, side(range(5)), side(range(5))) for number in range(20)]

@@ -66,9 +66,7 @@ def test_trap_a_seed_of_the_suite_that_one_side_never_ran_is_waited_for_even_on_
 
 
 def test_three_shared_seeds_pair_whatever_the_first_look_takes():
-    found = chosen_seeds(
-        [task(dict.fromkeys(range(10), 1.0), dict.fromkeys(range(7, 17), 1.0))], range(7, 12)
-    )
+    found = chosen_seeds([task(dict.fromkeys(range(10), 1.0), dict.fromkeys(range(7, 17), 1.0))], range(7, 12))
     assert found.paired
     assert found.base == found.head == [7, 8, 9]
 
@@ -140,9 +138,7 @@ def test_what_only_the_head_has_is_new_and_not_comparable(pair):
 
 def test_runs_of_another_budget_than_the_suites_are_not_comparable(pair):
     scope = in_scope(suite(ONE), pair(*[runs(ONE, budget=5_000)] * 2))
-    assert [each.why_not for each in scope.not_comparable] == [
-        "its budget is 5,000 steps, the suite's is 20,000"
-    ]
+    assert [each.why_not for each in scope.not_comparable] == ["its budget is 5,000 steps, the suite's is 20,000"]
 
 
 def test_what_both_sides_skipped_is_not_comparable(pair):

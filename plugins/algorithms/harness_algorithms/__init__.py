@@ -3,14 +3,7 @@
 from collections.abc import Iterable
 
 from harness.api import AlgorithmSpec, hookimpl
-from harness_algorithms.descriptions import (
-    continuous,
-    distributional,
-    policy_gradient,
-    proximal,
-    tabular,
-    value,
-)
+from harness_algorithms.descriptions import continuous, distributional, policy_gradient, proximal, tabular, value
 
 API = 1
 

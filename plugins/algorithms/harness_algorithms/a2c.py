@@ -99,9 +99,7 @@ def terms(policy: Policy, v: Network, batch: Batch) -> Terms:
     )
 
 
-def update(
-    policy: Policy, v: Network, optimizer: torch.optim.Optimizer, batch: Batch, config: Config
-) -> Terms:
+def update(policy: Policy, v: Network, optimizer: torch.optim.Optimizer, batch: Batch, config: Config) -> Terms:
     """One step of π and v down the gradient of the loss; returns its parts before."""
     parts = terms(policy, v, batch)
     loss = parts.policy + config.value_weight * parts.value - config.entropy_weight * parts.entropy
@@ -119,10 +117,7 @@ def train(trial: Trial, config: Config) -> None:
     )
     v = stacked_network(spaces[0], config.hidden, 1, initialisation, config.activation, orthogonal(1.0))
     optimizer = rmsprop(
-        [*policy.parameters, *v.parameters],
-        config.learning_rate.start,
-        config.rms_decay,
-        config.rms_epsilon,
+        [*policy.parameters, *v.parameters], config.learning_rate.start, config.rms_decay, config.rms_epsilon
     )
     noise = policy.noise(trial.generators("policy"), config.copies)
 

@@ -38,9 +38,7 @@ class Config:
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: Fraction = 1e-4  # of the actor's Adam
-    value_learning_rate: Fraction = (
-        1e-3  # of the critic's Adam: the actor follows a critic that is nearly right
-    )
+    value_learning_rate: Fraction = 1e-3  # of the critic's Adam: the actor follows a critic that is nearly right
     entropy_weight: float = 0.0  # of H[π(·|s)], in the actor's loss
 
 
@@ -76,9 +74,7 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env(config.copies)
     spaces = env.single_observation_space, env.single_action_space
     initialisation = trial.generators("initialisation")
-    actor = stochastic_policy(
-        *spaces, config.hidden, initialisation, config.activation, log_std=config.log_std
-    )
+    actor = stochastic_policy(*spaces, config.hidden, initialisation, config.activation, log_std=config.log_std)
     critic = stacked_network(spaces[0], config.hidden, 1, initialisation, config.activation)
     actor_optimizer = adam(actor.parameters, config.learning_rate)
     critic_optimizer = adam(critic.parameters, config.value_learning_rate)

@@ -66,12 +66,7 @@ def target(frozen_next: Tensor, batch: Transition, support: Tensor, discount: fl
 
 
 def descend(
-    z: Network,
-    frozen_z: Network,
-    optimizer: torch.optim.Optimizer,
-    batch: Transition,
-    support: Tensor,
-    config: Config,
+    z: Network, frozen_z: Network, optimizer: torch.optim.Optimizer, batch: Transition, support: Tensor, config: Config
 ) -> Tensor:
     """One step of Z down the gradient of the loss; returns the cross-entropies before, [S, B]."""
     with torch.no_grad():
@@ -89,10 +84,7 @@ def train(trial: Trial, config: Config) -> None:
     num_actions = int(env.single_action_space.n)
     support = config.support.on(trial.device)
     z = stacked_network(
-        env.single_observation_space,
-        config.hidden,
-        num_actions * len(support),
-        trial.generators("initialisation"),
+        env.single_observation_space, config.hidden, num_actions * len(support), trial.generators("initialisation")
     )
     frozen_z = frozen_copy(z)
     optimizer = optim.adam(z.parameters, config.learning_rate, config.adam_epsilon)

@@ -20,12 +20,7 @@ from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
 from harness_algorithms.blocks.optim import adam, clip_gradients_
-from harness_algorithms.blocks.q_learning import (
-    Transition,
-    double_td_error,
-    epsilon_greedy,
-    huber_loss_gradient,
-)
+from harness_algorithms.blocks.q_learning import Transition, double_td_error, epsilon_greedy, huber_loss_gradient
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
@@ -69,9 +64,7 @@ def train(trial: Trial, config: Config) -> None:
     """Act, store, replay; copy Q to Q⁻ now and then."""
     env = trial.make_lockstep_env()
     num_actions = int(env.single_action_space.n)
-    q = stacked_network(
-        env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation")
-    )
+    q = stacked_network(env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation"))
     frozen_q = frozen_copy(q)
     optimizer = adam(q.parameters, config.learning_rate)
     capacity = min(config.replay_capacity, trial.budget)  # more is never stored

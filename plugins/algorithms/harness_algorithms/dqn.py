@@ -66,9 +66,7 @@ def train(trial: Trial, config: Config) -> None:
     """Act, store, replay; copy Q to Q⁻ now and then."""
     env = trial.make_lockstep_env()
     num_actions = int(env.single_action_space.n)
-    q = stacked_network(
-        env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation")
-    )
+    q = stacked_network(env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation"))
     frozen_q = frozen_copy(q)
     optimizer = adam(q.parameters, config.learning_rate)
     capacity = min(config.replay_capacity, trial.budget)  # more is never stored

@@ -39,9 +39,7 @@ class Config:
     discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
 
-    shared: tuple[int, ...] = (
-        120,
-    )  # units of each layer under both streams; frames have convolutions instead
+    shared: tuple[int, ...] = (120,)  # units of each layer under both streams; frames have convolutions instead
     stream: tuple[int, ...] = (84,)  # units of each hidden layer of either stream
     learning_rate: Fraction = 2.5e-4  # of Adam
     batch_size: Count = 128  # transitions
@@ -109,18 +107,12 @@ def dueling_network(
     else:
         torso = stacked_mlp((math.prod(space.shape), *config.shared), generators)
         features = config.shared[-1]
-    value, advantage = (
-        stacked_mlp((features, *config.stream, outputs), generators) for outputs in (1, num_actions)
-    )
+    value, advantage = (stacked_mlp((features, *config.stream, outputs), generators) for outputs in (1, num_actions))
     return DuelingNetwork(torso, value, advantage)
 
 
 def descend(
-    q: DuelingNetwork,
-    frozen_q: DuelingNetwork,
-    optimizer: torch.optim.Optimizer,
-    batch: Transition,
-    config: Config,
+    q: DuelingNetwork, frozen_q: DuelingNetwork, optimizer: torch.optim.Optimizer, batch: Transition, config: Config
 ) -> Tensor:
     """One step of Q down the gradient of the loss; returns the TD errors before, [S, B]."""
     with torch.no_grad():

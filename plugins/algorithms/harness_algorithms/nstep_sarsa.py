@@ -16,14 +16,7 @@ from dataclasses import dataclass
 
 from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.tabular import (
-    Greedy,
-    Transition,
-    epsilon_greedy,
-    move_,
-    returns,
-    zero_table,
-)
+from harness_algorithms.blocks.tabular import Greedy, Transition, epsilon_greedy, move_, returns, zero_table
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,7 @@ from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import Network, copy_, frozen_copy
 from harness_algorithms.blocks.optim import adam, clip_gradients_
 from harness_algorithms.blocks.prioritized import PrioritizedReplay
-from harness_algorithms.blocks.q_learning import (
-    Transition,
-    double_td_error,
-    epsilon_greedy,
-    huber_loss_gradient,
-)
+from harness_algorithms.blocks.q_learning import Transition, double_td_error, epsilon_greedy, huber_loss_gradient
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
 
@@ -53,9 +48,7 @@ class Config:
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
     alpha: float = 0.6  # α: 0 replays uniformly, 1 in proportion to |δ| + ε
-    beta: Linear = Linear(
-        0.4, 1.0
-    )  # β: 0 corrects no bias, 1 all; until: of the steps after `learning_starts`
+    beta: Linear = Linear(0.4, 1.0)  # β: 0 corrects no bias, 1 all; until: of the steps after `learning_starts`
     priority_epsilon: float = 1e-2  # ε, in the unit of δ
     largest_error: float | None = None  # limit of |δ| + ε in a priority; None for no limit
     weight_scale: Literal["memory", "batch"] = "memory"  # where max w is taken; "memory" as published
@@ -63,20 +56,13 @@ class Config:
 
 @torch.no_grad()
 def descend(
-    q: Network,
-    frozen_q: Network,
-    optimizer: torch.optim.Optimizer,
-    batch: Transition,
-    weight: Tensor,
-    config: Config,
+    q: Network, frozen_q: Network, optimizer: torch.optim.Optimizer, batch: Transition, weight: Tensor, config: Config
 ) -> Tensor:
     """One step of Q down the gradient of the loss with weights [S, B]; returns the TD errors before, [S, B]."""
     values, tape = q.record(batch.obs)  # [S, B, A]
     next_values, frozen_next = q(batch.next_obs), frozen_q(batch.next_obs)
     error = double_td_error(values, next_values, frozen_next, batch, config.discount)
-    q.backward_(
-        tape, huber_loss_gradient(error, batch.action, values.shape[2], config.huber_threshold, weight)
-    )
+    q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2], config.huber_threshold, weight))
     if config.max_gradient_norm is not None:
         clip_gradients_(q.parameters, config.max_gradient_norm)
     optimizer.step()
@@ -87,9 +73,7 @@ def train(trial: Trial, config: Config) -> None:
     """Act, store, replay what surprised; copy Q to Q⁻ now and then."""
     env = trial.make_lockstep_env()
     num_actions = int(env.single_action_space.n)
-    q = stacked_network(
-        env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation")
-    )
+    q = stacked_network(env.single_observation_space, config.hidden, num_actions, trial.generators("initialisation"))
     frozen_q = frozen_copy(q)
     optimizer = adam(q.parameters, config.learning_rate)
     capacity = min(config.replay_capacity, trial.budget)  # more is never stored

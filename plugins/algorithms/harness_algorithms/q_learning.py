@@ -13,15 +13,7 @@ from dataclasses import dataclass
 
 from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.tabular import (
-    Greedy,
-    Table,
-    Transition,
-    epsilon_greedy,
-    move_,
-    td_target,
-    zero_table,
-)
+from harness_algorithms.blocks.tabular import Greedy, Table, Transition, epsilon_greedy, move_, td_target, zero_table
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,7 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env()
     num_actions = int(env.single_action_space.n)
     theta = stacked_network(
-        env.single_observation_space,
-        config.hidden,
-        num_actions * config.quantiles,
-        trial.generators("initialisation"),
+        env.single_observation_space, config.hidden, num_actions * config.quantiles, trial.generators("initialisation")
     )
     frozen_theta = frozen_copy(theta)
     optimizer = optim.adam(theta.parameters, config.learning_rate, config.adam_epsilon)

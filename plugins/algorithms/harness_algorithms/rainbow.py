@@ -124,9 +124,7 @@ def rainbow_network(
     return RainbowNetwork(torso, value, advantage)
 
 
-def divergence(
-    logits: Tensor, next_logits: Tensor, frozen_next: Tensor, batch: Transition, support: Tensor
-) -> Tensor:
+def divergence(logits: Tensor, next_logits: Tensor, frozen_next: Tensor, batch: Transition, support: Tensor) -> Tensor:
     """KL(m ‖ Z(s, a)), m the law of r + d Z⁻(s′, a*) on the atoms, a* greedy in Z; [S, B].
 
     Args:
@@ -165,10 +163,7 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env()
     support = config.support.on(trial.device)
     z = rainbow_network(
-        env.single_observation_space,
-        config,
-        int(env.single_action_space.n),
-        trial.generators("initialisation"),
+        env.single_observation_space, config, int(env.single_action_space.n), trial.generators("initialisation")
     )
     frozen_z = frozen_copy(z)
     optimizer = optim.adam(z.parameters, config.learning_rate, config.adam_epsilon)
@@ -201,9 +196,7 @@ def train(trial: Trial, config: Config) -> None:
         obs = step.obs
         if learning and len(replay) and trial.steps % config.train_every == 0:
             index, weight, batch = replay.sample(config.beta(trial.progress))
-            error = descend(
-                z, frozen_z, optimizer, batch, weight, learning_noise, support, config.max_gradient_norm
-            )
+            error = descend(z, frozen_z, optimizer, batch, weight, learning_noise, support, config.max_gradient_norm)
             replay.update(index, error)
             trial.log(loss=error.mean(1))
         if trial.steps % config.target_every == 0:

@@ -129,9 +129,7 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env(config.copies)
     spaces = env.single_observation_space, env.single_action_space
     initialisation = trial.generators("initialisation")
-    policy = stochastic_policy(
-        *spaces, config.hidden, initialisation, config.activation, log_std=config.log_std
-    )
+    policy = stochastic_policy(*spaces, config.hidden, initialisation, config.activation, log_std=config.log_std)
     optimizer = adam(policy.parameters, config.learning_rate)
     noise = policy.noise(trial.generators("policy"), config.copies)
     v = None

@@ -13,14 +13,7 @@ from dataclasses import dataclass
 
 from harness.api import Fraction, Trial
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.tabular import (
-    Greedy,
-    Table,
-    Transition,
-    epsilon_greedy,
-    td_target,
-    zero_table,
-)
+from harness_algorithms.blocks.tabular import Greedy, Table, Transition, epsilon_greedy, td_target, zero_table
 
 Traces = dict[int, tuple[int, float]]
 """For every state of the episode its latest action and that pair's eligibility; all other pairs have none."""

@@ -178,9 +178,7 @@ def line_search(
         tried = outcome_at(candidate)
         better = ~found & (tried.kl <= config.max_kl) & (tried.surrogate > 0)  # false for NaN
         best = torch.where(better[:, None], candidate, best)
-        outcome = Outcome._make(
-            torch.where(better, new, kept) for new, kept in zip(tried, outcome, strict=True)
-        )
+        outcome = Outcome._make(torch.where(better, new, kept) for new, kept in zip(tried, outcome, strict=True))
         found |= better
         if found.all():
             break

@@ -85,9 +85,7 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env(config.copies)
     spaces = env.single_observation_space, env.single_action_space
     initialisation = trial.generators("initialisation")
-    policy = stochastic_policy(
-        *spaces, config.hidden, initialisation, config.activation, log_std=config.log_std
-    )
+    policy = stochastic_policy(*spaces, config.hidden, initialisation, config.activation, log_std=config.log_std)
     v = stacked_network(spaces[0], config.hidden, 1, initialisation, config.activation)
     optimizer = adam(policy.parameters, config.learning_rate)
     value_optimizer = adam(v.parameters, config.value_learning_rate)

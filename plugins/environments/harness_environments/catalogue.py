@@ -112,9 +112,7 @@ TEACHING_WORLDS = (
         "mountaincar-plus10",
         "harness_environments/MountainCarPlus10-v0",
         imports=("harness_environments.mountain_car",),
-        reference_score=Score(
-            -99.0, source=f"MountainCar-v0's {REWARD_THRESHOLD}, and 10 for −1 at the flag"
-        ),
+        reference_score=Score(-99.0, source=f"MountainCar-v0's {REWARD_THRESHOLD}, and 10 for −1 at the flag"),
         threshold=-99.0,
         summary="Mountain car with reward 10 at the flag, −1 elsewhere, at most 10,000 steps",
     ),

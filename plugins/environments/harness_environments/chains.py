@@ -73,19 +73,12 @@ def bimodal_chain(states: int = 5) -> FiniteWorld:
         states: n.
     """
     last = states - 1
-    table = {
-        state: {0: [(1.0, state, 0.0, True)], ADVANCE: [(1.0, state + 1, 0.0, False)]}
-        for state in range(last)
-    }
+    table = {state: {0: [(1.0, state, 0.0, True)], ADVANCE: [(1.0, state + 1, 0.0, False)]} for state in range(last)}
     table[last] = {0: [(1.0, last, 0.0, True)], ADVANCE: [(0.5, last, -1.0, True), (0.5, last, 2.0, True)]}
     return FiniteWorld(table, one_hot=True)
 
 
 # No episode is longer than the chain; the limits are there because every environment has one.
-gymnasium.register(
-    "harness_environments/BlindCliffwalk-v0", f"{__name__}:blind_cliffwalk", max_episode_steps=100
-)
-gymnasium.register(
-    "harness_environments/MaximisationBias-v0", f"{__name__}:maximisation_bias", max_episode_steps=10
-)
+gymnasium.register("harness_environments/BlindCliffwalk-v0", f"{__name__}:blind_cliffwalk", max_episode_steps=100)
+gymnasium.register("harness_environments/MaximisationBias-v0", f"{__name__}:maximisation_bias", max_episode_steps=10)
 gymnasium.register("harness_environments/BimodalChain-v0", f"{__name__}:bimodal_chain", max_episode_steps=100)

@@ -46,10 +46,7 @@ def corridor(actions: int) -> FiniteWorld:
         arrived = target if target in index else cell
         return 1.0, index[arrived], REWARDS.get(arrived, 0.0), arrived in REWARDS
 
-    table = {
-        state: {action: [outcome(cell, action)] for action in range(actions)}
-        for state, cell in enumerate(places)
-    }
+    table = {state: {action: [outcome(cell, action)] for action in range(actions)} for state, cell in enumerate(places)}
     return FiniteWorld(table, one_hot=True)
 
 

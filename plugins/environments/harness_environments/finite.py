@@ -41,9 +41,7 @@ class FiniteWorld(gymnasium.Env[Any, int]):
     def _observe(self) -> Any:
         return self._state if self._indicators is None else self._indicators[self._state].copy()
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start in state 0."""
         super().reset(seed=seed)
         self._state = 0

@@ -43,9 +43,7 @@ class Maze(gymnasium.Env[Any, int]):
         row, column = self._at
         return row * self._width + column
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start in S."""
         super().reset(seed=seed)
         self._at = self._start

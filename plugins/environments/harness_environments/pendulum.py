@@ -50,6 +50,4 @@ class ScaledReward(gymnasium.RewardWrapper[Any, Any], gymnasium.utils.RecordCons
         return self._factor * reward
 
 
-gymnasium.register(
-    "harness_environments/DiscretePendulum-v0", f"{__name__}:DiscretePendulum", max_episode_steps=200
-)
+gymnasium.register("harness_environments/DiscretePendulum-v0", f"{__name__}:DiscretePendulum", max_episode_steps=200)

@@ -70,9 +70,7 @@ class PixelMotion(Pixels):
         self._column = (self._column + self._direction) % BOARD
         return self._show((self._row, self._column))
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Frame, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Frame, dict[str, Any]]:
         """Put the cell anywhere and move it once."""
         super().reset(seed=seed)
         self._steps = 0
@@ -107,9 +105,7 @@ class PixelCatch(Pixels):
     def _watch(self) -> Frame:
         return self._show((self._steps, self._ball), (BOARD - 1, self._paddle))
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Frame, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Frame, dict[str, Any]]:
         """Let a ball appear; both frames are the first."""
         super().reset(seed=seed)
         self._steps = 0

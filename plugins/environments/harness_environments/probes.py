@@ -137,16 +137,7 @@ class Truncation(Probe):
         return self._observe(), 1.0, False, False, {}
 
 
-for _probe in (
-    Constant,
-    ObservationDependent,
-    Discounting,
-    ActionDependent,
-    ObservationAndActionDependent,
-    Truncation,
-):
+for _probe in (Constant, ObservationDependent, Discounting, ActionDependent, ObservationAndActionDependent, Truncation):
     gymnasium.register(
-        f"harness_environments/Probe{_probe.__name__}-v0",
-        f"{__name__}:{_probe.__name__}",
-        max_episode_steps=10,
+        f"harness_environments/Probe{_probe.__name__}-v0", f"{__name__}:{_probe.__name__}", max_episode_steps=10
     )

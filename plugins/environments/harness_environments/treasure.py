@@ -21,9 +21,7 @@ class Treasure(gymnasium.Env[int, int]):
         self.action_space = spaces.Discrete(2)
         self._cell = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[int, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Start in the leftmost cell."""
         super().reset(seed=seed)
         self._cell = 0

@@ -36,9 +36,7 @@ def learn(trial: Trial, algorithm: type[BaseAlgorithm], config: Any) -> None:
     if values.pop("normalize", False):
         env = VecNormalize(env, gamma=config.gamma)
     if "noise_type" in values:
-        values["action_noise"] = action_noise(
-            values.pop("noise_type"), values.pop("noise_std"), env.action_space
-        )
+        values["action_noise"] = action_noise(values.pop("noise_type"), values.pop("noise_std"), env.action_space)
     policy_kwargs = {name: values.pop(name) for name in POLICY_ARGUMENTS if name in values}
     if policy_kwargs["net_arch"] is not None:
         policy_kwargs["net_arch"] = list(policy_kwargs["net_arch"])  # because the library asks for this type
@@ -111,9 +109,7 @@ class Diagnostics(KVWriter):
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
 
-    def write(
-        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
-    ) -> None:
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Log all values under "train/"."""
         prefix = "train/"
         self._trial.log(**{k.removeprefix(prefix): v for k, v in key_values.items() if k.startswith(prefix)})

@@ -48,11 +48,7 @@ Q_ACROBOT: Values = {
     "exploration_final_eps": 0.1,
 }
 DETERMINISTIC: Mapping[str, Values] = {  # DDPG and TD3
-    "zoo-mountaincar-continuous": {
-        "net_arch": [400, 300],
-        "noise_type": "ornstein-uhlenbeck",
-        "noise_std": 0.5,
-    },
+    "zoo-mountaincar-continuous": {"net_arch": [400, 300], "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5},
     "zoo-pendulum": {
         "net_arch": [400, 300],
         "gamma": 0.98,
@@ -64,11 +60,7 @@ DETERMINISTIC: Mapping[str, Values] = {  # DDPG and TD3
 }
 
 PRESETS: Mapping[str, Mapping[str, Values]] = {
-    "dqn": {
-        "zoo-cartpole": Q_CARTPOLE,
-        "zoo-mountaincar": Q_MOUNTAINCAR,
-        "zoo-acrobot": Q_ACROBOT,
-    },
+    "dqn": {"zoo-cartpole": Q_CARTPOLE, "zoo-mountaincar": Q_MOUNTAINCAR, "zoo-acrobot": Q_ACROBOT},
     "qrdqn": {
         "zoo-cartpole": {**Q_CARTPOLE, "n_quantiles": 10},
         "zoo-mountaincar": {**Q_MOUNTAINCAR, "n_quantiles": 25},
@@ -127,20 +119,8 @@ PRESETS: Mapping[str, Mapping[str, Values]] = {
             "ent_coef": 0.0,
             "max_grad_norm": 0.5,
         },
-        "zoo-mountaincar": {
-            "copies": 16,
-            "normalize": True,
-            "n_steps": 16,
-            "n_epochs": 4,
-            "gae_lambda": 0.98,
-        },
-        "zoo-acrobot": {
-            "copies": 16,
-            "normalize": True,
-            "n_steps": 256,
-            "n_epochs": 4,
-            "gae_lambda": 0.94,
-        },
+        "zoo-mountaincar": {"copies": 16, "normalize": True, "n_steps": 16, "n_epochs": 4, "gae_lambda": 0.98},
+        "zoo-acrobot": {"copies": 16, "normalize": True, "n_steps": 256, "n_epochs": 4, "gae_lambda": 0.94},
         "zoo-pendulum": {
             "copies": 4,
             "learning_rate": 1e-3,
@@ -184,12 +164,7 @@ PRESETS: Mapping[str, Mapping[str, Values]] = {
             "use_sde": True,
             "sde_sample_freq": 4,
         },
-        "zoo-mountaincar-continuous": {
-            "copies": 2,
-            "normalize": True,
-            "use_sde": True,
-            "sde_sample_freq": 4,
-        },
+        "zoo-mountaincar-continuous": {"copies": 2, "normalize": True, "use_sde": True, "sde_sample_freq": 4},
     },
     "ddpg": DETERMINISTIC,
     "td3": DETERMINISTIC,

@@ -29,17 +29,9 @@ from support.policy_gradient import (
 GAMMA = 0.9
 LENGTH, COPIES, OBSERVED, SEEDS = 5, 4, 3, 2
 QUICK = a2c.Config(
-    discount=GAMMA,
-    copies=8,
-    hidden=(32,),
-    learning_rate=Linear(1e-2, 0.0),
-    entropy_weight=0.0,
-    max_gradient_norm=None,
+    discount=GAMMA, copies=8, hidden=(32,), learning_rate=Linear(1e-2, 0.0), entropy_weight=0.0, max_gradient_norm=None
 )
-SPACES = {
-    "discrete": gymnasium.spaces.Discrete(3),
-    "box": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),
-}
+SPACES = {"discrete": gymnasium.spaces.Discrete(3), "box": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)}
 
 
 def generators(num_seeds=SEEDS, first=0):
@@ -114,9 +106,7 @@ def test_an_update_is_one_pass_of_ppo_over_the_whole_rollout_without_standardise
     }
     one_pass = ppo.Config(lambda_=1.0, passes=1, minibatches=1, standardised_advantages=False, **shared)
     ours, others = networks(kind), networks(kind)
-    optimizers = [
-        rmsprop([*policy.parameters, *v.parameters], 7e-4, 0.99, 1e-5) for policy, v in (ours, others)
-    ]
+    optimizers = [rmsprop([*policy.parameters, *v.parameters], 7e-4, 0.99, 1e-5) for policy, v in (ours, others)]
     rollout = random_rollout(ours[0])
     initial = [parameter.detach().clone() for parameter in ours[0].parameters]
 

@@ -219,9 +219,7 @@ def test_target_policy_smoothing_is_clipped_and_so_is_its_action():
     config = td3.Config(target_noise_scale=0.2, target_noise_limit=0.5)
     noise = torch.tensor([[[1.0], [-2.0], [10.0], [-10.0]]])
 
-    assert td3.smoothed(torch.zeros(1, 4, 1), noise, config).flatten().tolist() == pytest.approx(
-        [0.2, -0.4, 0.5, -0.5]
-    )
+    assert td3.smoothed(torch.zeros(1, 4, 1), noise, config).flatten().tolist() == pytest.approx([0.2, -0.4, 0.5, -0.5])
     near_bounds = torch.tensor([[[0.9], [-0.9], [0.8], [-0.8]]])
     assert td3.smoothed(near_bounds, noise, config).flatten().tolist() == pytest.approx([1, -1, 1, -1])
 
@@ -238,9 +236,7 @@ def test_temperature_falls_while_entropy_is_above_its_target_and_rises_below():
 
 def test_the_log_density_of_squashed_actions_has_the_determinant_of_tanh():
     outputs = torch.tensor([[[0.3, -0.2, -0.5, 0.1]]], dtype=torch.float64)
-    action, log_prob = sac.policy(outputs).rsample_with_log_prob(
-        torch.tensor([[[0.7, -1.3]]], dtype=torch.float64)
-    )
+    action, log_prob = sac.policy(outputs).rsample_with_log_prob(torch.tensor([[[0.7, -1.3]]], dtype=torch.float64))
     base = torch.distributions.Normal(outputs[..., :2], outputs[..., 2:].exp())
     expected = torch.distributions.TransformedDistribution(base, torch.distributions.TanhTransform())
 
@@ -476,9 +472,7 @@ def test_a_time_limit_is_not_an_end_of_the_world(algorithm):
 
 
 def test_sac_learns_from_frames():
-    config = replace(
-        QUICK[sac], discount=0.1, temperature=0.1, critic_learning_rate=3e-3, learning_starts=100
-    )
+    config = replace(QUICK[sac], discount=0.1, temperature=0.1, critic_learning_rate=3e-3, learning_starts=100)
     outcome = trained(sac, "pixel-motion-continuous", seeds=(0, 1), budget=700, config=config)
     scores = [np.mean([e.value for e in run.evaluations if e.evaluation == 1]) for run in outcome.trial.runs]
 

@@ -198,17 +198,13 @@ def test_a_probability_of_zero_leaves_the_loss_and_its_gradient_finite():
 def test_the_divergence_is_that_of_torch_and_nothing_where_laws_agree(seed):
     generator = torch.Generator().manual_seed(seed)
     logits, target = (torch.randn(3, 6, generator=generator, dtype=torch.float64) for _ in range(2))
-    target = target.masked_fill(target < target.amax(1, keepdim=True) - 2, -torch.inf).softmax(
-        1
-    )  # with zeros
+    target = target.masked_fill(target < target.amax(1, keepdim=True) - 2, -torch.inf).softmax(1)  # with zeros
     expected = torch.distributions.kl_divergence(
         torch.distributions.Categorical(target), torch.distributions.Categorical(logits=logits)
     )
 
     torch.testing.assert_close(laws.divergence(logits, target), expected)
-    torch.testing.assert_close(
-        laws.divergence(logits, logits.softmax(1)), torch.zeros(3, dtype=torch.float64)
-    )
+    torch.testing.assert_close(laws.divergence(logits, logits.softmax(1)), torch.zeros(3, dtype=torch.float64))
 
 
 class Constant:
@@ -252,9 +248,7 @@ def test_quantiles_are_midpoints():
 
 
 def test_the_target_quantiles_are_those_of_the_action_best_by_their_mean():
-    quantiles = torch.tensor(
-        [[[[0.0, 0.0, 9.0], [4.0, 4.0, 4.0]]]]
-    )  # the median says the same, the maximum not
+    quantiles = torch.tensor([[[[0.0, 0.0, 9.0], [4.0, 4.0, 4.0]]]])  # the median says the same, the maximum not
 
     goal = qr_dqn.target(quantiles, one(reward=1.0, discount=1.0), discount=0.5)
     terminal = qr_dqn.target(quantiles, one(reward=1.0, discount=0.0), discount=0.5)
@@ -349,9 +343,7 @@ def test_rainbows_loss_is_the_composition_of_its_parts_by_an_independent_impleme
             values = [float(law @ support) for law in next_logits.softmax(1)]
             best = values.index(max(values))
             law = published_streams(frozen_z, seed, batch.next_obs[seed, row], frozen_noise)[best].softmax(0)
-            target = projected_by_loops(
-                law, float(batch.reward[seed, row]), float(batch.discount[seed, row]), support
-            )
+            target = projected_by_loops(law, float(batch.reward[seed, row]), float(batch.discount[seed, row]), support)
             logits = published_streams(z, seed, batch.obs[seed, row], noise)[batch.action[seed, row]]
             expected[seed, row] = torch.distributions.kl_divergence(
                 torch.distributions.Categorical(target), torch.distributions.Categorical(logits=logits)
@@ -458,9 +450,7 @@ def test_values_of_the_best_actions_are_learned_by_rainbow(probe, known):
     outcome = trained(rainbow, probe, seeds=(0, 1), budget=350)
 
     for number, expected in known.items():
-        torch.testing.assert_close(
-            outcome.at(number).amax(1), torch.full((2,), float(expected)), atol=0.1, rtol=0
-        )
+        torch.testing.assert_close(outcome.at(number).amax(1), torch.full((2,), float(expected)), atol=0.1, rtol=0)
 
 
 @of_all
@@ -476,9 +466,7 @@ def test_a_time_limit_is_not_an_end_of_the_world(algorithm):
 def cramer_distance(first, second):
     """∫ (F − G)² of two laws, each a pair of atoms and their probabilities (Bellemare et al., arXiv:1705.10743)."""
     grid = torch.linspace(-3, 3, 6001)
-    cumulated = [
-        ((atoms <= grid[:, None]) * probabilities).sum(1) for atoms, probabilities in (first, second)
-    ]
+    cumulated = [((atoms <= grid[:, None]) * probabilities).sum(1) for atoms, probabilities in (first, second)]
     return float((cumulated[0] - cumulated[1]).square().sum() * (grid[1] - grid[0]))
 
 
@@ -597,8 +585,7 @@ def test_the_loss_of_every_seed_is_recorded(algorithm):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "preset"),
-    [(name, preset) for name in ("c51", "qr_dqn", "rainbow") for preset in SPECS[name].presets],
+    ("algorithm", "preset"), [(name, preset) for name in ("c51", "qr_dqn", "rainbow") for preset in SPECS[name].presets]
 )
 def test_presets_are_configurations(algorithm, preset):
     config_class = {"c51": c51, "qr_dqn": qr_dqn, "rainbow": rainbow}[algorithm].Config

@@ -18,9 +18,7 @@ def test_our_algorithms_keep_the_contract(check):
     check()
 
 
-@pytest.mark.filterwarnings(
-    "ignore::harness.testing.ConformanceWarning"
-)  # Gymnasium's own, of its environments
+@pytest.mark.filterwarnings("ignore::harness.testing.ConformanceWarning")  # Gymnasium's own, of its environments
 @parametrize_with_checks(plugin_checks("environments"))
 def test_our_environments_keep_the_contract(check):
     check()

@@ -41,10 +41,7 @@ QUICK = ppo.Config(
     max_gradient_norm=None,
 )
 CUT = replace(QUICK, copies=COPIES, rollout_length=LENGTH)  # for rollouts made here
-SPACES = {
-    "discrete": gymnasium.spaces.Discrete(3),
-    "box": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),
-}
+SPACES = {"discrete": gymnasium.spaces.Discrete(3), "box": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)}
 
 
 def generators(num_seeds, first=0):
@@ -76,9 +73,7 @@ def hand_made(value, next_value, reward, discount, ended):
     """A rollout [T, 1, 1] in which a state is its own value."""
     rows = [torch.tensor(x).view(-1, 1, 1) for x in (value, next_value, reward, discount, ended)]
     value, next_value, reward, discount, ended = rows
-    return Rollout(
-        value.unsqueeze(3), torch.zeros_like(ended).long(), reward, discount, ended, next_value.unsqueeze(3)
-    )
+    return Rollout(value.unsqueeze(3), torch.zeros_like(ended).long(), reward, discount, ended, next_value.unsqueeze(3))
 
 
 class Watched:
@@ -203,9 +198,7 @@ class Plain(nn.Module):
     def __init__(self, policy, v, seed):
         super().__init__()
         self.pi, self.v = (self.layers(network, seed) for network in (getattr(policy, "network", policy), v))
-        self.log_std = (
-            nn.Parameter(policy.log_std[seed, 0].detach().clone()) if len(policy.parameters) > 1 else None
-        )
+        self.log_std = nn.Parameter(policy.log_std[seed, 0].detach().clone()) if len(policy.parameters) > 1 else None
 
     @staticmethod
     def layers(network, seed):

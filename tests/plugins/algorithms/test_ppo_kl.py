@@ -37,10 +37,7 @@ QUICK = ppo_kl.Config(
     entropy_weight=0.0,
     max_gradient_norm=None,
 )
-SPACES = {
-    "discrete": gymnasium.spaces.Discrete(3),
-    "box": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),
-}
+SPACES = {"discrete": gymnasium.spaces.Discrete(3), "box": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)}
 
 
 def generators(first=0):
@@ -66,9 +63,7 @@ def updated(kind, beta, passes=4):
     policy, v, optimizer, batch = material(kind)
     old = policy.frozen()
     config = replace(QUICK, passes=passes, minibatches=2)
-    parts = ppo_kl.update(
-        policy, v, optimizer, batch, Uniforms(generators(), SIZE), torch.tensor(beta), config
-    )
+    parts = ppo_kl.update(policy, v, optimizer, batch, Uniforms(generators(), SIZE), torch.tensor(beta), config)
     return old, policy, batch, parts
 
 
@@ -143,9 +138,7 @@ def test_the_gradient_is_that_of_the_penalised_objective_written_out(kind):
     before, after = torchs(old, batch.obs), torchs(policy, batch.obs)
     ratio = (after.log_prob(batch.action) - before.log_prob(batch.action).detach()).exp()
     penalised = ratio * batch.advantage - 0.7 * torch.distributions.kl_divergence(before, after)
-    for gradient, expected in zip(
-        found, torch.autograd.grad(-penalised.mean(1).sum(), policy.parameters), strict=True
-    ):
+    for gradient, expected in zip(found, torch.autograd.grad(-penalised.mean(1).sum(), policy.parameters), strict=True):
         torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
 
 

@@ -250,9 +250,7 @@ def test_each_weighting_is_less_noisy_than_the_one_before_and_of_the_same_mean()
 @pytest.mark.parametrize("probe", ["probe-4-action", "probe-5-both"])
 def test_the_best_actions_of_the_probes_are_found_by_every_seed(probe, weighting, suffix):
     probe += suffix
-    outcome = trained(
-        reinforce, probe, replace(QUICK, weighting=weighting), budget=6_400 if suffix else 3_840
-    )
+    outcome = trained(reinforce, probe, replace(QUICK, weighting=weighting), budget=6_400 if suffix else 3_840)
 
     assert_actions(outcome, ACTIONS[probe])
 

@@ -217,8 +217,7 @@ def test_evaluation_leaves_training_bit_identical(name):
 
 
 @pytest.mark.parametrize(
-    ("world", "lowest", "highest"),
-    [("pendulum", -inf, 0.0), ("treasure", 0.0, 1.0), ("cartpole", 8.0, 500.0)],
+    ("world", "lowest", "highest"), [("pendulum", -inf, 0.0), ("treasure", 0.0, 1.0), ("cartpole", 8.0, 500.0)]
 )
 def test_the_random_algorithm_acts_in_any_space(world, lowest, highest):
     run = trained("random", world, budget=500).runs[0]

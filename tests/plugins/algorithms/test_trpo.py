@@ -196,9 +196,7 @@ def test_every_update_stays_in_the_trust_region_and_improves_or_leaves_parameter
     before = [p.detach().clone() for p in policy.parameters]
     reported = trpo.update(policy, batch, trpo.Config(max_kl=max_kl, damping=damping))
     kl, surrogate = outcome_of(policy, before, batch)
-    unchanged = torch.stack(
-        [(p == b).flatten(1).all(1) for p, b in zip(policy.parameters, before, strict=True)]
-    ).all(0)
+    unchanged = torch.stack([(p == b).flatten(1).all(1) for p, b in zip(policy.parameters, before, strict=True)]).all(0)
 
     assert ((kl <= max_kl * (1 + 1e-3)) & (surrogate >= 0) | unchanged).all()
     assert unchanged[1]
@@ -222,9 +220,7 @@ def test_the_invariant_holds_for_every_update_of_training(environment, monkeypat
         before = [p.detach().clone() for p in policy.parameters]
         outcome = update(policy, batch, config)
         kl, surrogate = outcome_of(policy, before, batch)
-        moved = torch.stack(
-            [(p != b).flatten(1).any(1) for p, b in zip(policy.parameters, before, strict=True)]
-        ).any(0)
+        moved = torch.stack([(p != b).flatten(1).any(1) for p, b in zip(policy.parameters, before, strict=True)]).any(0)
         assert (~moved | (kl <= config.max_kl * (1 + 1e-3)) & (surrogate >= 0)).all()
         checked.append(moved)
         return outcome

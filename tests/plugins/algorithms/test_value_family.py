@@ -32,9 +32,7 @@ QUICK = {
     "target_every": 20,
 }
 
-every_algorithm = pytest.mark.parametrize(
-    "algorithm", FAMILY, ids=lambda module: module.__name__.rpartition(".")[2]
-)
+every_algorithm = pytest.mark.parametrize("algorithm", FAMILY, ids=lambda module: module.__name__.rpartition(".")[2])
 
 
 def quick(algorithm, **changes):
@@ -115,9 +113,7 @@ def test_values_of_the_probes_are_learned_by_every_seed(algorithm, probe, known)
 
 @every_algorithm
 def test_a_time_limit_is_not_an_end_of_the_world(algorithm):
-    q = trained(
-        algorithm, "probe-truncation", seeds=(0, 1, 2), budget=800, learning_rate=1e-2, target_every=10
-    ).q
+    q = trained(algorithm, "probe-truncation", seeds=(0, 1, 2), budget=800, learning_rate=1e-2, target_every=10).q
 
     torch.testing.assert_close(values(q, 0), torch.full((3, 2), 1 / (1 - GAMMA)), atol=0.3, rtol=0)
 
@@ -191,9 +187,7 @@ def test_a_seed_trains_as_it_would_alone_its_gradient_limited_alone(algorithm):
         torch.testing.assert_close(many[:, 2:3], one, atol=1e-5, rtol=0)
     for many, one in zip(together.q.parameters, alone.q.parameters, strict=True):
         torch.testing.assert_close(many[2:3], one, atol=1e-5, rtol=0)
-    assert [e.value for e in together.trial.runs[2].episodes] == [
-        e.value for e in alone.trial.runs[0].episodes
-    ]
+    assert [e.value for e in together.trial.runs[2].episodes] == [e.value for e in alone.trial.runs[0].episodes]
 
 
 @every_algorithm
@@ -247,9 +241,7 @@ def test_epsilon_falls_with_steps_and_not_with_updates(algorithm):
 
 def test_evaluation_has_an_epsilon_of_its_own_that_changes_no_training():
     greedy, uniform = (
-        trained(
-            dqn, "probe-4-action", budget=200, points=2, episodes=200, evaluation_epsilon=epsilon
-        ).trial.runs[0]
+        trained(dqn, "probe-4-action", budget=200, points=2, episodes=200, evaluation_epsilon=epsilon).trial.runs[0]
         for epsilon in (0.0, 1.0)
     )
 
@@ -303,22 +295,14 @@ def learner(algorithm, size=6):
     """What descend of ``algorithm`` takes but its batch's weights: Q, Q⁻, optimiser, batch, configuration."""
     generators = [torch.Generator().manual_seed(seed) for seed in range(2)]
     config = quick(algorithm)
-    box = (
-        local_trial(ENVIRONMENTS["cartpole"], (0,), 10, lockstep=True)
-        .make_lockstep_env()
-        .single_observation_space
-    )
+    box = local_trial(ENVIRONMENTS["cartpole"], (0,), 10, lockstep=True).make_lockstep_env().single_observation_space
     if algorithm is dueling_dqn:
         q = dueling_dqn.dueling_network(box, config, 2, generators)
     else:
         q = algorithm.stacked_network(box, config.hidden, 2, generators)
     shape = (2, size)
     batch = Transition(
-        torch.randn(*shape, 4),
-        torch.randint(2, shape),
-        torch.randn(shape),
-        torch.ones(shape),
-        torch.randn(*shape, 4),
+        torch.randn(*shape, 4), torch.randint(2, shape), torch.randn(shape), torch.ones(shape), torch.randn(*shape, 4)
     )
     return q, algorithm.frozen_copy(q), optim.adam(q.parameters, 1e-3), batch, config
 
@@ -343,9 +327,7 @@ def test_weights_multiply_the_loss_and_never_the_errors_that_priorities_come_fro
     for weight in (torch.ones(2, 6), torch.full((2, 6), 0.25)):
         fresh = q.copy()
         fresh.flat.requires_grad_()
-        errors.append(
-            per_dqn.descend(fresh, frozen_q, optim.adam(fresh.parameters, 0.0), batch, weight, config)
-        )
+        errors.append(per_dqn.descend(fresh, frozen_q, optim.adam(fresh.parameters, 0.0), batch, weight, config))
         gradients.append(fresh.flat.grad)
 
     torch.testing.assert_close(errors[0], errors[1])

@@ -35,12 +35,7 @@ VPG = vpg.Config(
     value_updates=10,
 )
 ONE_STEP = actor_critic.Config(
-    discount=0.9,
-    copies=16,
-    hidden=(32,),
-    log_std=-1.0,
-    learning_rate=0.02,
-    value_learning_rate=0.02,
+    discount=0.9, copies=16, hidden=(32,), log_std=-1.0, learning_rate=0.02, value_learning_rate=0.02
 )
 BOTH = [pytest.param(vpg, VPG, id="vpg"), pytest.param(actor_critic, ONE_STEP, id="actor_critic")]
 REALS = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
@@ -158,9 +153,7 @@ def test_the_action_scored_is_the_one_sampled_not_the_one_clipped(monkeypatch):
     scored, taken = [], []
     original = actor_critic.actor_loss
     monkeypatch.setattr(
-        actor_critic,
-        "actor_loss",
-        lambda d, action, *rest: scored.append(action) or original(d, action, *rest),
+        actor_critic, "actor_loss", lambda d, action, *rest: scored.append(action) or original(d, action, *rest)
     )
     make = actor_critic.stochastic_policy
 
@@ -181,9 +174,7 @@ def test_the_action_scored_is_the_one_sampled_not_the_one_clipped(monkeypatch):
 def test_correlated_updates_are_the_point_so_every_step_of_one_copy_learns(monkeypatch):
     batches = []
     original = actor_critic.actor_loss
-    monkeypatch.setattr(
-        actor_critic, "actor_loss", lambda d, a, e, w: batches.append(e.shape) or original(d, a, e, w)
-    )
+    monkeypatch.setattr(actor_critic, "actor_loss", lambda d, a, e, w: batches.append(e.shape) or original(d, a, e, w))
     trained(actor_critic, "cartpole", actor_critic.Config(), budget=50)
 
     assert batches == [(3, 1)] * 50

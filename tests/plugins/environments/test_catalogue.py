@@ -71,9 +71,7 @@ def optimal_q(transitions, discount, sweeps=200):
 
 def steps_to_goal(env):
     transitions, _, paths = explored(env)
-    return min(
-        len(paths[state]) + 1 for (state, _), (_, reward, over) in transitions.items() if over and reward > 0
-    )
+    return min(len(paths[state]) + 1 for (state, _), (_, reward, over) in transitions.items() if over and reward > 0)
 
 
 def model(name):
@@ -149,9 +147,7 @@ def test_the_reference_beats_random_and_the_threshold_lies_between(name):
     assert spec.random_score.value < spec.threshold <= spec.reference_score.value
 
 
-@pytest.mark.parametrize(
-    "name", ["mountaincar", "acrobot", "mountaincar-continuous", "frozen-lake", "cartpole"]
-)
+@pytest.mark.parametrize("name", ["mountaincar", "acrobot", "mountaincar-continuous", "frozen-lake", "cartpole"])
 def test_thresholds_are_those_that_gymnasium_registers(name):
     assert SPECS[name].threshold == gymnasium.spec(SPECS[name].id).reward_threshold
 
@@ -224,21 +220,14 @@ def test_another_seed_gives_other_episodes(name):
     assert played(name, 3) != played(name, 4)
 
 
-@pytest.mark.parametrize(
-    ("name", "steps"), [("treasure", 5), ("maze", 6), ("maze-features", 4), ("dyna-maze", 14)]
-)
+@pytest.mark.parametrize(("name", "steps"), [("treasure", 5), ("maze", 6), ("maze-features", 4), ("dyna-maze", 14)])
 def test_shortest_paths(name, steps):
     assert steps_to_goal(make(SPECS[name]).unwrapped) == steps
 
 
 @pytest.mark.parametrize(
     ("name", "discount", "value"),
-    [
-        ("treasure", 0.9, 0.9**4),
-        ("maze", 0.9, 0.59049),
-        ("maze-features", 0.9, 0.729),
-        ("dyna-maze", 0.95, 0.95**13),
-    ],
+    [("treasure", 0.9, 0.9**4), ("maze", 0.9, 0.59049), ("maze-features", 0.9, 0.729), ("dyna-maze", 0.95, 0.95**13)],
 )
 def test_optimal_values_of_the_start(name, discount, value):
     transitions, start, _ = explored(make(SPECS[name]).unwrapped)

@@ -17,9 +17,7 @@ from harness_environments.corridor import cells, corridor
 
 SPECS = {spec.name: spec for spec in harness_environments()}
 FINITE = [
-    name
-    for name in SPECS
-    if name.startswith(("blind-cliffwalk", "corridor", "maximisation-bias", "bimodal-chain"))
+    name for name in SPECS if name.startswith(("blind-cliffwalk", "corridor", "maximisation-bias", "bimodal-chain"))
 ]
 UP, DOWN, LEFT, RIGHT = range(4)
 
@@ -35,10 +33,7 @@ def optimal_q(table, discount):
         q = np.array(
             [
                 [
-                    sum(
-                        p * (reward + discount * best[following] * (not over))
-                        for p, following, reward, over in of
-                    )
+                    sum(p * (reward + discount * best[following] * (not over)) for p, following, reward, over in of)
                     for of in actions.values()
                 ]
                 for actions in table.values()
@@ -58,8 +53,7 @@ def policy_q(table, policy, discount):
             reward[state, action] += p * amount
             transition[state, action, following] += p * (not over)
     value = np.linalg.solve(
-        np.eye(states) - discount * np.einsum("sa,sat->st", policy, transition),
-        (policy * reward).sum(axis=1),
+        np.eye(states) - discount * np.einsum("sa,sat->st", policy, transition), (policy * reward).sum(axis=1)
     )
     return reward + discount * transition @ value
 
@@ -74,12 +68,7 @@ def expected_return(table, limit, choose):
     for _ in range(limit):
         value = np.array(
             [
-                choose(
-                    [
-                        sum(p * (reward + value[s] * (not over)) for p, s, reward, over in of)
-                        for of in row.values()
-                    ]
-                )
+                choose([sum(p * (reward + value[s] * (not over)) for p, s, reward, over in of) for of in row.values()])
                 for row in table.values()
             ]
         )
@@ -172,9 +161,7 @@ def test_cliffwalk_values_are_powers_of_the_discount(states):
     discount = 1 - 1 / states
     q = optimal_q(blind_cliffwalk(states).P, discount)
     right = np.arange(states) % 2
-    np.testing.assert_allclose(
-        q[np.arange(states), right], discount ** np.arange(states - 1, -1, -1), rtol=1e-12
-    )
+    np.testing.assert_allclose(q[np.arange(states), right], discount ** np.arange(states - 1, -1, -1), rtol=1e-12)
     assert not q[np.arange(states), 1 - right].any()
 
 

@@ -30,9 +30,7 @@ def trained(seed: int) -> LocalTrial:
 
 
 def test_the_tutorial_shows_every_file_as_it_is() -> None:
-    shown = re.findall(
-        r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", (FOLDER / "README.md").read_text("utf-8"), re.M | re.S
-    )
+    shown = re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", (FOLDER / "README.md").read_text("utf-8"), re.M | re.S)
 
     assert [name for name, _ in shown] == [
         "pyproject.toml",

@@ -51,11 +51,7 @@ CASES: dict[str, tuple[str, EnvironmentSpec, dict[str, Any]]] = {
     ),
     "trpo": ("trpo", CARTPOLE, {"net_arch": [8], "n_steps": 32, "batch_size": 16}),
     "ddpg": ("ddpg", PENDULUM, {**OFF_POLICY, "train_freq": 4, "noise_std": 0.1}),
-    "td3": (
-        "td3",
-        PENDULUM,
-        {**OFF_POLICY, "train_freq": 4, "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5},
-    ),
+    "td3": ("td3", PENDULUM, {**OFF_POLICY, "train_freq": 4, "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5}),
     "sac": ("sac", PENDULUM, {**OFF_POLICY, "train_freq": 4}),
     "sac, state-dependent": ("sac", PENDULUM, {**OFF_POLICY, "train_freq": 4, "use_sde": True}),
 }
@@ -89,9 +85,7 @@ def train(name: str, environment: EnvironmentSpec, overrides: dict[str, Any], **
     original = BaseAlgorithm._setup_learn
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            BaseAlgorithm,
-            "_setup_learn",
-            lambda self, *a, **k: (models.append(self), original(self, *a, **k))[1],
+            BaseAlgorithm, "_setup_learn", lambda self, *a, **k: (models.append(self), original(self, *a, **k))[1]
         )
         run_training(trial, module.train, resolve_config(module.Config, overrides))
     return Trained(trial, models[0])
@@ -126,12 +120,8 @@ class TestEveryAlgorithm:
     def test_another_seed_gives_another_result(self, case: str) -> None:
         assert trained(case).stream != trained(case, seed=1).stream
 
-    def test_evaluation_leaves_training_bit_identical(
-        self, case: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(
-            "harness.measuring.trial.evaluate", lambda make, policy, seeds, *_: [[] for _ in seeds]
-        )
+    def test_evaluation_leaves_training_bit_identical(self, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("harness.measuring.trial.evaluate", lambda make, policy, seeds, *_: [[] for _ in seeds])
         name, environment, overrides = CASES[case]
         unseen = train(name, environment, overrides)
 
@@ -325,11 +315,7 @@ def test_the_preset_of_the_quickstart_says_what_that_of_our_ppo_says() -> None:
     assert (other.anneal_clip_range, other.anneal_learning_rate) == (True, True)
     assert (one.value_weight, one.entropy_weight) == (other.vf_coef, other.ent_coef)
     assert one.max_gradient_norm == other.max_grad_norm
-    assert (one.hidden, one.activation, other.net_arch) == (
-        (64, 64),
-        "tanh",
-        None,
-    )  # the library's: 64, 64, tanh
+    assert (one.hidden, one.activation, other.net_arch) == ((64, 64), "tanh", None)  # the library's: 64, 64, tanh
     assert (one.standardised_advantages, other.normalize_advantage, other.ortho_init) == (True, True, True)
     assert (other.clip_range_vf, other.target_kl) == (None, None)
 
@@ -350,9 +336,7 @@ def test_versions_follow_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {spec.version for spec in plugin.harness_algorithms()} == {"1+sb3.2.7"}
 
 
-def test_without_contrib_its_two_algorithms_are_listed_as_unavailable(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_contrib_its_two_algorithms_are_listed_as_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.version
 
     def without_contrib(name: str) -> str:

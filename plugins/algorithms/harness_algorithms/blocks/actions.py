@@ -31,8 +31,7 @@ class Bounds:
         if space.dtype.kind != "f" or not space.is_bounded():
             raise ValueError(f"{space}: a bounded Box of reals is wanted")
         self.low, self.high = (
-            torch.as_tensor(bound, dtype=torch.float32, device=device).flatten()
-            for bound in (space.low, space.high)
+            torch.as_tensor(bound, dtype=torch.float32, device=device).flatten() for bound in (space.low, space.high)
         )
         self.size = len(self.low)
         self._shape = space.shape

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 
-def conjugate_gradient(
-    product: Callable[[Tensor], Tensor], b: Tensor, steps: int, tolerance: float = 1e-10
-) -> Tensor:
+def conjugate_gradient(product: Callable[[Tensor], Tensor], b: Tensor, steps: int, tolerance: float = 1e-10) -> Tensor:
     """An approximate solution x of A x = b for every seed, A positive definite; [S, P].
 
     A seed whose residual is small enough, or whose A turns out not to be positive definite along the direction

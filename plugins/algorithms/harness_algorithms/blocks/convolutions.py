@@ -21,11 +21,7 @@ class Convolution(NamedTuple):
     stride: int  # pixels
 
 
-NATURE = (
-    Convolution(32, 8, 4),
-    Convolution(64, 4, 2),
-    Convolution(64, 3, 1),
-)  # Mnih et al., 2015, for 84 x 84
+NATURE = (Convolution(32, 8, 4), Convolution(64, 4, 2), Convolution(64, 3, 1))  # Mnih et al., 2015, for 84 x 84
 SMALL = (Convolution(16, 3, 1),)  # Young & Tian, 2019 (MinAtar, arXiv:1903.03176), for 10 x 10
 SMALLEST_FOR_NATURE = 36  # pixels; below, its last layer would see nothing
 

@@ -72,11 +72,7 @@ class Critic:
 
 
 def stacked_critic(
-    space: Any,
-    action_size: int,
-    hidden: Sequence[int],
-    generators: Sequence[torch.Generator],
-    members: int = 1,
+    space: Any, action_size: int, hidden: Sequence[int], generators: Sequence[torch.Generator], members: int = 1
 ) -> Critic:
     """The critic for a space of observations, as `convolutions.stacked_network` is its actor.
 

@@ -148,9 +148,7 @@ class TanhGaussian:
             noise: from N(0, 1), of the mean's dtype, [..., A].
         """
         u = self.gaussian.sample(noise)
-        log_density = (
-            -0.5 * noise.square() - self.gaussian.log_std - HALF_LOG_2_PI
-        )  # of u, which is μ + σ · noise
+        log_density = -0.5 * noise.square() - self.gaussian.log_std - HALF_LOG_2_PI  # of u, which is μ + σ · noise
         return self._rescaled(u), (log_density - log_tanh_slope(u)).sum(-1)
 
     def log_prob(self, action: Tensor) -> Tensor:

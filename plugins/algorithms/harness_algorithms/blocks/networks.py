@@ -25,9 +25,7 @@ BACKWARD_ = {  # ∂ loss / ∂ input of an activation, over that of its output
     "relu": lambda gradient, output: torch.ops.aten.threshold_backward.grad_input(
         gradient, output, 0, grad_input=gradient
     ),
-    "tanh": lambda gradient, output: torch.ops.aten.tanh_backward.grad_input(
-        gradient, output, grad_input=gradient
-    ),
+    "tanh": lambda gradient, output: torch.ops.aten.tanh_backward.grad_input(gradient, output, grad_input=gradient),
 }
 
 WIDE = 16  # a batch from which on it is the last axis in memory
@@ -89,9 +87,7 @@ class StackedMLP:
         members: K.
     """
 
-    def __init__(
-        self, sizes: Sequence[int], flat: Tensor, activation: Activation = "relu", members: int = 1
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], flat: Tensor, activation: Activation = "relu", members: int = 1) -> None:
         self.sizes = tuple(sizes)
         self.flat = flat
         self.activation = activation

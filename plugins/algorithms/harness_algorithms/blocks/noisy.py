@@ -72,10 +72,7 @@ class NoisyMLP:
 
 
 def noisy_mlp(
-    sizes: Sequence[int],
-    generators: Sequence[torch.Generator],
-    activation: Activation = "relu",
-    scale: float = 0.5,
+    sizes: Sequence[int], generators: Sequence[torch.Generator], activation: Activation = "relu", scale: float = 0.5
 ) -> NoisyMLP:
     """One network per generator, initialised from it alone, on its device: μ from U(−1/√in, 1/√in), σ = σ₀/√in.
 

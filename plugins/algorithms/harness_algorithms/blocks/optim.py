@@ -31,9 +31,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
         group["lr"] = learning_rate
 
 
-def descend(
-    optimizer: torch.optim.Optimizer, loss: Tensor, max_gradient_norm: float | None = None
-) -> Tensor | None:
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, max_gradient_norm: float | None = None) -> Tensor | None:
     """One step down the gradient of a loss; returns each seed's gradient norm, [S], where it is limited.
 
     Args:

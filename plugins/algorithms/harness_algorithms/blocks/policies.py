@@ -115,9 +115,7 @@ def stochastic_policy(
     """
     if hasattr(action_space, "n"):
         outputs = int(action_space.n)
-        return CategoricalPolicy(
-            stacked_network(observation_space, hidden, outputs, generators, activation, initial)
-        )
+        return CategoricalPolicy(stacked_network(observation_space, hidden, outputs, generators, activation, initial))
     if len(action_space.shape) != 1 or not action_space.is_bounded():
         raise ValueError(f"{action_space}: a bounded Box of one axis is wanted")
     device, (size,) = generators[0].device, action_space.shape

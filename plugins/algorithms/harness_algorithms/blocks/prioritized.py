@@ -52,9 +52,7 @@ class Tree:
             blocks = -(-blocks // fanout)
         widths.append(blocks)
 
-        self._levels: list[
-            Tensor
-        ] = []  # from leaves to the root's children: [parents of all seeds, children]
+        self._levels: list[Tensor] = []  # from leaves to the root's children: [parents of all seeds, children]
         parents = num_seeds
         for width in reversed(widths):
             level = torch.full((parents, width), empty, dtype=torch.float64, device=device)
@@ -102,9 +100,7 @@ class SumTree(Tree):
         fanout: children per node, at least 2.
     """
 
-    def __init__(
-        self, num_seeds: int, capacity: int, device: torch.device | str, fanout: int = FANOUT
-    ) -> None:
+    def __init__(self, num_seeds: int, capacity: int, device: torch.device | str, fanout: int = FANOUT) -> None:
         super().__init__(num_seeds, capacity, device, lambda children: children.sum(1), 0.0, fanout)
 
     def find(self, value: Tensor) -> Tensor:

@@ -24,9 +24,7 @@ def discounted_returns(reward: Tensor, discount: Tensor, ended: Tensor, bootstra
     return _accumulated(_real(reward) + (discount - carried) * bootstrap, carried)
 
 
-def gae(
-    reward: Tensor, discount: Tensor, ended: Tensor, value: Tensor, next_value: Tensor, lambda_: float
-) -> Tensor:
+def gae(reward: Tensor, discount: Tensor, ended: Tensor, value: Tensor, next_value: Tensor, lambda_: float) -> Tensor:
     """Generalised advantages (Schulman et al., 2016, eq. 16), [T, ...].
 
         δₜ = rₜ + dₜ v(s′ₜ) − v(sₜ);    Âₜ = δₜ + dₜ λ (1 − endedₜ) Âₜ₊₁

@@ -3,9 +3,7 @@
 from harness.api import AlgorithmSpec
 
 
-def actor_critic(
-    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]
-) -> AlgorithmSpec:
+def actor_critic(name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]) -> AlgorithmSpec:
     """The description of one of them."""
     return AlgorithmSpec(
         name,
@@ -22,29 +20,13 @@ def actor_critic(
 
 
 # Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/ddpg.yml, td3.yml and sac.yml.
-ZOO_PENDULUM = {
-    "discount": 0.98,
-    "replay_capacity": 200_000,
-    "learning_starts": 10_000,
-}
-ZOO_MOUNTAINCAR = {
-    "noise": "ornstein-uhlenbeck",
-    "noise_scale": {"start": 0.5, "end": 0.5},
-}
-ZOO_PENDULUM_SAC = {
-    "actor_learning_rate": 1e-3,
-    "critic_learning_rate": 1e-3,
-    "temperature_learning_rate": 1e-3,
-}
+ZOO_PENDULUM = {"discount": 0.98, "replay_capacity": 200_000, "learning_starts": 10_000}
+ZOO_MOUNTAINCAR = {"noise": "ornstein-uhlenbeck", "noise_scale": {"start": 0.5, "end": 0.5}}
+ZOO_PENDULUM_SAC = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-3, "temperature_learning_rate": 1e-3}
 
 # Small networks, which are enough for `pendulum` and cost far less. Mean final return of seeds 0 to 9 after 20,000
 # steps, 10 episodes each, and the worst seed's: ddpg −148 (−188), td3 −148 (−189).
-PENDULUM = {
-    "discount": 0.98,
-    "hidden": (64, 64),
-    "batch_size": 128,
-    "learning_starts": 1_000,
-}
+PENDULUM = {"discount": 0.98, "hidden": (64, 64), "batch_size": 128, "learning_starts": 1_000}
 # Likewise, after 5,000, 10,000 and 15,000 steps: −154 (−184), −174 (−414), −157 (−190).
 PENDULUM_SAC = {**PENDULUM, **ZOO_PENDULUM_SAC}
 
@@ -90,11 +72,7 @@ SPECS: tuple[AlgorithmSpec, ...] = (
         "td3",
         "DDPG with the smaller of two critics, smoothed targets and a delayed actor",
         "Fujimoto et al., 2018, arXiv:1802.09477",
-        {
-            "pendulum": PENDULUM,
-            "zoo-pendulum": ZOO_PENDULUM,
-            "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR,
-        },
+        {"pendulum": PENDULUM, "zoo-pendulum": ZOO_PENDULUM, "zoo-mountaincar-continuous": ZOO_MOUNTAINCAR},
     ),
     actor_critic(
         "sac",

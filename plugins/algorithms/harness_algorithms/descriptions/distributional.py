@@ -3,9 +3,7 @@
 from harness.api import AlgorithmSpec
 
 
-def distributional(
-    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]
-) -> AlgorithmSpec:
+def distributional(name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]) -> AlgorithmSpec:
     """The description of an algorithm that learns laws of returns."""
     return AlgorithmSpec(
         name,
@@ -96,12 +94,7 @@ SPECS = (
             "paper": PAPER,
             "cleanrl-classic": CLEANRL_C51,
             # 285 ± 41 after 50 000 steps (10 seeds, 10 episodes each, standard error over seeds)
-            "cartpole": {
-                "support": CARTPOLE_SUPPORT,
-                "learning_rate": 1e-3,
-                "batch_size": 64,
-                "train_every": 4,
-            },
+            "cartpole": {"support": CARTPOLE_SUPPORT, "learning_rate": 1e-3, "batch_size": 64, "train_every": 4},
         },
     ),
     distributional(

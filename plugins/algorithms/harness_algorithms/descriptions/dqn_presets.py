@@ -106,11 +106,7 @@ ACROBOT = {
     "target_every": 500,
 }
 
-ZOO_PRESETS = {
-    "zoo-cartpole": ZOO_CARTPOLE,
-    "zoo-mountaincar": ZOO_MOUNTAINCAR,
-    "zoo-acrobot": ZOO_ACROBOT,
-}
+ZOO_PRESETS = {"zoo-cartpole": ZOO_CARTPOLE, "zoo-mountaincar": ZOO_MOUNTAINCAR, "zoo-acrobot": ZOO_ACROBOT}
 
 DQN = {
     "paper": PAPER,
@@ -174,12 +170,7 @@ PER_TUTORIAL = {
 PER_DQN = {"paper": PER_PAPER, "tutorial": PER_TUTORIAL, "small": SMALL, **ZOO_PRESETS}
 
 # Streams of 512 units after the convolutions, a smaller learning rate and clipping; all else as DQN's, shrunk as there.
-DUELING_PAPER = {
-    **PAPER,
-    "stream": (512,),
-    "learning_rate": 6.25e-5,
-    "max_gradient_norm": 10.0,
-}
+DUELING_PAPER = {**PAPER, "stream": (512,), "learning_rate": 6.25e-5, "max_gradient_norm": 10.0}
 
 # Morvan Zhou's, for `pendulum-25-tenth` and a budget of 18,000 steps: streams of one layer; ε as for Double DQN.
 DUELING_TUTORIAL = {

@@ -3,9 +3,7 @@
 from harness.api import AlgorithmSpec
 
 
-def policy_gradient(
-    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]
-) -> AlgorithmSpec:
+def policy_gradient(name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]) -> AlgorithmSpec:
     """The description of a policy gradient for discrete and for continuous actions."""
     return AlgorithmSpec(
         name,
@@ -23,13 +21,7 @@ def policy_gradient(
 
 # Of Morvan Zhou's tutorial notes. Their −20 where the pole falls and their rewards divided by 10 belong to an
 # environment. In the Pendulum's, σ is softplus of a layer, plus 0.1; here it is free of s, and starts as large.
-TUTORIAL = {
-    "discount": 0.9,
-    "hidden": (20,),
-    "activation": "relu",
-    "learning_rate": 1e-3,
-    "value_learning_rate": 1e-2,
-}
+TUTORIAL = {"discount": 0.9, "hidden": (20,), "activation": "relu", "learning_rate": 1e-3, "value_learning_rate": 1e-2}
 TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": -0.23, "entropy_weight": 0.01}
 
 # Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/trpo.yml; its noise that depends on the

@@ -36,9 +36,7 @@ def step(state: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch
     )
     inertia = cosine * cosine * (-HALF_LENGTH * POLE_MASS / TOTAL_MASS) + HALF_LENGTH * 4 / 3
     turn = (sine * GRAVITY - cosine * push) / inertia
-    change = torch.stack(
-        (velocity, push - turn * cosine * (POLE_MASS * HALF_LENGTH / TOTAL_MASS), spin, turn), -1
-    )
+    change = torch.stack((velocity, push - turn * cosine * (POLE_MASS * HALF_LENGTH / TOTAL_MASS), spin, turn), -1)
     successor = torch.add(state, change, alpha=SECONDS)
     position, _, angle, _ = successor.unbind(-1)
     terminated = (position.abs() > FARTHEST) | (angle.abs() > STEEPEST)

@@ -6,12 +6,7 @@ import pytest
 import torch
 from torch import distributions as oracle
 
-from harness_algorithms.blocks.distributions import (
-    Categorical,
-    DiagonalGaussian,
-    TanhGaussian,
-    log_tanh_slope,
-)
+from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian, TanhGaussian, log_tanh_slope
 
 LARGEST = 1 - 2**-53  # of the doubles below 1
 BOUNDS = torch.tensor([-1.0, -3.0, 0.1]).double(), torch.tensor([1.0, 0.5, 0.7]).double()
@@ -62,9 +57,7 @@ def test_categorical_agrees_with_pytorch():
     )
 
 
-@pytest.mark.parametrize(
-    ("u", "action"), [(0.0, 0), (0.124, 0), (0.126, 1), (0.374, 1), (0.376, 2), (LARGEST, 2)]
-)
+@pytest.mark.parametrize(("u", "action"), [(0.0, 0), (0.124, 0), (0.126, 1), (0.374, 1), (0.376, 2), (LARGEST, 2)])
 def test_a_categorical_sample_inverts_the_cumulated_probabilities(u, action):
     pi = Categorical(torch.tensor([[1.0, 2.0, 5.0]]).log())
 
@@ -107,9 +100,7 @@ def test_a_gaussian_by_hand():
     one = DiagonalGaussian(torch.tensor([1.0, -2.0]), torch.tensor([2.0, 1.0]).log())
     other = DiagonalGaussian(torch.tensor([0.0, -2.0]), torch.tensor([1.0, 1.0]).log())
 
-    assert float(one.log_prob(torch.tensor([3.0, -2.0]))) == pytest.approx(
-        -0.5 - math.log(2) - math.log(2 * math.pi)
-    )
+    assert float(one.log_prob(torch.tensor([3.0, -2.0]))) == pytest.approx(-0.5 - math.log(2) - math.log(2 * math.pi))
     assert float(one.entropy()) == pytest.approx(math.log(2) + math.log(2 * math.pi) + 1)
     assert float(one.kl(other)) == pytest.approx(-math.log(2) + (4 + 1) / 2 - 0.5)
     assert one.sample(torch.tensor([0.5, 3.0])).tolist() == pytest.approx([2.0, 1.0])
@@ -132,9 +123,7 @@ def test_a_gaussian_agrees_with_pytorch_and_sums_over_components():
 def test_the_action_that_is_scored_is_the_unclipped_one():
     dist = DiagonalGaussian(torch.zeros(1), torch.zeros(1))
 
-    assert float(dist.log_prob(dist.sample(torch.tensor([3.0])))) == pytest.approx(
-        -4.5 - 0.5 * math.log(2 * math.pi)
-    )
+    assert float(dist.log_prob(dist.sample(torch.tensor([3.0])))) == pytest.approx(-4.5 - 0.5 * math.log(2 * math.pi))
 
 
 def test_kl_is_zero_and_flat_where_both_are_the_same():
@@ -204,9 +193,7 @@ def test_a_squashed_gaussian_is_finite_with_finite_gradients_far_out(u):
     (action.sum() + log_prob.sum()).backward()
 
     # log(4 e^{−2|u|}) per component
-    assert log_prob.tolist() == pytest.approx(
-        [3 * (2 * abs(u) - math.log(4) - 0.5 * math.log(2 * math.pi))], rel=1e-6
-    )
+    assert log_prob.tolist() == pytest.approx([3 * (2 * abs(u) - math.log(4) - 0.5 * math.log(2 * math.pi))], rel=1e-6)
     assert bool(mean.grad.isfinite().all() and log_std.grad.isfinite().all())
     # the density of tanh(u) rises towards the bound by 2 per unit of u
     assert mean.grad.flatten().tolist() == pytest.approx([math.copysign(2, u)] * 3)

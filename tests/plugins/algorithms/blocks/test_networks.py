@@ -152,9 +152,7 @@ def test_a_convolutional_stack_equals_separate_torch_networks():
         torch.testing.assert_close(output[seed], expected, atol=1e-5, rtol=0)
         gradient = torch.cat([conv.weight.grad.flatten(), conv.bias.grad])
         torch.testing.assert_close(network.torso.flat.grad[seed], gradient, atol=1e-4, rtol=0)
-        torch.testing.assert_close(
-            network.head.flat.grad[seed], flat_gradient(heads[seed]), atol=1e-4, rtol=0
-        )
+        torch.testing.assert_close(network.head.flat.grad[seed], flat_gradient(heads[seed]), atol=1e-4, rtol=0)
 
 
 def test_frames_of_84_pixels_get_the_network_of_nature():

@@ -22,9 +22,7 @@ class Transition(NamedTuple):
 
 def image(number):
     """Byte images [..., 2, 2] that show a number."""
-    return (
-        torch.as_tensor(number).to(torch.uint8)[..., None, None].expand(*torch.as_tensor(number).shape, 2, 2)
-    )
+    return torch.as_tensor(number).to(torch.uint8)[..., None, None].expand(*torch.as_tensor(number).shape, 2, 2)
 
 
 def steps_of(reward, terminated, truncated):
@@ -99,10 +97,7 @@ def test_the_first_step_keeps_its_observation_and_action_and_images_stay_bytes()
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_what_was_pushed_is_not_changed(steps):
-    window, rows = (
-        NStepWindow(steps, 0.5),
-        list(steps_of(torch.ones(5, 2, 1), never(5, 2, 1), never(5, 2, 1))),
-    )
+    window, rows = (NStepWindow(steps, 0.5), list(steps_of(torch.ones(5, 2, 1), never(5, 2, 1), never(5, 2, 1))))
     before = [[field.clone() for field in record] for record, _ in rows]
     for record, ended in rows:
         window.push(record, ended)

@@ -69,9 +69,7 @@ def test_trees_are_naive_sums_and_minima_whatever_is_written(data):
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**16)))
     for _ in range(3):
         size = data.draw(st.integers(1, capacity))
-        index = torch.rand(num_seeds, capacity, generator=generator).argsort(1)[
-            :, :size
-        ]  # without repetition
+        index = torch.rand(num_seeds, capacity, generator=generator).argsort(1)[:, :size]  # without repetition
         values = torch.randint(1, 9, (num_seeds, size), generator=generator).double()
         sums.set_(index, values)
         minima.set_(index, values)

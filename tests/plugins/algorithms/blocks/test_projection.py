@@ -27,9 +27,7 @@ def published(probabilities, reward, discount, support):
     for s in range(len(reward)):
         for row in range(reward.shape[1]):
             for j in range(last + 1):
-                moved = min(
-                    max(float(reward[s, row]) + float(discount[s, row]) * float(support[j]), low), high
-                )
+                moved = min(max(float(reward[s, row]) + float(discount[s, row]) * float(support[j]), low), high)
                 b = min((moved - low) / ((high - low) / last), last)
                 lower, upper = math.floor(b), math.ceil(b)
                 mass = float(probabilities[s, row, j])
@@ -72,15 +70,12 @@ def test_an_atom_that_meets_an_atom_loses_no_mass():
     [(1.0, (0, 0, 0, 1, 0)), (0.25, (0, 0, 0.75, 0.25, 0)), (9.0, (0, 0, 0, 0, 1)), (-9.0, (1, 0, 0, 0, 0))],
 )
 def test_a_terminal_row_puts_all_mass_at_its_clipped_reward(reward, expected):
-    torch.testing.assert_close(
-        projected(law(0.1, 0.2, 0.3, 0.2, 0.2), reward, 0.0), law(*map(float, expected))
-    )
+    torch.testing.assert_close(projected(law(0.1, 0.2, 0.3, 0.2, 0.2), reward, 0.0), law(*map(float, expected)))
 
 
 def test_what_leaves_the_support_gathers_at_its_end():
     torch.testing.assert_close(
-        projected(law(0.125, 0.125, 0.25, 0.25, 0.25), 1.5, 1.0),
-        law(0.0, 0.0625, 0.125, 0.1875, 0.625),
+        projected(law(0.125, 0.125, 0.25, 0.25, 0.25), 1.5, 1.0), law(0.0, 0.0625, 0.125, 0.1875, 0.625)
     )
 
 

@@ -30,9 +30,7 @@ def batch_of(num_seeds, size, num_actions):
     shape = (num_seeds, size)
     obs = torch.empty(*shape, 1)
     action = torch.randint(num_actions, shape)
-    return q_learning.Transition(
-        obs, action, 3 * torch.randn(shape), (torch.rand(shape) > 1 / 3).float(), obs
-    )
+    return q_learning.Transition(obs, action, 3 * torch.randn(shape), (torch.rand(shape) > 1 / 3).float(), obs)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +98,7 @@ def test_the_two_td_errors_differ_only_in_the_next_value():
 
 def test_the_online_networks_choice_gets_no_gradient():
     values, next_values = torch.randn(1, 5, 3, requires_grad=True), torch.randn(1, 5, 3, requires_grad=True)
-    q_learning.double_td_error(
-        values, next_values, torch.randn(1, 5, 3), batch_of(1, 5, 3), GAMMA
-    ).sum().backward()
+    q_learning.double_td_error(values, next_values, torch.randn(1, 5, 3), batch_of(1, 5, 3), GAMMA).sum().backward()
 
     assert values.grad is not None and next_values.grad is None
 

@@ -75,11 +75,7 @@ def test_fields_of_a_record_stay_together_and_keep_their_dtypes_and_shapes():
 
     assert sample.number.shape == (2, BATCH)
     assert sample.image.shape == (2, BATCH, 2, 2)
-    assert (sample.number.dtype, sample.image.dtype, sample.real.dtype) == (
-        torch.int64,
-        torch.uint8,
-        torch.float32,
-    )
+    assert (sample.number.dtype, sample.image.dtype, sample.real.dtype) == (torch.int64, torch.uint8, torch.float32)
     assert torch.equal(sample.image[..., 0, 0], sample.number.to(torch.uint8))
     assert torch.equal(sample.real[..., 2], sample.number.float())
 

@@ -55,10 +55,7 @@ def partial_return(first, limit, reward, discount, ended, next_value):
 def test_discounted_returns_by_hand():
     # two steps and a termination; one step and a time limit, whose successor is worth 8; two steps, then the cut
     returns = discounted_returns(
-        column(1, 2, 4, 6, 10),
-        column(GAMMA, 0, GAMMA, GAMMA, GAMMA),
-        marks(0, 1, 1, 0, 0),
-        column(99, 99, 8, 99, 20),
+        column(1, 2, 4, 6, 10), column(GAMMA, 0, GAMMA, GAMMA, GAMMA), marks(0, 1, 1, 0, 0), column(99, 99, 8, 99, 20)
     )
 
     assert returns.flatten().tolist() == [2, 2, 8, 16, 20]

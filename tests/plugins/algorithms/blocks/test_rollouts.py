@@ -72,11 +72,7 @@ def test_the_deviation_of_a_gaussian_policy_is_each_seeds_own_and_learns():
 
 
 @pytest.mark.parametrize(
-    "space",
-    [
-        gymnasium.spaces.Box(-1, 1, (2, 2), np.float32),
-        gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32),
-    ],
+    "space", [gymnasium.spaces.Box(-1, 1, (2, 2), np.float32), gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)]
 )
 def test_a_box_that_no_policy_here_can_act_in_is_refused(space):
     with pytest.raises(ValueError, match="a bounded Box of one axis is wanted"):

@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 
 from harness_algorithms import dyna_q, expected_sarsa, nstep_sarsa, q_learning, sarsa, sarsa_lambda
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.tabular import (
-    Greedy,
-    Transition,
-    epsilon_greedy,
-    move_,
-    returns,
-    td_target,
-    zero_table,
-)
+from harness_algorithms.blocks.tabular import Greedy, Transition, epsilon_greedy, move_, returns, td_target, zero_table
 from harness_algorithms.random import batch_size
 
 VALUES = st.floats(-1e6, 1e6)
@@ -119,9 +111,7 @@ def test_returns_of_integer_rewards_are_not_truncated():
 
 @settings(deadline=None)
 @given(step=transitions(), value=VALUES, target=VALUES, learning_rate=SHARES)
-def test_a_move_goes_the_learning_rate_s_share_of_the_way_and_touches_one_pair(
-    step, value, target, learning_rate
-):
+def test_a_move_goes_the_learning_rate_s_share_of_the_way_and_touches_one_pair(step, value, target, learning_rate):
     q = [[value, value], [value, value]]
     move_(q, step, target, learning_rate)
 
