@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "plugin-author-guide.md"
 CLAIMS = ROOT / "docs" / "claims.md"
+CATALOGUE = ROOT / "docs" / "catalogue.md"
 EXPLANATIONS = ROOT / "docs" / "claims.toml"  # of verdicts, by statement
 REFERENCE = ROOT / "results" / "reference"
 QUICKSTART = "quickstart"
@@ -42,15 +43,16 @@ DIGITS = "%.6g"  # of numbers in the reference
 def catalogue() -> str:
     """Everything that the plugins of this repository provide, as Markdown tables."""
     registry = Registry.load(only=BUNDLED)
-    algorithms = [
-        (f"`{id_}`", entry.spec.summary, _spaces(entry.spec.observation_spaces), _spaces(entry.spec.action_spaces))
-        for id_, entry in registry.algorithms.items()
-    ]
     scores = reference_scores()
-    ours = [
-        (f"`{id_.removeprefix(OURS)}`", entry.spec.reference or "—", *_source(entry.spec.target), _scored(id_, scores))
+    algorithms = [
+        (
+            _source(id_, entry.spec.target),
+            entry.spec.summary,
+            entry.spec.reference or "—",
+            f"{_spaces(entry.spec.observation_spaces)} → {_spaces(entry.spec.action_spaces)}",
+            _scored(id_, scores),
+        )
         for id_, entry in registry.algorithms.items()
-        if id_.startswith(OURS)
     ]
     environments = [
         (f"`{id_}`", f"`{entry.spec.id}`", entry.spec.summary) for id_, entry in registry.environments.items()
@@ -58,23 +60,23 @@ def catalogue() -> str:
     suites = [(f"`{id_}`", _question(entry.spec)) for id_, entry in registry.suites.items()]
     return "\n\n".join(
         [
-            f"### Algorithms ({len(algorithms)})",
-            markdown(("id", "what it is", "observes", "acts in"), algorithms),
-            f"### Implementations in this repository ({len(ours)})",
-            markdown(("algorithm", "paper", "file", "lines", "final score, 95 % interval, runs (suite)"), ours),
-            f"### Environments ({len(environments)})",
+            f"## Algorithms ({len(algorithms)})",
+            markdown(("id", "what it is", "source", "observes → acts in", "best documented score"), algorithms),
+            f"## Environments ({len(environments)})",
             markdown(("id", "Gymnasium id", "task"), environments),
-            f"### Suites ({len(suites)})",
+            f"## Suites ({len(suites)})",
             markdown(("id", "question"), suites),
         ]
     )
 
 
-def _source(target: str) -> tuple[str, str]:
-    """A link to the file of a module of the algorithms' plugin, and its lines."""
+def _source(id_: str, target: str) -> str:
+    """An id; of this repository's algorithms a link to the file, with its lines."""
+    if not id_.startswith(OURS):
+        return f"`{id_}`"
     path = f"plugins/algorithms/{target.replace('.', '/')}.py"
     lines = (ROOT / path).read_text(encoding="utf-8").count("\n")
-    return f"[`{Path(path).name}`]({path})", str(lines)
+    return f"[`{id_}`](../{path}), {lines} lines"
 
 
 def reference_scores() -> pd.DataFrame:
@@ -84,15 +86,13 @@ def reference_scores() -> pd.DataFrame:
 
 
 def _scored(id_: str, scores: pd.DataFrame) -> str:
-    """What an algorithm scored, per environment and suite the best of its configurations; or a dash."""
+    """The published cell of runs of an algorithm with the highest normalised score, raw; a dash if there is none."""
     rows = scores[(scores["algorithm_id"] == id_) & (scores["done"] > 0)]
-    best = rows.sort_values("mean", ascending=False).drop_duplicates(["suite", "environment"])
-    texts = [
-        f"{row['environment']} {_number(row['mean'])} [{_number(row['low'])}, {_number(row['high'])}], "
-        f"{row['done']} ({row['suite']})"
-        for row in best.sort_values(["suite", "environment"]).to_dict("records")
-    ]
-    return "; ".join(texts) or "—"
+    if rows.empty:
+        return "—"
+    best = rows.sort_values(["normalised", "normalised_low"], ascending=False, kind="stable").iloc[0]
+    interval = f"[{_number(best['low'])}, {_number(best['high'])}]"
+    return f"{best['environment']} {_number(best['mean'])} {interval}, n = {best['done']} ({best['suite']})"
 
 
 def _spaces(names: Sequence[str]) -> str:
@@ -292,7 +292,8 @@ def checks() -> str:
 
 
 PARTS = {
-    README: {"catalogue": catalogue, "quickstart": quickstart},
+    README: {"quickstart": quickstart},
+    CATALOGUE: {"catalogue": catalogue},
     GUIDE: {"checks": checks},
     CLAIMS: {"claims": claims},
 }

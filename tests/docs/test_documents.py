@@ -21,7 +21,7 @@ from support.results import Run, write_runs
 from support.trial import local_trial
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
-CLAIMS = ROOT / "docs" / "claims.md"
+CLAIMS, CATALOGUE = ROOT / "docs" / "claims.md", ROOT / "docs" / "catalogue.md"
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 
 # Commands that no test here runs: why, the file that runs them instead, and what is to be found there.
@@ -168,13 +168,16 @@ def test_set_up_is_the_two_lines():
 
 
 def test_the_smallest_plugin_is_the_example():
-    shown = dict(re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL))
-    files = [path for pattern in ("*.py", "*.toml") for path in (ROOT / "plugins" / "example").glob(pattern)]
+    shown = documents.section(README, "The smallest plugin")
+    files = re.findall(r"^`([\w.]+)`(?: names| describes|;|:| learns)", shown, re.MULTILINE)
+    samples = re.findall(r"^```(?:toml|python)\n(.*?)^```$", shown, re.MULTILINE | re.DOTALL)
 
-    assert shown == {path.name: path.read_text("utf-8") for path in files}
+    assert files == ["harness_example.py", "harness_example_hill_climbing.py"] and len(samples) == 3
+    for name, sample in zip(["pyproject.toml", *files], samples, strict=True):
+        assert sample in (ROOT / "plugins" / "example" / name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", [README, GUIDE, CLAIMS], ids=name_of)
+@pytest.mark.parametrize("path", [README, GUIDE, CLAIMS, CATALOGUE], ids=name_of)
 def test_generated_parts_are_up_to_date(generate: types.ModuleType, path: Path):
     assert generate.generated(path) == path.read_text(encoding="utf-8"), "run python docs/generate.py"
 

@@ -4,10 +4,12 @@ The maximum over noisy estimates is above the estimate of the maximum. So Q choo
 copy Q⁻, whose errors are others, says what that is worth; all else is DQN:
 
     y = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)),   d = 0 where the MDP terminated, else 1
+    loss = mean huber(δ),   δ = y − Q(s, a),   huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
 Departures from the paper: as in `dqn`: Adam for RMSProp; rewards are not clipped; frames are taken as the environment
-gives them; a perceptron where observations are no frames. Clipping errors to [−1, 1] is the Huber loss. All seeds
-are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
+gives them; a perceptron where observations are no frames. The paper clips errors to [−1, 1], which is
+the gradient of this loss with κ = 1. All seeds are trained in lockstep: a leading axis S throughout, the loss averaged
+over the batch and summed over seeds.
 """
 
 from dataclasses import dataclass

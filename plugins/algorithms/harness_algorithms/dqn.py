@@ -3,13 +3,15 @@
 A network Q acts ε-greedily and is regressed, on transitions replayed in random order, towards
 
     y = r + γ d maxₐ′ Q⁻(s′, a′),   d = 0 where the MDP terminated, else 1
+    loss = mean huber(δ),   δ = y − Q(s, a),   huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
-Replay breaks the correlation of successive steps and uses each of them many times. Q⁻ is a copy of Q, frozen
-for `target_every` steps, so that the regression does not chase itself.
+`descend` follows its gradient, ∂ loss / ∂ Q(s, a) = −δ clipped to [−κ, κ], over the number of transitions. Replay
+breaks the correlation of successive steps and uses each of them many times. Q⁻ is a copy of Q, frozen for
+`target_every` steps, so that the regression does not chase itself.
 
 Departures from the paper: Adam for RMSProp; rewards are not clipped; frames are taken as the environment gives them;
-a perceptron where observations are no frames. Clipping errors to [−1, 1] is the Huber loss. All seeds are trained
-in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
+a perceptron where observations are no frames. The paper clips errors to [−1, 1], which is this gradient with κ = 1. All
+seeds are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
 """
 
 from dataclasses import dataclass

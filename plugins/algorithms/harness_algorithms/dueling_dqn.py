@@ -6,11 +6,16 @@ share is learned from each of them:
     Q(s, a) = V(s) + A(s, a) − meanₐ′ A(s, a′)
 
 The mean makes V and A unique: V is then the mean of Q over actions. To act, A is enough. Q is regressed as by Double
-DQN. The gradient into the features, the sum of two streams', is multiplied by 1/√2.
+DQN:
+
+    y = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)),   d = 0 where the MDP terminated, else 1
+    loss = mean huber(δ),   δ = y − Q(s, a),   huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
+
+The gradient into the features, the sum of two streams', is multiplied by 1/√2.
 
 Departures from the paper: Adam for RMSProp; rewards are not clipped; a perceptron for the features where
-observations are no frames. Clipping errors to [−1, 1] is the Huber loss. All seeds are trained in lockstep: a leading
-axis S throughout, the loss averaged over the batch and summed over seeds.
+observations are no frames. The paper clips errors to [−1, 1], which is the gradient of this loss with κ = 1. All seeds
+are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
 """
 
 import math

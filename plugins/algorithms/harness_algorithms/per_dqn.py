@@ -4,6 +4,7 @@ A transition i that surprised is replayed more often; weights correct the bias t
 
     Pᵢ = pᵢ / Σ p,   pᵢ = (|δᵢ| + ε)^α,   wᵢ = (N Pᵢ)^−β / max w,   loss = mean wᵢ huber(δᵢ)
     δ = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)) − Q(s, a),   d = 0 where the MDP terminated, else 1
+    huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
 β rises to 1, as the bias matters most near convergence. Priorities come from δ alone, never from w δ.
 

@@ -78,14 +78,16 @@ def double_td_error(
 def huber_loss_gradient(
     error: Tensor, action: Tensor, num_actions: int, threshold: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """∂ / ∂ Q(s, ·) of the Huber loss averaged over the batch, [S, B, A]: only the action taken has one.
+    """∂ loss / ∂ Q(s, ·), [S, B, A], of loss = mean w huber(δ) over the batch: −w δ / B, δ clipped to [−κ, κ].
+
+    Only the action taken has one.
 
     Args:
-        error: TD errors, [S, B].
+        error: TD errors δ, [S, B].
         action: a, [S, B].
         num_actions: A.
         threshold: κ of the loss.
-        weight: of every transition in the mean, [S, B]; None for 1.
+        weight: w of every transition, [S, B]; None for 1.
     """
     slope = -huber_gradient(error, threshold) / error.shape[1]
     if weight is not None:
