@@ -16,17 +16,11 @@ SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same 
 
 
 class Curve(NamedTuple):
-    """The evaluations of one run.
+    """The evaluations of one run."""
 
-    Attributes:
-        steps: [L] at which it was evaluated.
-        seconds: [L] of training until then; a run's share, where a trial trained several.
-        scores: [L] mean returns.
-    """
-
-    steps: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    steps: NDArray[np.float64]  # [L] at which it was evaluated
+    seconds: NDArray[np.float64]  # [L] of training until then; a run's share, where a trial trained several
+    scores: NDArray[np.float64]  # [L] mean returns
 
 
 def points(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:

@@ -49,38 +49,23 @@ class CheckoutError(UsageError):
 
 
 class Project(NamedTuple):
-    """A distribution that is installed here from a folder of the repository.
+    """A distribution that is installed here from a folder of the repository."""
 
-    Attributes:
-        name: of the distribution.
-        folder: its source, relative to the repository's root.
-        editable: whether the folder itself is imported, rather than a copy of it.
-        own_paths: .pth files by which the installation puts itself on the path.
-    """
-
-    name: str
-    folder: Path
-    editable: bool
-    own_paths: frozenset[Path]
+    name: str  # of the distribution
+    folder: Path  # its source, relative to the repository's root
+    editable: bool  # whether the folder itself is imported, rather than a copy of it
+    own_paths: frozenset[Path]  # .pth files by which the installation puts itself on the path
 
 
 @dataclass(frozen=True)
 class Code:
-    """One state of the project, ready to run.
+    """One state of the project, ready to run."""
 
-    Attributes:
-        commit: of the repository.
-        name: of this state and of the libraries beside it; two states with one name give the same results.
-        python: the interpreter whose environment holds it.
-        folder: a checkout of it; the working folder of what it runs.
-        uncommitted: whether it differs from its commit.
-    """
-
-    commit: str
-    name: str
-    python: Path
-    folder: Path
-    uncommitted: bool = False
+    commit: str  # of the repository
+    name: str  # of this state and of the libraries beside it; two states with one name give the same results
+    python: Path  # the interpreter whose environment holds it
+    folder: Path  # a checkout of it; the working folder of what it runs
+    uncommitted: bool = False  # whether it differs from its commit
 
     def command(self, *arguments: str) -> list[str]:
         """A command line for this interpreter that imports nothing from the working folder."""

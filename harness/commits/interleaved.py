@@ -30,17 +30,11 @@ class InterruptedSideError(KeyboardInterrupt):
 
 
 class Bounds(NamedTuple):
-    """What a gate may take.
+    """What a gate may take."""
 
-    Attributes:
-        seeds: per side.
-        minutes: after which no further look is begun.
-        jobs: trials at a time; 0 for the number of cores.
-    """
-
-    seeds: int | None = None
-    minutes: float | None = None
-    jobs: int = 0
+    seeds: int | None = None  # per side
+    minutes: float | None = None  # after which no further look is begun
+    jobs: int = 0  # trials at a time; 0 for the number of cores
 
 
 def judge_learning(

@@ -41,39 +41,23 @@ class SpeedError(HarnessError):
 
 
 class TimedTask(NamedTuple):
-    """Something to time.
+    """Something to time."""
 
-    Attributes:
-        name: algorithm, environment, device.
-        start: steps before it is warm.
-        block: steps of a block.
-    """
-
-    name: str
-    start: int
-    block: int
+    name: str  # algorithm, environment, device
+    start: int  # steps before it is warm
+    block: int  # steps of a block
 
 
 class SpeedAnswer(NamedTuple):
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        verdict: over all tasks.
-        tasks: by name.
-        not_timed: reasons by name.
-        pairs: of processes.
-        tolerated: share of the base's time by which the head may be slower.
-        machine: it was measured on.
-        commits: of the base and of the head.
-    """
-
-    verdict: Speed
-    tasks: Mapping[str, Timing]
-    not_timed: Mapping[str, str]
-    pairs: int
-    tolerated: float
-    machine: str
-    commits: tuple[str, str]
+    verdict: Speed  # over all tasks
+    tasks: Mapping[str, Timing]  # by name
+    not_timed: Mapping[str, str]  # reasons by name
+    pairs: int  # of processes
+    tolerated: float  # share of the base's time by which the head may be slower
+    machine: str  # it was measured on
+    commits: tuple[str, str]  # of the base and of the head
 
 
 def judge_speed(

@@ -154,21 +154,13 @@ def _spread_out(axis: Axes, means: pd.DataFrame) -> None:
 
 
 class Line(NamedTuple):
-    """A contestant in a plot that has a line for each.
+    """A contestant in a plot that has a line for each."""
 
-    Attributes:
-        facts: its row of the tables of scores, sample efficiency and wall-clock.
-        style: how it is drawn.
-        done: its done runs, as rows of the table of runs.
-        failed: its failed runs.
-        curves: of the done runs.
-    """
-
-    facts: dict[Any, Any]
-    style: Style
-    done: pd.DataFrame
-    failed: pd.DataFrame
-    curves: list[Curve]
+    facts: dict[Any, Any]  # its row of the tables of scores, sample efficiency and wall-clock
+    style: Style  # how it is drawn
+    done: pd.DataFrame  # its done runs, as rows of the table of runs
+    failed: pd.DataFrame  # its failed runs
+    curves: list[Curve]  # of the done runs
 
 
 def every_run(results: "Results", environment: str) -> Figure | None:

@@ -48,23 +48,14 @@ class NothingToReportError(HarnessError):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as it stands on the page.
+    """A figure as it stands on the page."""
 
-    Attributes:
-        id: of the figure, ``<plugin>/<name>``.
-        spec: its description.
-        environment: the one it is about; empty if it is about all of them.
-        place: a short name of the environment, made of letters that a path may have.
-        svg: the picture as a file; empty if there is nothing to show or it could not be drawn.
-        error: why it could not be drawn.
-    """
-
-    id: str
-    spec: FigureSpec
-    environment: str = ""
-    place: str = ""
-    svg: str = ""
-    error: str = ""
+    id: str  # of the figure, ``<plugin>/<name>``
+    spec: FigureSpec  # its description
+    environment: str = ""  # the one it is about; empty if it is about all of them
+    place: str = ""  # a short name of the environment, made of letters that a path may have
+    svg: str = ""  # the picture as a file; empty if there is nothing to show or it could not be drawn
+    error: str = ""  # why it could not be drawn
 
     @property
     def name(self) -> str:
@@ -84,21 +75,13 @@ class Drawing:
 
 
 class Section(NamedTuple):
-    """A part of the page.
+    """A part of the page."""
 
-    Attributes:
-        title: its heading.
-        anchor: of links to it.
-        sheets: its tables.
-        drawings: its figures.
-        sentences: above both.
-    """
-
-    title: str
-    anchor: str
-    sheets: Sequence[Sheet] = ()
-    drawings: Sequence[Drawing] = ()
-    sentences: Sequence[str] = ()
+    title: str  # its heading
+    anchor: str  # of links to it
+    sheets: Sequence[Sheet] = ()  # its tables
+    drawings: Sequence[Drawing] = ()  # its figures
+    sentences: Sequence[str] = ()  # above both
 
 
 def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:

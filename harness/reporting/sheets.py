@@ -32,40 +32,24 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """A column of a sheet.
+    """A column of a sheet."""
 
-    Attributes:
-        heading: with the unit.
-        text: makes the cell of a row.
-        number: whether cells are aligned as numbers.
-        prose: whether cells hold sentences, which need room and lines.
-    """
-
-    heading: str
-    text: Callable[[Any], str]
-    number: bool = True
-    prose: bool = False
+    heading: str  # with the unit
+    text: Callable[[Any], str]  # makes the cell of a row
+    number: bool = True  # whether cells are aligned as numbers
+    prose: bool = False  # whether cells hold sentences, which need room and lines
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table ready to be written in any format.
+    """A table ready to be written in any format."""
 
-    Attributes:
-        name: of its files.
-        title: above it.
-        note: what its columns mean.
-        columns: their headings and alignment.
-        rows: the cells, as text.
-        data: the same with full precision, for CSV.
-    """
-
-    name: str
-    title: str
-    note: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    data: pd.DataFrame
+    name: str  # of its files
+    title: str  # above it
+    note: str  # what its columns mean
+    columns: tuple[Column, ...]  # their headings and alignment
+    rows: tuple[tuple[str, ...], ...]  # the cells, as text
+    data: pd.DataFrame  # the same with full precision, for CSV
 
     @property
     def by_environment(self) -> bool:

@@ -51,19 +51,12 @@ class Verdict(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """What the runs say, as p-values.
+    """What the runs say, as p-values."""
 
-    Attributes:
-        regressed: that the new side is no worse.
-        passed: that it is worse by the tolerated drop or more.
-        task_regressed: [M] that it is no worse on this task; adjusted for looking at all of them.
-        task_passed: [M] that it is worse on this task by the drop tolerated on a single one, or more.
-    """
-
-    regressed: float
-    passed: float
-    task_regressed: Floats
-    task_passed: Floats
+    regressed: float  # that the new side is no worse
+    passed: float  # that it is worse by the tolerated drop or more
+    task_regressed: Floats  # [M] that it is no worse on this task; adjusted for looking at all of them
+    task_passed: Floats  # [M] that it is worse on this task by the drop tolerated on a single one, or more
 
 
 def evidence(

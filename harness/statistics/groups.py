@@ -20,16 +20,10 @@ FEWEST_OF_QUARTER = 9  # whose worst quarter is three runs; two have an interval
 
 
 class GroupDifference(NamedTuple):
-    """A difference of a statistic of two groups.
-
-    Attributes:
-        estimate: with its interval.
-        spread: the standard error times √N: what the standard deviation of a difference would be if the
-            statistic were a mean.
-    """
+    """A difference of a statistic of two groups."""
 
     estimate: Estimate
-    spread: float
+    spread: float  # standard error times √N: the standard deviation of a difference, were the statistic a mean
 
 
 def worst_quarter(scores: Floats) -> Floats:

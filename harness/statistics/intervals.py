@@ -30,19 +30,12 @@ BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks"
 
 
 class Estimate(NamedTuple):
-    """A number and its confidence interval.
+    """A number and its confidence interval."""
 
-    Attributes:
-        value: the estimate.
-        low: end of the interval; NaN where there are too few runs for one.
-        high: the other end.
-        method: "bootstrap", "bootstrap of tasks", "student" or "none".
-    """
-
-    value: float
-    low: float
-    high: float
-    method: str
+    value: float  # the estimate
+    low: float  # end of the interval; NaN where there are too few runs for one
+    high: float  # the other end
+    method: str  # "bootstrap", "bootstrap of tasks", "student" or "none"
 
     @property
     def turned(self) -> "Estimate":
@@ -51,21 +44,13 @@ class Estimate(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
-
-    Attributes:
-        value: the curve.
-        low: lower end of the pointwise band, which holds any one point of the true curve with the given confidence.
-        high: its upper end.
-        simultaneous_low: lower end of the band that holds the whole true curve with the given confidence.
-        simultaneous_high: its upper end.
-    """
+    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs."""
 
     value: Floats
-    low: Floats
-    high: Floats
-    simultaneous_low: Floats
-    simultaneous_high: Floats
+    low: Floats  # lower end of the band that holds any one point of the true curve with the given confidence
+    high: Floats  # its upper end
+    simultaneous_low: Floats  # lower end of the band that holds the whole true curve with the given confidence
+    simultaneous_high: Floats  # its upper end
 
 
 def intervals(

@@ -17,15 +17,10 @@ FEWEST_OF_MEDIAN = 6  # runs whose median has an interval of 95 %
 
 
 class Survival(NamedTuple):
-    """The Kaplan-Meier estimate of the share of runs that have not reached the threshold.
+    """The Kaplan-Meier estimate of the share of runs that have not reached the threshold."""
 
-    Attributes:
-        times: when runs reached it, increasing.
-        shares: that are still short of it just after each of these times; 1 before the first.
-    """
-
-    times: Floats
-    shares: Floats
+    times: Floats  # when runs reached it, increasing
+    shares: Floats  # that are still short of it just after each of these times; 1 before the first
 
     @property
     def median(self) -> float:

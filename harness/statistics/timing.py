@@ -29,22 +29,13 @@ class Speed(StrEnum):
 
 
 class Timing(NamedTuple):
-    """How the time of one task has changed.
+    """How the time of one task has changed."""
 
-    Attributes:
-        ratio: new time over old.
-        low: one-sided lower confidence bound of it.
-        high: one-sided upper bound.
-        p: that it is no slower, adjusted for looking at all tasks.
-        control: the ratio that was measured of the old side over itself.
-        verdict: on this task.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    p: float
-    control: float
+    ratio: float  # new time over old
+    low: float  # one-sided lower confidence bound of it
+    high: float  # one-sided upper bound
+    p: float  # that it is no slower, adjusted for looking at all tasks
+    control: float  # the ratio that was measured of the old side over itself
     verdict: Speed
 
     def noisy(self, tolerated: float) -> bool:

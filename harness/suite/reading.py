@@ -49,15 +49,10 @@ TABLES: dict[str, type[BaseModel]] = {
 
 
 class Mistake(NamedTuple):
-    """One thing wrong with a suite.
+    """One thing wrong with a suite."""
 
-    Attributes:
-        key: where, such as ``budget.steps`` or ``claims[0].margin``; "" for the whole file.
-        message: what is wrong and how to put it right.
-    """
-
-    key: str
-    message: str
+    key: str  # where, such as ``budget.steps`` or ``claims[0].margin``; "" for the whole file
+    message: str  # what is wrong and how to put it right
 
 
 class SuiteError(UsageError):

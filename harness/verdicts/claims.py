@@ -45,47 +45,29 @@ class ClaimVerdict(StrEnum):
 class JudgedClaim:
     """A claim, what became of it on one device, and the evidence.
 
-    Attributes:
-        claim: as the suite states it.
-        device: the runs trained on.
-        verdict: on the claim.
-        reason: why it is not judged, or else what the numbers do not say; may be empty.
-        runs: pairs of runs, one of each contestant with the same seed.
-        better: the measure of the contestant said to be better: its mean over runs, or of the group.
-        than: that of the other.
-        advantage: by how much the one said to be better is better, in the unit of the measure, negative if worse; its
-            ends are a lower and an upper bound, each with the claim's confidence.
-        interval: the same with its 95 % interval; unknown of a measure of a group.
-        p: two-sided, that there is no difference; NaN of a measure of a group.
-        more_seeds: about how many more would decide it, if what was seen is the truth; None if none are needed,
-            or more than `harness.statistics.decision.MOST_RUNS`.
+    The ends of the advantage are a lower and an upper bound, each with the claim's confidence. The number of more seeds
+    is right if what was seen is the truth.
     """
 
-    claim: Claim
-    device: str
+    claim: Claim  # as the suite states it
+    device: str  # the runs trained on
     verdict: ClaimVerdict
-    reason: str = ""
-    runs: int = 0
-    better: float = np.nan
-    than: float = np.nan
-    advantage: Estimate = UNKNOWN
-    interval: Estimate = UNKNOWN
-    p: float = np.nan
-    more_seeds: int | None = None
+    reason: str = ""  # why it is not judged, or else what the numbers do not say; may be empty
+    runs: int = 0  # pairs of runs, one of each contestant with the same seed
+    better: float = np.nan  # the measure of the contestant said to be better: its mean over runs, or of the group
+    than: float = np.nan  # that of the other
+    advantage: Estimate = UNKNOWN  # of the one said to be better, in the unit of the measure; negative if it is worse
+    interval: Estimate = UNKNOWN  # the same with its 95 % interval; unknown of a measure of a group
+    p: float = np.nan  # two-sided, that there is no difference; NaN of a measure of a group
+    more_seeds: int | None = None  # about how many would decide it; None if none are needed, or more than `MOST_RUNS`
 
 
 class ClaimDecision(NamedTuple):
-    """What numbers say about a claim.
+    """What numbers say about a claim."""
 
-    Attributes:
-        verdict: holds, fails or undecided.
-        advantage: of the contestant said to be better, with its two bounds.
-        more_seeds: as in `JudgedClaim`.
-    """
-
-    verdict: ClaimVerdict
-    advantage: Estimate
-    more_seeds: int | None
+    verdict: ClaimVerdict  # holds, fails or undecided
+    advantage: Estimate  # of the contestant said to be better, with its two bounds
+    more_seeds: int | None  # as in `JudgedClaim`
 
 
 class _NotJudgedError(Exception):
@@ -93,15 +75,10 @@ class _NotJudgedError(Exception):
 
 
 class _Entry(NamedTuple):
-    """One contestant's runs of a claim.
+    """One contestant's runs of a claim."""
 
-    Attributes:
-        name: as the claim writes it.
-        runs: rows of the table of runs, with their values.
-    """
-
-    name: str
-    runs: pd.DataFrame
+    name: str  # as the claim writes it
+    runs: pd.DataFrame  # rows of the table of runs, with their values
 
     @property
     def failed(self) -> str:

@@ -18,17 +18,11 @@ SKIPPED = "both sides skipped it"
 
 @dataclass(frozen=True)
 class Scope:
-    """The tasks of a gate.
+    """The tasks of a gate."""
 
-    Attributes:
-        tasks: to be judged.
-        not_comparable: that cannot be, each with the reason.
-        unanswered: what the suite asks for and a side has no run of, in words.
-    """
-
-    tasks: list[Task]
-    not_comparable: list[Task]
-    unanswered: list[str]
+    tasks: list[Task]  # to be judged
+    not_comparable: list[Task]  # that cannot be, each with the reason
+    unanswered: list[str]  # what the suite asks for and a side has no run of, in words
 
     @property
     def not_judged(self) -> list[Task]:
@@ -43,19 +37,12 @@ class Scope:
 
 
 class Unfinished(NamedTuple):
-    """A run that a gate waits for.
+    """A run that a gate waits for."""
 
-    Attributes:
-        task: its name.
-        seed: of the run.
-        status: of it, or "no run".
-        side: that it is missing on.
-    """
-
-    task: str
-    seed: int
-    status: str
-    side: str
+    task: str  # its name
+    seed: int  # of the run
+    status: str  # of it, or "no run"
+    side: str  # that it is missing on
 
     def __str__(self) -> str:
         """What a person reads."""
@@ -63,19 +50,12 @@ class Unfinished(NamedTuple):
 
 
 class Seeds(NamedTuple):
-    """The seeds of each side, in the order in which they are looked at.
+    """The seeds of each side, in the order in which they are looked at."""
 
-    Attributes:
-        base: of the old side.
-        head: of the new side; the same ones, in the same order, if they pair.
-        paired: whether they do.
-        unfinished: runs before which the order stops.
-    """
-
-    base: list[int]
-    head: list[int]
-    paired: bool
-    unfinished: list[Unfinished]
+    base: list[int]  # of the old side
+    head: list[int]  # of the new side; the same ones, in the same order, if they pair
+    paired: bool  # whether they do
+    unfinished: list[Unfinished]  # runs before which the order stops
 
     @property
     def each(self) -> int:

@@ -13,15 +13,10 @@ from harness.statistics.decision import more_failures
 
 
 class Loss(NamedTuple):
-    """Fewer runs end at a threshold.
+    """Fewer runs end at a threshold."""
 
-    Attributes:
-        task: whose; None for all of them together.
-        reason: in words.
-    """
-
-    task: Task | None
-    reason: str
+    task: Task | None  # whose; None for all of them together
+    reason: str  # in words
 
 
 def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[Loss]:
