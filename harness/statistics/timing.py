@@ -44,14 +44,10 @@ class Timing(NamedTuple):
 
 
 def time_ratio(old: ArrayLike, new: ArrayLike) -> float:
-    """exp(median log(newᵢ / oldᵢ)) of times measured side by side, in pairs.
+    """exp(median log(newᵢ / oldᵢ)) of seconds [n] measured side by side, in pairs.
 
     What disturbs a machine disturbs both of a pair, and cancels; so this is steadier than a ratio of medians,
     and far steadier than one of minima.
-
-    Args:
-        old: [n] seconds.
-        new: [n] seconds.
     """
     return float(np.exp(np.median(np.log(np.asarray(new, float) / np.asarray(old, float)))))
 
@@ -100,8 +96,7 @@ def timings(
 def slowdowns(change: ArrayLike) -> Floats:
     """Standardised mean slowdowns [P, M] under joint flips of the signs of pairs; row 0 is what was observed.
 
-    Args:
-        change: [n, M] log ratios of n pairs on M tasks.
+    Of the log ratios [n, M] of n pairs on M tasks.
     """
     change = np.asarray(change, float)
     (kept,) = signs((len(change),))
@@ -113,11 +108,7 @@ def bounds(values: ArrayLike, alpha: float) -> tuple[float, float]:
 
     The means of all subsets of n values cut the line into 2ⁿ intervals, each of which holds the centre with
     the same probability (Hartigan, 1969, doi:10.1080/01621459.1969.10501057, theorem 1). Infinite where so few
-    values reject nothing.
-
-    Args:
-        values: [n], n at most `MOST_PAIRS`.
-        alpha: that each of the two bounds is wrong.
+    values reject nothing. Each of the two bounds is wrong with probability ``alpha``.
     """
     values = np.asarray(values, float)
     if len(values) > MOST_PAIRS:
