@@ -5,7 +5,7 @@ method, and put into words.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from math import nan
@@ -13,19 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from harness.analysis import metrics
-from harness.analysis.pairing import (
-    UNKNOWN,
-    UNTESTED,
-    Difference,
-    PValues,
-    Task,
-    counting,
-    difference,
-    interval,
-    p_values,
-    sample,
-)
+from harness.analysis import metrics, pairing
+from harness.analysis.pairing import UNKNOWN, UNTESTED, Difference, PValues, Task
 from harness.analysis.tasks import contrasted, matched, told_seeds
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA
@@ -87,31 +76,17 @@ class Comparison:
 
     def table(self) -> pd.DataFrame:
         """All rows; the overall ones come last."""
-        return pd.DataFrame(
-            [asdict(row) for row in (*self.tasks, *self.overall)], columns=list(Row.__dataclass_fields__)
-        )
+        return pd.DataFrame([*self.tasks, *self.overall], columns=[*Row.__dataclass_fields__])
 
 
 def compare(base: "Results", head: "Results", measure: str) -> Comparison:
-    """The same algorithms in two sets of stored runs.
-
-    Args:
-        base: of the old side.
-        head: of the new side.
-        measure: the name of one that single runs have.
-    """
+    """The same algorithms in two sets of stored runs, by a measure that single runs have."""
     rows = _rows(matched(base, head, measure), same_algorithm=True)
     return Comparison(measure, base.path.as_posix(), head.path.as_posix(), *rows)
 
 
 def compare_algorithms(results: "Results", base: str, head: str, measure: str) -> Comparison:
-    """Two algorithms of one set of stored runs.
-
-    Args:
-        results: stored runs.
-        base: the algorithm that is compared with.
-        head: the one that is judged.
-        measure: the name of one that single runs have.
+    """Two algorithms of one set of stored runs, by a measure that single runs have.
 
     Raises:
         UsageError: there are no runs of one of them.
@@ -133,7 +108,7 @@ NO_MEANS = _Means(nan, nan, UNKNOWN)
 
 def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Rows of the tasks, and of all tasks of an algorithm."""
-    found = [None if _why_not(task) else (task, difference(task)) for task in tasks]
+    found = [None if _why_not(task) else (task, pairing.difference(task)) for task in tasks]
     usable = [each for each in found if each is not None]
     adjusted = iter(adjustment(holm, [apart.test.p for _, apart in usable]))
     rows = tuple(
@@ -145,17 +120,16 @@ def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...],
 
 def _why_not(task: Task) -> str:
     """Why there is nothing to compare; empty if there is."""
-    absent = [name for name, side in (("base", task.base), ("head", task.head)) if not counting(side)]
+    absent = [name for name, side in (("base", task.base), ("head", task.head)) if not pairing.counting(side)]
     return task.why_not or task.unscored or (f"no run of the {absent[0]} is done" if absent else "")
 
 
 def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
     means = _Means(*apart.sample.means, apart.estimate)
-    failing = task.newly_failing if same_algorithm else []
-    if failing:
-        return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, told_seeds(failing))
-    verdict = _finding(task.measure, apart.test, adjusted, means.difference.value)
-    return _row([(task, apart)], means, apart.test, adjusted, verdict, task.note)
+    verdict, reason = _finding(task.measure, apart.test, adjusted, means.difference.value), task.note
+    if same_algorithm and task.newly_failing:
+        verdict, reason = Finding.NEWLY_FAILING, told_seeds(task.newly_failing)
+    return _row([(task, apart)], means, apart.test, adjusted, verdict, reason)
 
 
 def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
@@ -179,7 +153,7 @@ def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
 
 def _tested(group: Sequence[_Compared]) -> PValues:
     base, head = (ragged([apart.sample.scores[side] for _, apart in group]) for side in (0, 1))
-    return p_values(base, head, _paired(group))
+    return pairing.p_values(base, head, _paired(group))
 
 
 def _paired(group: Sequence[_Compared]) -> bool:
@@ -194,7 +168,7 @@ def _overall_means(group: Sequence[_Compared]) -> _Means | None:
         ragged([metrics.normalised(apart.sample.scores[side], task.random, task.reference) for task, apart in group])
         for side in (0, 1)
     )
-    return _Means(MEAN(base), MEAN(head), interval(base, head, _paired(group)))
+    return _Means(MEAN(base), MEAN(head), pairing.interval(base, head, _paired(group)))
 
 
 def _finding(measure: Measure, test: PValues, adjusted: float, apart: float) -> Finding:
@@ -233,5 +207,5 @@ def _row(
 
 
 def _not_comparable(task: Task) -> Row:
-    apart = Difference(sample(task, pair=False), UNKNOWN, UNTESTED)
+    apart = Difference(pairing.sample(task, pair=False), UNKNOWN, UNTESTED)
     return _row([(task, apart)], NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))

@@ -67,12 +67,7 @@ def counted(results: "Results") -> pd.DataFrame:
 
 
 def common(runs: pd.DataFrame, counting: pd.DataFrame) -> Common:
-    """The common set of environments, and why the others are not in it.
-
-    Args:
-        runs: the table of runs.
-        counting: as `counted` returns it.
-    """
+    """The common set of environments, and why the others are not in it; ``counting`` is what `counted` returns."""
     labels = _labels(counting)
     left_out = [
         ("algorithm", " on ".join(label), "none of its runs is done or failed")
