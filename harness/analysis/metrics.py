@@ -46,7 +46,7 @@ def steps_to_threshold(steps: ArrayLike, scores: ArrayLike, threshold: float, su
 
 
 def held(x: ArrayLike, values: ArrayLike, grid: ArrayLike) -> Floats:
-    """A curve [L] on another grid [G]: the last value seen, never extrapolated: NaN before the first, beyond the last."""
+    """A curve [L] on another grid [G]: the last value seen, and NaN before the first and beyond the last."""
     x, values, grid = np.asarray(x, float), np.asarray(values, float), np.asarray(grid, float)
     index = np.searchsorted(x, grid, side="right") - 1
     return np.where((index >= 0) & (grid <= x[-1]), values[np.maximum(index, 0)], np.nan)

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -222,13 +224,7 @@ def _sections(results: "Results", tables: Mapping[str, Sheet], drawings: Sequenc
 
 def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
     """Rows in groups of one environment, so that its name is written once."""
-    groups: list[list[Sequence[str]]] = []
-    for row in rows:
-        if groups and groups[-1][0][0] == row[0]:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
+    return [list(group) for _, group in groupby(rows, itemgetter(0))]
 
 
 def _facts(runs: pd.DataFrame) -> list[str]:
