@@ -70,6 +70,11 @@ class Task:
         return f"{self.algorithm} on {self.environment}{f' ({self.device})' if self.device != 'cpu' else ''}"
 
     @property
+    def runs(self) -> list[Run]:
+        """Those of both sides."""
+        return [*self.base.values(), *self.head.values()]
+
+    @property
     def shared(self) -> list[int]:
         """Seeds that both sides have, whatever became of them; ascending."""
         return sorted(self.base.keys() & self.head.keys())
@@ -105,14 +110,13 @@ class Task:
     def failed_score(self) -> float:
         """What a failed run counts as; NaN where it has no score."""
         if self.measure.failure is Failure.RANDOM:
-            return floor(self.random, (run.value for side in (self.base, self.head) for run in side.values()))
+            return floor(self.random, (run.value for run in self.runs))
         return self.budget if self.measure.failure is Failure.BUDGET else nan
 
     @property
     def unscored(self) -> str:
         """Why its failed runs have no score; empty where they have one, or none failed."""
-        failed = any(run.failed for side in (self.base, self.head) for run in side.values())
-        if not failed or isfinite(self.failed_score):
+        if not any(run.failed for run in self.runs) or isfinite(self.failed_score):
             return ""
         if self.measure.failure is Failure.NOTHING:
             return f"a failed run has no {self.measure.name}"

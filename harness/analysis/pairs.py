@@ -36,7 +36,7 @@ class Pair(NamedTuple):
     @property
     def missing(self) -> int:
         """How many runs of both are not done."""
-        return sum(run.status != "done" for side in (self.task.base, self.task.head) for run in side.values())
+        return sum(run.status != "done" for run in self.task.runs)
 
 
 def improvement(results: "Results") -> pd.DataFrame:

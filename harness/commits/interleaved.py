@@ -46,16 +46,9 @@ def judge_learning(
     limits: Bounds,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
-    """Train both sides and judge them at every look, until one decides.
+    """Train both sides and judge them at every look as the suite's table ``gate`` says, until one decides.
 
-    Args:
-        base: the old side.
-        head: the new one.
-        question: what is trained.
-        suite: that it is from; its table ``gate`` says how it is judged.
-        cache: folder of results, by the names of what made them.
-        limits: of the looks taken.
-        tell: is told how far it is.
+    Results go into the cache, by the names of what made them.
 
     Raises:
         SideError: a side cannot run the suite at all.

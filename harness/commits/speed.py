@@ -70,16 +70,9 @@ def judge_speed(
     minutes: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> SpeedAnswer:
-    """Time both sides, and decide.
+    """Time both sides, and decide; after ``minutes`` no further pair is begun.
 
-    Args:
-        base: the old side.
-        head: the new one.
-        question: what is trained.
-        pairs: of processes, from `FEWEST_PAIRS` to `MOST_PAIRS`.
-        tolerated: share of the base's time by which the head may be slower.
-        minutes: after which no further pair is begun.
-        tell: is told how far it is.
+    Pairs are of processes, from `FEWEST_PAIRS` to `MOST_PAIRS`; tolerated is a share of the base's time.
 
     Raises:
         SpeedError: a side cannot be timed, or they have nothing in common.
@@ -169,13 +162,7 @@ def _prepared(
 
 
 class _Process:
-    """One side, training when told to.
-
-    Args:
-        side: what messages call it.
-        process: of `timed_side`.
-        log: what it prints otherwise.
-    """
+    """One side, training when told to: a process of `timed_side`, and what it prints otherwise."""
 
     def __init__(self, side: str, process: "subprocess.Popen[str]", log: Any) -> None:
         self._side = side

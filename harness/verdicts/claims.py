@@ -88,11 +88,7 @@ class _Entry(NamedTuple):
 
 
 def judged(suite: Suite, results: "Results") -> list[JudgedClaim]:
-    """The verdict on every claim of a suite, on every device that its runs were trained on.
-
-    Args:
-        suite: with claims.
-        results: stored runs; those of other suites are left out.
+    """The verdict on every claim of a suite, on every device that its runs were trained on; other runs are left out.
 
     Raises:
         UsageError: the suite makes no claims, or none of the runs is of this suite.
@@ -204,13 +200,9 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
 
 
 def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> ClaimDecision:
-    """The verdict on numbers.
+    """The verdict on the measure of each run [N] of the contestant said to be better, and of the other.
 
-    Args:
-        claim: of which the measure, margin and confidence count.
-        better: [N] the measure of each run of the contestant said to be better; of group measures, final scores.
-        than: [N] of the other's; run i has the same seed.
-        most: that an advantage can be.
+    Run i of both has the same seed; of group measures it is final scores that are given. No advantage exceeds ``most``.
     """
     first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
     estimate, spread = _bounded(claim, first, second, most)

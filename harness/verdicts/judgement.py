@@ -99,9 +99,7 @@ class Judgement:
     def exit_code(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> ExitCode:
         """What a process ends with.
 
-        Args:
-            strict: whether a regression within the tolerance is one.
-            inconclusive: what becomes of that outcome; "warn" ends as "pass" does.
+        If strict, a regression within the tolerance is one; an inconclusive gate that is to "warn" ends as "pass" does.
         """
         if self.outcome is GateAnswer.WITHIN_TOLERANCE:
             return ExitCode.NO if strict else ExitCode.YES
@@ -110,7 +108,7 @@ class Judgement:
         return EXIT_CODES[self.outcome]
 
     def warns(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> bool:
-        """Whether a process that ends well has something to warn of; the arguments are those of `exit_code`."""
+        """Whether a process that ends well has something to warn of; arguments as of `exit_code`."""
         if self.outcome is GateAnswer.INCONCLUSIVE:
             return inconclusive == "warn"
         return self.outcome is GateAnswer.WITHIN_TOLERANCE and not strict

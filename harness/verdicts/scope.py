@@ -77,14 +77,9 @@ def in_scope(
     environments: Sequence[str] = (),
     devices: Sequence[str] = (),
 ) -> Scope:
-    """Sort matched tasks by what a suite asks for.
+    """Sort what `matched` gives by what a suite asks for.
 
-    Args:
-        suite: that both sides ran.
-        tasks: of both sides, as `matched` gives them.
-        algorithms: replace the suite's, if any are given.
-        environments: of the suite, keeps only these if any are given.
-        devices: replace the suite's, if any are given.
+    Algorithms and devices replace the suite's, if any are given; of its environments only those given are kept.
 
     Raises:
         SelectionError: one of ``algorithms`` cannot be read.
@@ -143,10 +138,6 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int]) -> Seeds:
     Which runs are looked at first is settled before any is seen: the suite's seeds in its order, then others in
     ascending order. The order stops before the first seed that some task has no answer for; where seeds pair,
     before one of the suite's, too, that one side has not run at all.
-
-    Args:
-        tasks: at least one.
-        declared: seeds of the suite.
     """
     sides = [[task.base for task in tasks], [task.head for task in tasks]]
     present = [set().union(*side) for side in sides]
