@@ -5,7 +5,7 @@ method, and put into words.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from math import nan
@@ -13,19 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from harness.analysis import metrics
-from harness.analysis.pairing import (
-    UNKNOWN,
-    UNTESTED,
-    Difference,
-    PValues,
-    Task,
-    counting,
-    difference,
-    interval,
-    p_values,
-    sample,
-)
+from harness.analysis import metrics, pairing
+from harness.analysis.pairing import UNKNOWN, UNTESTED, Difference, PValues, Task
 from harness.analysis.tasks import contrasted, matched, told_seeds
 from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA
@@ -53,94 +42,51 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One task, or all tasks of an algorithm.
+    """One task, or all tasks of an algorithm."""
 
-    Attributes:
-        environment: its short name; "all" for all tasks.
-        algorithm: full id, preset and overrides.
-        device: trained on.
-        tasks: how many the row is about.
-        base_runs: runs of the base that count, on each task; the fewest, where tasks differ.
-        head_runs: of the head.
-        pairs: how many of them pair by seed; 0 where they are compared unpaired.
-        base_failed: how many of these runs failed, and count as the floor.
-        head_failed: likewise.
-        base: mean; over all tasks, of normalised scores.
-        head: likewise.
-        difference: head less base.
-        low: end of its 95 % interval; NaN below three runs.
-        high: the other end.
-        p: two-sided, that there is no difference.
-        p_adjusted: by Holm's method for all rows of its kind.
-        verdict: about the head.
-        reason: why it is not comparable, which seeds newly fail, or what else a reader should know.
-    """
-
-    environment: str
-    algorithm: str
-    device: str
-    tasks: int
-    base_runs: int
-    head_runs: int
-    pairs: int
-    base_failed: int
-    head_failed: int
-    base: float
-    head: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_adjusted: float
-    verdict: Finding
-    reason: str
+    environment: str  # its short name; "all" for all tasks
+    algorithm: str  # full id, preset and overrides
+    device: str  # trained on
+    tasks: int  # how many the row is about
+    base_runs: int  # runs of the base that count, on each task; the fewest, where tasks differ
+    head_runs: int  # of the head
+    pairs: int  # how many of them pair by seed; 0 where they are compared unpaired
+    base_failed: int  # how many of these runs failed, and count as the floor
+    head_failed: int  # likewise
+    base: float  # mean; over all tasks, of normalised scores
+    head: float  # likewise
+    difference: float  # head less base
+    low: float  # end of its 95 % interval; NaN below three runs
+    high: float  # the other end
+    p: float  # two-sided, that there is no difference
+    p_adjusted: float  # by Holm's method for all rows of its kind
+    verdict: Finding  # about the head
+    reason: str  # why it is not comparable, which seeds newly fail, or what else a reader should know
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides compared.
+    """Two sides compared."""
 
-    Attributes:
-        measure: of a run.
-        base: what the old side is called.
-        head: the new one.
-        tasks: a row per task.
-        overall: a row per algorithm and device with several comparable tasks.
-    """
-
-    measure: str
-    base: str
-    head: str
-    tasks: tuple[Row, ...]
-    overall: tuple[Row, ...]
+    measure: str  # of a run
+    base: str  # what the old side is called
+    head: str  # the new one
+    tasks: tuple[Row, ...]  # a row per task
+    overall: tuple[Row, ...]  # a row per algorithm and device with several comparable tasks
 
     def table(self) -> pd.DataFrame:
         """All rows; the overall ones come last."""
-        return pd.DataFrame(
-            [asdict(row) for row in (*self.tasks, *self.overall)], columns=list(Row.__dataclass_fields__)
-        )
+        return pd.DataFrame([*self.tasks, *self.overall], columns=[*Row.__dataclass_fields__])
 
 
 def compare(base: "Results", head: "Results", measure: str) -> Comparison:
-    """The same algorithms in two sets of stored runs.
-
-    Args:
-        base: of the old side.
-        head: of the new side.
-        measure: the name of one that single runs have.
-    """
+    """The same algorithms in two sets of stored runs, by a measure that single runs have."""
     rows = _rows(matched(base, head, measure), same_algorithm=True)
     return Comparison(measure, base.path.as_posix(), head.path.as_posix(), *rows)
 
 
 def compare_algorithms(results: "Results", base: str, head: str, measure: str) -> Comparison:
-    """Two algorithms of one set of stored runs.
-
-    Args:
-        results: stored runs.
-        base: the algorithm that is compared with.
-        head: the one that is judged.
-        measure: the name of one that single runs have.
+    """Two algorithms of one set of stored runs, by a measure that single runs have.
 
     Raises:
         UsageError: there are no runs of one of them.
@@ -162,7 +108,7 @@ NO_MEANS = _Means(nan, nan, UNKNOWN)
 
 def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Rows of the tasks, and of all tasks of an algorithm."""
-    found = [None if _why_not(task) else (task, difference(task)) for task in tasks]
+    found = [None if _why_not(task) else (task, pairing.difference(task)) for task in tasks]
     usable = [each for each in found if each is not None]
     adjusted = iter(adjustment(holm, [apart.test.p for _, apart in usable]))
     rows = tuple(
@@ -174,17 +120,16 @@ def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...],
 
 def _why_not(task: Task) -> str:
     """Why there is nothing to compare; empty if there is."""
-    absent = [name for name, side in (("base", task.base), ("head", task.head)) if not counting(side)]
+    absent = [name for name, side in (("base", task.base), ("head", task.head)) if not pairing.counting(side)]
     return task.why_not or task.unscored or (f"no run of the {absent[0]} is done" if absent else "")
 
 
 def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
     means = _Means(*apart.sample.means, apart.estimate)
-    failing = task.newly_failing if same_algorithm else []
-    if failing:
-        return _row([(task, apart)], means, apart.test, adjusted, Finding.NEWLY_FAILING, told_seeds(failing))
-    verdict = _finding(task.measure, apart.test, adjusted, means.difference.value)
-    return _row([(task, apart)], means, apart.test, adjusted, verdict, task.note)
+    verdict, reason = _finding(task.measure, apart.test, adjusted, means.difference.value), task.note
+    if same_algorithm and task.newly_failing:
+        verdict, reason = Finding.NEWLY_FAILING, told_seeds(task.newly_failing)
+    return _row([(task, apart)], means, apart.test, adjusted, verdict, reason)
 
 
 def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
@@ -208,7 +153,7 @@ def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
 
 def _tested(group: Sequence[_Compared]) -> PValues:
     base, head = (ragged([apart.sample.scores[side] for _, apart in group]) for side in (0, 1))
-    return p_values(base, head, _paired(group))
+    return pairing.p_values(base, head, _paired(group))
 
 
 def _paired(group: Sequence[_Compared]) -> bool:
@@ -223,7 +168,7 @@ def _overall_means(group: Sequence[_Compared]) -> _Means | None:
         ragged([metrics.normalised(apart.sample.scores[side], task.random, task.reference) for task, apart in group])
         for side in (0, 1)
     )
-    return _Means(MEAN(base), MEAN(head), interval(base, head, _paired(group)))
+    return _Means(MEAN(base), MEAN(head), pairing.interval(base, head, _paired(group)))
 
 
 def _finding(measure: Measure, test: PValues, adjusted: float, apart: float) -> Finding:
@@ -262,5 +207,5 @@ def _row(
 
 
 def _not_comparable(task: Task) -> Row:
-    apart = Difference(sample(task, pair=False), UNKNOWN, UNTESTED)
+    apart = Difference(pairing.sample(task, pair=False), UNKNOWN, UNTESTED)
     return _row([(task, apart)], NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from harness.analysis.metrics import held
 from harness.analysis.stats import mean_bands
 from harness.statistics.intervals import Bands
+from harness.statistics.runs import Floats
 
 CELL = ["environment", "algorithm", "device"]
 BANDS = list(Bands._fields[1:])  # low, high, simultaneous_low, simultaneous_high
@@ -16,28 +16,18 @@ SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same 
 
 
 class Curve(NamedTuple):
-    """The evaluations of one run.
+    """The evaluations of one run."""
 
-    Attributes:
-        steps: [L] at which it was evaluated.
-        seconds: [L] of training until then; a run's share, where a trial trained several.
-        scores: [L] mean returns.
-    """
-
-    steps: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    steps: Floats  # [L] at which it was evaluated
+    seconds: Floats  # [L] of training until then; a run's share, where a trial trained several
+    scores: Floats  # [L] mean returns
 
 
 def points(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
-    """A row per evaluation of a done run.
-
-    Args:
-        runs: the table of runs.
-        evaluations: the table of evaluation episodes.
+    """A row per evaluation of a done run, in the order of the table of runs.
 
     Returns:
-        Columns key, environment, algorithm, device, seed, machine, step, seconds, score; in the order of ``runs``.
+        Columns key, environment, algorithm, device, seed, machine, step, seconds, score.
     """
     groups = evaluations.groupby(["key", "evaluation"], observed=True, sort=True)
     means = groups.agg(
@@ -64,10 +54,6 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
     Between evaluations a run keeps its last score. Against seconds, the mean ends where the first run of the
     cell ends: beyond, it would be the mean of whichever runs are slow. Seconds of several machines have no band.
 
-    Args:
-        points: the table that `points` returns.
-        against: "step" or "seconds".
-
     Returns:
         Columns environment, algorithm, device, step or seconds, done, mean, low, high (of any one point),
         simultaneous_low, simultaneous_high (of the whole curve).
@@ -84,12 +70,10 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def aligned(runs: list[Curve], against: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def aligned(runs: list[Curve], against: str) -> tuple[Floats, Floats]:
     """A grid [G] that all of the runs [N] span, and their scores on it [N, G]; [0] and [0, 0] of no run.
 
-    Args:
-        runs: N of them.
-        against: "step" (the grid is every step at which a run was evaluated) or "seconds" (evenly spaced).
+    The grid is every step at which a run was evaluated; against seconds it is evenly spaced.
     """
     if not runs:
         return np.empty(0), np.empty((0, 0))

@@ -70,8 +70,7 @@ def _seconds(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]) 
     """The median seconds of training until the threshold; a run that is not there by its budget never is."""
     if done["machine"].nunique() > 1:
         return dict.fromkeys(SECONDS, np.nan)
-    seconds = _first_reached(done, [curve.seconds for curve in curves], curves)
-    times = np.array([*seconds, *[NEVER] * len(failed)])
+    times = _first_reached(done, failed, [curve.seconds for curve in curves], curves)
     alone = bool((done["runs_in_trial"] == 1).all())
     return {
         "median_seconds": kaplan_meier(times, np.isfinite(times)).median,
@@ -82,25 +81,16 @@ def _seconds(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]) 
 def threshold_times(
     done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Steps to the threshold of the done, then the failed runs, and whether it was reached; else the budget.
-
-    Args:
-        done: D rows of the table of runs.
-        failed: F rows of it.
-        curves: of the done runs.
-
-    Returns:
-        Steps and whether they end at the threshold, [D + F] each.
-    """
-    steps = _first_reached(done, [curve.steps for curve in curves], curves)
-    times = np.array([*steps, *[NEVER] * len(failed)])
+    """Steps to the threshold of D done, then F failed runs, or to the budget; and which of the two, [D + F] each."""
+    times = _first_reached(done, failed, [curve.steps for curve in curves], curves)
     budgets = np.array([*done["budget"], *failed["budget"]], float)
     return np.minimum(times, budgets), np.isfinite(times)
 
 
-def _first_reached(done: pd.DataFrame, axes: Sequence[Floats], curves: Sequence[Curve]) -> list[float]:
-    """Where on its axis, steps or seconds, each curve first is at the threshold for `SUSTAINED` evaluations."""
-    return [
+def _first_reached(done: pd.DataFrame, failed: pd.DataFrame, axes: Sequence[Floats], curves: Sequence[Curve]) -> Floats:
+    """Where on its axis, steps or seconds, each run first is at the threshold for `SUSTAINED` evaluations."""
+    reached = [
         metrics.steps_to_threshold(axis, curve.scores, threshold, SUSTAINED)
         for axis, curve, threshold in zip(axes, curves, done["threshold"], strict=True)
     ]
+    return np.array([*reached, *[NEVER] * len(failed)])

@@ -25,11 +25,7 @@ COLUMNS = ["key", *CELL, "seed", "status"]
 
 
 def measured(results: "Results", measure: str) -> pd.DataFrame:
-    """One number per run.
-
-    Args:
-        results: stored runs.
-        measure: the name of one that single runs have.
+    """One number per run, of a measure that single runs have.
 
     Returns:
         A row per run, whatever became of it, in the order of ``results.runs``; columns key, environment,
@@ -49,18 +45,6 @@ def measured(results: "Results", measure: str) -> pd.DataFrame:
     table["value"] = table["key"].map(values).astype(float)
     table.loc[table["status"] != "done", "value"] = np.nan
     return table
-
-
-def _final_score(results: "Results") -> pd.Series:
-    return _of_curves(results, lambda curve: metrics.final_score(curve.scores))
-
-
-def _area_under_curve(results: "Results") -> pd.Series:
-    return _of_curves(results, lambda curve: metrics.area_under_curve(curve.steps, curve.scores))
-
-
-def _worst_drop(results: "Results") -> pd.Series:
-    return _of_curves(results, lambda curve: float(drawdown(curve.scores).max()))
 
 
 def _online_return(results: "Results") -> pd.Series:
@@ -86,16 +70,16 @@ def _logged(results: "Results", name: str) -> pd.Series:
     return endless.groupby(found["key"], observed=True).mean().replace(np.inf, np.nan)
 
 
-def _of_curves(results: "Results", number: Callable[[Curve], float]) -> pd.Series:
-    """A number of every curve, by the key of its run."""
-    return pd.Series({key: number(curve) for key, curve in run_curves(results.points).items()}, dtype=float)
+def _of_curves(number: Callable[[Curve], float]) -> Callable[["Results"], pd.Series]:
+    """What finds a number of every curve, by the key of its run."""
+    return lambda results: pd.Series({key: number(of) for key, of in run_curves(results.points).items()}, dtype=float)
 
 
 OF_RUN: Mapping[str, Callable[["Results"], pd.Series]] = {
-    "final_score": _final_score,
+    "final_score": _of_curves(lambda curve: metrics.final_score(curve.scores)),
     "online_return": _online_return,
-    "area_under_curve": _area_under_curve,
+    "area_under_curve": _of_curves(lambda curve: metrics.area_under_curve(curve.steps, curve.scores)),
     "steps_to_threshold": _steps_to_threshold,
-    "worst_drop": _worst_drop,
+    "worst_drop": _of_curves(lambda curve: float(drawdown(curve.scores).max())),
 }
 OF_GROUP: Mapping[str, GroupStatistic] = {"worst_quarter": worst_quarter, "spread": interquartile_range}

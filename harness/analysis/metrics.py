@@ -37,11 +37,7 @@ def normalised(score: ArrayLike, random: ArrayLike, reference: ArrayLike) -> Flo
 
 
 def steps_to_threshold(steps: ArrayLike, scores: ArrayLike, threshold: float, sustained: int = 1) -> float:
-    """The step of the first of ``sustained`` consecutive evaluations that are all at or above the threshold.
-
-    Returns:
-        That step, or `NEVER`.
-    """
+    """The step of the first of ``sustained`` consecutive evaluations at or above the threshold, or `NEVER`."""
     above = np.asarray(scores, float) >= threshold
     if len(above) < sustained:
         return NEVER
@@ -50,16 +46,7 @@ def steps_to_threshold(steps: ArrayLike, scores: ArrayLike, threshold: float, su
 
 
 def held(x: ArrayLike, values: ArrayLike, grid: ArrayLike) -> Floats:
-    """A curve on another grid: the last value seen, NaN before the first and beyond the last, never extrapolated.
-
-    Args:
-        x: [L] increasing.
-        values: [L].
-        grid: [G].
-
-    Returns:
-        [G]
-    """
+    """A curve [L] on another grid [G]: the last value seen, and NaN before the first and beyond the last."""
     x, values, grid = np.asarray(x, float), np.asarray(values, float), np.asarray(grid, float)
     index = np.searchsorted(x, grid, side="right") - 1
     return np.where((index >= 0) & (grid <= x[-1]), values[np.maximum(index, 0)], np.nan)

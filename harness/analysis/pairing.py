@@ -23,27 +23,16 @@ UNKNOWN = Estimate(nan, nan, nan, NONE)
 
 
 class Run(NamedTuple):
-    """What is compared of a run.
+    """What is compared of a run."""
 
-    Attributes:
-        status: one of the stored statuses.
-        value: of the measure; NaN for a run that has none.
-        fingerprint: of all its returns.
-        seconds: its share of the wall-clock time of its trial; NaN if not known.
-        machine: it ran on.
-        commit: it ran with.
-        error: why it failed or was skipped; empty for others.
-        at_threshold: whether it is done and ended at the environment's threshold or above it; not where there is none.
-    """
-
-    status: str
-    value: float
-    fingerprint: str = ""
-    seconds: float = nan
-    machine: str = ""
-    commit: str = ""
-    error: str = ""
-    at_threshold: bool = False
+    status: str  # one of the stored statuses
+    value: float  # of the measure; NaN for a run that has none
+    fingerprint: str = ""  # of all its returns
+    seconds: float = nan  # its share of the wall-clock time of its trial; NaN if not known
+    machine: str = ""  # it ran on
+    commit: str = ""  # it ran with
+    error: str = ""  # why it failed or was skipped; empty for others
+    at_threshold: bool = False  # whether it is done, and ended at its threshold or above; not where there is none
 
     @property
     def counts(self) -> bool:
@@ -61,38 +50,29 @@ Side = Mapping[int, Run]  # the runs of one side of a comparison, by seed
 
 @dataclass(frozen=True)
 class Task:
-    """Runs of both sides that are compared, or the reason why they cannot be.
+    """Runs of both sides that are compared, or the reason why they cannot be."""
 
-    Attributes:
-        environment: its short name.
-        algorithm: full id, preset and overrides; of the head, where two algorithms are compared.
-        device: trained on.
-        budget: steps of a run; the base's, where they differ.
-        base: runs of the old side by seed; empty where it has none.
-        head: of the new side.
-        random: score of a random policy, as the base has it stored; NaN if it is not known.
-        reference: score of a good policy, likewise.
-        measure: that the values of the runs are of.
-        why_not: why they are not comparable; empty if they are.
-        note: what a reader should know though they are.
-    """
-
-    environment: str
-    algorithm: str
-    device: str
-    budget: int
-    base: Side
-    head: Side
-    random: float = nan
-    reference: float = nan
-    measure: Measure = MEASURES[USUAL]
-    why_not: str = ""
-    note: str = ""
+    environment: str  # its short name
+    algorithm: str  # full id, preset and overrides; of the head, where two algorithms are compared
+    device: str  # trained on
+    budget: int  # steps of a run; the base's, where they differ
+    base: Side  # runs of the old side by seed; empty where it has none
+    head: Side  # of the new side
+    random: float = nan  # score of a random policy, as the base has it stored; NaN if it is not known
+    reference: float = nan  # score of a good policy, likewise
+    measure: Measure = MEASURES[USUAL]  # that the values of the runs are of
+    why_not: str = ""  # why they are not comparable; empty if they are
+    note: str = ""  # what a reader should know though they are
 
     @property
     def name(self) -> str:
         """What a person reads."""
         return f"{self.algorithm} on {self.environment}{f' ({self.device})' if self.device != 'cpu' else ''}"
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those of both sides."""
+        return [*self.base.values(), *self.head.values()]
 
     @property
     def shared(self) -> list[int]:
@@ -130,14 +110,13 @@ class Task:
     def failed_score(self) -> float:
         """What a failed run counts as; NaN where it has no score."""
         if self.measure.failure is Failure.RANDOM:
-            return floor(self.random, (run.value for side in (self.base, self.head) for run in side.values()))
+            return floor(self.random, (run.value for run in self.runs))
         return self.budget if self.measure.failure is Failure.BUDGET else nan
 
     @property
     def unscored(self) -> str:
         """Why its failed runs have no score; empty where they have one, or none failed."""
-        failed = any(run.failed for side in (self.base, self.head) for run in side.values())
-        if not failed or isfinite(self.failed_score):
+        if not any(run.failed for run in self.runs) or isfinite(self.failed_score):
             return ""
         if self.measure.failure is Failure.NOTHING:
             return f"a failed run has no {self.measure.name}"
@@ -157,21 +136,13 @@ def floor(random: float, values: Iterable[float]) -> float:
 
 
 class Sample(NamedTuple):
-    """The runs of a task that are compared, in the order of their seeds.
+    """The runs of a task that are compared, in the order of their seeds."""
 
-    Attributes:
-        seeds: of the base and of the head; the same ones if they pair.
-        scores: of both, [n] and [n'].
-        failed: how many of these runs failed, on either side.
-        paired: whether they do.
-        known: whether there are runs of both sides, and all runs of the task that count have a score.
-    """
-
-    seeds: tuple[list[int], list[int]]
-    scores: tuple[Floats, Floats]
-    failed: tuple[int, int]
-    paired: bool
-    known: bool
+    seeds: tuple[list[int], list[int]]  # of the base and of the head; the same ones if they pair
+    scores: tuple[Floats, Floats]  # of both, [n] and [n']
+    failed: tuple[int, int]  # how many of these runs failed, on either side
+    paired: bool  # whether they do
+    known: bool  # whether there are runs of both sides, and all runs of the task that count have a score
 
     @property
     def means(self) -> tuple[float, float]:
@@ -187,17 +158,11 @@ class Sample(NamedTuple):
 
 
 class PValues(NamedTuple):
-    """Permutation tests of no difference.
+    """Permutation tests of no difference."""
 
-    Attributes:
-        permuted: "signs" of the differences of pairs, or "labels" of runs.
-        less: one-sided p-value against a head that scores less than the base; NaN where a side has too few runs.
-        more: against one that scores more.
-    """
-
-    permuted: str
-    less: float
-    more: float
+    permuted: str  # "signs" of the differences of pairs, or "labels" of runs
+    less: float  # one-sided p-value against a head that scores less than the base; NaN where a side has too few runs
+    more: float  # against one that scores more
 
     @property
     def p(self) -> float:
@@ -209,17 +174,11 @@ UNTESTED = PValues("labels", nan, nan)
 
 
 class Difference(NamedTuple):
-    """The head of a task less its base: the answer that everybody gives.
+    """The head of a task less its base: the answer that everybody gives."""
 
-    Attributes:
-        sample: the runs that it is about.
-        estimate: of the difference of means, with its 95 % interval.
-        test: that there is none.
-    """
-
-    sample: Sample
-    estimate: Estimate
-    test: PValues
+    sample: Sample  # the runs that it is about
+    estimate: Estimate  # of the difference of means, with its 95 % interval
+    test: PValues  # that there is none
 
 
 def counting(side: Side) -> list[int]:

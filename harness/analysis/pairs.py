@@ -27,22 +27,16 @@ PAIRWISE += ["test", "p", "p_holm", "p_bh", "n", "than_n", "n_missing"]
 
 
 class Pair(NamedTuple):
-    """Two algorithms on one environment.
+    """Two algorithms on one environment."""
 
-    Attributes:
-        one: what is compared.
-        two: with what.
-        task: the runs of the first as the head, those of the second as the base.
-    """
-
-    one: Label
-    two: Label
-    task: Task
+    one: Label  # what is compared
+    two: Label  # with what
+    task: Task  # the runs of the first as the head, those of the second as the base
 
     @property
     def missing(self) -> int:
         """How many runs of both are not done."""
-        return sum(run.status != "done" for side in (self.task.base, self.task.head) for run in side.values())
+        return sum(run.status != "done" for run in self.task.runs)
 
 
 def improvement(results: "Results") -> pd.DataFrame:

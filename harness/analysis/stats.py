@@ -72,9 +72,7 @@ def deviation_interval(values: ArrayLike) -> Interval:
 def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) -> Interval:
     """The widened percentile bootstrap of any number that is computed from all runs of an environment.
 
-    Args:
-        values: [N, ...] a number, or a curve, per run; runs are resampled whole.
-        statistic: of resamples [b, N, ...], as [b].
+    Values are a number, or a curve, per run, [N, ...]; the statistic is of resamples of whole runs, [b] of [b, N, ...].
     """
     values = np.asarray(values, float)
     if len(values) < FEWEST_RUNS or not np.isfinite(values).all():

@@ -69,9 +69,8 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
         and evaluation), setup_seconds, environment_seconds, learning_seconds, planning_seconds (part of learning),
         evaluation_seconds and cpu_seconds, and of peak_memory_mib and peak_gpu_memory_mib (of a trial's process); of
         each the 95 % interval (_low, _high; NaN where runs shared a trial, for then they are one measurement, or are of
-        several machines); runs_in_trial, jobs,
-        threads (largest), machines (how many different ones); simulated_per_step (steps of models and planners for each
-        step).
+        several machines); runs_in_trial, jobs, threads (largest), machines (how many different ones);
+        simulated_per_step (steps of models and planners for each step).
     """
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:

@@ -36,11 +36,6 @@ def matched(base: "Results", head: "Results", measure: str) -> list[Task]:
 
     An algorithm whose version was raised is not comparable; one whose configuration differs under the same name is,
     because that is a change of the code, and it is noted.
-
-    Args:
-        base: stored runs of the old side.
-        head: of the new side.
-        measure: the name of one that single runs have.
     """
     asked = named(measure)
     old, new = _places(base, measure), _places(head, measure)
@@ -52,13 +47,7 @@ def matched(base: "Results", head: "Results", measure: str) -> list[Task]:
 
 
 def contrasted(results: "Results", base: str, head: str, measure: str) -> list[Task]:
-    """Two algorithms of one set of runs, task by task.
-
-    Args:
-        results: stored runs.
-        base: the algorithm that is compared with: full id, preset and overrides, or the same without the plugin.
-        head: the one that is judged.
-        measure: the name of one that single runs have.
+    """Two algorithms of one set of runs, task by task, by their full ids, presets and overrides, or without the plugin.
 
     Raises:
         UsageError: there are no runs of an algorithm, or a name fits several.
@@ -163,14 +152,9 @@ def task_of(
     measure: Measure,
     names: tuple[str, str] = ("the base", "the head"),
 ) -> Task:
-    """Both sides of one task, or why they cannot be compared.
+    """Both sides of one task, each at least one row of what `valued` gives, or why they cannot be compared.
 
-    Args:
-        place: where both are.
-        base: rows of what `valued` gives, at least one.
-        head: of the other side.
-        measure: of the values.
-        names: of both sides, for the reason.
+    The names are of both sides, for the reason.
     """
     random, reference = (_stored(name, base, head) for name in ("random_score", "reference_score"))
     budget = int(base["budget"].iloc[0])

@@ -49,38 +49,23 @@ class CheckoutError(UsageError):
 
 
 class Project(NamedTuple):
-    """A distribution that is installed here from a folder of the repository.
+    """A distribution that is installed here from a folder of the repository."""
 
-    Attributes:
-        name: of the distribution.
-        folder: its source, relative to the repository's root.
-        editable: whether the folder itself is imported, rather than a copy of it.
-        own_paths: .pth files by which the installation puts itself on the path.
-    """
-
-    name: str
-    folder: Path
-    editable: bool
-    own_paths: frozenset[Path]
+    name: str  # of the distribution
+    folder: Path  # its source, relative to the repository's root
+    editable: bool  # whether the folder itself is imported, rather than a copy of it
+    own_paths: frozenset[Path]  # .pth files by which the installation puts itself on the path
 
 
 @dataclass(frozen=True)
 class Code:
-    """One state of the project, ready to run.
+    """One state of the project, ready to run."""
 
-    Attributes:
-        commit: of the repository.
-        name: of this state and of the libraries beside it; two states with one name give the same results.
-        python: the interpreter whose environment holds it.
-        folder: a checkout of it; the working folder of what it runs.
-        uncommitted: whether it differs from its commit.
-    """
-
-    commit: str
-    name: str
-    python: Path
-    folder: Path
-    uncommitted: bool = False
+    commit: str  # of the repository
+    name: str  # of this state and of the libraries beside it; two states with one name give the same results
+    python: Path  # the interpreter whose environment holds it
+    folder: Path  # a checkout of it; the working folder of what it runs
+    uncommitted: bool = False  # whether it differs from its commit
 
     def command(self, *arguments: str) -> list[str]:
         """A command line for this interpreter that imports nothing from the working folder."""
@@ -138,9 +123,7 @@ def _remote(root: Path, ref: str) -> str:
 def working_tree(root: Path, outside: Path) -> Code:
     """The code of this process: the working tree as it is, with what is not committed.
 
-    Args:
-        root: of the repository.
-        outside: a folder that is not part of the code, such as that of results.
+    The folder ``outside``, such as that of results, is no part of the code.
     """
     commit = _git(root, "rev-parse", "HEAD")
     changes = uncommitted(root, outside)
@@ -163,12 +146,7 @@ def uncommitted(root: Path, outside: Path) -> str:
 
 @contextmanager
 def checked_out(root: Path, commit: str, cache: Path) -> Iterator[Code]:
-    """The code of a commit: a worktree, which is removed at the end, and an environment, which is kept.
-
-    Args:
-        root: of the repository.
-        commit: to check out.
-        cache: folder of environments, by name of what they hold.
+    """The code of a commit: a worktree, which is removed at the end, and an environment, which is kept in the cache.
 
     Raises:
         CheckoutError: it cannot be checked out or installed, or this environment shines through.
@@ -203,13 +181,7 @@ def _worktree(root: Path, commit: str) -> Iterator[Path]:
         _git(root, "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", str(folder), commit)
         yield folder
     finally:
-        subprocess.run(
-            ["git", "worktree", "remove", "--force", "--force", str(folder)],
-            cwd=root,
-            env=_variables(),
-            capture_output=True,
-            check=False,
-        )
+        _answer(["git", "worktree", "remove", "--force", "--force", str(folder)], root, _variables())
         shutil.rmtree(parent, ignore_errors=True)
 
 
@@ -281,11 +253,12 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
             python.symlink_to("python")
         folders = [str(source / project.folder) for project in projects]
         quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
-        _run(
-            [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", *quiet, *folders],
-            source,
-            f"the base commit cannot be installed ({', '.join(project.name for project in projects)})",
-        )
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", *quiet, *folders]
+        answer = _answer(pip, source, _variables())
+        if answer.returncode:
+            names = ", ".join(project.name for project in projects)
+            said = _tail(answer.stderr or answer.stdout)
+            raise CheckoutError(f"the base commit cannot be installed ({names}):\n{said}")
         packages = next(made.glob("**/site-packages"))
         (packages / OUTER_PATHS).write_text("\n".join(_outer_paths(replaced)) + "\n", encoding="utf-8")
         try:
@@ -324,14 +297,8 @@ def _absolute(line: str, folder: Path) -> str:
 
 def _refuse_shadowed(code: Code, projects: list[Project]) -> None:
     """Make sure that what runs as the base is the base."""
-    answer = subprocess.run(
-        code.command("-c", PROBE, *(project.name for project in projects)),
-        cwd=code.folder,
-        env=code.variables(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    probe = code.command("-c", PROBE, *(project.name for project in projects))
+    answer = _answer(probe, code.folder, code.variables())
     again = f"remove {code.python.parent.parent} to have it installed again"
     if answer.returncode:
         raise CheckoutError(f"the environment of the base commit does not work; {again}\n{_tail(answer.stderr)}")
@@ -357,11 +324,9 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _git_bytes(folder: Path, *arguments: str) -> bytes:
-    answer = subprocess.run(
-        ["git", "--no-optional-locks", *arguments], cwd=folder, env=_variables(), capture_output=True, check=False
-    )
+    answer = _answer(["git", "--no-optional-locks", *arguments], folder, _variables())
     if answer.returncode:
-        raise CheckoutError(f"git {arguments[0]}: {_tail(os.fsdecode(answer.stderr)) or 'failed'}")
+        raise CheckoutError(f"git {arguments[0]}: {_tail(answer.stderr) or 'failed'}")
     return answer.stdout
 
 
@@ -374,12 +339,10 @@ def _variables() -> dict[str, str]:
     }
 
 
-def _run(command: list[str], folder: Path, problem: str) -> None:
-    """Run a command that has to succeed."""
-    answer = subprocess.run(command, cwd=folder, env=_variables(), capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise CheckoutError(f"{problem}:\n{_tail(answer.stderr or answer.stdout)}")
+def _answer(command: list[str], folder: Path, variables: Mapping[str, str]) -> "subprocess.CompletedProcess[bytes]":
+    """What a command ended with and said."""
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False)
 
 
-def _tail(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-SHOWN_LINES:])
+def _tail(said: bytes) -> str:
+    return "\n".join(os.fsdecode(said).strip().splitlines()[-SHOWN_LINES:])

@@ -30,17 +30,11 @@ class InterruptedSideError(KeyboardInterrupt):
 
 
 class Bounds(NamedTuple):
-    """What a gate may take.
+    """What a gate may take."""
 
-    Attributes:
-        seeds: per side.
-        minutes: after which no further look is begun.
-        jobs: trials at a time; 0 for the number of cores.
-    """
-
-    seeds: int | None = None
-    minutes: float | None = None
-    jobs: int = 0
+    seeds: int | None = None  # per side
+    minutes: float | None = None  # after which no further look is begun
+    jobs: int = 0  # trials at a time; 0 for the number of cores
 
 
 def judge_learning(
@@ -52,16 +46,9 @@ def judge_learning(
     limits: Bounds,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
-    """Train both sides and judge them at every look, until one decides.
+    """Train both sides and judge them at every look as the suite's table ``gate`` says, until one decides.
 
-    Args:
-        base: the old side.
-        head: the new one.
-        question: what is trained.
-        suite: that it is from; its table ``gate`` says how it is judged.
-        cache: folder of results, by the names of what made them.
-        limits: of the looks taken.
-        tell: is told how far it is.
+    Results go into the cache, by the names of what made them.
 
     Raises:
         SideError: a side cannot run the suite at all.

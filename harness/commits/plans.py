@@ -28,14 +28,7 @@ Plan = Mapping[Planned, Mapping[str, Any]]  # what `harness plan --json` says of
 
 
 def planned(side: str, code: Code, question: Question, suite: Suite, place: Path) -> Plan:
-    """Ask a side for its plan; what is wrong, it says itself, on stderr.
-
-    Args:
-        side: what it is called.
-        code: the side.
-        question: what it would train.
-        suite: that it is from.
-        place: folder of results that it would train into.
+    """Ask a side, by its name, what it would train into a folder of results; what is wrong, it says itself, on stderr.
 
     Returns:
         The plan; empty where it is not known, since a plugin printed among it.

@@ -13,23 +13,14 @@ from harness.suite.reading import find_suite, suite_text
 
 @dataclass(frozen=True)
 class Question:
-    """What both sides are asked to train.
+    """What both sides are asked to train."""
 
-    Attributes:
-        suite: file of the suite, which is the head's for both.
-        algorithms: contestants in place of the suite's; none for those.
-        environments: of the suite; none for all.
-        devices: in place of the suite's; none for those.
-        blocked: plugins or distributions to leave out.
-        only: the only ones to import; None for all.
-    """
-
-    suite: Path
-    algorithms: Sequence[str] = ()
-    environments: Sequence[str] = ()
-    devices: Sequence[str] = ()
-    blocked: Sequence[str] = ()
-    only: Sequence[str] | None = None
+    suite: Path  # file of the suite, which is the head's for both
+    algorithms: Sequence[str] = ()  # contestants in place of the suite's; none for those
+    environments: Sequence[str] = ()  # of the suite; none for all
+    devices: Sequence[str] = ()  # in place of the suite's; none for those
+    blocked: Sequence[str] = ()  # plugins or distributions to leave out
+    only: Sequence[str] | None = None  # the only ones to import; None for all
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values."""

@@ -12,13 +12,7 @@ TIED = Path(__file__).resolve().with_name("tied.py")
 
 
 class SideError(HarnessError):
-    """A side that cannot run the suite at all.
-
-    Args:
-        side: which.
-        command: of `harness`, that it was told to run.
-        code: what that ended with.
-    """
+    """A side that cannot run the suite at all: what the `harness` command that it was told to run ended with."""
 
     def __init__(self, side: str, command: str, code: int) -> None:
         advice = "; what it has not yet is left out by naming the rest with -a and -e" if side == "base" else ""
@@ -40,15 +34,8 @@ def start(
     """Start ``harness ARGUMENT...`` of a side, with its own interpreter.
 
     It runs in a session of its own, so that Ctrl-C reaches this process alone, which then ends its sides in order.
-    Its stdin is a pipe; when that is closed, by whatever becomes of this process, it is killed.
-
-    Args:
-        code: the side.
-        question: whose plugins it may import.
-        arguments: of its command line.
-        asked: whether it is asked something on stdin.
-        stdout: where that goes.
-        stderr: where that goes; to this process's unless given.
+    Its stdin is a pipe, on which it may be ``asked`` something; when that is closed, by whatever becomes of this
+    process, it is killed.
     """
     return subprocess.Popen(
         code.command(str(TIED), "asked" if asked else "alone", "harness", *arguments),

@@ -41,39 +41,23 @@ class SpeedError(HarnessError):
 
 
 class TimedTask(NamedTuple):
-    """Something to time.
+    """Something to time."""
 
-    Attributes:
-        name: algorithm, environment, device.
-        start: steps before it is warm.
-        block: steps of a block.
-    """
-
-    name: str
-    start: int
-    block: int
+    name: str  # algorithm, environment, device
+    start: int  # steps before it is warm
+    block: int  # steps of a block
 
 
 class SpeedAnswer(NamedTuple):
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        verdict: over all tasks.
-        tasks: by name.
-        not_timed: reasons by name.
-        pairs: of processes.
-        tolerated: share of the base's time by which the head may be slower.
-        machine: it was measured on.
-        commits: of the base and of the head.
-    """
-
-    verdict: Speed
-    tasks: Mapping[str, Timing]
-    not_timed: Mapping[str, str]
-    pairs: int
-    tolerated: float
-    machine: str
-    commits: tuple[str, str]
+    verdict: Speed  # over all tasks
+    tasks: Mapping[str, Timing]  # by name
+    not_timed: Mapping[str, str]  # reasons by name
+    pairs: int  # of processes
+    tolerated: float  # share of the base's time by which the head may be slower
+    machine: str  # it was measured on
+    commits: tuple[str, str]  # of the base and of the head
 
 
 def judge_speed(
@@ -86,16 +70,9 @@ def judge_speed(
     minutes: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> SpeedAnswer:
-    """Time both sides, and decide.
+    """Time both sides, and decide; after ``minutes`` no further pair is begun.
 
-    Args:
-        base: the old side.
-        head: the new one.
-        question: what is trained.
-        pairs: of processes, from `FEWEST_PAIRS` to `MOST_PAIRS`.
-        tolerated: share of the base's time by which the head may be slower.
-        minutes: after which no further pair is begun.
-        tell: is told how far it is.
+    Pairs are of processes, from `FEWEST_PAIRS` to `MOST_PAIRS`; tolerated is a share of the base's time.
 
     Raises:
         SpeedError: a side cannot be timed, or they have nothing in common.
@@ -185,13 +162,7 @@ def _prepared(
 
 
 class _Process:
-    """One side, training when told to.
-
-    Args:
-        side: what messages call it.
-        process: of `timed_side`.
-        log: what it prints otherwise.
-    """
+    """One side, training when told to: a process of `timed_side`, and what it prints otherwise."""
 
     def __init__(self, side: str, process: "subprocess.Popen[str]", log: Any) -> None:
         self._side = side

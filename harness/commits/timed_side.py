@@ -34,14 +34,10 @@ class Over(BaseException):
 
 
 def train(cell: Cell, seeds: Sequence[int], spacing: int, marks: int, report: Report) -> None:
-    """Train until the report has had enough. It is told at every mark, with the clock stopped; nothing is evaluated.
+    """Train until the report has had enough; nothing is evaluated.
 
-    Args:
-        cell: what to train.
-        seeds: of the runs.
-        spacing: of the marks, in steps.
-        marks: how many are needed at least; the budget is the suite's unless it has too little room for them.
-        report: told of each mark after the one at 0; may wait, and raises `Over` to end training.
+    The report is told at every mark after the one at 0, with the clock stopped; it may wait, and raises `Over` to end
+    training. The budget is the suite's unless it has too little room for ``marks`` marks, ``spacing`` steps apart.
     """
     points = max(math.ceil(cell.task.steps / spacing), marks + 1)
     description = replace(TrialPlan(cell, tuple(seeds)).description, budget=points * spacing, points=points)
@@ -67,11 +63,7 @@ def warm_up(config: Mapping[str, Any]) -> int:
 def block_length(times: Sequence[float]) -> int | None:
     """How many marks make a block: enough to time, and for all blocks to hold about the same work.
 
-    Args:
-        times: [n] training seconds between marks.
-
-    Returns:
-        The number, or None if more marks are needed to tell.
+    By the training seconds between marks, [n]; None if more marks are needed to tell.
     """
     if sum(times) < BLOCKS_LOOKED_AT * BLOCK_SECONDS:
         return None
@@ -112,13 +104,7 @@ def calibrated(cell: Cell, seeds: Sequence[int], start: int) -> int:
 
 
 class Worker:
-    """Answers requests until there are no more.
-
-    Args:
-        plan: what may be timed.
-        answer: sends one message.
-        ask: waits for the next; None if there is none.
-    """
+    """Answers requests about a plan until there are no more, when ``ask`` gives None."""
 
     def __init__(
         self, plan: Plan, answer: Callable[[Mapping[str, Any]], None], ask: Callable[[], Mapping[str, Any] | None]

@@ -28,15 +28,10 @@ WORDS = {ClaimVerdict.HOLDS: "Yes", ClaimVerdict.FAILS: "No", ClaimVerdict.UNDEC
 
 
 def answer(results: "Results", claims: Sequence[JudgedClaim] = ()) -> list[str]:
-    """What stored runs say about the question of their suite.
+    """What stored runs, and the claims judged on them, say about the question of their suite.
 
-    Args:
-        results: stored runs.
-        claims: of the suite, as judged on them.
-
-    Returns:
-        `MOST` lines or fewer: on claims that could be judged, then on each environment that none of these is
-        about; the last one says how many environments there are besides.
+    `MOST` lines or fewer: on claims that could be judged, then on each environment that none of these is about; the
+    last one says how many environments there are besides.
     """
     judged = [each for each in claims if each.verdict in WORDS]
     lines = [_claim(each) for each in judged]

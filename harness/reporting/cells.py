@@ -56,14 +56,9 @@ def p_value(p: Any) -> str:
 
 
 def interval(row: Any, prefix: str = "", write: Writer = number, fewest: int = FEWEST_RUNS, runs: str = "done") -> str:
-    """Both ends of an interval of a cell of runs, or why there is none.
+    """Both ends of an interval of a cell of runs, in columns with this prefix, or why there is none.
 
-    Args:
-        row: of a table.
-        prefix: of the columns of both ends.
-        write: makes text of a number.
-        fewest: how many runs an interval takes.
-        runs: the column that says how many there are.
+    An interval takes so many runs at the fewest; the column ``runs`` says how many there are.
     """
     low, high = row[f"{prefix}low"], row[f"{prefix}high"]
     if not pd.isna(low):

@@ -7,7 +7,8 @@ import click
 import pandas as pd
 
 from harness.reporting.cells import NONE, number, p_value
-from harness.reporting.sheets import Column, Sheet
+from harness.reporting.plain_cells import known
+from harness.reporting.sheets import Column, Sheet, numbers, words
 from harness.statistics.decision import MOST_RUNS
 from harness.text import one_line
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim, expected_by_chance
@@ -44,35 +45,30 @@ def evidence(claims: Sequence[JudgedClaim]) -> list[dict[str, Any]]:
         }
         for each in claims
     ]
-    return [{name: None if pd.isna(value) else value for name, value in row.items()} for row in rows]
+    return list(map(known, rows))
 
 
 def claims_sheet(claims: Sequence[JudgedClaim]) -> Sheet:
-    """A row per claim, and per device where there are several.
-
-    Args:
-        claims: of one suite, in its order.
-    """
+    """A row per claim of one suite, in its order, and per device where there are several."""
     data = pd.DataFrame(evidence(claims))
     columns = (
-        Column("environment", lambda row: str(row["environment"]), number=False),
-        *([Column("device", lambda row: str(row["device"]), number=False)] * (data["device"].nunique() > 1)),
-        Column("verdict", lambda row: str(row["verdict"]), number=False),
-        Column("claim", lambda row: str(row["statement"]), number=False, prose=True),
-        Column("measure", lambda row: str(row["metric"]), number=False),
+        words("environment"),
+        *[words("device")] * (data["device"].nunique() > 1),
+        words("verdict"),
+        words("claim", "statement", prose=True),
+        words("measure", "metric"),
         Column("n", lambda row: str(row["runs"] or NONE)),
-        Column("better", lambda row: number(row["better_value"])),
-        Column("than", lambda row: number(row["than_value"])),
-        Column("advantage", lambda row: number(row["advantage"])),
+        numbers("better", "better_value"),
+        numbers("than", "than_value"),
+        numbers("advantage"),
         Column("bounds", _bounds),
-        Column("p", lambda row: p_value(row["p"])),
+        numbers("p", write=p_value),
         Column("margin", lambda row: f"{row['margin']:g}"),
         Column("more seeds, about", _more_seeds),
-        Column("remark", lambda row: str(row["reason"]), number=False, prose=True),
+        *[words("remark", "reason", prose=True)] * bool(data["reason"].any()),
     )
-    kept = tuple(column for column in columns if column.heading != "remark" or data["reason"].any())
-    rows = tuple(tuple(column.text(row) for column in kept) for row in data.to_dict("records"))
-    return Sheet("claims", "Claims of the suite", _note(claims), kept, rows, data)
+    rows = tuple(tuple(column.text(row) for column in columns) for row in data.to_dict("records"))
+    return Sheet("claims", "Claims of the suite", _note(claims), columns, rows, data)
 
 
 def claims_text(claims: Sequence[JudgedClaim]) -> str:
@@ -120,9 +116,8 @@ def _note(claims: Sequence[JudgedClaim]) -> str:
     return (
         "n: pairs of runs, one of either side with the same seed; p: two-sided, that there is no difference. The "
         f"advantage is that of the contestant said to be better; its lower and its upper bound hold with {levels} "
-        "confidence each. A claim holds if the lower one "
-        "reaches the margin, fails if the upper one stays below it, and is undecided otherwise; about so many more "
-        "seeds would then decide it, if the advantage is what it seems to be. Confidence is per claim: were every "
-        f"advantage just the margin, {expected_by_chance(claims):.2g} of the {judged} judged here would be expected "
-        "to hold by chance."
+        "confidence each. A claim holds if the lower one reaches the margin, fails if the upper one stays below it, "
+        "and is undecided otherwise; about so many more seeds would then decide it, if the advantage is what it seems "
+        f"to be. Confidence is per claim: were every advantage just the margin, {expected_by_chance(claims):.2g} of "
+        f"the {judged} judged here would be expected to hold by chance."
     )

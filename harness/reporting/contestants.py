@@ -34,13 +34,6 @@ def contestants(results: "Results") -> dict[str, Style]:
     return styles_of(sorted(named(results, results.runs)["contestant"].unique()))
 
 
-def handle(style: Style) -> Line2D:
-    """How a contestant's line looks in a legend."""
-    return Line2D(
-        [], [], color=style.color, linestyle=(0, style.dash), marker=style.marker, markersize=5, linewidth=1.6
-    )
-
-
 def fill_bands(axis: Axes, line: pd.DataFrame, x: str, color: str, step: Literal["post"] | None = None) -> None:
     """The pointwise band of a line and, if it has one, the simultaneous band, which is lighter and wider."""
     for prefix, alpha in (("simultaneous_", SIMULTANEOUS), ("", POINTWISE)):
@@ -50,11 +43,11 @@ def fill_bands(axis: Axes, line: pd.DataFrame, x: str, color: str, step: Literal
 
 
 def legend_with_runs(
-    figure: Figure, styles: dict[str, Style], counts: dict[str, tuple[int, int]], simultaneous: bool = True
+    figure: Figure, styles: dict[str, Style], counts: dict[str, tuple[int, int]], bands: int = len(BANDS)
 ) -> None:
-    """A legend of lines with one band each or two: names with their number of runs, few to many."""
+    """A legend of lines with so many of `BANDS`: names with their number of runs, few to many."""
     labels = [f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()]
-    handles = [handle(styles[name]) for name in counts]
-    bands = BANDS if simultaneous else dict([next(iter(BANDS.items()))])
-    patches = [Patch(color=MUTED, alpha=alpha, linewidth=0) for alpha in bands.values()]
-    legend(figure, [*handles, *patches], [*labels, *bands])
+    lines = [Line2D([], [], **styles[name].line) for name in counts]
+    shown = dict([*BANDS.items()][:bands])
+    patches = [Patch(color=MUTED, alpha=alpha, linewidth=0) for alpha in shown.values()]
+    legend(figure, [*lines, *patches], [*labels, *shown])

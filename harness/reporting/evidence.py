@@ -47,7 +47,8 @@ def _missing(results: "Results") -> str:
             "and say so"
         )
     if idle:
-        parts.append(f"{counted(idle, 'run')} {_were(idle)} interrupted or skipped, and {_are(idle)} part of no number")
+        were, are = ("was", "is") if idle == 1 else ("were", "are")
+        parts.append(f"{counted(idle, 'run')} {were} interrupted or skipped, and {are} part of no number")
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
 
 
@@ -78,11 +79,3 @@ def _common(results: "Results") -> list[str]:
         return [f"There are no statistics over environments: none has normalised scores of every algorithm.{left}"]
     shared = " that every algorithm has run" if len(labels) > 1 else ""
     return [f"Statistics over environments are about {counted(len(environments), 'environment')}{shared}.{left}"]
-
-
-def _were(number: int) -> str:
-    return "was" if number == 1 else "were"
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"

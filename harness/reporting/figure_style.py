@@ -87,6 +87,12 @@ class Style(NamedTuple):
     marker: str
     dash: tuple[float, ...]
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """Matplotlib's settings of its line."""
+        dash = (0, self.dash)
+        return {"color": self.color, "linestyle": dash, "marker": self.marker, "linewidth": 1.6, "markersize": 5}
+
 
 @contextmanager
 def style() -> Iterator[None]:
@@ -142,16 +148,8 @@ def rows(axis: Axes, names: Sequence[str], first: bool) -> None:
 
 def note(axis: Axes, text: str, height: int) -> None:
     """A few words at the right end of a line."""
-    axis.annotate(
-        text,
-        (1, height),
-        xycoords=("axes fraction", "data"),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        color=MUTED,
-        fontsize=8,
-    )
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "xytext": (6, 0), "textcoords": "offset points"}
+    axis.annotate(text, (1, height), **place, va="center", color=MUTED, fontsize=8)
 
 
 def height_of(names: Sequence[str]) -> float:
@@ -167,19 +165,9 @@ def dots(axis: Axes, values: ArrayLike, height: int, style: Style, hollow: bool 
     if not len(values):
         return
     offsets = np.linspace(-0.24, 0.24, len(values)) if len(values) > 1 else np.zeros(len(values))
-    (drawn,) = axis.plot(
-        values,
-        height + offsets,
-        linestyle="",
-        marker=style.marker,
-        markersize=3.6,
-        markerfacecolor="none" if hollow else style.color,
-        markeredgecolor=style.color,
-        markeredgewidth=0.8,
-        alpha=0.8,
-        clip_on=False,
-        zorder=3,
-    )
+    dot: dict[str, Any] = {"linestyle": "", "marker": style.marker, "markersize": 3.6, "markeredgewidth": 0.8}
+    dot |= {"markeredgecolor": style.color, "markerfacecolor": "none" if hollow else style.color}
+    (drawn,) = axis.plot(values, height + offsets, **dot, alpha=0.8, clip_on=False, zorder=3)
     drawn.set_in_layout(False)  # or dots on the edge would make the plot narrower
 
 

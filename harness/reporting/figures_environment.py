@@ -20,25 +20,9 @@ from numpy.typing import ArrayLike
 from harness.analysis.curves import Curve, run_curves
 from harness.analysis.efficiency import threshold_times
 from harness.analysis.summaries import FAILED, SECONDS
+from harness.reporting import figure_style
 from harness.reporting.contestants import contestants, fill_bands, legend_with_runs, named
-from harness.reporting.figure_style import (
-    INK,
-    MUTED,
-    PAPER,
-    RETURNS,
-    SERIES,
-    SPEED,
-    STEPS,
-    Style,
-    dots,
-    facets,
-    height_of,
-    legend,
-    mark,
-    note,
-    rows,
-    wrapped,
-)
+from harness.reporting.figure_style import INK, MUTED, PAPER, RETURNS, SERIES, SPEED, STEPS, Style, dots, mark
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -56,7 +40,7 @@ def learning_curves(results: "Results", environment: str) -> Figure | None:
     if points.empty:
         return None
     styles = contestants(results)
-    figure, axes = facets(["", ""], columns=2, height=2.9)
+    figure, axes = figure_style.facets(["", ""], columns=2, height=2.9)
     for axis, against in zip(axes, AXES, strict=True):
         draw_curves(axis, results, environment, against, styles)
     axes[0].set_ylabel("mean return")
@@ -67,15 +51,7 @@ def learning_curves(results: "Results", environment: str) -> Figure | None:
 
 
 def draw_curves(axis: Axes, results: "Results", environment: str, against: str, styles: dict[str, Style]) -> None:
-    """Every run's curve on one environment, and each contestant's mean with its band.
-
-    Args:
-        axis: to draw on.
-        results: stored runs.
-        environment: its label.
-        against: "step" or "seconds".
-        styles: of each contestant.
-    """
+    """Every run's curve on one environment, and each contestant's mean with its band, against "step" or "seconds"."""
     points = _here(results, results.points, environment)
     means = _here(results, results.curves(against), environment)
     _draw_runs(axis, points, against, styles)
@@ -103,17 +79,8 @@ def _draw_means(axis: Axes, means: pd.DataFrame, against: str, styles: dict[str,
     for name, mean in means.groupby("contestant"):
         this = styles[str(name)]
         fill_bands(axis, mean, against, this.color)
-        axis.plot(
-            mean[against],
-            mean["mean"],
-            color=this.color,
-            marker=this.marker,
-            linestyle=(0, this.dash),
-            linewidth=1.6,
-            markersize=5,
-            markevery=max(1, len(mean) // 5),
-            markeredgecolor=PAPER,
-        )
+        every = max(1, len(mean) // 5)
+        axis.plot(mean[against], mean["mean"], **this.line, markevery=every, markeredgecolor=PAPER)
 
 
 def _label_curves(axis: Axes, results: "Results", environment: str, against: str) -> None:
@@ -154,21 +121,13 @@ def _spread_out(axis: Axes, means: pd.DataFrame) -> None:
 
 
 class Line(NamedTuple):
-    """A contestant in a plot that has a line for each.
+    """A contestant in a plot that has a line for each."""
 
-    Attributes:
-        facts: its row of the tables of scores, sample efficiency and wall-clock.
-        style: how it is drawn.
-        done: its done runs, as rows of the table of runs.
-        failed: its failed runs.
-        curves: of the done runs.
-    """
-
-    facts: dict[Any, Any]
-    style: Style
-    done: pd.DataFrame
-    failed: pd.DataFrame
-    curves: list[Curve]
+    facts: dict[Any, Any]  # its row of the tables of scores, sample efficiency and wall-clock
+    style: Style  # how it is drawn
+    done: pd.DataFrame  # its done runs, as rows of the table of runs
+    failed: pd.DataFrame  # its failed runs
+    curves: list[Curve]  # of the done runs
 
 
 def every_run(results: "Results", environment: str) -> Figure | None:
@@ -179,12 +138,12 @@ def every_run(results: "Results", environment: str) -> Figure | None:
     panels = {"final score": _draw_final_scores, "where the time went": _draw_seconds}
     if any(line.facts["of"] > 0 for line in lines if pd.notna(line.facts["of"])):
         panels = {"final score": _draw_final_scores, "steps to the threshold": _draw_steps} | panels
-    names = [wrapped(line.facts["contestant"], 44) for line in lines]
-    figure, axes = facets(list(panels), len(panels), height_of(names))
+    names = [figure_style.wrapped(line.facts["contestant"], 44) for line in lines]
+    figure, axes = figure_style.facets(list(panels), len(panels), figure_style.height_of(names))
     for axis, draw in zip(axes, panels.values(), strict=True):
-        rows(axis, names, first=axis is axes[0])
+        figure_style.rows(axis, names, first=axis is axes[0])
         for height, text in enumerate(draw(axis, lines)):
-            note(axis, text, height)
+            figure_style.note(axis, text, height)
         if draw is _draw_steps:
             axis.set_xlabel(unit(results, environment))
     _legend_of_runs(figure)
@@ -262,4 +221,4 @@ def _legend_of_runs(figure: Figure) -> None:
     }
     for part, color in PARTS.items():
         handles["set-up" if part == "setup" else part] = Patch(color=color, linewidth=0)
-    legend(figure, list(handles.values()), list(handles))
+    figure_style.legend(figure, list(handles.values()), list(handles))

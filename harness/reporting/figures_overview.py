@@ -15,20 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
-from harness.reporting.contestants import contestants, fill_bands, handle, legend_with_runs, named
-from harness.reporting.figure_style import (
-    MUTED,
-    PAPER,
-    RETURNS,
-    SERIES,
-    Style,
-    facets,
-    height_of,
-    legend,
-    note,
-    rows,
-    wrapped,
-)
+from harness.reporting.contestants import contestants, fill_bands, legend_with_runs, named
+from harness.reporting.figure_style import MUTED, PAPER, RETURNS, SERIES, Style, facets, height_of, note, rows, wrapped
 from harness.reporting.figures_environment import draw_curves
 
 if TYPE_CHECKING:
@@ -72,14 +60,8 @@ def aggregates(results: "Results") -> Figure | None:
         axis.locator_params(axis="x", nbins=4)
         for height, row in enumerate(table[table["statistic"] == statistic].to_dict("records")):
             this = styles[row["contestant"]]
-            axis.plot(
-                [row["low"], row["high"]],
-                [height] * 2,
-                color=this.color,
-                linewidth=6,
-                alpha=0.35,
-                solid_capstyle="butt",
-            )
+            band: dict[str, Any] = {"linewidth": 6, "alpha": 0.35, "solid_capstyle": "butt"}
+            axis.plot([row["low"], row["high"]], [height] * 2, color=this.color, **band)
             axis.plot(row["value"], height, this.marker, color=this.color, markersize=6, markeredgecolor=PAPER)
             if axis is axes[-1]:
                 note(axis, f"n = {row['n_runs']}", height)
@@ -101,7 +83,7 @@ def profiles(results: "Results") -> Figure | None:
         axis.set(xlabel="normalised score τ", ylabel="", ylim=(-0.03, 1.03))
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes[0].set_ylabel("share that scores more than τ")
-    legend_with_runs(figure, styles, _counts(table), simultaneous=False)
+    legend_with_runs(figure, styles, _counts(table), bands=1)
     return figure
 
 
@@ -188,9 +170,7 @@ def trade_off(results: "Results") -> Figure | None:
         axes[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     if "seconds" in shown:
         _label_seconds(axes[-1], table)
-    counts = _counts(table)
-    labels = [f"{name} (n = {few if few == many else f'{few} to {many}'})" for name, (few, many) in counts.items()]
-    legend(figure, [handle(styles[name]) for name in counts], labels)
+    legend_with_runs(figure, styles, _counts(table), bands=0)
     return figure
 
 

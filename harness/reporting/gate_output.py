@@ -4,29 +4,19 @@ Names come from plugins and from strangers' results: in every format they are te
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
 from textwrap import shorten
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.statistics.intervals import Estimate
+from harness.analysis.pairing import Task
+from harness.reporting.plain_cells import interval, known, number, place, score
 from harness.text import counted, one_line
 from harness.verdicts.judgement import Change, GateAnswer, Inconclusive, JudgedTask, Judgement, TaskVerdict
 
-HEADER = (
-    "environment",
-    "algorithm",
-    "n",
-    "base",
-    "head",
-    "change",
-    "95 % interval",
-    "p worse",
-    "p not worse",
-    "detectable",
-    "verdict",
-)
+NUMBERS = ("change", "95 % interval", "p worse", "p not worse", "detectable")
+HEADER = ("environment", "algorithm", "n", "base", "head", *NUMBERS, "verdict")
 LONGEST_REASON = 80  # characters, in a table
 BAD = (TaskVerdict.WORSE, TaskVerdict.LOST, TaskVerdict.NEWLY_FAILING)
 
@@ -34,29 +24,21 @@ BAD = (TaskVerdict.WORSE, TaskVerdict.LOST, TaskVerdict.NEWLY_FAILING)
 def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
     """A row per task that was judged, one for all of them, and one per task that was not."""
     for judged in judgement.tasks:
-        task = judged.task
-        names = _named(task.environment, task.device), one_line(task.algorithm)
-        yield (
-            *names,
-            str(len(judged.difference.sample.seeds[0])),
-            *_scores(judged),
-            *_cells(judged.change),
-            _verdict(judged),
-        )
+        n = str(len(judged.difference.sample.seeds[0]))
+        yield (*_names(judged.task), n, *_scores(judged), *_cells(judged.change), _verdict(judged))
     if judgement.overall is not None:
         n = f"{judgement.used} x {len(judgement.tasks)}"
         yield ("all", "", n, "", "", *_cells(judgement.overall), judgement.outcome)
     for task in judgement.scope.not_comparable:
-        names = _named(task.environment, task.device), one_line(task.algorithm)
-        yield (*names, *[""] * (len(HEADER) - 3), f"not comparable ({one_line(task.why_not)})")
+        yield (*_names(task), *[""] * (len(HEADER) - 3), f"not comparable ({one_line(task.why_not)})")
 
 
-def _named(environment: str, device: str) -> str:
-    return one_line(environment if device == "cpu" else f"{environment} ({device})")
+def _names(task: Task) -> tuple[str, str]:
+    return one_line(place(task.environment, task.device)), one_line(task.algorithm)
 
 
 def _scores(judged: JudgedTask) -> tuple[str, str]:
-    base, head = map(_score, judged.difference.sample.means, judged.difference.sample.failed)
+    base, head = map(score, judged.difference.sample.means, judged.difference.sample.failed)
     return base, head
 
 
@@ -66,31 +48,11 @@ def _verdict(judged: JudgedTask) -> str:
     return f"{judged.verdict} ({shorten(why, LONGEST_REASON, placeholder=' ...')})" if why else judged.verdict
 
 
-def _score(value: float, failed: int) -> str:
-    return f"{_number(value)} ({failed} failed)" if failed else _number(value)
-
-
 def _cells(change: Change) -> tuple[str, ...]:
-    p = (_p(change.regressed), _p(change.passed))
-    return (_share(change.relative.value), _interval(change.relative), *p, _share(change.detectable, sign=False))
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if isfinite(value) else "-"
-
-
-def _share(value: float, sign: bool = True) -> str:
-    return f"{value:{'+' if sign else ''}.1%}" if isfinite(value) else "-"
-
-
-def _interval(estimate: Estimate) -> str:
-    if not isfinite(estimate.low):
-        return "none below 3 runs" if isfinite(estimate.value) else "-"
-    return f"{_share(estimate.low)} to {_share(estimate.high)}"
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if isfinite(value) else "-"
+    """The columns `NUMBERS`."""
+    value, low, high, _ = change.relative
+    no_drop, drop = number(change.regressed, ".2g"), number(change.passed, ".2g")
+    return (number(value, "+.1%"), interval(value, low, high, "+.1%"), no_drop, drop, number(change.detectable, ".1%"))
 
 
 def sentences(judgement: Judgement) -> Iterator[str]:
@@ -99,16 +61,15 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     if judgement.tasks:
         yield _basis(judgement)
     if judgement.look is not None and judgement.overall is not None:
-        found, allowed = judgement.overall, judgement.look.alpha
+        _, _, no_drop, drop, _ = _cells(judgement.overall)
         yield (
-            f"look at {judgement.look.seeds} seeds: p = {_p(found.regressed)} of no drop, "
-            f"p = {_p(found.passed)} of one of {judgement.rule.drop:.0%} or more; it may decide up to {allowed:.2g}"
+            f"look at {judgement.look.seeds} seeds: p = {no_drop} of no drop, p = {drop} of one of "
+            f"{judgement.rule.drop:.0%} or more; it may decide up to {judgement.look.alpha:.2g}"
         )
-    identical = judgement.outcome is GateAnswer.IDENTICAL
-    if judgement.overall is not None and isfinite(judgement.overall.detectable) and not identical:
-        yield f"minimum detectable drop at this n: {_share(judgement.overall.detectable, sign=False)} over all tasks"
-    if identical:
+    if judgement.outcome is GateAnswer.IDENTICAL:
         yield f"every return of {counted(judgement.used, 'seed')} per task is the same on both sides"
+    elif judgement.overall is not None and isfinite(judgement.overall.detectable):
+        yield f"minimum detectable drop at this n: {judgement.overall.detectable:.1%} over all tasks"
     yield from map(one_line, judgement.reasons)
     if judgement.outcome is GateAnswer.INCOMPLETE:
         yield "runs are missing: `harness run` repeats those that are not done, and those whose files are damaged"
@@ -142,7 +103,7 @@ def _advice(judgement: Judgement) -> str:
 def as_json(judgement: Judgement) -> dict[str, Any]:
     """The judgement as JSON values; what is not known is null."""
     rule, seeds, look = judgement.rule, judgement.seeds, judgement.look
-    return {
+    found = {
         "schema": 1,
         "suite": judgement.suite,
         "outcome": judgement.outcome,
@@ -158,83 +119,63 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
         "look": None if look is None else {"seeds": look.seeds, "alpha": look.alpha},
         "overall": None if judgement.overall is None else _change(judgement.overall),
         "tasks": [_task(judged) for judged in judgement.tasks],
-        "not_comparable": [
-            {
-                "environment": task.environment,
-                "algorithm": task.algorithm,
-                "device": task.device,
-                "reason": task.why_not,
-            }
-            for task in judgement.scope.not_comparable
-        ],
+        "not_comparable": [{**_identity(task), "reason": task.why_not} for task in judgement.scope.not_comparable],
         "machines": _distinct(judgement, "machine"),
         "commits": _distinct(judgement, "commit"),
         "reasons": list(judgement.reasons),
         "notes": list(judgement.notes),
         "more_seeds": judgement.more,
-        "minutes": _known(judgement.minutes),
+        "minutes": judgement.minutes,
     }
+    return known(found)
 
 
 def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
     """What the runs of each side have in a column."""
-    sides = {"base": [judged.task.base for judged in judgement.tasks]}
-    sides["head"] = [judged.task.head for judged in judgement.tasks]
-    return {name: sorted({getattr(run, column) for side in of for run in side.values()}) for name, of in sides.items()}
+    tasks = [judged.task for judged in judgement.tasks]
+    return {
+        side: sorted({getattr(run, column) for task in tasks for run in getattr(task, side).values()})
+        for side in ("base", "head")
+    }
 
 
 def _task(judged: JudgedTask) -> dict[str, Any]:
     task, (found, estimate, test) = judged.task, judged.difference
-    return {
-        "environment": task.environment,
-        "algorithm": task.algorithm,
-        "device": task.device,
-        "verdict": judged.verdict,
+    numbers = {
         "used": len(found.seeds[0]),
-        "base": _known(found.means[0]),
-        "head": _known(found.means[1]),
+        "base": found.means[0],
+        "head": found.means[1],
         "base_failed": found.failed[0],
         "head_failed": found.failed[1],
         "newly_failing": task.newly_failing,
         "error": task.why_failing or None,
-        "difference": _known(estimate.value),
-        "difference_low": _known(estimate.low),
-        "difference_high": _known(estimate.high),
-        "p": _known(test.p),
-        **_change(judged.change),
+        "difference": estimate.value,
+        "difference_low": estimate.low,
+        "difference_high": estimate.high,
+        "p": test.p,
     }
+    return {**_identity(task), "verdict": judged.verdict, **known(numbers), **_change(judged.change)}
+
+
+def _identity(task: Task) -> dict[str, str]:
+    return {"environment": task.environment, "algorithm": task.algorithm, "device": task.device}
 
 
 def _change(change: Change) -> dict[str, float | str | None]:
-    return {
-        "change": _known(change.relative.value),
-        "low": _known(change.relative.low),
-        "high": _known(change.relative.high),
-        "interval": change.relative.method,
-        "p_regressed": _known(change.regressed),
-        "p_passed": _known(change.passed),
-        "spread": _known(change.spread),
-        "detectable_drop": _known(change.detectable),
-    }
-
-
-def _known(value: float) -> float | None:
-    return float(value) if isfinite(value) else None
+    relative = dict(zip(("change", "low", "high", "interval"), change.relative, strict=True))
+    p = {"p_regressed": change.regressed, "p_passed": change.passed}
+    return known({**relative, **p, "spread": change.spread, "detectable_drop": change.detectable})
 
 
 def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive = "warn") -> str:
     """A JUnit XML document: a test case per task, and one for the whole, which fails where the gate does.
 
-    Args:
-        judgement: what the gate found.
-        strict: as `Judgement.exit_code` takes it.
-        inconclusive: likewise.
+    What it fails for, beside a regression, is said as `Judgement.exit_code` takes it.
     """
-    name = f"harness gate {judgement.suite}"
-    cases = [_case(name, "all tasks", *_ending(judgement, strict, inconclusive), "\n".join(sentences(judgement)))]
-    fails = cases[0].find("failure") is not None
+    name, ending = f"harness gate {judgement.suite}", _ending(judgement, strict, inconclusive)
+    cases = [_case(name, "all tasks", ending, judgement.outcome, "\n".join(sentences(judgement)))]
     for judged in judgement.tasks:
-        bad = "failure" if fails and judged.verdict in BAD else ""
+        bad = "failure" if ending == "failure" and judged.verdict in BAD else ""
         tag = "error" if judged.verdict is TaskVerdict.INCOMPLETE else bad
         cases.append(_case(name, judged.task.name, tag, _verdict(judged), _told(judged)))
     for task in judgement.scope.not_comparable:
@@ -250,17 +191,17 @@ def junit(judgement: Judgement, strict: bool = False, inconclusive: Inconclusive
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=False) + "\n"
+    return ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> tuple[str, str]:
-    """The element that says how the whole ended, "" for a pass, and its message."""
+def _ending(judgement: Judgement, strict: bool, inconclusive: Inconclusive) -> str:
+    """The element that says how the whole ended; "" for a pass."""
     if judgement.outcome in (GateAnswer.INCOMPLETE, GateAnswer.NOTHING):
-        return "error", judgement.outcome
+        return "error"
     if judgement.exit_code(strict, inconclusive):
-        return "failure", judgement.outcome
+        return "failure"
     undecided = judgement.outcome is GateAnswer.INCONCLUSIVE and judgement.warns(strict, inconclusive)
-    return "skipped" if undecided else "", judgement.outcome
+    return "skipped" if undecided else ""
 
 
 def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTree.Element:
@@ -273,7 +214,7 @@ def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTr
 
 
 def _told(judged: JudgedTask) -> str:
-    change = dict(zip(HEADER[5:10], _cells(judged.change), strict=True))
+    change = dict(zip(NUMBERS, _cells(judged.change), strict=True))
     base, head = _scores(judged)
     return f"base {base}, head {head}, " + ", ".join(f"{name} {value}" for name, value in change.items())
 
@@ -281,15 +222,9 @@ def _told(judged: JudgedTask) -> str:
 def markdown(judgement: Judgement) -> str:
     """What a CI job shows on its page."""
     answer, *rest = sentences(judgement)
-    lines = [f"## {_escaped(answer)}", ""]
-    lines += [f"- {_escaped(line)}" for line in rest]
-    lines += ["", _line(HEADER), _line(["---"] * len(HEADER))]
-    lines += [_line([_escaped(cell) for cell in row]) for row in rows(judgement)]
-    return "\n".join([*lines, "", ""])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    table = [HEADER, ["---"] * len(HEADER), *(map(_escaped, row) for row in rows(judgement))]
+    lines = [f"## {_escaped(answer)}", "", *(f"- {_escaped(line)}" for line in rest), ""]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in table), "", ""])
 
 
 def _escaped(text: str) -> str:

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,23 +50,14 @@ class NothingToReportError(HarnessError):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure as it stands on the page.
+    """A figure as it stands on the page."""
 
-    Attributes:
-        id: of the figure, ``<plugin>/<name>``.
-        spec: its description.
-        environment: the one it is about; empty if it is about all of them.
-        place: a short name of the environment, made of letters that a path may have.
-        svg: the picture as a file; empty if there is nothing to show or it could not be drawn.
-        error: why it could not be drawn.
-    """
-
-    id: str
-    spec: FigureSpec
-    environment: str = ""
-    place: str = ""
-    svg: str = ""
-    error: str = ""
+    id: str  # of the figure, ``<plugin>/<name>``
+    spec: FigureSpec  # its description
+    environment: str = ""  # the one it is about; empty if it is about all of them
+    place: str = ""  # a short name of the environment, made of letters that a path may have
+    svg: str = ""  # the picture as a file; empty if there is nothing to show or it could not be drawn
+    error: str = ""  # why it could not be drawn
 
     @property
     def name(self) -> str:
@@ -84,21 +77,13 @@ class Drawing:
 
 
 class Section(NamedTuple):
-    """A part of the page.
+    """A part of the page."""
 
-    Attributes:
-        title: its heading.
-        anchor: of links to it.
-        sheets: its tables.
-        drawings: its figures.
-        sentences: above both.
-    """
-
-    title: str
-    anchor: str
-    sheets: Sequence[Sheet] = ()
-    drawings: Sequence[Drawing] = ()
-    sentences: Sequence[str] = ()
+    title: str  # its heading
+    anchor: str  # of links to it
+    sheets: Sequence[Sheet] = ()  # its tables
+    drawings: Sequence[Drawing] = ()  # its figures
+    sentences: Sequence[str] = ()  # above both
 
 
 def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:
@@ -239,13 +224,7 @@ def _sections(results: "Results", tables: Mapping[str, Sheet], drawings: Sequenc
 
 def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
     """Rows in groups of one environment, so that its name is written once."""
-    groups: list[list[Sequence[str]]] = []
-    for row in rows:
-        if groups and groups[-1][0][0] == row[0]:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return groups
+    return [list(group) for _, group in groupby(rows, itemgetter(0))]
 
 
 def _facts(runs: pd.DataFrame) -> list[str]:

@@ -8,19 +8,8 @@ import pandas as pd
 
 from harness.analysis.curves import CELL
 from harness.analysis.overall import COUNTS, LABEL
-from harness.reporting.cells import (
-    NONE,
-    count,
-    interval,
-    number,
-    p_value,
-    ranges,
-    rough,
-    seconds,
-    share,
-    steps,
-    with_interval,
-)
+from harness.reporting import cells
+from harness.reporting.cells import NONE, Writer, count, number, share
 from harness.statistics.groups import FEWEST_OF_QUARTER
 from harness.statistics.groups import FEWEST_RUNS as FEWEST_OF_GROUP
 from harness.statistics.intervals import FEWEST_RUNS
@@ -32,40 +21,39 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """A column of a sheet.
+    """A column of a sheet."""
 
-    Attributes:
-        heading: with the unit.
-        text: makes the cell of a row.
-        number: whether cells are aligned as numbers.
-        prose: whether cells hold sentences, which need room and lines.
-    """
+    heading: str  # with the unit
+    text: Callable[[Any], str]  # makes the cell of a row
+    number: bool = True  # whether cells are aligned as numbers
+    prose: bool = False  # whether cells hold sentences, which need room and lines
 
-    heading: str
-    text: Callable[[Any], str]
-    number: bool = True
-    prose: bool = False
+
+def words(heading: str, name: str = "", prose: bool = False) -> Column:
+    """A column of a table as it is; its heading names it unless its name is given."""
+    return Column(heading, lambda row: str(row[name or heading]), number=False, prose=prose)
+
+
+def numbers(heading: str, name: str = "", write: Writer = number) -> Column:
+    """A column of numbers, likewise."""
+    return Column(heading, lambda row: write(row[name or heading]))
+
+
+def _estimates(heading: str, name: str, write: Writer = number, fewest: int = FEWEST_RUNS, of: str = "done") -> Column:
+    """A column of numbers with their intervals, as `cells.with_interval` writes them."""
+    return Column(heading, lambda row: cells.with_interval(row, name, write, fewest, of))
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table ready to be written in any format.
+    """A table ready to be written in any format."""
 
-    Attributes:
-        name: of its files.
-        title: above it.
-        note: what its columns mean.
-        columns: their headings and alignment.
-        rows: the cells, as text.
-        data: the same with full precision, for CSV.
-    """
-
-    name: str
-    title: str
-    note: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    data: pd.DataFrame
+    name: str  # of its files
+    title: str  # above it
+    note: str  # what its columns mean
+    columns: tuple[Column, ...]  # their headings and alignment
+    rows: tuple[tuple[str, ...], ...]  # the cells, as text
+    data: pd.DataFrame  # the same with full precision, for CSV
 
     @property
     def by_environment(self) -> bool:
@@ -82,11 +70,11 @@ def scores(results: "Results") -> Sheet:
     """Final scores."""
     data = results.scores()
     columns = [
-        Column("mean", lambda row: number(row["mean"])),
-        Column("95 % interval", interval),
-        Column("std", lambda row: with_interval(row, "std", fewest=FEWEST_OF_GROUP)),
-        Column("normalised", lambda row: with_interval(row, "normalised", share)),
-        Column("best, optimistic", lambda row: with_interval(row, "best")),
+        numbers("mean"),
+        Column("95 % interval", cells.interval),
+        _estimates("std", "std", fewest=FEWEST_OF_GROUP),
+        _estimates("normalised", "normalised", share),
+        _estimates("best, optimistic", "best"),
     ]
     note = (
         "Mean over runs of the return of the final evaluation, the policy at the end of the budget, and standard "
@@ -101,14 +89,14 @@ def sample_efficiency(results: "Results") -> Sheet:
     """Area under the curve, steps and seconds to the threshold."""
     data = results.sample_efficiency()
     columns = [
-        Column("area", lambda row: number(row["area"])),
-        Column("95 % interval", lambda row: interval(row, "area_")),
+        numbers("area"),
+        Column("95 % interval", lambda row: cells.interval(row, "area_")),
         Column("threshold", lambda row: number(row["threshold"], ".6g")),
         Column("reached", _reached),
-        Column("median steps", lambda row: with_interval(row, "median_steps", steps, FEWEST_OF_MEDIAN, "of")),
-        Column("restricted mean steps", lambda row: with_interval(row, "restricted_steps", steps, runs="of")),
-        Column("median s", lambda row: with_interval(row, "median_seconds", seconds, FEWEST_OF_MEDIAN, "of")),
-        Column("budget", lambda row: steps(row["budget"])),
+        _estimates("median steps", "median_steps", cells.steps, FEWEST_OF_MEDIAN, "of"),
+        _estimates("restricted mean steps", "restricted_steps", cells.steps, of="of"),
+        _estimates("median s", "median_seconds", cells.seconds, FEWEST_OF_MEDIAN, "of"),
+        numbers("budget", write=cells.steps),
     ]
     note = (
         "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at "
@@ -133,19 +121,13 @@ def wall_clock(results: "Results") -> Sheet:
     names |= {"setup_seconds": "set-up s", "cpu_seconds": "CPU s", "peak_memory_mib": "memory MiB"}
     if data["peak_gpu_memory_mib"].notna().any():
         names["peak_gpu_memory_mib"] = "GPU MiB"
-    measured = [
-        Column(heading, lambda row, name=name: with_interval(row, name, rough))  # type: ignore[misc]
-        for name, heading in names.items()
-    ]
+    columns = [_estimates(heading, name, cells.rough) for name, heading in names.items()]
+    if simulated.any():
+        columns.append(numbers("simulated per step", "simulated_per_step"))
     settings = {"runs_in_trial": "runs per trial", "jobs": "jobs", "threads": "threads"}
     if (data["machines"] > 1).any():
         settings["machines"] = "machines"
-    recorded = [
-        Column(heading, lambda row, name=name: count(row[name]))  # type: ignore[misc]
-        for name, heading in settings.items()
-    ]
-    if simulated.any():
-        recorded.insert(0, Column("simulated per step", lambda row: number(row["simulated_per_step"])))
+    columns += [numbers(heading, name, count) for name, heading in settings.items()]
     note = (
         "Means per run, in brackets 95 % intervals. A trial that trains several runs in lockstep is shared out equally "
         "among them, and is one measurement, without an interval; so are runs of several machines. "
@@ -153,17 +135,17 @@ def wall_clock(results: "Results") -> Sheet:
         "Planning is part of learning; steps that a model or a planner simulated are no steps of the environment. "
         "Memory is the most that a trial's process held. Jobs ran beside each other on the same machine."
     )
-    return _sheet("wall_clock", "Wall-clock", note, data, [*measured, *recorded])
+    return _sheet("wall_clock", "Wall-clock", note, data, columns)
 
 
 def reliability(results: "Results") -> Sheet:
     """Dispersion and risk."""
     data = results.reliability()
     columns = [
-        Column("spread of runs", lambda row: with_interval(row, "across_runs", fewest=FEWEST_OF_GROUP)),
-        Column("unsteadiness", lambda row: with_interval(row, "across_time")),
-        Column("worst quarter", lambda row: with_interval(row, "worst_quarter", fewest=FEWEST_OF_QUARTER)),
-        Column("drawdown", lambda row: with_interval(row, "drawdown")),
+        _estimates("spread of runs", "across_runs", fewest=FEWEST_OF_GROUP),
+        _estimates("unsteadiness", "across_time"),
+        _estimates("worst quarter", "worst_quarter", fewest=FEWEST_OF_QUARTER),
+        _estimates("drawdown", "drawdown"),
     ]
     note = (
         "In units of return (Chan et al., 2020), in brackets 95 % intervals, of done runs alone: an algorithm whose "
@@ -185,8 +167,7 @@ def pairwise(results: "Results") -> Sheet:
         "six pairs or more, else of labels. Adjusted for all pairs of the environment: Holm's bounds the chance of "
         "any false alarm, Benjamini and Hochberg's the share of false alarms. Below 3 runs there is no test."
     )
-    several = results.runs["device"].nunique() > 1
-    return _pairs("pairwise", "Pairs", note, results.pairwise(), several)
+    return _pairs(results, "pairwise", "Pairs", note, results.pairwise())
 
 
 def pairwise_steps(results: "Results") -> Sheet:
@@ -198,27 +179,28 @@ def pairwise_steps(results: "Results") -> Sheet:
         "Where few runs got there, a resampled interval may exclude 0 and the test still not reject: then believe the "
         "test."
     )
-    several = results.runs["device"].nunique() > 1
     reached = Column("reached", lambda row: f"{row['reached']}, {row['than_reached']}")
     title = "Pairs, steps to the threshold"
-    return _pairs("pairwise_steps", title, note, results.pairwise_steps(), several, [reached])
+    return _pairs(results, "pairwise_steps", title, note, results.pairwise_steps(), [reached])
 
 
-def _pairs(name: str, title: str, note: str, data: pd.DataFrame, several: bool, more: Sequence[Column] = ()) -> Sheet:
+def _pairs(
+    results: "Results", name: str, title: str, note: str, data: pd.DataFrame, more: Sequence[Column] = ()
+) -> Sheet:
     """A sheet with a row per pair; ``more`` columns stand after its numbers of runs."""
     columns = (
-        Column("environment", lambda row: str(row["environment"]), number=False),
-        Column("algorithm", lambda row: _named(row, "", several), number=False),
-        Column("than", lambda row: _named(row, "than_", several), number=False),
+        words("environment"),
+        _algorithm(results, "algorithm"),
+        _algorithm(results, "than", "than_"),
         Column("n", lambda row: f"{row['n']}, {row['than_n']}"),
-        Column("missing", lambda row: count(row["n_missing"])),
+        numbers("missing", "n_missing", count),
         *more,
-        Column("difference", lambda row: number(row["difference"])),
+        numbers("difference"),
         Column("95 % interval", _pair_interval),
-        Column("test", lambda row: str(row["test"]), number=False),
-        Column("p", lambda row: p_value(row["p"])),
-        Column("p, Holm", lambda row: p_value(row["p_holm"])),
-        Column("p, Benjamini-Hochberg", lambda row: p_value(row["p_bh"])),
+        words("test"),
+        numbers("p", write=cells.p_value),
+        numbers("p, Holm", "p_holm", cells.p_value),
+        numbers("p, Benjamini-Hochberg", "p_bh", cells.p_value),
     )
     return Sheet(name, title, note, columns, _cells(data, columns), data)
 
@@ -226,30 +208,25 @@ def _pairs(name: str, title: str, note: str, data: pd.DataFrame, several: bool, 
 def aggregates(results: "Results") -> Sheet:
     """Statistics over environments, a row per contestant."""
     data = results.aggregates()
-    several = results.runs["device"].nunique() > 1
     ends = ["low", "high", "population_low", "population_high"]
     wide = data.pivot(index=[*LABEL, *COUNTS], columns="statistic", values=["value", *ends])
     wide.columns = wide.columns.map(lambda name: f"{name[1]}_{name[0]}")
     headings = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap"}
     columns = (
-        Column("algorithm", lambda row: _named(row, "", several), number=False),
-        Column("n", lambda row: count(row["n_runs"])),
-        Column("environments", lambda row: count(row["n_tasks"])),
-        Column("missing", lambda row: count(row["n_missing"])),
-        *(
-            Column(heading, lambda row, name=name: _overall(row, name))  # type: ignore[misc]
-            for name, heading in headings.items()
-        ),
+        _algorithm(results, "algorithm"),
+        numbers("n", "n_runs", count),
+        numbers("environments", "n_tasks", count),
+        numbers("missing", "n_missing", count),
+        *(_overall(heading, name) for name, heading in headings.items()),
         Column("IQM of environments like these", _of_population),
     )
     note = (
         "Normalised final scores, in brackets 95 % intervals: 0 is the random policy, 1 the reference. IQM: mean of "
-        "the runs without the lowest "
-        "and the highest quarter; median: over environments, of the mean over runs; optimality gap: how far runs fall "
-        "short of 1, less is better. The last column is the interval of the IQM where environments are drawn at random "
-        "too, as for a statement about environments like these; it needs 3 of them, with as many runs each. n: runs "
-        "that count, on all environments; failed ones count as 0, or as "
-        "their algorithm's worst run there if that is less. Missing: runs that are not done."
+        "the runs without the lowest and the highest quarter; median: over environments, of the mean over runs; "
+        "optimality gap: how far runs fall short of 1, less is better. The last column is the interval of the IQM "
+        "where environments are drawn at random too, as for a statement about environments like these; it needs 3 of "
+        "them, with as many runs each. n: runs that count, on all environments; failed ones count as 0, or as their "
+        "algorithm's worst run there if that is less. Missing: runs that are not done."
     )
     return Sheet("aggregates", "Over environments", note, columns, _cells(wide.reset_index(), columns), data)
 
@@ -258,13 +235,13 @@ def failures(results: "Results") -> Sheet:
     """Runs that are not done, those with one reason in one row."""
     data = results.failures()
     grouped = data.assign(reason=data["error"].map(_reason)).groupby([*CELL, "status", "reason"], as_index=False)
-    table = grouped.agg(seeds=("seed", ranges), runs=("seed", "size"))
+    table = grouped.agg(seeds=("seed", cells.ranges), runs=("seed", "size"))
     columns = (
         *_cell_columns(data),
-        Column("status", lambda row: str(row["status"]), number=False),
-        Column("n", lambda row: str(row["runs"])),
-        Column("seeds", lambda row: str(row["seeds"]), number=False),
-        Column("reason", lambda row: str(row["reason"]), number=False, prose=True),
+        words("status"),
+        numbers("n", "runs", str),
+        words("seeds"),
+        words("reason", prose=True),
     )
     note = "Runs that did not finish. None of them is part of a mean; all of them are counted beside it."
     return Sheet("failures", "Runs that did not finish", note, columns, _cells(table, columns), data)
@@ -276,38 +253,38 @@ def overview(results: "Results") -> Sheet:
     keep = [*CELL, "reached", "of"]
     data = scored.merge(efficiency[keep], on=CELL).merge(clock[[*CELL, "steps_per_second"]], on=CELL)
     columns = [
-        Column("mean", lambda row: number(row["mean"])),
-        Column("95 % interval", interval),
-        Column("normalised", lambda row: share(row["normalised"])),
+        numbers("mean"),
+        Column("95 % interval", cells.interval),
+        numbers("normalised", write=share),
         Column("solved", _reached),
-        Column("steps/s", lambda row: rough(row["steps_per_second"])),
+        numbers("steps/s", "steps_per_second", cells.rough),
     ]
     return _sheet("overview", "Overview", "", data, columns)
 
 
 def _sheet(name: str, title: str, note: str, data: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
     """A sheet whose rows begin with what they are about and how many runs stand behind them."""
-    counts = [Column("n", lambda row: str(row["done"])), Column("failed", lambda row: str(row["failed"]))]
+    counts = [numbers("n", "done", str), numbers("failed", write=str)]
     if data["other"].any():
-        counts.append(Column("not run", lambda row: str(row["other"])))
+        counts.append(numbers("not run", "other", str))
     every = (*_cell_columns(data), *counts, *columns)
     return Sheet(name, title, f"n: runs that are done. {note}".strip(), every, _cells(data, every), data)
 
 
 def _cell_columns(data: pd.DataFrame) -> list[Column]:
     """Environment, algorithm, and the device where there are several."""
-    names = CELL if data["device"].nunique() > 1 else CELL[:2]
-    return [Column(name, lambda row, name=name: str(row[name]), number=False) for name in names]  # type: ignore[misc]
+    return [words(name) for name in (CELL if data["device"].nunique() > 1 else CELL[:2])]
 
 
 def _cells(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(column.text(row) for column in columns) for row in table.to_dict("records"))
 
 
-def _named(row: Any, prefix: str, several: bool) -> str:
+def _algorithm(results: "Results", heading: str, prefix: str = "") -> Column:
     """An algorithm, on its device where there are several."""
-    device = f" on {row[f'{prefix}device']}" if several else ""
-    return f"{row[f'{prefix}algorithm']}{device}"
+    if results.runs["device"].nunique() > 1:
+        return Column(heading, lambda row: f"{row[f'{prefix}algorithm']} on {row[f'{prefix}device']}", number=False)
+    return words(heading, f"{prefix}algorithm")
 
 
 def _reached(row: Any) -> str:
@@ -321,10 +298,15 @@ def _pair_interval(row: Any) -> str:
     return NONE if pd.isna(row["low"]) else f"{number(row['low'])} to {number(row['high'])}"
 
 
-def _overall(row: Any, name: str) -> str:
-    value, low, high = (share(row[f"{name}_{part}"]) for part in ("value", "low", "high"))
-    bounds = f"n < {FEWEST_RUNS}" if row["fewest_runs"] < FEWEST_RUNS else f"{low} to {high}"
-    return f"{value} ({bounds})"
+def _overall(heading: str, name: str) -> Column:
+    """A statistic over environments, with its interval."""
+
+    def text(row: Any) -> str:
+        value, low, high = (share(row[f"{name}_{part}"]) for part in ("value", "low", "high"))
+        bounds = f"n < {FEWEST_RUNS}" if row["fewest_runs"] < FEWEST_RUNS else f"{low} to {high}"
+        return f"{value} ({bounds})"
+
+    return Column(heading, text)
 
 
 def _of_population(row: Any) -> str:

@@ -1,11 +1,11 @@
 """What a speed gate found, for people, programs, test reports and the summary page of a CI job."""
 
 from collections.abc import Iterator
-from math import isfinite
 from typing import Any
 from xml.etree import ElementTree
 
 from harness.commits.speed import BLOCKS, SpeedAnswer
+from harness.reporting.plain_cells import known, number
 from harness.statistics.timing import NOTICED, Speed
 from harness.text import one_line
 
@@ -15,15 +15,10 @@ HEADER = ("task", "time", "lower", "upper", "p slower", "base again", "verdict")
 def rows(answer: SpeedAnswer) -> Iterator[tuple[str, ...]]:
     """A row per task that was timed, then one per task that was not."""
     for name, timing in answer.tasks.items():
-        numbers = (timing.ratio, timing.low, timing.high)
-        p = f"{timing.p:.2g}"
-        yield (one_line(name), *map(_change, numbers), p, _change(timing.control), timing.verdict)
+        ratio, low, high, control = (number(each - 1, "+.1%") for each in (*timing[:3], timing.control))
+        yield one_line(name), ratio, low, high, f"{timing.p:.2g}", control, timing.verdict
     for name, reason in answer.not_timed.items():
         yield (one_line(name), *[""] * (len(HEADER) - 2), f"not timed ({one_line(reason)})")
-
-
-def _change(ratio: float) -> str:
-    return f"{ratio - 1:+.1%}" if isfinite(ratio) else "-"
 
 
 def sentences(answer: SpeedAnswer) -> Iterator[str]:
@@ -53,15 +48,7 @@ def as_json(answer: SpeedAnswer) -> dict[str, Any]:
         "machine": answer.machine,
         "commits": dict(zip(("base", "head"), answer.commits, strict=True)),
         "tasks": [
-            {
-                "task": name,
-                "verdict": timing.verdict,
-                **{
-                    key: value if isfinite(value) else None
-                    for key, value in timing._asdict().items()
-                    if key != "verdict"
-                },
-            }
+            {"task": name, "verdict": timing.verdict, **known(timing._asdict())}
             for name, timing in answer.tasks.items()
         ],
         "not_timed": dict(answer.not_timed),

@@ -30,12 +30,10 @@ def standalone_svg(figure: Figure) -> str:
 
 
 def inline_svg(standalone: str, name: str, title: str) -> str:
-    """The figure as an ``<svg>`` element of a page.
+    """What `standalone_svg` returned as an ``<svg>`` element of a page.
 
-    Args:
-        standalone: what `standalone_svg` returned.
-        name: put before every id, so that several figures can stand in one page.
-        title: what the figure shows, for those who cannot see it.
+    The name is put before every id, so that several figures can stand in one page; the title says what the figure shows
+    to those who cannot see it.
     """
     root = ElementTree.fromstring(standalone)
     for element in root.iter():

@@ -20,16 +20,13 @@ Resampled = Callable[[Indices], Floats]  # indices [b, K] to one number per resa
 class Aggregate:
     """A statistic of the scores of runs.
 
-    Attributes:
-        name: in tables.
-        resampled: what, given the runs, computes the statistic of resamples of them.
-        averaged: the statistic on a single task is a mean of numbers: these, given the scores [n] of that
-            task, and how many of them count. Student's t is about that mean.
+    On a single task it is a mean of numbers: ``averaged`` gives these, and how many of them count. Student's t is about
+    that mean.
     """
 
-    name: str
-    resampled: Callable[[Runs], Resampled]
-    averaged: Callable[[Floats], tuple[Floats, int]]
+    name: str  # in tables
+    resampled: Callable[[Runs], Resampled]  # what, given the runs, computes the statistic of resamples of them
+    averaged: Callable[[Floats], tuple[Floats, int]]  # given the scores [n] of a single task
 
     def __call__(self, runs: Runs) -> float:
         """The estimate.

@@ -18,21 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.statistics import permutation
 from harness.statistics.intervals import alike
 from harness.statistics.laws import detectable_effect, hypergeometric_tail, power_of_t_test
 from harness.statistics.multiplicity import max_t
-from harness.statistics.permutation import (
-    RANDOM,
-    SEED,
-    labels,
-    mean_drop,
-    mean_paired_drop,
-    rank_drop,
-    rank_paired_drop,
-    share_at_least,
-    signs,
-    top_drop,
-)
+from harness.statistics.permutation import RANDOM, SEED, share_at_least
 from harness.statistics.runs import Floats, Runs
 
 ALPHA = 0.05
@@ -51,34 +41,22 @@ class Verdict(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """What the runs say, as p-values.
+    """What the runs say, as p-values."""
 
-    Attributes:
-        regressed: that the new side is no worse.
-        passed: that it is worse by the tolerated drop or more.
-        task_regressed: [M] that it is no worse on this task; adjusted for looking at all of them.
-        task_passed: [M] that it is worse on this task by the drop tolerated on a single one, or more.
-    """
-
-    regressed: float
-    passed: float
-    task_regressed: Floats
-    task_passed: Floats
+    regressed: float  # that the new side is no worse
+    passed: float  # that it is worse by the tolerated drop or more
+    task_regressed: Floats  # [M] that it is no worse on this task; adjusted for looking at all of them
+    task_passed: Floats  # [M] that it is worse on this task by the drop tolerated on a single one, or more
 
 
 def evidence(
     old: Runs, new: Runs, *, paired: bool, drop: float, task_drop: float, random: int = RANDOM, seed: int = SEED
 ) -> Evidence:
-    """The p-values that `verdict` judges.
+    """The p-values that `verdict` judges, of scores on the same tasks.
 
-    Args:
-        old: scores of the old side; a share of a score is a drop, so let 0 be the score of a random policy.
-        new: of the new side, on the same tasks.
-        paired: whether run i of a task has the same seed on both sides.
-        drop: tolerated, as a share of the old score.
-        task_drop: tolerated on a single task, which is known less precisely.
-        random: permutations where there are too many to try all.
-        seed: of the permutations.
+    A tolerated drop is a share of the old score, so let 0 be the score of a random policy; ``task_drop`` is that of a
+    single task, which is known less precisely. Sides are paired where run i of a task has the same seed on both;
+    ``random`` permutations are drawn where there are too many to try all.
 
     Raises:
         ValueError: for sides that are not on the same tasks, or are paired and differ in their runs.
@@ -96,13 +74,7 @@ def evidence(
 
 
 def verdict(seen: Evidence, alpha: float, task_alpha: float = TASK_ALPHA) -> Verdict:
-    """What one look decides.
-
-    Args:
-        seen: by this look.
-        alpha: what this look may spend, as `spending` gives it.
-        task_alpha: of each task's non-inferiority.
-    """
+    """What one look decides that may spend ``alpha``; ``task_alpha`` is of each task's non-inferiority."""
     safe = seen.passed <= alpha and bool(np.all(seen.task_passed <= task_alpha))
     if seen.regressed <= alpha:
         return Verdict.WITHIN_TOLERANCE if safe else Verdict.REGRESSED
@@ -121,23 +93,17 @@ def lowered(runs: Runs, share: float) -> Runs:
 def drops(old: Runs, new: Runs, paired: bool, random: int = RANDOM, seed: int = SEED, *, tops: bool = False) -> Floats:
     """Standardised drops under joint permutations; row 0 is what was observed.
 
-    Returns:
-        [P, M, 2] of mean and ranks; with ``tops`` [P, M, 3], of the better half of runs that do not pair, too.
+    [P, M, 2] of mean and ranks; with ``tops`` [P, M, 3], of the better half of runs that do not pair, too.
     """
-    sides = list(zip(old.by_task(), new.by_task(), strict=True))
+    sides = zip(old.by_task(), new.by_task(), strict=True)
     if paired:
-        kept = signs(old.counts, random, seed)
-        tasks: list[tuple[Floats, ...]] = [
-            (mean_paired_drop(a - b, rows), rank_paired_drop(a - b, rows))
-            for (a, b), rows in zip(sides, kept, strict=True)
-        ]
+        of_pairs = (permutation.mean_paired_drop, permutation.rank_paired_drop)
+        kept = permutation.signs(old.counts, random, seed)
+        tasks = [[drop(a - b, rows) for drop in of_pairs] for (a, b), rows in zip(sides, kept, strict=True)]
     else:
-        permuted = labels(tuple(zip(old.counts, new.counts, strict=True)), random, seed)
-        statistics = (mean_drop, rank_drop, top_drop) if tops else (mean_drop, rank_drop)
-        tasks = [
-            tuple(statistic(a, b, rows) for statistic in statistics)
-            for (a, b), rows in zip(sides, permuted, strict=True)
-        ]
+        of_sides = (permutation.mean_drop, permutation.rank_drop, *[permutation.top_drop] * tops)
+        permuted = permutation.labels(tuple(zip(old.counts, new.counts, strict=True)), random, seed)
+        tasks = [[drop(a, b, rows) for drop in of_sides] for (a, b), rows in zip(sides, permuted, strict=True)]
     return np.moveaxis(np.array(tasks), 2, 0)
 
 
@@ -164,12 +130,8 @@ def _p_of_each(statistics: Floats) -> Floats:
 def spent(fractions: Sequence[float], alpha: float) -> Floats:
     """What may be spent up to and including each look (Lan and DeMets, 1983): α t^1.5 (Kim and DeMets, 1987).
 
-    By the union bound all looks together then spend at most alpha with any valid p-values, however the looks depend
-    on each other.
-
-    Args:
-        fractions: of the most runs, at each look; increasing, the last at most 1.
-        alpha: one-sided, of all looks together.
+    By the union bound all looks together then spend at most the one-sided alpha with any valid p-values, however the
+    looks depend on each other. Fractions are of the most runs, at each look: increasing, the last at most 1.
     """
     return alpha * np.asarray(fractions, float) ** POWER
 
@@ -180,16 +142,10 @@ def more_failures(old_failed: int, old_runs: int, new_failed: int, new_runs: int
 
 
 def runs_needed(spread: float, drop: float, alpha: float = ALPHA, power: float = 0.8) -> int | None:
-    """The fewest pairs of runs with which a one-sided t test sees a drop with the given power.
+    """The fewest pairs of runs, at least 2, with which a one-sided t test sees a drop with the given power.
 
-    Args:
-        spread: the standard deviation of the paired differences, in units of the drop.
-        drop: to be seen.
-        alpha: of the test.
-        power: wanted.
-
-    Returns:
-        That number, at least 2, or None if more than `MOST_RUNS` are needed.
+    The spread is the standard deviation of the paired differences, in the unit of the drop. None if more than
+    `MOST_RUNS` are needed.
     """
     if spread == 0:
         return 2

@@ -20,16 +20,10 @@ FEWEST_OF_QUARTER = 9  # whose worst quarter is three runs; two have an interval
 
 
 class GroupDifference(NamedTuple):
-    """A difference of a statistic of two groups.
-
-    Attributes:
-        estimate: with its interval.
-        spread: the standard error times √N: what the standard deviation of a difference would be if the
-            statistic were a mean.
-    """
+    """A difference of a statistic of two groups."""
 
     estimate: Estimate
-    spread: float
+    spread: float  # standard error times √N: the standard deviation of a difference, were the statistic a mean
 
 
 def worst_quarter(scores: Floats) -> Floats:
@@ -43,10 +37,6 @@ def worst_quarter_ends(scores: ArrayLike, level: float = LEVEL) -> tuple[float, 
     A mean of the lowest h of N scores is a trimmed mean, of one end only: its standard error is that of the scores
     winsorised there, with h - 1 degrees of freedom (Tukey and McLaughlin, 1963). Resamples would know nothing
     of runs worse than those seen.
-
-    Args:
-        scores: [N].
-        level: of confidence.
     """
     scores = np.asarray(scores, float)
     if len(scores) < FEWEST_OF_QUARTER:
@@ -63,10 +53,6 @@ def deviation_ends(values: ArrayLike, level: float = LEVEL) -> tuple[float, floa
 
     Normal on the logarithmic scale, with the kurtosis estimated from the values, so that it does not need them to
     be normal as that of the χ² distribution does. NaN below `FEWEST_RUNS` values, and for equal ones.
-
-    Args:
-        values: [N].
-        level: of confidence.
     """
     values = np.asarray(values, float)
     n = len(values)
@@ -86,11 +72,7 @@ def deviation_ends(values: ArrayLike, level: float = LEVEL) -> tuple[float, floa
 def group_difference(a: ArrayLike, b: ArrayLike, statistic: GroupStatistic, level: float = LEVEL) -> GroupDifference:
     """The statistic of one group less that of another, by the widened bootstrap of pairs of runs.
 
-    Args:
-        a: scores [N]; run i has the same seed in both groups.
-        b: scores [N].
-        statistic: of a group.
-        level: of confidence.
+    Scores are [N]; run i has the same seed in both groups.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     value = float(statistic(a) - statistic(b))

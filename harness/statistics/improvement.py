@@ -22,11 +22,7 @@ def probability_of_improvement(a: Runs, b: Runs) -> float:
 def improvement(a: Runs, b: Runs, *, paired: bool, count: int = RESAMPLES) -> Estimate:
     """The probability of improvement with a bootstrap interval, within [0, 1].
 
-    Args:
-        a: of one group, on the same tasks as ``b``.
-        b: of the other.
-        paired: whether run i of a task has the same seed in both, so that both are resampled together.
-        count: of resamples.
+    Groups are paired where run i of a task has the same seed in both; they are then resampled together.
 
     Raises:
         ValueError: for groups that are not on the same tasks, or are paired and differ in their runs.

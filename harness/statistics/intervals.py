@@ -30,19 +30,12 @@ BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks"
 
 
 class Estimate(NamedTuple):
-    """A number and its confidence interval.
+    """A number and its confidence interval."""
 
-    Attributes:
-        value: the estimate.
-        low: end of the interval; NaN where there are too few runs for one.
-        high: the other end.
-        method: "bootstrap", "bootstrap of tasks", "student" or "none".
-    """
-
-    value: float
-    low: float
-    high: float
-    method: str
+    value: float  # the estimate
+    low: float  # end of the interval; NaN where there are too few runs for one
+    high: float  # the other end
+    method: str  # "bootstrap", "bootstrap of tasks", "student" or "none"
 
     @property
     def turned(self) -> "Estimate":
@@ -51,21 +44,13 @@ class Estimate(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
-
-    Attributes:
-        value: the curve.
-        low: lower end of the pointwise band, which holds any one point of the true curve with the given confidence.
-        high: its upper end.
-        simultaneous_low: lower end of the band that holds the whole true curve with the given confidence.
-        simultaneous_high: its upper end.
-    """
+    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs."""
 
     value: Floats
-    low: Floats
-    high: Floats
-    simultaneous_low: Floats
-    simultaneous_high: Floats
+    low: Floats  # lower end of the band that holds any one point of the true curve with the given confidence
+    high: Floats  # its upper end
+    simultaneous_low: Floats  # lower end of the band that holds the whole true curve with the given confidence
+    simultaneous_high: Floats  # its upper end
 
 
 def intervals(
@@ -73,16 +58,11 @@ def intervals(
 ) -> list[list[Estimate]]:
     """Each statistic of each group with its interval, by the widened percentile bootstrap or by Student's t.
 
-    A group's numbers depend on no other group: those with equally many runs are merely resampled in one go.
-
-    Args:
-        groups: G of them.
-        aggregates: Q statistics.
-        of_tasks: whether to resample the tasks too: for a statement about tasks like these.
-        count: of resamples.
+    A group's numbers depend on no other group: those with equally many runs are merely resampled in one go. With
+    ``of_tasks`` the tasks are resampled too: for a statement about tasks like these.
 
     Returns:
-        [G][Q]
+        [G][Q] of G groups and Q statistics.
     """
     found: dict[int, list[Estimate]] = {}
     resampled: dict[tuple[int, ...], list[int]] = {}
@@ -108,12 +88,8 @@ def intervals(
 def difference(a: Runs, b: Runs, *, paired: bool, level: float = LEVEL) -> Estimate:
     """The mean of ``a`` less that of ``b``, with its interval; that of ``b`` less ``a`` is the same, turned round.
 
-    Args:
-        a: of one group, on the same tasks as ``b``.
-        b: of the other.
-        paired: whether run i of a task has the same seed in both; then both are resampled together, and what
-            they share cancels. Otherwise they are resampled independently.
-        level: of confidence.
+    Groups are paired where run i of a task has the same seed in both; then both are resampled together, and what they
+    share cancels. Otherwise they are resampled independently.
 
     Raises:
         ValueError: for groups that are not on the same tasks, or are paired and differ in their runs.
@@ -142,15 +118,10 @@ def alike(a: Runs, b: Runs, paired: bool) -> None:
 
 
 def bands(curves: Runs, aggregate: Aggregate, *, count: int = CURVE_RESAMPLES) -> Bands:
-    """The statistic at every point of the curves, with its bands; each resample draws whole curves.
+    """The statistic at every point of curves [K, L], with its bands; each resample draws whole curves.
 
     A point's interval is that of `intervals`. The simultaneous band is nowhere inside the pointwise one, and needs
     `DEGREES_OF_A_BAND` degrees of freedom, five runs of a single task.
-
-    Args:
-        curves: with values [K, L].
-        aggregate: the statistic.
-        count: of resamples.
     """
     length = curves.values.shape[1]
     found = Bands(*(np.full(length, np.nan) for _ in Bands._fields))
@@ -178,14 +149,7 @@ def bands(curves: Runs, aggregate: Aggregate, *, count: int = CURVE_RESAMPLES) -
 
 
 def ends(estimate: ArrayLike, drawn: ArrayLike, wider: float = 1.0, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Percentiles of replicates, their distances from the estimate widened.
-
-    Args:
-        estimate: [...].
-        drawn: replicates, [B, ...].
-        wider: factor on the distances, as `widening` gives it.
-        level: of confidence.
-    """
+    """Percentiles of replicates [B, ...], their distances from the estimate [...] widened by what `widening` gives."""
     tail = (1 - level) / 2
     low, high = np.quantile(np.asarray(drawn, float), [tail, 1 - tail], axis=0)
     estimate = np.asarray(estimate, float)
@@ -198,13 +162,7 @@ def simultaneous_ends(
     """θ(l) ± q · sd(l), where q is a quantile over resamples of max_l |θ_b(l) - θ(l)| / sd(l), widened.
 
     q lies further out than the quantile of a point, where Student's tails exceed the normal's by more; so it is
-    widened as a quantile of its own level is.
-
-    Args:
-        estimate: [L].
-        drawn: [B, L].
-        counts: of the runs of each task.
-        level: of confidence that the whole curve is within.
+    widened as a quantile of its own level is. The estimate is [L], replicates are [B, L]; counts are the runs of tasks.
     """
     estimate, drawn = np.asarray(estimate, float), np.asarray(drawn, float)
     spread = drawn.std(axis=0)

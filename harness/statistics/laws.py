@@ -14,12 +14,9 @@ def student_quantile(probability: float, degrees: float) -> float:
 
 
 def power_of_t_test(effect: float, runs: int, alpha: float) -> float:
-    """The power of a one-sided one-sample t test on ``runs`` differences.
+    """The power of a one-sided one-sample t test on ``runs`` ≥ 2 differences.
 
-    Args:
-        effect: the mean difference in standard deviations of one difference.
-        runs: at least 2.
-        alpha: of the test.
+    The effect is the mean difference in standard deviations of one difference.
     """
     critical = student_quantile(1 - alpha, runs - 1)
     return float(1 - special.nctdtr(runs - 1, effect * sqrt(runs), critical))

@@ -37,11 +37,7 @@ def adjustment(adjust: Callable[[Floats], Floats], p: ArrayLike) -> Floats:
 def max_t(statistics: ArrayLike) -> Floats:
     """Westfall and Young (1993), step down, over joint permutations: as Holm, but uses how tests depend.
 
-    Args:
-        statistics: [P, E] of E tests on comparable scales; row 0 is what was observed.
-
-    Returns:
-        Adjusted p-values, [E].
+    From statistics [P, E] of E tests on comparable scales, row 0 of which is what was observed; adjusted p-values [E].
     """
     statistics = np.asarray(statistics, float)
     order = np.argsort(-statistics[0], kind="stable")

@@ -26,10 +26,7 @@ Labels = NDArray[np.bool_]
 def labels(sizes: tuple[tuple[int, int], ...], random: int = RANDOM, seed: int = SEED) -> tuple[Labels, ...]:
     """Which runs are called old, [P, n + n′] per task, row 0 the first n; tasks are permuted jointly.
 
-    Args:
-        sizes: old and new runs (n, n′) per task.
-        random: permutations where there are more than `EXACT`.
-        seed: of the generator that draws them.
+    Sizes are old and new runs (n, n′) per task; where there are more than `EXACT` permutations, ``random`` are drawn.
     """
     if prod(comb(n + m, n) for n, m in sizes) <= EXACT:
         return _kept(_product([_every_choice(n + m, n) for n, m in sizes]))
@@ -62,12 +59,7 @@ def mean_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
     """How much the new mean is below the old, in standard deviations of that under permutation, [P].
 
     With unequal numbers of runs each permutation has its own standard error, as Welch's statistic does;
-    with equal numbers that would change no p-value. 0 where all scores are equal.
-
-    Args:
-        old: [n].
-        new: [n′].
-        permuted: [P, n + n′] as `labels` gives them.
+    with equal numbers that would change no p-value. 0 where all scores are equal. ``permuted`` is what `labels` gives.
     """
     pooled = np.concatenate([np.asarray(old, float), np.asarray(new, float)])
     pooled = pooled - pooled.mean()
@@ -101,10 +93,8 @@ def top_drop(old: ArrayLike, new: ArrayLike, permuted: Labels) -> Floats:
     """
     ranks = midranks(np.concatenate([np.asarray(old, float), np.asarray(new, float)]))
     from_median = ranks - (len(ranks) + 1) / 2
-    n, m = np.size(old), np.size(new)
-    top, bottom = (
-        _score_drop(half, n, m, permuted) for half in (np.maximum(from_median, 0), np.minimum(from_median, 0))
-    )
+    halves = np.maximum(from_median, 0), np.minimum(from_median, 0)
+    top, bottom = (_score_drop(half, np.size(old), np.size(new), permuted) for half in halves)
     return np.asarray(top + np.minimum(bottom, 0))
 
 
@@ -117,12 +107,7 @@ def _score_drop(scores: Floats, n: int, m: int, permuted: Labels) -> Floats:
 
 
 def mean_paired_drop(differences: ArrayLike, kept: Labels) -> Floats:
-    """Σ ±d / √Σ d² of differences d = old - new, [P]; 0 where all are 0.
-
-    Args:
-        differences: [n].
-        kept: [P, n] as `signs` gives them.
-    """
+    """Σ ±d / √Σ d² of differences d = old - new, [P]; 0 where all are 0. ``kept`` is what `signs` gives."""
     differences = np.asarray(differences, float)
     scale = np.sqrt(np.sum(differences**2))
     if scale == 0:

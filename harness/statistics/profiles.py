@@ -17,15 +17,8 @@ RESAMPLES = 2_000
 def profile(runs: Runs, thresholds: ArrayLike, of: Of = "runs") -> Floats:
     """The share of runs, or of tasks by the mean of their runs, that score strictly above each threshold.
 
-    The profile of means is biased at few runs: a mean is rarely extreme.
-
-    Args:
-        runs: each with one score.
-        thresholds: [L] increasing.
-        of: "runs" (a run weighs as in the pooled statistics) or "means".
-
-    Returns:
-        [L], not increasing.
+    Of increasing thresholds [L]; a run weighs as in the pooled statistics. The profile of means is biased at few runs:
+    a mean is rarely extreme.
     """
     return np.asarray(_shares(runs, np.asarray(thresholds, float), of, identity(runs))[0])
 

@@ -21,15 +21,8 @@ def interquartile_range(values: ArrayLike) -> Floats:
 def lower_cvar(values: ArrayLike, share: float) -> Floats:
     """The mean of the lowest values: as many as lie at or below their quantile at ``share`` (linear interpolation).
 
-    They are counted, so that values which happen to equal the quantile do not come in: of nine runs at the
-    ceiling and one below it, the worst quarter is not all ten.
-
-    Args:
-        values: [..., N].
-        share: of the N.
-
-    Returns:
-        [...]
+    Of values [..., N]. They are counted, so that values which happen to equal the quantile do not come in: of nine
+    runs at the ceiling and one below it, the worst quarter is not all ten.
     """
     values = np.asarray(values, float)
     count = lowest(values.shape[-1], share)
@@ -42,14 +35,9 @@ def lowest(count: int, share: float) -> int:
 
 
 def dispersion_across_time(steps: ArrayLike, curves: ArrayLike, window: int) -> Floats:
-    """The mean, over sliding windows, of the interquartile range of a run's slopes, [N].
+    """The mean, over sliding windows, of the interquartile range of a run's slopes, [N] of curves [N, L].
 
-    Slopes rather than scores, so that steady learning is no dispersion.
-
-    Args:
-        steps: [L] increasing.
-        curves: [N, L].
-        window: slopes per window, at most L - 1.
+    Slopes rather than scores, so that steady learning is no dispersion; a window holds at most L - 1 of them.
     """
     slopes = np.diff(np.asarray(curves, float), axis=1) / np.diff(np.asarray(steps, float))
     windows = np.lib.stride_tricks.sliding_window_view(slopes, window, axis=1)

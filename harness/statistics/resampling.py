@@ -25,13 +25,9 @@ INDICES_AT_ONCE = 2**20  # indices in memory: 8 MiB
 
 
 def resamples(runs: Runs, count: int, stream: int = 0, rows: int | None = None) -> Iterator[Indices]:
-    """Indices of so many resamples, [b, K] at a time.
+    """Indices of so many resamples, [b, K] at a time with b at most ``rows``, or `rows_at_once`.
 
-    Args:
-        runs: of which only the counts matter.
-        count: of resamples.
-        stream: samples that are to be resampled independently have different numbers.
-        rows: how many resamples to hold at most; as many as `rows_at_once` says if not given.
+    Of the runs only the counts matter. Samples that are to be resampled independently have different streams.
     """
     first = np.repeat(runs.starts, runs.counts)
     rows = rows or rows_at_once(runs)

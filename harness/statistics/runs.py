@@ -17,17 +17,11 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Runs of M tasks, task after task.
+    """Runs of M tasks, task after task."""
 
-    Attributes:
-        values: [K], or [K, L] for curves on a common grid; K runs altogether.
-        counts: [M] runs per task, at least 1 each.
-        weights: [K] of the runs in pooled statistics; they add up to 1.
-    """
-
-    values: Floats
-    counts: tuple[int, ...]
-    weights: Floats
+    values: Floats  # [K], or [K, L] for curves on a common grid; K runs altogether
+    counts: tuple[int, ...]  # [M] runs per task, at least 1 each
+    weights: Floats  # [K] of the runs in pooled statistics; they add up to 1
 
     @property
     def tasks(self) -> int:

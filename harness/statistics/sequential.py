@@ -28,22 +28,13 @@ DROP, DROP_OF_ONE_TASK, TASK_DROP = 0.10, 0.20, 0.25
 
 @dataclass(frozen=True)
 class Rule:
-    """What is declared before any run is seen.
+    """What is declared before any run is seen."""
 
-    Attributes:
-        looks: numbers of seeds per side at which is looked; increasing.
-        drop: tolerated overall, as a share of the old score.
-        task_drop: tolerated on a single task.
-        alpha: of all looks together: the chance to call an unchanged side regressed, or to pass one that is worse
-            by the tolerated drop.
-        task_alpha: of each task's non-inferiority, at each look.
-    """
-
-    looks: tuple[int, ...]
-    drop: float
-    task_drop: float = TASK_DROP
-    alpha: float = ALPHA
-    task_alpha: float = TASK_ALPHA
+    looks: tuple[int, ...]  # numbers of seeds per side at which is looked; increasing
+    drop: float  # tolerated overall, as a share of the old score
+    task_drop: float = TASK_DROP  # tolerated on a single task
+    alpha: float = ALPHA  # of all looks: chance to call an unchanged side regressed, or to pass one worse by the drop
+    task_alpha: float = TASK_ALPHA  # of each task's non-inferiority, at each look
 
     def __post_init__(self) -> None:
         if not self.looks or self.looks[0] < 1 or any(a >= b for a, b in pairwise(self.looks)):
@@ -55,31 +46,19 @@ class Rule:
 
 
 class Look(NamedTuple):
-    """One look that may be taken.
+    """One look that may be taken."""
 
-    Attributes:
-        seeds: per side.
-        alpha: it may spend.
-    """
-
-    seeds: int
-    alpha: float
+    seeds: int  # per side
+    alpha: float  # it may spend
 
 
 class Decision(NamedTuple):
-    """What the looks came to.
+    """What the looks came to."""
 
-    Attributes:
-        verdict: of the last look taken; undecided if there are too few seeds for any.
-        look: the last one taken; None if none was.
-        seen: by it.
-        final: whether no further look could change the verdict.
-    """
-
-    verdict: Verdict
-    look: Look | None
-    seen: Evidence | None
-    final: bool
+    verdict: Verdict  # of the last look taken; undecided if there are too few seeds for any
+    look: Look | None  # the last one taken; None if none was
+    seen: Evidence | None  # by it
+    final: bool  # whether no further look could change the verdict
 
 
 def usual_rule(tasks: int) -> Rule:

@@ -17,15 +17,10 @@ FEWEST_OF_MEDIAN = 6  # runs whose median has an interval of 95 %
 
 
 class Survival(NamedTuple):
-    """The Kaplan-Meier estimate of the share of runs that have not reached the threshold.
+    """The Kaplan-Meier estimate of the share of runs that have not reached the threshold."""
 
-    Attributes:
-        times: when runs reached it, increasing.
-        shares: that are still short of it just after each of these times; 1 before the first.
-    """
-
-    times: Floats
-    shares: Floats
+    times: Floats  # when runs reached it, increasing
+    shares: Floats  # that are still short of it just after each of these times; 1 before the first
 
     @property
     def median(self) -> float:
@@ -37,15 +32,8 @@ class Survival(NamedTuple):
 def median_interval(times: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
     """The closest order statistics that hold the median with at least this confidence (the sign test, inverted).
 
-    Exact whatever the law of the times. Runs that never arrive are later than all others; they must all have
-    been watched equally long.
-
-    Args:
-        times: [N], `NEVER` for runs that do not arrive.
-        level: of confidence.
-
-    Returns:
-        Both ends; NaN if so few runs have no such interval (below `FEWEST_OF_MEDIAN` at 95 %).
+    Exact whatever the law of the times [N]. Runs that never arrive, at `NEVER`, are later than all others; they must
+    all have been watched equally long. NaN if so few runs have no such interval (below `FEWEST_OF_MEDIAN` at 95 %).
     """
     ordered = np.sort(np.asarray(times, float))
     runs, below, outside = len(ordered), 0.0, 0
@@ -62,9 +50,7 @@ def median_interval(times: ArrayLike, level: float = LEVEL) -> tuple[float, floa
 def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> Survival:
     """Kaplan and Meier (1958): S(t) = ∏ (1 - dᵢ / rᵢ) over the times tᵢ ≤ t at which runs reached the threshold.
 
-    Args:
-        times: [N] when a run reached the threshold, or when it was last seen short of it.
-        reached: [N] which of the two.
+    Times [N] are when a run reached it or, where ``reached`` is false, was last seen short of it.
     """
     times, reached = np.asarray(times, float), np.asarray(reached, bool)
     events = np.unique(times[reached])

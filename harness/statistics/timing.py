@@ -29,22 +29,13 @@ class Speed(StrEnum):
 
 
 class Timing(NamedTuple):
-    """How the time of one task has changed.
+    """How the time of one task has changed."""
 
-    Attributes:
-        ratio: new time over old.
-        low: one-sided lower confidence bound of it.
-        high: one-sided upper bound.
-        p: that it is no slower, adjusted for looking at all tasks.
-        control: the ratio that was measured of the old side over itself.
-        verdict: on this task.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    p: float
-    control: float
+    ratio: float  # new time over old
+    low: float  # one-sided lower confidence bound of it
+    high: float  # one-sided upper bound
+    p: float  # that it is no slower, adjusted for looking at all tasks
+    control: float  # the ratio that was measured of the old side over itself
     verdict: Speed
 
     def noisy(self, tolerated: float) -> bool:
@@ -53,14 +44,10 @@ class Timing(NamedTuple):
 
 
 def time_ratio(old: ArrayLike, new: ArrayLike) -> float:
-    """exp(median log(newᵢ / oldᵢ)) of times measured side by side, in pairs.
+    """exp(median log(newᵢ / oldᵢ)) of seconds [n] measured side by side, in pairs.
 
     What disturbs a machine disturbs both of a pair, and cancels; so this is steadier than a ratio of medians,
     and far steadier than one of minima.
-
-    Args:
-        old: [n] seconds.
-        new: [n] seconds.
     """
     return float(np.exp(np.median(np.log(np.asarray(new, float) / np.asarray(old, float)))))
 
@@ -109,8 +96,7 @@ def timings(
 def slowdowns(change: ArrayLike) -> Floats:
     """Standardised mean slowdowns [P, M] under joint flips of the signs of pairs; row 0 is what was observed.
 
-    Args:
-        change: [n, M] log ratios of n pairs on M tasks.
+    Of the log ratios [n, M] of n pairs on M tasks.
     """
     change = np.asarray(change, float)
     (kept,) = signs((len(change),))
@@ -122,11 +108,7 @@ def bounds(values: ArrayLike, alpha: float) -> tuple[float, float]:
 
     The means of all subsets of n values cut the line into 2ⁿ intervals, each of which holds the centre with
     the same probability (Hartigan, 1969, doi:10.1080/01621459.1969.10501057, theorem 1). Infinite where so few
-    values reject nothing.
-
-    Args:
-        values: [n], n at most `MOST_PAIRS`.
-        alpha: that each of the two bounds is wrong.
+    values reject nothing. Each of the two bounds is wrong with probability ``alpha``.
     """
     values = np.asarray(values, float)
     if len(values) > MOST_PAIRS:

@@ -17,23 +17,14 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that a run, or a group of runs, scores.
+    """A number that a run, or a group of runs, scores."""
 
-    Attributes:
-        name: in suites, options and tables.
-        meaning: in one line.
-        more_is_better: whether a higher value is a better one.
-        failure: what a failed run counts as.
-        gated: whether a gate may judge by it.
-        of_group: whether it is made of the final scores of all runs of a contestant, rather than of one run.
-    """
-
-    name: str
-    meaning: str
-    more_is_better: bool
-    failure: Failure
-    gated: bool = False
-    of_group: bool = False
+    name: str  # in suites, options and tables
+    meaning: str  # in one line
+    more_is_better: bool  # whether a higher value is a better one
+    failure: Failure  # what a failed run counts as
+    gated: bool = False  # whether a gate may judge by it
+    of_group: bool = False  # whether it is made of the final scores of all runs of a contestant, rather than of one run
 
 
 USUAL = "area_under_curve"

@@ -18,18 +18,8 @@ from pydantic_core import ErrorDetails
 
 from harness.contract.errors import UsageError
 from harness.contract.specs import SuiteSpec
-from harness.suite.schema import (
-    Budget,
-    Claim,
-    Evaluation,
-    Gate,
-    Header,
-    Limits,
-    Override,
-    Suite,
-    SuiteFile,
-    TaskSettings,
-)
+from harness.suite import schema
+from harness.suite.schema import Claim, Suite, SuiteFile, TaskSettings
 
 if TYPE_CHECKING:
     from harness.discovery.registry import Registry
@@ -38,26 +28,21 @@ __all__ = ["Mistake", "Suite", "SuiteError", "TaskSettings", "find_suite", "load
 
 MOST_BYTES = 1 << 20
 TABLES: dict[str, type[BaseModel]] = {
-    "suite": Header,
-    "budget": Budget,
-    "evaluation": Evaluation,
-    "limits": Limits,
-    "environment": Override,
-    "gate": Gate,
+    "suite": schema.Header,
+    "budget": schema.Budget,
+    "evaluation": schema.Evaluation,
+    "limits": schema.Limits,
+    "environment": schema.Override,
+    "gate": schema.Gate,
     "claims": Claim,
 }
 
 
 class Mistake(NamedTuple):
-    """One thing wrong with a suite.
+    """One thing wrong with a suite."""
 
-    Attributes:
-        key: where, such as ``budget.steps`` or ``claims[0].margin``; "" for the whole file.
-        message: what is wrong and how to put it right.
-    """
-
-    key: str
-    message: str
+    key: str  # where, such as ``budget.steps`` or ``claims[0].margin``; "" for the whole file
+    message: str  # what is wrong and how to put it right
 
 
 class SuiteError(UsageError):
@@ -76,11 +61,7 @@ class SuiteError(UsageError):
 
 
 def load_suite(source: Path | str, origin: str | None = None) -> Suite:
-    """Read a suite from a file (a `Path`) or from TOML text.
-
-    Args:
-        source: where the file is, or its text.
-        origin: what error messages call it; the path, or "text", unless given.
+    """Read a suite from a file (a `Path`) or from TOML text; messages call it ``origin``, or by its path, or "text".
 
     Raises:
         SuiteError: the file cannot be read, is no TOML, or says something that cannot be run.

@@ -257,17 +257,11 @@ class SuiteFile(_Tables):
 
 
 class TaskSettings(NamedTuple):
-    """What one environment asks of a run.
+    """What one environment asks of a run."""
 
-    Attributes:
-        steps: budget of each run.
-        points: evaluations after the one at step 0, evenly spread, the last at ``steps``.
-        episodes: episodes of each evaluation.
-    """
-
-    steps: int
-    points: int
-    episodes: int
+    steps: int  # budget of each run
+    points: int  # evaluations after the one at step 0, evenly spread, the last at ``steps``
+    episodes: int  # episodes of each evaluation
 
 
 class Suite(Header, _Tables):

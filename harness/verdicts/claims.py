@@ -45,47 +45,29 @@ class ClaimVerdict(StrEnum):
 class JudgedClaim:
     """A claim, what became of it on one device, and the evidence.
 
-    Attributes:
-        claim: as the suite states it.
-        device: the runs trained on.
-        verdict: on the claim.
-        reason: why it is not judged, or else what the numbers do not say; may be empty.
-        runs: pairs of runs, one of each contestant with the same seed.
-        better: the measure of the contestant said to be better: its mean over runs, or of the group.
-        than: that of the other.
-        advantage: by how much the one said to be better is better, in the unit of the measure, negative if worse; its
-            ends are a lower and an upper bound, each with the claim's confidence.
-        interval: the same with its 95 % interval; unknown of a measure of a group.
-        p: two-sided, that there is no difference; NaN of a measure of a group.
-        more_seeds: about how many more would decide it, if what was seen is the truth; None if none are needed,
-            or more than `harness.statistics.decision.MOST_RUNS`.
+    The ends of the advantage are a lower and an upper bound, each with the claim's confidence. The number of more seeds
+    is right if what was seen is the truth.
     """
 
-    claim: Claim
-    device: str
+    claim: Claim  # as the suite states it
+    device: str  # the runs trained on
     verdict: ClaimVerdict
-    reason: str = ""
-    runs: int = 0
-    better: float = np.nan
-    than: float = np.nan
-    advantage: Estimate = UNKNOWN
-    interval: Estimate = UNKNOWN
-    p: float = np.nan
-    more_seeds: int | None = None
+    reason: str = ""  # why it is not judged, or else what the numbers do not say; may be empty
+    runs: int = 0  # pairs of runs, one of each contestant with the same seed
+    better: float = np.nan  # the measure of the contestant said to be better: its mean over runs, or of the group
+    than: float = np.nan  # that of the other
+    advantage: Estimate = UNKNOWN  # of the one said to be better, in the unit of the measure; negative if it is worse
+    interval: Estimate = UNKNOWN  # the same with its 95 % interval; unknown of a measure of a group
+    p: float = np.nan  # two-sided, that there is no difference; NaN of a measure of a group
+    more_seeds: int | None = None  # about how many would decide it; None if none are needed, or more than `MOST_RUNS`
 
 
 class ClaimDecision(NamedTuple):
-    """What numbers say about a claim.
+    """What numbers say about a claim."""
 
-    Attributes:
-        verdict: holds, fails or undecided.
-        advantage: of the contestant said to be better, with its two bounds.
-        more_seeds: as in `JudgedClaim`.
-    """
-
-    verdict: ClaimVerdict
-    advantage: Estimate
-    more_seeds: int | None
+    verdict: ClaimVerdict  # holds, fails or undecided
+    advantage: Estimate  # of the contestant said to be better, with its two bounds
+    more_seeds: int | None  # as in `JudgedClaim`
 
 
 class _NotJudgedError(Exception):
@@ -93,15 +75,10 @@ class _NotJudgedError(Exception):
 
 
 class _Entry(NamedTuple):
-    """One contestant's runs of a claim.
+    """One contestant's runs of a claim."""
 
-    Attributes:
-        name: as the claim writes it.
-        runs: rows of the table of runs, with their values.
-    """
-
-    name: str
-    runs: pd.DataFrame
+    name: str  # as the claim writes it
+    runs: pd.DataFrame  # rows of the table of runs, with their values
 
     @property
     def failed(self) -> str:
@@ -111,11 +88,7 @@ class _Entry(NamedTuple):
 
 
 def judged(suite: Suite, results: "Results") -> list[JudgedClaim]:
-    """The verdict on every claim of a suite, on every device that its runs were trained on.
-
-    Args:
-        suite: with claims.
-        results: stored runs; those of other suites are left out.
+    """The verdict on every claim of a suite, on every device that its runs were trained on; other runs are left out.
 
     Raises:
         UsageError: the suite makes no claims, or none of the runs is of this suite.
@@ -227,13 +200,9 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
 
 
 def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> ClaimDecision:
-    """The verdict on numbers.
+    """The verdict on the measure of each run [N] of the contestant said to be better, and of the other.
 
-    Args:
-        claim: of which the measure, margin and confidence count.
-        better: [N] the measure of each run of the contestant said to be better; of group measures, final scores.
-        than: [N] of the other's; run i has the same seed.
-        most: that an advantage can be.
+    Run i of both has the same seed; of group measures it is final scores that are given. No advantage exceeds ``most``.
     """
     first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
     estimate, spread = _bounded(claim, first, second, most)

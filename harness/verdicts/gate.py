@@ -10,7 +10,7 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 
-from harness.analysis.pairing import UNKNOWN, Difference, Run, Side, Task, difference
+from harness.analysis.pairing import UNKNOWN, Difference, Side, Task, difference
 from harness.analysis.results import Results
 from harness.analysis.tasks import matched
 from harness.contract.errors import UsageError
@@ -34,16 +34,7 @@ def judge(
     environments: Sequence[str] = (),
     devices: Sequence[str] = (),
 ) -> Judgement:
-    """Judge the stored runs of both sides.
-
-    Args:
-        suite: that both ran; its table ``gate`` says how they are judged.
-        base: stored runs of the old side.
-        head: of the new side.
-        algorithms: replace the suite's, if any are given.
-        environments: of the suite, keeps only these if any are given.
-        devices: replace the suite's, if any are given.
-    """
+    """Judge the stored runs of both sides, as the suite's table ``gate`` says, of the tasks that `in_scope` keeps."""
     scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
     failing = list(_failing(scope.tasks, suite.gate.alpha))
     if not failing:
@@ -126,13 +117,9 @@ def rule_of(suite: Suite, tasks: int) -> Rule:
 
 
 def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None) -> None:
-    """Refuse looks that cannot tell a regression, however the runs turn out.
+    """Refuse looks that cannot tell a regression, however the runs of so many tasks, at most, turn out.
 
-    Args:
-        suite: that declares them.
-        tasks: at most.
-        paired: whether seeds will pair; if that is not known, they may not.
-        most: seeds per side that may be run; None for any number.
+    Seeds count as paired only if it is known that they will; ``most`` of them per side may be run, None for any number.
 
     Raises:
         UsageError: naming the first look that can.
@@ -163,21 +150,14 @@ def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
     for task in tasks:
         for seed in task.newly_failing:
             yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
-    old, new = ([run for task in tasks for run in side(task) if run.counts] for side in (_base, _head))
+    sides = [task.base for task in tasks], [task.head for task in tasks]
+    old, new = ([run for side in of for run in side.values() if run.counts] for of in sides)
     if not (old and new):
         return
     failed = [sum(run.failed for run in runs) for runs in (old, new)]
     p = more_failures(failed[0], len(old), failed[1], len(new))
     if p <= alpha:
         yield f"{failed[1]} of {len(new)} runs failed, {failed[0]} of {len(old)} on the base (Fisher's p = {p:.2g})"
-
-
-def _base(task: Task) -> list[Run]:
-    return [*task.base.values()]
-
-
-def _head(task: Task) -> list[Run]:
-    return [*task.head.values()]
 
 
 def _identical(task: Task) -> bool:
@@ -275,7 +255,8 @@ def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int) -> int
 
 def _seconds(task: Task) -> float:
     """Of one more seed on both sides."""
-    return sum(_mean([run.seconds for run in runs if run.status == "done"]) for runs in (_base(task), _head(task)))
+    sides = task.base.values(), task.head.values()
+    return sum(_mean([run.seconds for run in side if run.status == "done"]) for side in sides)
 
 
 def _mean(values: Sequence[float] | Floats) -> float:
@@ -295,10 +276,10 @@ def _notes(scope: Scope, seeds: Seeds) -> Iterator[str]:
             yield f"{task.name}: the base is no better than a random policy, so that shares of its score mean little"
     if seeds.each and not seeds.paired:
         yield "seeds are not shared, so that runs do not pair"
-    for name, of in (("base", _base), ("head", _head)):
-        commits = {run.commit for task in tasks for run in of(task)}
+    for name in ("base", "head"):
+        commits = {run.commit for task in tasks for run in getattr(task, name).values()}
         if len(commits) > 1:
             yield f"the runs of the {name} come from {len(commits)} commits"
-    machines = sorted({run.machine for task in tasks for of in (_base, _head) for run in of(task)})
+    machines = sorted({run.machine for task in tasks for run in task.runs})
     if len(machines) > 1:
         yield f"the runs come from several machines: {'; '.join(machines)}"

@@ -44,21 +44,13 @@ EXIT_CODES = {
 
 @dataclass(frozen=True)
 class Change:
-    """How the head differs from the base on one task, or on all.
+    """How the head differs from the base on one task, or on all."""
 
-    Attributes:
-        relative: change of the mean, as a share of the base's mean less the random score, with its 95 % interval.
-        regressed: p-value that the head is no worse; of a task, adjusted for all tasks. NaN before the first look.
-        passed: p-value that it is worse by the tolerated drop or more; NaN likewise.
-        spread: standard deviation of such a relative change from one seed to the next; NaN below two seeds.
-        detectable: the smallest drop, as such a share, that so many seeds show with a power of 80 %; NaN likewise.
-    """
-
-    relative: Estimate
-    regressed: float
-    passed: float
-    spread: float
-    detectable: float
+    relative: Estimate  # change of the mean as a share of the base's mean less the random score, with its 95 % interval
+    regressed: float  # p-value that the head is no worse; of a task, adjusted for all tasks. NaN before the first look
+    passed: float  # p-value that it is worse by the tolerated drop or more; NaN likewise
+    spread: float  # standard deviation of such a relative change from one seed to the next; NaN below two seeds
+    detectable: float  # the smallest drop, as such a share, that so many seeds show with a power of 80 %; NaN likewise
 
 
 class TaskVerdict(StrEnum):
@@ -75,64 +67,39 @@ class TaskVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class JudgedTask:
-    """One task of a gate.
+    """One task of a gate."""
 
-    Attributes:
-        task: with the runs of both sides.
-        difference: head less base, of the seeds looked at; of the task's own where no look was taken.
-        change: from base to head.
-        verdict: about this task.
-    """
-
-    task: Task
-    difference: Difference
-    change: Change
+    task: Task  # with the runs of both sides
+    difference: Difference  # head less base, of the seeds looked at; of the task's own where no look was taken
+    change: Change  # from base to head
     verdict: TaskVerdict
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a gate found.
-
-    Attributes:
-        suite: its name.
-        outcome: the answer.
-        measure: of a run.
-        rule: by which it was judged.
-        scope: what was asked for, and what of it could not be judged.
-        seeds: of both sides.
-        used: how many of them per side the numbers are about.
-        look: the last one taken; None if none was.
-        tasks: that were judged.
-        overall: change over all tasks, each with the same weight; None if there are none.
-        reasons: why, in words; runs that are newly failing or missing are named.
-        notes: what else a reader should know.
-        more: seeds per side to add until it can be expected to decide, or to tell whether a regression is within the
-            tolerance; None if there is nothing more to tell, or no number is enough.
-        minutes: that they take, one run after the other; NaN if not known.
-    """
+    """What a gate found."""
 
     suite: str
     outcome: GateAnswer
-    measure: str
-    rule: Rule
-    scope: Scope
-    seeds: Seeds
-    used: int = 0
-    look: Look | None = None
-    tasks: tuple[JudgedTask, ...] = ()
-    overall: Change | None = None
-    reasons: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    measure: str  # of a run
+    rule: Rule  # by which it was judged
+    scope: Scope  # what was asked for, and what of it could not be judged
+    seeds: Seeds  # of both sides
+    used: int = 0  # how many of them per side the numbers are about
+    look: Look | None = None  # the last one taken; None if none was
+    tasks: tuple[JudgedTask, ...] = ()  # that were judged
+    overall: Change | None = None  # change over all tasks, each with the same weight; None if there are none
+    reasons: tuple[str, ...] = ()  # why, in words; runs that are newly failing or missing are named
+    notes: tuple[str, ...] = ()  # what else a reader should know
+    # Seeds per side to add until it can be expected to decide, or to tell whether a regression is within the tolerance;
+    # None if there is nothing more to tell, or no number is enough.
     more: int | None = None
-    minutes: float = nan
+    minutes: float = nan  # that they take, one run after the other; NaN if not known
 
     def exit_code(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> ExitCode:
         """What a process ends with.
 
-        Args:
-            strict: whether a regression within the tolerance is one.
-            inconclusive: what becomes of that outcome; "warn" ends as "pass" does.
+        If strict, a regression within the tolerance is one; an inconclusive gate that is to "warn" ends as "pass" does.
         """
         if self.outcome is GateAnswer.WITHIN_TOLERANCE:
             return ExitCode.NO if strict else ExitCode.YES
@@ -141,7 +108,7 @@ class Judgement:
         return EXIT_CODES[self.outcome]
 
     def warns(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> bool:
-        """Whether a process that ends well has something to warn of; the arguments are those of `exit_code`."""
+        """Whether a process that ends well has something to warn of; arguments as of `exit_code`."""
         if self.outcome is GateAnswer.INCONCLUSIVE:
             return inconclusive == "warn"
         return self.outcome is GateAnswer.WITHIN_TOLERANCE and not strict

@@ -18,17 +18,11 @@ SKIPPED = "both sides skipped it"
 
 @dataclass(frozen=True)
 class Scope:
-    """The tasks of a gate.
+    """The tasks of a gate."""
 
-    Attributes:
-        tasks: to be judged.
-        not_comparable: that cannot be, each with the reason.
-        unanswered: what the suite asks for and a side has no run of, in words.
-    """
-
-    tasks: list[Task]
-    not_comparable: list[Task]
-    unanswered: list[str]
+    tasks: list[Task]  # to be judged
+    not_comparable: list[Task]  # that cannot be, each with the reason
+    unanswered: list[str]  # what the suite asks for and a side has no run of, in words
 
     @property
     def not_judged(self) -> list[Task]:
@@ -43,19 +37,12 @@ class Scope:
 
 
 class Unfinished(NamedTuple):
-    """A run that a gate waits for.
+    """A run that a gate waits for."""
 
-    Attributes:
-        task: its name.
-        seed: of the run.
-        status: of it, or "no run".
-        side: that it is missing on.
-    """
-
-    task: str
-    seed: int
-    status: str
-    side: str
+    task: str  # its name
+    seed: int  # of the run
+    status: str  # of it, or "no run"
+    side: str  # that it is missing on
 
     def __str__(self) -> str:
         """What a person reads."""
@@ -63,19 +50,12 @@ class Unfinished(NamedTuple):
 
 
 class Seeds(NamedTuple):
-    """The seeds of each side, in the order in which they are looked at.
+    """The seeds of each side, in the order in which they are looked at."""
 
-    Attributes:
-        base: of the old side.
-        head: of the new side; the same ones, in the same order, if they pair.
-        paired: whether they do.
-        unfinished: runs before which the order stops.
-    """
-
-    base: list[int]
-    head: list[int]
-    paired: bool
-    unfinished: list[Unfinished]
+    base: list[int]  # of the old side
+    head: list[int]  # of the new side; the same ones, in the same order, if they pair
+    paired: bool  # whether they do
+    unfinished: list[Unfinished]  # runs before which the order stops
 
     @property
     def each(self) -> int:
@@ -97,14 +77,9 @@ def in_scope(
     environments: Sequence[str] = (),
     devices: Sequence[str] = (),
 ) -> Scope:
-    """Sort matched tasks by what a suite asks for.
+    """Sort what `matched` gives by what a suite asks for.
 
-    Args:
-        suite: that both sides ran.
-        tasks: of both sides, as `matched` gives them.
-        algorithms: replace the suite's, if any are given.
-        environments: of the suite, keeps only these if any are given.
-        devices: replace the suite's, if any are given.
+    Algorithms and devices replace the suite's, if any are given; of its environments only those given are kept.
 
     Raises:
         SelectionError: one of ``algorithms`` cannot be read.
@@ -163,10 +138,6 @@ def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int]) -> Seeds:
     Which runs are looked at first is settled before any is seen: the suite's seeds in its order, then others in
     ascending order. The order stops before the first seed that some task has no answer for; where seeds pair,
     before one of the suite's, too, that one side has not run at all.
-
-    Args:
-        tasks: at least one.
-        declared: seeds of the suite.
     """
     sides = [[task.base for task in tasks], [task.head for task in tasks]]
     present = [set().union(*side) for side in sides]

@@ -13,15 +13,10 @@ from harness.statistics.decision import more_failures
 
 
 class Loss(NamedTuple):
-    """Fewer runs end at a threshold.
+    """Fewer runs end at a threshold."""
 
-    Attributes:
-        task: whose; None for all of them together.
-        reason: in words.
-    """
-
-    task: Task | None
-    reason: str
+    task: Task | None  # whose; None for all of them together
+    reason: str  # in words
 
 
 def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[Loss]:
@@ -30,7 +25,7 @@ def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[Loss]:
     Half of alpha is for all tasks together, and half is shared among the tasks. Those are meant whose threshold some
     run reaches, be it of the head: to choose by the base alone would make it look better than it is.
     """
-    kept = [task for task in tasks if any(run.at_threshold for run in (*task.base.values(), *task.head.values()))]
+    kept = [task for task in tasks if any(run.at_threshold for run in task.runs)]
     if not kept:
         return []
     old, new = [_counting(task.base) for task in kept], [_counting(task.head) for task in kept]
