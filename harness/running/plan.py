@@ -146,18 +146,13 @@ def _chosen_environments(suite: Suite, registry: Registry, names: Sequence[str])
 
 
 def config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigRequest:
-    """What a selection asks of an algorithm's ``Config``.
-
-    Raises:
-        UsageError: the algorithm has no such preset.
-    """
-    layers: list[Mapping[str, Any]] = []
-    if selection.preset is not None:
-        if selection.preset not in entry.spec.presets:
-            known = ", ".join(entry.spec.presets) or "none"
-            raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
-        layers.append(entry.spec.presets[selection.preset])
-    return ConfigRequest(entry.id + selection.variant, entry.spec, (*layers, selection.overrides))
+    """What a selection asks of an algorithm's ``Config``; a `UsageError` if there is no such preset."""
+    presets = entry.spec.presets
+    if selection.preset is not None and selection.preset not in presets:
+        known = ", ".join(presets) or "none"
+        raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
+    chosen = () if selection.preset is None else (presets[selection.preset],)
+    return ConfigRequest(entry.id + selection.variant, entry.spec, (*chosen, selection.overrides))
 
 
 def _refuse_errors(configs: Sequence[ConfigDescription], environments: Sequence[EnvironmentDescription]) -> None:
