@@ -6,41 +6,20 @@ It describes itself through the same hooks as any plugin, and has no privilege b
 from harness.api import ExecutorSpec, FigureSpec, SuiteSpec, hookimpl
 
 API = 1
+SUITES = {
+    "quickstart": "A cliff, and our PPO beside Stable-Baselines3's, in a minute",
+    "tabular": "Worlds small enough for a table, with known optimal values",
+    "classic-control": "Gymnasium's classic control tasks",
+    "claims-value": "What papers on action values claim, on small tasks",
+    "claims-policy": "What papers on policy gradients claim, on CartPole",
+    "claims-continuous": "What papers on continuous control claim, on a pendulum",
+}
 
 
 @hookimpl
 def harness_suites() -> list[SuiteSpec]:
     """The suites that ship with the harness."""
-    return [
-        SuiteSpec(
-            "quickstart",
-            "harness.suites:quickstart.toml",
-            summary="A cliff, and our PPO beside Stable-Baselines3's, in a minute",
-        ),
-        SuiteSpec(
-            "tabular",
-            "harness.suites:tabular.toml",
-            summary="Worlds small enough for a table, with known optimal values",
-        ),
-        SuiteSpec(
-            "classic-control", "harness.suites:classic-control.toml", summary="Gymnasium's classic control tasks"
-        ),
-        SuiteSpec(
-            "claims-value",
-            "harness.suites:claims-value.toml",
-            summary="What papers on action values claim, on small tasks",
-        ),
-        SuiteSpec(
-            "claims-policy",
-            "harness.suites:claims-policy.toml",
-            summary="What papers on policy gradients claim, on CartPole",
-        ),
-        SuiteSpec(
-            "claims-continuous",
-            "harness.suites:claims-continuous.toml",
-            summary="What papers on continuous control claim, on a pendulum",
-        ),
-    ]
+    return [SuiteSpec(name, f"harness.suites:{name}.toml", summary=summary) for name, summary in SUITES.items()]
 
 
 @hookimpl

@@ -30,21 +30,13 @@ FILES_OF_ALGORITHMS: Mapping[str, str] = {
 
 
 def render_plugin(kind: Writable, name: str) -> dict[str, str]:
-    """The files of a new plugin: content by path, relative to the distribution's folder.
-
-    Raises:
-        UsageError: the name cannot be one of a plugin.
-    """
+    """The files of a new plugin: content by path, relative to the distribution's folder."""
     if NAME.fullmatch(name) is None:
         raise UsageError(
             f"{name!r} cannot name a plugin: 1 to 40 of a-z, 0-9, '_' and '-', a letter or digit at both ends"
         )
-    words = {
-        "kind": kind,
-        "name": name,
-        "distribution": f"harness-{name}",
-        "module": f"harness_{name.replace('-', '_')}",
-    }
+    module = f"harness_{name.replace('-', '_')}"
+    words = {"kind": kind, "name": name, "distribution": f"harness-{name}", "module": module}
     templates = importlib.resources.files("harness.templates")
     files = {}
     for path, template in (FILES_OF_ALGORITHMS if kind == "algorithm" else FILES).items():
@@ -55,11 +47,7 @@ def render_plugin(kind: Writable, name: str) -> dict[str, str]:
 
 
 def write_plugin(kind: Writable, name: str, parent: Path) -> Path:
-    """Write a new plugin into a new folder of ``parent``, and return that folder.
-
-    Raises:
-        UsageError: the name is malformed or taken, the folder exists, or it cannot be written.
-    """
+    """Write a new plugin into a new folder of ``parent``, and return that folder."""
     files = render_plugin(kind, name)
     _refuse_taken(name)
     folder = parent / f"harness-{name}"

@@ -79,12 +79,7 @@ def cli(ctx: click.Context, choices: tuple[str, ...], no_plugins: bool, strict_p
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
-
-    Args:
-        arguments: what follows the program's name; None takes them from the process. A command returns None
-            or an `ExitCode`.
-    """
+    """Run the command line and return its exit code; ``arguments`` are those of the process unless given."""
     try:
         return _answered(sys.argv[1:] if arguments is None else arguments)
     except BrokenPipeError:
@@ -97,14 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answered(arguments: Sequence[str]) -> int:
-    """Run the command line, and say on stderr what went wrong.
-
-    Raises:
-        BrokenPipeError: nobody reads what it has to say.
-    """
+    """Run the command line, and say on stderr what went wrong, unless nobody reads it: a `BrokenPipeError` passes."""
     try:  # not cli.main(), which ends with 1 when the reader of a pipe is gone, and 1 is an answer
         with cli.make_context("harness", list(arguments)) as ctx:
-            code = cli.invoke(ctx)
+            code = cli.invoke(ctx)  # a command returns None or an `ExitCode`
         sys.stdout.flush()
         return int(code or ExitCode.YES)
     except click.exceptions.Exit as end:

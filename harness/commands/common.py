@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GlobalOptions:
-    """What the global options say; every command is given it (``@click.pass_obj``).
+    """What the global options say; every command is given it (``@click.pass_obj``)."""
 
-    Attributes:
-        blocked: plugins or distributions to leave out.
-        only: the only plugins or distributions to import; None for all.
-        strict: whether any problem of a plugin is fatal.
-    """
-
-    blocked: frozenset[str]
-    only: frozenset[str] | None
-    strict: bool
+    blocked: frozenset[str]  # plugins or distributions to leave out
+    only: frozenset[str] | None  # the only plugins or distributions to import; None for all
+    strict: bool  # whether any problem of a plugin is fatal
 
     @cached_property
     def registry(self) -> "Registry":

@@ -50,11 +50,7 @@ def command(
 
 
 def _with_runs(path: Path) -> "Results":
-    """The runs in a folder.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """The runs in a folder that must hold some."""
     results = loaded(path)
     if results.runs.empty:
         raise UsageError(f"{path}: holds no run")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -129,17 +129,12 @@ def command(
         note(f"warning: {judgement.suite} is {judgement.outcome}")
     for task in judgement.scope.not_judged:
         note(f"warning: {task.name} is not judged: {task.why_not}")
-    for path, text in documents(judgement, junit, summary, strict, inconclusive):
-        save(path, text, append=path != junit)
+    document(gate_output, judgement, junit, summary, strict, inconclusive)
     return judgement.exit_code(strict, inconclusive)
 
 
 def regated(suite: "Suite", measure: str | None, looks: str | None, shares: Mapping[str, float | None]) -> "Suite":
-    """The suite with what the options say in place of what its table [gate] says.
-
-    Raises:
-        UsageError: they say nothing that a suite may.
-    """
+    """The suite with what the options say in place of what its table [gate] says."""
     from pydantic import ValidationError
 
     from harness.suite.schema import Gate
@@ -159,11 +154,7 @@ def regated(suite: "Suite", measure: str | None, looks: str | None, shares: Mapp
 
 
 def stored(path: Path, suite: "Suite") -> "Results":
-    """The runs of a suite below a folder of results, or in the suite's own folder; broken files are named.
-
-    Raises:
-        UsageError: the folder has no run of this suite.
-    """
+    """The runs of a suite below a folder of results, or in the suite's own folder; broken files are named."""
     results = loaded(path / suite.name if (path / suite.name).is_dir() else path)
     there = sorted(results.runs["suite"].unique())
     if suite.name not in there:
@@ -173,23 +164,16 @@ def stored(path: Path, suite: "Suite") -> "Results":
 
 
 def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
-    """Refuse files that cannot be written at the end, before anything is trained.
-
-    Raises:
-        UsageError: the folder of one does not exist, and will not.
-    """
+    """Refuse files that cannot be written at the end, before anything is trained: their folder will not exist."""
     for file in files:
         if file is not None and not file.parent.is_dir() and file.resolve().parent != commits.cache.parent:
             raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
 def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | None) -> None:
-    """Print the table and what it says, or JSON.
+    """Print the table and what it says, and write a file of JSON; for "-", print JSON, not the table.
 
-    Args:
-        output: writes what was found, `gate_output` or `speed_output`.
-        found: what is shown.
-        json_file: is written too; "-" prints JSON, not the table.
+    ``output`` is the module that puts into words what was found, `gate_output` or `speed_output`.
     """
     import json
 
@@ -205,23 +189,14 @@ def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | 
         save(Path(json_file), json.dumps(output.as_json(found), indent=2) + "\n")
 
 
-def documents(
-    judgement: "Judgement", junit: Path | None, summary: Path | None, strict: bool, inconclusive: "Inconclusive"
-) -> Iterator[tuple[Path, str]]:
-    """The files that are asked for, by an option or by the CI service."""
-    from harness.reporting import gate_output
-
+def document(
+    output: ModuleType, found: "Judgement | SpeedAnswer", junit: Path | None, summary: Path | None, *rule: object
+) -> None:
+    """Write the files that are asked for, by an option or by the CI service; ``rule`` is what JUnit depends on."""
     if junit is not None:
-        yield junit, gate_output.junit(judgement, strict, inconclusive)
-    page = summary_page(summary)
-    if page is not None:
-        yield page, gate_output.markdown(judgement)
-
-
-def summary_page(summary: Path | None) -> Path | None:
-    """The page that is asked for, or the one of the CI service."""
-    named = os.environ.get("GITHUB_STEP_SUMMARY")
-    return summary or (Path(named) if named else None)
+        save(junit, output.junit(found, *rule))
+    if page := summary or os.environ.get("GITHUB_STEP_SUMMARY"):
+        save(Path(page), output.markdown(found), append=True)
 
 
 def timed(
@@ -232,11 +207,7 @@ def timed(
     from harness.statistics.timing import Speed
 
     show(speed_output, answer, json_file)
-    if junit is not None:
-        save(junit, speed_output.junit(answer, inconclusive == "fail"))
-    page = summary_page(summary)
-    if page is not None:
-        save(page, speed_output.markdown(answer), append=True)
+    document(speed_output, answer, junit, summary, inconclusive == "fail")
     if answer.verdict is Speed.INCONCLUSIVE:
         if inconclusive == "warn":
             note("warning: the speed is inconclusive")
@@ -245,11 +216,7 @@ def timed(
 
 
 def save(path: Path, text: str, append: bool = False) -> None:
-    """Write a file.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
+    """Write a file, or add to its end."""
     try:
         with path.open("a" if append else "w", encoding="utf-8") as file:
             file.write(text)

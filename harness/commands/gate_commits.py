@@ -29,25 +29,15 @@ CACHE = ".gate"  # in the folder of results; environments and runs of both sides
 
 @dataclass(frozen=True)
 class Commits:
-    """What the options say about running both sides; None where they say nothing.
+    """What the options say about running both sides; None where they say nothing."""
 
-    Attributes:
-        base_ref: the branch that HEAD left; None if stored runs are judged.
-        speed: whether time is judged, rather than scores.
-        out: folder of results.
-        jobs: trials at a time.
-        max_seeds: per side.
-        max_minutes: after which no look, or pair of processes, is begun.
-        pairs: of processes that are timed.
-    """
-
-    base_ref: str | None
-    speed: bool
-    out: Path | None
-    jobs: int | None
-    max_seeds: int | None
-    max_minutes: float | None
-    pairs: int | None
+    base_ref: str | None  # the branch that HEAD left; None if stored runs are judged
+    speed: bool  # whether time is judged, rather than scores
+    out: Path | None  # folder of results
+    jobs: int | None  # trials at a time
+    max_seeds: int | None  # per side
+    max_minutes: float | None  # after which no look, or pair of processes, is begun
+    pairs: int | None  # of processes that are timed
 
     @property
     def cache(self) -> Path:
@@ -57,25 +47,15 @@ class Commits:
     def check(self, base: Path | None, head: Path | None, of_scores: Mapping[str, Any]) -> None:
         """Refuse options that do not go together, and a limit that is no number.
 
-        Args:
-            base: folder of stored runs.
-            head: likewise.
-            of_scores: options about scores, and their values; None where they are not given.
-
-        Raises:
-            UsageError: naming them, and what would.
+        ``base`` and ``head`` are folders of stored runs; ``of_scores`` are options about scores, and their values.
         """
         if self.max_minutes is not None and math.isnan(self.max_minutes):
             raise UsageError("--max-minutes nan: write a number")
         if self.base_ref is not None:
             if base is not None or head is not None:
                 raise UsageError("--base-ref runs both sides; leave out --base and --head, or --base-ref")
-            wrong = (
-                {"--pairs": self.pairs}
-                if not self.speed
-                else {"--jobs": self.jobs, "--max-seeds": self.max_seeds, **of_scores}
-            )
-            for option, value in wrong.items():
+            of_learning = {"--jobs": self.jobs, "--max-seeds": self.max_seeds, **of_scores}
+            for option, value in (of_learning if self.speed else {"--pairs": self.pairs}).items():
                 if value is not None:
                     raise UsageError(f"{option} is {'not ' if self.speed else ''}for --speed")
             return
@@ -114,11 +94,7 @@ def commit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refuse_stored_times(base: "Results", head: "Results") -> None:
-    """Say why stored times decide nothing.
-
-    Raises:
-        UsageError: always.
-    """
+    """Raise a `UsageError` that says why stored times decide nothing."""
     machines = [sorted(results.runs["machine"].astype(str).unique()) for results in (base, head)]
     where = "" if machines[0] == machines[1] else f": on {'; '.join(machines[0])}, and on {'; '.join(machines[1])}"
     raise UsageError(
@@ -132,12 +108,7 @@ def learning(
 ) -> "Judgement":
     """Run both sides until the gate decides or may run no more.
 
-    Args:
-        given: of this command.
-        commits: what the options say.
-        argument: that named the suite.
-        suite: with its rule settled.
-        chosen: algorithms, environments and devices.
+    ``argument`` named the suite, whose rule is settled; algorithms, environments and devices are ``chosen``.
     """
     from harness.commits.interleaved import Bounds, InterruptedSideError, judge_learning, place_of
     from harness.commits.plans import all_apart, planned
@@ -159,10 +130,7 @@ def learning(
 def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None]:
     """Keep no runs of a working tree that was changed while they were made, and say so.
 
-    Args:
-        head: the working tree as it was.
-        cache: folder of runs, by the name of what made them.
-        question: name of the folder of these.
+    ``head`` is the tree as it was; the runs lie in the folder ``question`` of its own folder in the cache.
     """
     from harness.commits import checkout
 
@@ -171,10 +139,8 @@ def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None
     finally:
         if checkout.working_tree(head.folder, cache.parent).name != head.name:
             shutil.rmtree(cache / head.name / question, ignore_errors=True)
-            note(
-                "warning: the working tree was changed while it was judged: the runs of the head are of no one "
-                "state of it, and are not kept"
-            )
+            changed = "the working tree was changed while it was judged"
+            note(f"warning: {changed}: the runs of the head are of no one state of it, and are not kept")
 
 
 def speed(
@@ -191,15 +157,8 @@ def speed(
 
     asked = _question(given, commits, argument, chosen)
     with _sides(commits, asked, suite) as (base, head, _):
-        return judge_speed(
-            base,
-            head,
-            asked,
-            pairs=commits.pairs or PAIRS,
-            tolerated=tolerated or TOLERATED,
-            minutes=commits.max_minutes,
-            tell=note,
-        )
+        pairs, share = commits.pairs or PAIRS, tolerated or TOLERATED
+        return judge_speed(base, head, asked, pairs=pairs, tolerated=share, minutes=commits.max_minutes, tell=note)
 
 
 def _question(given: GlobalOptions, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]) -> "Question":
@@ -232,9 +191,8 @@ def _sides(commits: Commits, asked: "Question", suite: "Suite") -> Iterator[tupl
         note("both sides are the same commit")
     for project in checkout.local_projects(root):
         if not project.editable:
-            note(
-                f"the head's {project.name} is what is installed, not the working tree: pip install -e {project.folder}"
-            )
+            fix = f"pip install -e {project.folder}"
+            note(f"the head's {project.name} is what is installed, not the working tree: {fix}")
     plan = planned("head", head, asked, suite, place_of(head, asked, commits.cache))
     with checkout.checked_out(root, commit, commits.cache) as base:
         yield base, head, plan

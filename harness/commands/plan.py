@@ -13,7 +13,7 @@ from harness.contract.executor import Executor, ExecutorOptions
 from harness.contract.specs import made
 
 if TYPE_CHECKING:
-    from harness.running.plan import Cell, Plan
+    from harness.running.plan import Plan
     from harness.storage.store import Store
 
 
@@ -59,7 +59,7 @@ def command(given: GlobalOptions, /, as_json: bool, **options: Any) -> ExitCode:
     plan = planned(given, where_to_run(given, options), **options)
     folder = Path(options["out"]) / plan.suite.name
     store = Store(folder) if folder.exists() else None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "algorithm": cell.contestant.label,
             "environment": cell.environment.id,
@@ -72,18 +72,13 @@ def command(given: GlobalOptions, /, as_json: bool, **options: Any) -> ExitCode:
         for cell in plan.cells
     ]
     if as_json:
-        cells = [{**row, **_versions(cell)} for row, cell in zip(rows, plan.cells, strict=True)]
-        print_json({"schema": 1, "suite": plan.suite.name, "cells": cells})
+        for row, cell in zip(rows, plan.cells, strict=True):
+            row["algorithm_version"] = cell.contestant.entry.spec.version
+            row["environment_version"] = cell.environment.spec.version
+        print_json({"schema": 1, "suite": plan.suite.name, "cells": rows})
     else:
         print_table(list(rows[0]), [list(row.values()) for row in rows])
     return ExitCode.YES if plan.runs else ExitCode.NOTHING_RAN
-
-
-def _versions(cell: "Cell") -> dict[str, str]:
-    return {
-        "algorithm_version": cell.contestant.entry.spec.version,
-        "environment_version": cell.environment.spec.version,
-    }
 
 
 def planned(
@@ -106,11 +101,7 @@ def planned(
 
 
 def where_to_run(given: GlobalOptions, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0) -> Executor:
-    """The executor that the options name; they are taken out of ``options``.
-
-    Raises:
-        UsageError: a setting is not ``key=value``, is given twice, or the executor does not know it.
-    """
+    """The executor that the options name; they are taken out of ``options``."""
     told = parse_settings(options.pop("settings"))
     entry = given.registry.resolve("executor", options.pop("executor"))
     given.registry.check_requirements(entry)
@@ -119,11 +110,7 @@ def where_to_run(given: GlobalOptions, options: dict[str, Any], jobs: int = 0, g
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """``key=value`` of each.
-
-    Raises:
-        UsageError: one is written otherwise, or a key is given twice.
-    """
+    """``key=value`` of each."""
     told: dict[str, str] = {}
     for setting in settings:
         key, given, value = setting.partition("=")
@@ -134,11 +121,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """``0-9``, ``3`` or ``1,5,7-9`` as seeds.
-
-    Raises:
-        UsageError: it is written otherwise or backwards, or asks for more than 10,000.
-    """
+    """``0-9``, ``3`` or ``1,5,7-9`` as seeds."""
     seeds: dict[int, None] = {}
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part.strip())
@@ -161,8 +144,6 @@ def to_run(plan: "Plan", store: "Store", force: bool) -> int:
 
 def summarised(plan: "Plan", missing: int, folder: Path) -> str:
     """What will run, in one or a few lines."""
-    lines = [f"{plan.suite.name}: {plan.suite.question}"]
-    lines.append(f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {folder}")
-    reasons = dict.fromkeys(f"{c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
-    lines += [f"skipped: {reason}" for reason in reasons]
-    return "\n".join(lines)
+    counts = f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {folder}"
+    reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
+    return "\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons))

@@ -36,18 +36,9 @@ def command(given: GlobalOptions, name: str | None, json_wanted: bool) -> None:
 
 
 def _record(plugin: Plugin) -> dict[str, Any]:
-    return {
-        "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
-        "target": plugin.target,
-        "status": plugin.status,
-        "error": plugin.error,
-        "traceback": plugin.traceback,
-        "warnings": plugin.warnings,
-        "import_ms": round(plugin.import_ms, 1),
-        "provides": _provided(plugin),
-    }
+    shown = ("name", "distribution", "version", "target", "status", "error", "traceback", "warnings")
+    record = {name: getattr(plugin, name) for name in shown}
+    return record | {"import_ms": round(plugin.import_ms, 1), "provides": _provided(plugin)}
 
 
 def _provided(plugin: Plugin) -> dict[str, list[str]]:
@@ -60,15 +51,8 @@ def _row(plugin: Plugin) -> tuple[object, ...]:
     status, problems = str(plugin.status), plugin.problems
     if plugin.status == "unavailable":
         status, problems = f"unavailable: {plugin.error}", plugin.warnings
-    return (
-        plugin.name,
-        plugin.distribution,
-        plugin.version,
-        status,
-        f"{plugin.import_ms:.1f}",
-        ", ".join(provides) or "-",
-        "; ".join(problems) or "-",
-    )
+    who = plugin.name, plugin.distribution, plugin.version
+    return *who, status, f"{plugin.import_ms:.1f}", ", ".join(provides) or "-", "; ".join(problems) or "-"
 
 
 def _describe(plugin: Plugin) -> None:

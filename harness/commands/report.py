@@ -48,14 +48,9 @@ def command(given: GlobalOptions, path: Path, out: Path | None, suite: str | Non
 
 
 def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None) -> None:
-    """Write the report of the runs stored at ``path`` and print its tables.
+    """Write the report of the runs stored at ``path`` into the folder ``out``, and print its tables.
 
-    Args:
-        given: whose plugins draw.
-        path: of the runs.
-        out: folder of the report.
-        as_json: whether to print JSON.
-        suite: whose claims are judged; those installed under the names that the runs have, if not given.
+    The claims of ``suite`` are judged; of those installed under the names that the runs have, if it is not given.
     """
     import json
 
@@ -71,17 +66,10 @@ def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, s
     except OSError as error:
         raise UsageError(f"{out}: the report cannot be written there: {error}") from error
     if as_json:
-        print_json(
-            {
-                "report": str(page),
-                "problems": [problem._asdict() for problem in results.problems],
-                "claims": evidence(claims),
-                **{
-                    name: json.loads(getattr(results, name)().to_json(orient="records", double_precision=15))
-                    for name in TABLES
-                },
-            }
-        )
+        problems = [problem._asdict() for problem in results.problems]
+        told = {"report": str(page), "problems": problems, "claims": evidence(claims)}
+        tables = {name: getattr(results, name)().to_json(orient="records", double_precision=15) for name in TABLES}
+        print_json(told | {name: json.loads(table) for name, table in tables.items()})
     else:
         click.echo(terminal_table(results))
         if claims:

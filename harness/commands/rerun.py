@@ -49,8 +49,7 @@ def command(given: GlobalOptions, key: str, results: Path) -> ExitCode:
 def _trial(given: GlobalOptions, run: dict[str, Any], manifest: dict[str, Any]) -> "TrialPlan":
     """The trial that the run was part of, made of what is installed here: a results file runs no code.
 
-    Raises:
-        UsageError: what is installed is not what ran, so that its runs would have other keys.
+    What is installed must be what ran: else its runs would have other keys.
     """
     from harness.running.plan import Contestant, TrialPlan, make_cell
     from harness.suite.reading import TaskSettings

@@ -44,11 +44,7 @@ def compact_runs(path: Path) -> None:
 
 
 def existing(path: Path) -> Path:
-    """The folder itself, if it is one.
-
-    Raises:
-        UsageError: it is not.
-    """
+    """The folder itself, which must be one."""
     if not path.is_dir():
         raise UsageError(f"{path}: there is no such folder of results")
     return path

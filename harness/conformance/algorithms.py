@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,28 +27,22 @@ TOLERANCE = 1e-4  # relative, of returns
 
 @dataclass(frozen=True)
 class AlgorithmSubject:
-    """An algorithm under test.
+    """An algorithm under test, and where it is tried."""
 
-    Attributes:
-        id: of the algorithm, with preset and overrides.
-        spec: its description.
-        layers: of its configuration, later ones winning.
-        laboratory: where it is tried.
-    """
-
-    id: str
+    id: str  # with preset and overrides
     spec: AlgorithmSpec
-    layers: tuple[Mapping[str, Any], ...]
+    layers: tuple[Mapping[str, Any], ...]  # of its configuration, later ones winning
     laboratory: Laboratory
+
+    def perform(self, experiment: str, **arguments: Any) -> Any:
+        """The result of a function of `harness.conformance.experiments` that is told of the algorithm."""
+        target = f"harness.conformance.experiments:{experiment}"
+        return self.laboratory.perform(target, spec=as_json(self.spec), **arguments)
 
     def spaces(self) -> list[tuple[str, str]]:
         """Declared pairs of observation and action spaces for which there is a toy."""
-        found = [
-            (observation, action)
-            for observation in OBSERVATIONS
-            for action in ACTIONS
-            if observation in self.spec.observation_spaces and action in self.spec.action_spaces
-        ]
+        observations = [space for space in OBSERVATIONS if space in self.spec.observation_spaces]
+        found = list(product(observations, [space for space in ACTIONS if space in self.spec.action_spaces]))
         if not found:
             raise CheckSkipped("no toy environment has spaces that it declares")
         return found[:1] if self.spec.game else found  # there is one game
@@ -69,19 +64,13 @@ class AlgorithmSubject:
         stream: int | None = None,
         repetition: int = 0,
     ) -> dict[str, Any]:
-        """What `harness.conformance.experiments.train` reports of a finished training.
-
-        Raises:
-            CheckFailed: training did not finish.
-        """
-        observation, action = spaces or self.spaces()[0]
+        """What `harness.conformance.experiments.train` reports of a training, which must finish."""
+        spaces = spaces or self.spaces()[0]
         self.imported()
-        report: dict[str, Any] = self.laboratory.perform(
-            "harness.conformance.experiments:train",
-            spec=as_json(self.spec),
+        report: dict[str, Any] = self.perform(
+            "train",
             layers=[dict(layer) for layer in self.layers],
-            observation=observation,
-            action=action,
+            spaces=spaces,
             seeds=seeds,
             budget=BUDGET,
             points=points,
@@ -94,10 +83,7 @@ class AlgorithmSubject:
     def needs(self) -> Needs:
         """What a trial with this configuration needs."""
         self.imported()
-        layers = [dict(layer) for layer in self.layers]
-        return Needs(
-            **self.laboratory.perform("harness.conformance.experiments:needs", spec=as_json(self.spec), layers=layers)
-        )
+        return Needs(**self.perform("needs", layers=[dict(layer) for layer in self.layers]))
 
     def require_deterministic(self) -> None:
         """Skip what can be asked of deterministic algorithms only."""
@@ -175,11 +161,8 @@ def configuration_is_valid(subject: AlgorithmSubject) -> None:
     variants = {"defaults": [], "this selection": [dict(layer) for layer in subject.layers]} | {
         f"preset {name!r}": [values] for name, values in as_json(subject.spec)["presets"].items()
     }
-    problems = subject.laboratory.perform(
-        "harness.conformance.experiments:resolve_configs", spec=as_json(subject.spec), variants=variants
-    )
-    found = list(dict.fromkeys(filter(None, problems.values())))
-    require(not found, "; ".join(found))
+    problems = dict.fromkeys(filter(None, subject.perform("resolve_configs", variants=variants)))
+    require(not problems, "; ".join(problems))
 
 
 def spends_the_budget_exactly(subject: AlgorithmSubject) -> None:

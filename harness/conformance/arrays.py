@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.conformance.check import require
+from harness.conformance.check import CheckFailed, require
 from harness.contract.specs import EnvironmentSpec
 from harness.measuring import environments
 from harness.measuring.environments import Env
@@ -25,6 +25,7 @@ STARTS = 5_000  # initial states compared
 PROJECTIONS = 8  # of them, to random directions
 LARGEST_DISTANCE = 2.9 * (2 / STARTS) ** 0.5  # between distribution functions: exceeded by 1 right one in 10 million
 SHAPES = ((), (3,), (2, 3))
+STEPPED = ("successor", "reward", "termination", "observation")  # what `_step_and_observe` gives
 
 
 Draw = Callable[[torch.Generator, tuple[int, ...]], torch.Tensor]
@@ -42,11 +43,7 @@ class Walk(NamedTuple):
 
 
 def require_same_mdp(spec: EnvironmentSpec) -> None:
-    """Fail unless the array module of a description is its MDP.
-
-    Raises:
-        CheckFailed: saying where the two differ.
-    """
+    """Fail unless the array module of a description is its MDP; says where the two differ."""
     assert spec.array is not None
     array: Any = importlib.import_module(spec.array)
     missing = [name for name in FUNCTIONS if not callable(getattr(array, name, None))]
@@ -55,7 +52,8 @@ def require_same_mdp(spec: EnvironmentSpec) -> None:
     walk = _walk(array, spec)
     _require_new_tensors(array, walk)
     _require_transitions(array, walk, array_dtype(environments.make(spec).observation_space))
-    _require_rows_apart(array, walk)
+    for k, name in enumerate(STEPPED):
+        require_rows_apart(name, lambda *row, k=k: _step_and_observe(array, *row)[k], (walk.state, walk.action))
 
 
 # Initial states
@@ -157,35 +155,27 @@ def _takes_beyond(spec: EnvironmentSpec) -> bool:
 
 def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any]) -> None:
     """A step from every state of the walk leads to where it led Gymnasium's environment."""
-    successor, reward, terminated = array.step(walk.state, walk.action)
-    obs = array.observe(successor)
+    successor, reward, terminated, obs = _step_and_observe(array, walk.state, walk.action)
     require(terminated.dtype == torch.bool, f"step must say termination in torch.bool, not {terminated.dtype}")
     dtype = torch.from_numpy(np.empty(0, obs_dtype)).dtype
     require(obs.dtype == dtype, f"observe must give {dtype}, not {obs.dtype}")
-    for name, ours, theirs in (
-        ("successor", successor, walk.successor),
-        ("reward", reward, walk.reward),
-        ("termination", terminated, walk.terminated),
-        ("observation", obs, walk.obs),
-    ):
+    gymnasiums = (walk.successor, walk.reward, walk.terminated, walk.obs)
+    for name, ours, theirs in zip(STEPPED, (successor, reward, terminated, obs), gymnasiums, strict=True):
         require(ours.shape == theirs.shape, f"{name} of a batch has shape {[*ours.shape]}, not {[*theirs.shape]}")
         ours, theirs = ours.double(), theirs.double()
-        close = torch.isclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
-        differ = (~close).reshape(TRANSITIONS, -1).any(1).nonzero().reshape(-1).tolist()
-        if differ:
+        if differ := rows_that_differ(ours, theirs, TOLERANCE, equal_nan=True):
             k = differ[0]
-            require(
-                False,
+            raise CheckFailed(
                 f"{len(differ)} of {TRANSITIONS} transitions have another {name}; for state {walk.state[k].tolist()} "
                 f"and action {walk.action[k].tolist()} the array gives {ours[k].tolist()}, "
-                f"Gymnasium {theirs[k].tolist()}",
+                f"Gymnasium {theirs[k].tolist()}"
             )
 
 
-def _require_rows_apart(array: ArrayModule, walk: Walk) -> None:
-    """A row's step is the same, to the last bit, whatever is stepped beside it and in whatever shape."""
-    for k, name in enumerate(("successor", "reward", "termination", "observation")):
-        require_rows_apart(name, lambda *row, k=k: _step_and_observe(array, *row)[k], (walk.state, walk.action))
+def rows_that_differ(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float, equal_nan: bool = False) -> list[int]:
+    """Indices of rows [B, ...] that are not equal to an absolute tolerance, and a relative one for numbers above 1."""
+    close = torch.isclose(ours.double(), theirs.double(), rtol=tolerance, atol=tolerance, equal_nan=equal_nan)
+    return list((~close).reshape(len(close), -1).any(1).nonzero().reshape(-1).tolist())
 
 
 def require_rows_apart(name: str, function: Callable[..., torch.Tensor], rows: Sequence[torch.Tensor]) -> None:
@@ -208,9 +198,7 @@ def require_rows_apart(name: str, function: Callable[..., torch.Tensor], rows: S
 def _require_new_tensors(array: ArrayModule, walk: Walk) -> None:
     """Functions change none of their arguments, and what they return shares no memory with anything."""
     state, action = walk.state.clone(), walk.action.clone()
-    named = dict(
-        zip(("successor", "reward", "termination", "observation"), _step_and_observe(array, state, action), strict=True)
-    )
+    named = dict(zip(STEPPED, _step_and_observe(array, state, action), strict=True))
     require(torch.equal(state, walk.state) and torch.equal(action, walk.action), "step changes its arguments in place")
     named |= {"state": state, "action": action}
     for one, other in combinations(named, 2):

@@ -89,10 +89,6 @@ class Check:
 
 
 def require(condition: object, reason: str) -> None:
-    """Fail the check unless the condition holds.
-
-    Raises:
-        CheckFailed: it does not.
-    """
+    """Fail the check unless the condition holds."""
     if not condition:
         raise CheckFailed(reason)

@@ -9,26 +9,16 @@ from harness.conformance.environments import EnvironmentSubject, environment_che
 from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.conformance.laboratory import Laboratory
 from harness.conformance.plugins import PluginSubject, SuiteSubject, plugin_checks, suite_checks
-from harness.contract.errors import UsageError
 from harness.discovery.plugins import Kind, Plugin
 from harness.discovery.registry import Entry, Registry
 from harness.discovery.selection import Selection, parse_selection
+from harness.running.plan import config_request
 
 CHECKED: tuple[Kind, ...] = ("algorithm", "environment", "suite", "executor")
 
 
 def checks_of(name: str, registry: Registry, settings: Mapping[str, str] | None = None) -> list[Check]:
-    """The checks of a plugin and all it provides, or of what has this id or short name.
-
-    Args:
-        name: of a plugin or a distribution; else as in `checks_of_kinds`.
-        registry: where to look.
-        settings: of an executor.
-
-    Raises:
-        UsageError: nothing has the name, or several things do.
-        MissingPlugin: its plugin is not installed.
-    """
+    """The checks of all that a plugin or distribution of this name provides; if there is none, `checks_of_kinds`."""
     plugins = [plugin for plugin in registry.plugins if plugin.answers_to({name})]
     if plugins:
         return [check for plugin in plugins for check in checks_of_plugin(plugin, registry)]
@@ -38,16 +28,13 @@ def checks_of(name: str, registry: Registry, settings: Mapping[str, str] | None 
 def checks_of_kinds(
     name: str, registry: Registry, kinds: Sequence[Kind], settings: Mapping[str, str] | None = None
 ) -> list[Check]:
-    """The checks of what is of one of these kinds and has this id or short name.
+    """The checks of what is of one of these kinds and has this id or short name; ``settings`` are of an executor.
 
-    Args:
-        name: for an algorithm also with a preset and overrides, as in ``"dqn:paper[learning_rate=1e-3]"``.
-        registry: where to look.
-        kinds: what may be meant.
-        settings: of an executor.
+    That of an algorithm may have a preset and overrides, as in ``"dqn:paper[learning_rate=1e-3]"``.
 
     Raises:
-        UsageError, MissingPlugin: as in `checks_of`.
+        UsageError: nothing has the name, or several things do.
+        MissingPlugin: its plugin is not installed.
     """
     selection = parse_selection(name)
     if selection.variant:
@@ -88,20 +75,11 @@ def _checks(
 
     if missing:
         return [Check.of(entry.id, requirements_are_met)]
-    if kind == "algorithm":
-        return algorithm_checks(_algorithm(entry, selection))
+    if kind == "algorithm":  # in a laboratory of its own, into which its module is preloaded
+        request = config_request(entry, selection)
+        return algorithm_checks(AlgorithmSubject(request.id, request.spec, request.layers, Laboratory()))
     if kind == "environment":
         return environment_checks(EnvironmentSubject(entry.id, entry.spec, laboratory))
     if kind == "executor":
         return executor_checks(ExecutorSubject(entry.id, entry.spec, settings or {}))
     return suite_checks(SuiteSubject(entry.id, entry.spec, registry))
-
-
-def _algorithm(entry: Entry[Any], selection: Selection) -> AlgorithmSubject:
-    """An algorithm configured as selected, with a laboratory of its own, into which its module is preloaded."""
-    presets = entry.spec.presets
-    if selection.preset is not None and selection.preset not in presets:
-        known = ", ".join(presets) or "none"
-        raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
-    chosen = () if selection.preset is None else (presets[selection.preset],)
-    return AlgorithmSubject(entry.id + selection.variant, entry.spec, (*chosen, selection.overrides), Laboratory())

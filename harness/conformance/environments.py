@@ -9,14 +9,14 @@ import random
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
 from harness.conformance.algorithms import check_description, check_effects
-from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
+from harness.conformance.check import Check, CheckFailed, CheckSkipped, CheckStatus, require
 from harness.conformance.laboratory import Laboratory
 from harness.contract.specs import VIEWS, EnvironmentSpec, Score, as_json, environment_from_json
 from harness.measuring import environments, seeding
@@ -33,13 +33,7 @@ UNWRAPPED_REMARK = "is different from the unwrapped version"  # not a fault: env
 
 @dataclass(frozen=True)
 class EnvironmentSubject:
-    """An environment under test.
-
-    Attributes:
-        id: of the environment.
-        spec: its description.
-        laboratory: where it is tried.
-    """
+    """An environment under test, and where it is tried."""
 
     id: str
     spec: EnvironmentSpec
@@ -231,28 +225,21 @@ OF_VIEWS = {
 
 def _check_apart(subject: EnvironmentSubject, function: Callable[[EnvironmentSpec], str | None]) -> Check:
     def ask() -> str | None:
-        answer = subject.laboratory.perform(
+        status, reason = subject.laboratory.perform(
             "harness.conformance.environments:ask_apart", name=function.__name__, spec=as_json(subject.spec)
         )
-        require(answer["failed"] is None, answer["failed"])
-        if answer["skipped"] is not None:
-            raise CheckSkipped(answer["skipped"])
-        remark: str | None = answer["remark"]
-        return remark
+        require(status != "fail", reason)
+        if status == "skip":
+            raise CheckSkipped(reason)
+        return str(reason) or None
 
-    return Check(subject.id, function.__name__, Check.of(subject.id, function).question, ask)
+    return replace(Check.of(subject.id, function), ask=ask)
 
 
-def ask_apart(name: str, spec: Mapping[str, Any]) -> dict[str, str | None]:
-    """Ask one check; called in the laboratory."""
-    answer: dict[str, str | None] = {"failed": None, "skipped": None, "remark": None}
-    try:
-        answer["remark"] = APART[name](environment_from_json(spec))
-    except CheckFailed as failed:
-        answer["failed"] = str(failed)
-    except CheckSkipped as skipped:
-        answer["skipped"] = str(skipped)
-    return answer
+def ask_apart(name: str, spec: Mapping[str, Any]) -> tuple[CheckStatus, str]:
+    """What came of one check, and why; called in the laboratory."""
+    outcome = Check.of("", APART[name], environment_from_json(spec)).outcome()
+    return outcome.status, outcome.reason
 
 
 def _seed_global(seed: int) -> None:

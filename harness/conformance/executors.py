@@ -29,17 +29,11 @@ MARKER = {"HARNESS_CHECK_MARKER": "told"}
 
 @dataclass(frozen=True)
 class ExecutorSubject:
-    """An executor under test.
-
-    Attributes:
-        id: of the executor.
-        spec: its description.
-        settings: of its own, as ``--executor-option`` gives them.
-    """
+    """An executor under test."""
 
     id: str
     spec: ExecutorSpec
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)  # of its own, as ``--executor-option`` gives them
 
     @contextlib.contextmanager
     def made(self, jobs: int = 1) -> Iterator["Bench"]:
@@ -54,17 +48,11 @@ class ExecutorSubject:
 
 @dataclass
 class Bench:
-    """An executor at work.
-
-    Attributes:
-        executor: under test.
-        folder: of its jobs.
-        jobs: started so far.
-    """
+    """An executor at work."""
 
     executor: Executor
-    folder: Path
-    jobs: list[Job] = field(default_factory=list)
+    folder: Path  # of its jobs
+    jobs: list[Job] = field(default_factory=list)  # started so far
 
     def start(self, ending: str = "done", seconds: float | None = None, device: str = "cpu") -> Job:
         """Start a trial that ends so, once there is room."""

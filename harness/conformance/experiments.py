@@ -22,7 +22,7 @@ import torch
 
 from harness.conformance.policy_probe import probe
 from harness.conformance.toy_environments import Ring, toy_for
-from harness.contract.specs import AlgorithmSpec, algorithm_from_json
+from harness.contract.specs import AlgorithmSpec, Needs, algorithm_from_json
 from harness.contract.trial import ContractBroken
 from harness.discovery.config import config_to_json, resolve_config
 from harness.measuring.description import TrialDescription
@@ -99,34 +99,61 @@ def import_modules(modules: Sequence[str]) -> dict[str, list[str]]:
     return {"changed": changed, "left": left_over(before)}
 
 
-def resolve_configs(spec: Mapping[str, Any], variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
-    """What is wrong with every named variant, a list of layers, of an algorithm's ``Config``; "" where nothing."""
+def resolve_configs(spec: Mapping[str, Any], variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """What is wrong with named variants, lists of layers, of an algorithm's ``Config``."""
     algorithm = algorithm_from_json(spec)
     config_class = importlib.import_module(algorithm.target).Config
-    problems = {}
+    problems = []
     for name, layers in variants.items():
         try:
             config = resolve_config(config_class, *layers, owner=name)
             config_to_json(config)
             needs_of(algorithm, config, name)
-            problems[name] = ""
         except Exception as error:
-            problems[name] = str(error)
+            problems.append(str(error))
     return problems
+
+
+def _configured(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> tuple[AlgorithmSpec, Any, Needs]:
+    """An algorithm, its configuration and what that needs of a machine."""
+    algorithm = algorithm_from_json(spec)
+    config = resolve_config(importlib.import_module(algorithm.target).Config, *layers)
+    return algorithm, config, needs_of(algorithm, config, algorithm.name)
 
 
 def needs(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a trial of an algorithm with this configuration needs of a machine."""
-    algorithm = algorithm_from_json(spec)
-    config = resolve_config(importlib.import_module(algorithm.target).Config, *layers)
-    return asdict(needs_of(algorithm, config, algorithm.name))
+    return asdict(_configured(spec, layers)[2])
 
 
-def train(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], **settings: Any) -> dict[str, Any]:
-    """Train an algorithm on a toy, as `_description` describes it, and tell everything that checks ask about."""
-    algorithm = algorithm_from_json(spec)
-    config = resolve_config(importlib.import_module(algorithm.target).Config, *layers)
-    description = _description(algorithm, config, **settings)
+def train(
+    spec: Mapping[str, Any],
+    layers: Sequence[Mapping[str, Any]],
+    spaces: tuple[str, str],
+    seeds: Sequence[int],
+    budget: int,
+    points: int,
+    stream: int | None,
+    repetition: int,
+) -> dict[str, Any]:
+    """Train an algorithm on the toy with these spaces, and tell everything that checks ask about.
+
+    ``stream`` is the seed of all environments, in place of streams from the run's seed; ``repetition`` tells apart
+    trainings that are otherwise the same, since results are remembered.
+    """
+    algorithm, config, needed = _configured(spec, layers)
+    description = TrialDescription(
+        toy_for(algorithm, *spaces, stream),
+        tuple(seeds),
+        budget,
+        points,
+        EPISODES,
+        algorithm.lockstep,
+        algorithm.target,
+        config_to_json(config),
+        algorithm.views,
+        replace(needed, cpus=1),
+    )
     training = Training(description, folder=Path.cwd()).load()
     trial = training.trial
     before, state, recorded = running(), process_state(), _sum_of_data(trial)
@@ -148,44 +175,6 @@ def train(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], **settin
         "left": left_over(before),
         "policy": _probed(trial) if status == "done" else None,
     }
-
-
-def _description(
-    algorithm: AlgorithmSpec,
-    config: Any,
-    observation: str,
-    action: str,
-    seeds: Sequence[int],
-    budget: int,
-    points: int,
-    stream: int | None = None,
-    repetition: int = 0,
-) -> TrialDescription:
-    """A trial on the toy with these spaces.
-
-    Args:
-        algorithm: to train.
-        config: of it.
-        observation: kind of the toy's observations.
-        action: kind of its actions.
-        seeds: trained together; one unless in lockstep.
-        budget: steps.
-        points: evaluations after the one at 0.
-        stream: seed of all environments, instead of streams from the run's seed.
-        repetition: tells apart trials that are otherwise the same.
-    """
-    return TrialDescription(
-        toy_for(algorithm, observation, action, stream),
-        tuple(seeds),
-        budget,
-        points,
-        EPISODES,
-        algorithm.lockstep,
-        algorithm.target,
-        config_to_json(config),
-        algorithm.views,
-        replace(needs_of(algorithm, config, algorithm.name), cpus=1),
-    )
 
 
 def _sum_of_data(trial: LocalTrial) -> list[float]:

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.running.executor_local import PRELOADED
+from harness.running.job_files import THREADS
 
 EXPERIMENT_SECONDS = 60.0
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 POLL_SECONDS = 0.005
 
 
@@ -35,12 +36,9 @@ class ExperimentFailedError(Exception):
 
 
 class Laboratory:
-    """Performs experiments and remembers their results. The process starts with the first one.
+    """Performs experiments and remembers their results; its process starts with the first. Each may take ``seconds``.
 
     Only the laboratory used last has a process, so that checking many plugins takes the memory of one.
-
-    Args:
-        seconds: that one experiment may take.
     """
 
     _latest: ClassVar["weakref.ref[Laboratory] | None"] = None
@@ -55,16 +53,12 @@ class Laboratory:
         """The JSON result of ``"package.module:function"`` called in a fork with JSON arguments.
 
         Raises:
-            ExperimentFailedError: it raised, crashed, or took too long.
+            ExperimentFailedError: it raised, crashed, or took too long. So does `preload`.
         """
         return self._ask({"experiment": experiment, "arguments": arguments})
 
     def preload(self, module: str) -> None:
-        """Import a module into the process that forks, so that later experiments need not.
-
-        Raises:
-            ExperimentFailedError: importing raised, or ended the process.
-        """
+        """Import a module into the process that forks, so that later experiments need not."""
         self._ask({"preload": module})
 
     def close(self) -> None:
@@ -109,7 +103,7 @@ class Laboratory:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": path},
+            env={**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path},
             start_new_session=True,
             text=True,
         )
@@ -159,8 +153,7 @@ def _import(module: str) -> None:
 
 
 def _call(target: str, arguments: Mapping[str, Any]) -> Any:
-    module, _, function = target.partition(":")
-    return getattr(importlib.import_module(module), function)(**arguments)
+    return pkgutil.resolve_name(target)(**arguments)
 
 
 def _in_fork(request: Mapping[str, Any], place: Path, seconds: float) -> dict[str, Any]:

@@ -18,14 +18,7 @@ Array = np.ndarray[Any, Any]
 def probe(
     policy: Policy, space: gymnasium.Space[Any], num_seeds: int, lockstep: bool, device: torch.device
 ) -> dict[str, Any]:
-    """Ask a policy for the same actions in different company.
-
-    Args:
-        policy: as in `harness.contract.trial.Trial`.
-        space: of one observation.
-        num_seeds: S, in lockstep.
-        lockstep: whether observations have a leading seed axis.
-        device: of lockstep tensors.
+    """Ask a policy for the same actions in different company; ``space`` is that of one observation.
 
     Returns:
         ``random``, whether it answers one question in different ways; ``actions``, its answers as nested lists;

@@ -8,7 +8,7 @@ ten steps, some by termination. Importing this module registers nothing; `regist
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -29,17 +29,9 @@ Observation = Any  # float32 [2] on the unit circle, or the place
 
 
 class Ring(gymnasium.Env[Observation, Any]):
-    """A token on a ring.
+    """A token on a ring. ``stream`` is the seed of an environment that ignores the run's; None takes the run's."""
 
-    Args:
-        observation: "Box" or "Discrete".
-        action: "Discrete", three ways to move, or "Box", a push [2] in [−1, 1].
-        stream: seed of an environment whose stream ignores the run's; None takes the run's.
-
-    Attributes:
-        outside: every action seen so far in this process, by any ring, that its action space does not hold.
-    """
-
+    # Every action seen so far in this process, by any ring, that its action space does not hold.
     outside: list[str] = []  # noqa: RUF012, because all rings of a process share it
 
     def __init__(self, observation: str = "Box", action: str = "Discrete", stream: int | None = None) -> None:
@@ -110,19 +102,8 @@ class Nim(gymnasium.Env[Observation, Any]):
         return np.concatenate((stones, np.arange(1, MOST + 1) <= self._left)).astype(np.float32)
 
 
-@dataclass
-class Recording:
-    """An episode, with the fields that Minari's episodes have."""
-
-    observations: Any
-    actions: Any
-    rewards: Any
-    terminations: Any
-    truncations: Any
-
-
-def recorded(observation: str, action: str) -> Iterator[Recording]:
-    """Episodes of random actions on the ring with these spaces, always the same."""
+def recorded(observation: str, action: str) -> Iterator[SimpleNamespace]:
+    """Episodes of random actions on the ring with these spaces, always the same; fields are those of Minari's."""
     env = Ring(observation, action)
     env.action_space.seed(0)
     for number in range(RECORDED):
@@ -134,11 +115,14 @@ def recorded(observation: str, action: str) -> Iterator[Recording]:
             obs, reward, over, _, _ = env.step(actions[-1])
             seen.append(obs)
             rewards.append(reward)
-        terminations = np.zeros(len(actions), bool)
-        terminations[-1] = over
-        truncations = np.zeros(len(actions), bool)
-        truncations[-1] = not over
-        yield Recording(np.array(seen), np.array(actions), np.array(rewards), terminations, truncations)
+        last = np.arange(len(actions)) == len(actions) - 1
+        yield SimpleNamespace(
+            observations=np.array(seen),
+            actions=np.array(actions),
+            rewards=np.array(rewards),
+            terminations=last & over,
+            truncations=last & (not over),
+        )
 
 
 def register() -> None:

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from harness.conformance.arrays import STARTS, TRANSITIONS, require_alike, require_rows_apart
-from harness.conformance.check import require
+from harness.conformance.arrays import STARTS, TRANSITIONS, require_alike, require_rows_apart, rows_that_differ
+from harness.conformance.check import CheckFailed, require
 from harness.contract.specs import EnvironmentSpec
 from harness.contract.trial import GameRules
 from harness.measuring import environments, seeding
@@ -24,38 +24,31 @@ LONGEST_GAME = 10_000  # plies
 
 
 def require_true_knowledge(spec: EnvironmentSpec) -> None:
-    """Fail unless the functions of ``known`` give what the environment does.
-
-    Raises:
-        CheckFailed: saying which function, and where.
-    """
+    """Fail unless the functions of ``known`` give what the environment does; says which does not, and where."""
     assert spec.known is not None
     module: Any = importlib.import_module(spec.known)
     given = [name for name in FUNCTIONS_OF_VIEWS["known"] if callable(getattr(module, name, None))]
     require(given, f"{spec.known} has none of {', '.join(FUNCTIONS_OF_VIEWS['known'])}")
     env = environments.make(spec)
     obs, action, next_obs, reward, terminated = _transitions(env)
-    whole = {
-        "reward_fn": (obs, action, next_obs),
-        "termination_fn": (obs, action, next_obs),
-        "dynamics_fn": (obs, action),
+    questions: dict[str, tuple[tuple[torch.Tensor, ...], torch.Tensor]] = {
+        "reward_fn": ((obs, action, next_obs), reward),
+        "termination_fn": ((obs, action, next_obs), terminated),
+        "dynamics_fn": ((obs, action), next_obs),
     }
-    truth = {"reward_fn": reward, "termination_fn": terminated, "dynamics_fn": next_obs}
-    for name in (name for name in given if name in whole):
-        function, arguments = getattr(module, name), [argument.clone() for argument in whole[name]]
+    for name in (name for name in given if name in questions):
+        whole, truth = questions[name]
+        function, arguments = getattr(module, name), [argument.clone() for argument in whole]
         told = function(*arguments)
-        require(all(map(torch.equal, arguments, whole[name])), f"{name} changes its arguments in place")
-        require(told.shape == truth[name].shape, f"{name} gives {[*told.shape]}, not {[*truth[name].shape]}")
-        wrong = ~torch.isclose(told.double(), truth[name].double(), rtol=TOLERANCE, atol=TOLERANCE)
-        places = wrong.reshape(len(wrong), -1).any(1).nonzero().reshape(-1).tolist()
-        if places:
+        require(all(map(torch.equal, arguments, whole)), f"{name} changes its arguments in place")
+        require(told.shape == truth.shape, f"{name} gives {[*told.shape]}, not {[*truth.shape]}")
+        if places := rows_that_differ(told, truth, TOLERANCE):
             k = places[0]
-            require(
-                False,
-                f"{name} is wrong of {len(places)} of {len(wrong)} transitions; for observation {obs[k].tolist()} and "
-                f"action {action[k].tolist()} it gives {told[k].tolist()}, the environment {truth[name][k].tolist()}",
+            raise CheckFailed(
+                f"{name} is wrong of {len(places)} of {len(told)} transitions; for observation {obs[k].tolist()} and "
+                f"action {action[k].tolist()} it gives {told[k].tolist()}, the environment {truth[k].tolist()}"
             )
-        require_rows_apart(name, function, whole[name])
+        require_rows_apart(name, function, whole)
     if "initial_fn" in given:
         firsts = [env.reset(seed=seeding.integer(0, "conformance", k))[0] for k in range(STARTS)]
         theirs = torch.from_numpy(np.asarray(firsts, array_dtype(env.observation_space)))
@@ -83,11 +76,7 @@ def _transitions(env: Env) -> tuple[torch.Tensor, ...]:
 
 
 def require_whole_game(spec: EnvironmentSpec) -> None:
-    """Fail unless random games by the rules end, with outcomes, players and observations as they must be.
-
-    Raises:
-        CheckFailed: saying which rule is broken.
-    """
+    """Fail unless random games by the rules end, with outcomes, players and observations as they must be."""
     assert spec.game is not None
     rules = cast(GameRules, importlib.import_module(spec.game))
     env = environments.make(spec)
@@ -124,11 +113,7 @@ def _played(rules: GameRules, actions: int) -> Iterator[torch.Tensor]:
 
 
 def require_fitting_recordings(spec: EnvironmentSpec) -> None:
-    """Fail unless recorded transitions are always the same, and lie in the spaces of the environment.
-
-    Raises:
-        CheckFailed: saying which transition does not.
-    """
+    """Fail unless recorded transitions are always the same, and lie in the spaces of the environment."""
     env = environments.make(spec)
     data, again = (load_dataset(spec, torch.device("cpu")) for _ in range(2))
     require(torch.isfinite(data.reward).all(), "a recorded reward is not finite")

@@ -29,8 +29,9 @@ class SpecError(ValueError):
     """A description that cannot be right; the message names the description, the field and the fix."""
 
 
-def _check(condition: bool, spec: object, name: object, message: str) -> None:
+def _check(condition: bool, spec: object, message: str) -> None:
     if not condition:
+        name = getattr(spec, "name", getattr(spec, "source", ""))
         raise SpecError(f"{type(spec).__name__} {name!r}: {message}")
 
 
@@ -38,30 +39,33 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
-def _check_name(spec: object, name: object) -> None:
-    _check(
-        isinstance(name, str) and NAME.fullmatch(name) is not None,
-        spec,
-        name,
-        "name must be 1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit",
-    )
+def _has_form(value: object, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None
 
 
-def _check_version(spec: object, name: str, version: object) -> None:
-    _check(isinstance(version, str) and bool(version), spec, name, 'version must be a string, "1"')
+def _check_name(spec: Any) -> None:
+    allowed = "1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit"
+    _check(_has_form(spec.name, NAME), spec, f"name must be {allowed}")
 
 
-def _check_function(spec: object, name: object, field: str, target: object) -> None:
+def _check_version(spec: Any) -> None:
+    _check(isinstance(spec.version, str) and bool(spec.version), spec, 'version must be a string, "1"')
+
+
+def _check_module(spec: object, field: str, or_none: str = "") -> None:
+    """Refuse what is not ``"package.module"``, or None where that is allowed."""
+    target = getattr(spec, field)
+    wanted = f'{field} must be a module path such as "package.module"{or_none}, not {target!r}'
+    _check(_has_form(target, MODULE) or (bool(or_none) and target is None), spec, wanted)
+
+
+def _check_function(spec: object, field: str) -> None:
     """Refuse what is not ``"package.module:function"``."""
-    _check(
-        isinstance(target, str) and FUNCTION.fullmatch(target) is not None,
-        spec,
-        name,
-        f'{field} must be "package.module:function", not {target!r}',
-    )
+    target = getattr(spec, field)
+    _check(_has_form(target, FUNCTION), spec, f'{field} must be "package.module:function", not {target!r}')
 
 
-def _freeze(spec: object, name: str, *fields: str) -> None:
+def _freeze(spec: object, *fields: str) -> None:
     """Replace lists by tuples and mappings by read-only copies in a frozen description."""
     for attribute in fields:
         value = getattr(spec, attribute)
@@ -70,7 +74,7 @@ def _freeze(spec: object, name: str, *fields: str) -> None:
         elif isinstance(value, list | tuple | set | frozenset):
             object.__setattr__(spec, attribute, tuple(value))
         else:
-            _check(False, spec, name, f"{attribute} must be a list or a table, not {value!r}")
+            _check(False, spec, f"{attribute} must be a list or a table, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,10 @@ class Score:
     source: str = ""
 
     def __post_init__(self) -> None:
-        _check(_is_finite(self.value), self, self.source, f"value must be a finite number, not {self.value!r}")
+        _check(_is_finite(self.value), self, f"value must be a finite number, not {self.value!r}")
         error = self.standard_error
-        _check(
-            error is None or _is_finite(error),
-            self,
-            self.source,
-            f"standard_error must be a finite number or None, not {error!r}",
-        )
+        known = error is None or _is_finite(error)
+        _check(known, self, f"standard_error must be a finite number or None, not {error!r}")
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ class Needs:
 
     def __post_init__(self) -> None:
         cpus = self.cpus
-        _check(type(cpus) is int and cpus >= 1, self, "", f"cpus must be 1 or more, not {cpus!r}")
-        _check(self.processes in ("one", "many"), self, "", f'processes: "one" or "many", not {self.processes!r}')
-        _check(isinstance(self.deterministic, bool), self, "", "deterministic must be true or false")
+        _check(type(cpus) is int and cpus >= 1, self, f"cpus must be 1 or more, not {cpus!r}")
+        _check(self.processes in ("one", "many"), self, f'processes: "one" or "many", not {self.processes!r}')
+        _check(isinstance(self.deterministic, bool), self, "deterministic must be true or false")
 
 
 @dataclass(frozen=True)
@@ -168,35 +168,23 @@ class AlgorithmSpec:
     requires: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_name(self, self.name)
-        _check_version(self, self.name, self.version)
-        _check(
-            isinstance(self.target, str) and MODULE.fullmatch(self.target) is not None,
-            self,
-            self.name,
-            f'target must be a module path such as "package.module", not {self.target!r}',
-        )
-        _freeze(self, self.name, "observation_spaces", "action_spaces", "devices", "requires", "known")
-        for kind in ("observation_spaces", "action_spaces"):
-            spaces = getattr(self, kind)
-            unknown = [space for space in spaces if space not in SPACES]
-            _check(bool(spaces) and not unknown, self, self.name, f"{kind}: unknown {unknown}")
-        unknown = [device for device in self.devices if device not in DEVICES]
-        _check(bool(self.devices) and not unknown, self, self.name, f"devices: unknown {unknown}")
+        _check_name(self)
+        _check_version(self)
+        _check_module(self, "target")
+        _freeze(self, "observation_spaces", "action_spaces", "devices", "requires", "known")
+        for kind, existing in (("observation_spaces", SPACES), ("action_spaces", SPACES), ("devices", DEVICES)):
+            named = getattr(self, kind)
+            unknown = [name for name in named if name not in existing]
+            _check(bool(named) and not unknown, self, f"{kind}: unknown {unknown}")
         _ = self.constant_needs
         if self.needs is not None:
-            _check_function(self, self.name, "needs", self.needs)
+            _check_function(self, "needs")
         unknown = [name for name in self.known if name not in KNOWN_FUNCTIONS]
-        _check(not unknown, self, self.name, f"known: there are {', '.join(KNOWN_FUNCTIONS)}, not {unknown}")
-        _freeze(self, self.name, "presets")
+        _check(not unknown, self, f"known: there are {', '.join(KNOWN_FUNCTIONS)}, not {unknown}")
+        _freeze(self, "presets")
         for preset, values in self.presets.items():
-            _check(
-                isinstance(preset, str) and NAME.fullmatch(preset) is not None,
-                self,
-                self.name,
-                f"presets: bad name {preset!r}",
-            )
-            _check(isinstance(values, Mapping), self, self.name, f"presets.{preset} must be a table")
+            _check(_has_form(preset, NAME), self, f"presets: bad name {preset!r}")
+            _check(isinstance(values, Mapping), self, f"presets.{preset} must be a table")
 
     @property
     def constant_needs(self) -> Needs:
@@ -258,55 +246,27 @@ class EnvironmentSpec:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        _check_name(self, self.name)
-        _check_version(self, self.name, self.version)
-        _check(
-            isinstance(self.id, str) and re.search(r"-v\d+$", self.id) is not None,
-            self,
-            self.name,
-            f'id must carry its version, as in "CartPole-v1", not {self.id!r}',
-        )
-        _freeze(self, self.name, "imports", "kwargs", "wrappers", "requires")
+        _check_name(self)
+        _check_version(self)
+        versioned = isinstance(self.id, str) and re.search(r"-v\d+$", self.id) is not None
+        _check(versioned, self, f'id must carry its version, as in "CartPole-v1", not {self.id!r}')
+        _freeze(self, "imports", "kwargs", "wrappers", "requires")
         for module in self.imports:
-            _check(MODULE.fullmatch(module) is not None, self, self.name, f"imports: bad {module!r}")
-        normal = []
-        for wrapper in self.wrappers:
-            target, kwargs = (wrapper, {}) if isinstance(wrapper, str) else wrapper
-            _check(
-                FUNCTION.fullmatch(target) is not None,
-                self,
-                self.name,
-                f'wrappers: "package.module:Wrapper" expected, not {target!r}',
-            )
-            normal.append((target, MappingProxyType(dict(kwargs))))
-        object.__setattr__(self, "wrappers", tuple(normal))
+            _check(MODULE.fullmatch(module) is not None, self, f"imports: bad {module!r}")
+        normal = [(each, {}) if isinstance(each, str) else each for each in self.wrappers]
+        for target, _ in normal:
+            named = FUNCTION.fullmatch(target) is not None
+            _check(named, self, f'wrappers: "package.module:Wrapper" expected, not {target!r}')
+        frozen = tuple((target, MappingProxyType(dict(kwargs))) for target, kwargs in normal)
+        object.__setattr__(self, "wrappers", frozen)
         for view in VIEWS:
-            module = getattr(self, view)
-            _check(
-                module is None or (isinstance(module, str) and MODULE.fullmatch(module) is not None),
-                self,
-                self.name,
-                f'{view} must be a module path such as "package.module" or None, not {module!r}',
-            )
-        _check(
-            self.array is None or not self.wrappers,
-            self,
-            self.name,
-            "array cannot be wrapped: it is the whole MDP; give up one of array and wrappers",
-        )
-        _check(
-            self.threshold is None or _is_finite(self.threshold),
-            self,
-            self.name,
-            f"threshold must be a finite number or None, not {self.threshold!r}",
-        )
+            _check_module(self, view, or_none=" or None")
+        unwrapped = self.array is None or not self.wrappers
+        _check(unwrapped, self, "array cannot be wrapped: it is the whole MDP; give up one of array and wrappers")
+        solved = self.threshold
+        _check(solved is None or _is_finite(solved), self, f"threshold must be a finite number or None, not {solved!r}")
         limit = self.max_episode_steps
-        _check(
-            limit is None or (isinstance(limit, int) and limit >= 1),
-            self,
-            self.name,
-            "max_episode_steps must be 1 or more",
-        )
+        _check(limit is None or (isinstance(limit, int) and limit >= 1), self, "max_episode_steps must be 1 or more")
 
 
 @dataclass(frozen=True)
@@ -324,14 +284,10 @@ class SuiteSpec:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        _check_name(self, self.name)
+        _check_name(self)
         package, _, path = self.resource.partition(":")
-        _check(
-            MODULE.fullmatch(package) is not None and path.endswith(".toml") and ".." not in path,
-            self,
-            self.name,
-            f'resource must be "package:file.toml", not {self.resource!r}',
-        )
+        inside = MODULE.fullmatch(package) is not None and path.endswith(".toml") and ".." not in path
+        _check(inside, self, f'resource must be "package:file.toml", not {self.resource!r}')
 
 
 @dataclass(frozen=True)
@@ -355,8 +311,8 @@ class FigureSpec:
     per_environment: bool = False
 
     def __post_init__(self) -> None:
-        _check_name(self, self.name)
-        _check_function(self, self.name, "target", self.target)
+        _check_name(self)
+        _check_function(self, "target")
 
 
 @dataclass(frozen=True)
@@ -376,9 +332,9 @@ class ExecutorSpec:
     requires: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_name(self, self.name)
-        _check_function(self, self.name, "target", self.target)
-        _freeze(self, self.name, "requires")
+        _check_name(self)
+        _check_function(self, "target")
+        _freeze(self, "requires")
 
 
 def made(spec: ExecutorSpec, options: Any) -> Any:
@@ -389,8 +345,8 @@ def made(spec: ExecutorSpec, options: Any) -> Any:
 Spec = AlgorithmSpec | EnvironmentSpec | SuiteSpec | FigureSpec | ExecutorSpec
 
 
-def as_json(spec: Spec) -> dict[str, Any]:
-    """A description as plain JSON values, for `environment_from_json` and `algorithm_from_json`."""
+def as_json(spec: object) -> dict[str, Any]:
+    """A description, or another dataclass, as plain JSON values; for `environment_from_json` and its like."""
 
     def plain(value: Any) -> Any:
         if is_dataclass(value) and not isinstance(value, type):

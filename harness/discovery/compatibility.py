@@ -14,22 +14,15 @@ def incompatibility(
 ) -> str:
     """Why an algorithm cannot train on an environment, whatever the machine; empty if it can.
 
-    Args:
-        algorithm: what it declares.
-        observation_space: class name of the environment's observation space, as in "Box".
-        action_space: class name of its action space, as in "Discrete".
-        environment: its description.
-        known: the functions that its module of what may be known gives.
+    Spaces are class names, as in "Box"; ``known`` are the functions that the environment's module of that name gives.
     """
-    kinds = (
+    reasons = []
+    for verb, wanted, able in (
         ("observes", observation_space, algorithm.observation_spaces),
         ("acts in", action_space, algorithm.action_spaces),
-    )
-    reasons = [
-        f"{algorithm.name} {verb} {' or '.join(able)}, not {wanted}"
-        for verb, wanted, able in kinds
-        if wanted not in able
-    ]
+    ):
+        if wanted not in able:
+            reasons.append(f"{algorithm.name} {verb} {' or '.join(able)}, not {wanted}")
     if lacking := [name for name in algorithm.known if name not in known]:
         reasons.append(f"{algorithm.name} plans with {', '.join(lacking)}, which {environment.name} does not give")
     for view, wants in (("game", "plays a game against itself"), ("dataset", "learns from a data set")):

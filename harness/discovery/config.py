@@ -24,12 +24,10 @@ class ConfigError(UsageError):
 
 
 def resolve_config(config_class: type[C], *layers: Mapping[str, Any], owner: str = "") -> C:
-    """The configuration class filled from its defaults and from layers, later ones winning.
+    """The configuration class, a frozen dataclass, filled from its defaults and from layers, later ones winning.
 
-    Args:
-        config_class: a frozen dataclass whose every field has a default.
-        layers: values by field name; fields of nested dataclasses as nested tables or as dotted keys.
-        owner: whose configuration this is, for messages.
+    A layer has values by field name, fields of nested dataclasses as nested tables or as dotted keys. Messages call
+    the configuration after its ``owner``.
 
     Raises:
         ConfigError: the class is no such dataclass, a key is unknown, or a value has the wrong type.
@@ -69,11 +67,7 @@ def _sets(value: Any, path: str) -> Iterator[str]:
 
 
 def check_config_class(config_class: Any, owner: str) -> None:
-    """Refuse a class that is not a frozen dataclass whose every field has a default.
-
-    Raises:
-        ConfigError: naming the fields to repair.
-    """
+    """Refuse a class that is not a frozen dataclass whose every field has a default."""
     if not (isinstance(config_class, type) and is_dataclass(config_class)):
         raise ConfigError(f"{owner}: Config must be a dataclass, not {config_class!r}")
     if not config_class.__dataclass_params__.frozen:  # type: ignore[attr-defined]

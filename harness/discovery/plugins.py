@@ -52,33 +52,19 @@ class IncompatiblePluginError(PluginError):
 
 @dataclass
 class Plugin:
-    """One installed plugin and what became of it.
+    """One installed plugin and what became of it."""
 
-    Attributes:
-        name: of its entry point; its ids start with it.
-        distribution: the package that brought it.
-        version: of that package.
-        target: module the entry point names.
-        requires: what the distribution requires, as its metadata says.
-        status: what became of it.
-        error: why it is not "ok", in one line.
-        traceback: where it failed; "" unless it raised.
-        warnings: what its author should repair although it works.
-        import_ms: milliseconds that importing and asking it took.
-        provides: descriptions by kind; empty unless "ok".
-    """
-
-    name: str
-    distribution: str
-    version: str
-    target: str
-    requires: tuple[str, ...] = ()
+    name: str  # of its entry point; its ids start with it
+    distribution: str  # the package that brought it
+    version: str  # of that package
+    target: str  # module the entry point names
+    requires: tuple[str, ...] = ()  # what the distribution requires, as its metadata says
     status: PluginStatus = "ok"
-    error: str = ""
-    traceback: str = ""
-    warnings: list[str] = field(default_factory=list)
-    import_ms: float = 0.0
-    provides: Mapping[Kind, tuple[Spec, ...]] = field(default_factory=dict)
+    error: str = ""  # why it is not "ok", in one line
+    traceback: str = ""  # where it failed; "" unless it raised
+    warnings: list[str] = field(default_factory=list)  # what its author should repair although it works
+    import_ms: float = 0.0  # milliseconds that importing and asking it took
+    provides: Mapping[Kind, tuple[Spec, ...]] = field(default_factory=dict)  # by kind; empty unless "ok"
 
     @property
     def source(self) -> str:
@@ -95,26 +81,13 @@ class Plugin:
         return self.name in names or _canonical(self.distribution) in {_canonical(name) for name in names}
 
 
-def new_manager() -> pluggy.PluginManager:
-    """A plugin manager that knows our hooks and no plugin."""
+def load_plugins(blocked: AbstractSet[str], only: AbstractSet[str] | None) -> tuple[list[Plugin], pluggy.PluginManager]:
+    """Load the built-in plugin, then every installed one that is wanted, in the order of their names.
+
+    Returns every plugin found, whatever became of it, and the manager of those that loaded.
+    """
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
-    return manager
-
-
-def load_plugins(
-    manager: pluggy.PluginManager, blocked: AbstractSet[str], only: AbstractSet[str] | None
-) -> list[Plugin]:
-    """Register the built-in plugin, then every installed one that is wanted, in the order of their names.
-
-    Args:
-        manager: receives the plugins that load.
-        blocked: plugins or distributions to leave out, without importing them.
-        only: the only plugins or distributions to import; None for all.
-
-    Returns:
-        Every plugin found, whatever became of it.
-    """
     found = sorted(_installed(), key=lambda pair: (pair[0].name, pair[0].distribution))
     candidates = [_builtin(), *found]
     for plugin, _ in found:
@@ -125,7 +98,7 @@ def load_plugins(
     for plugin, entry_point in candidates:
         if plugin.status == "ok":
             _load(plugin, entry_point, manager)
-    return plugins
+    return plugins, manager
 
 
 def implementations(manager: pluggy.PluginManager, hook: str, plugin: Plugin) -> Iterator[pluggy.HookImpl]:

@@ -11,8 +11,8 @@ from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
 import pluggy
 
 from harness.contract.errors import MissingPlugin, UsageError
-from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
-from harness.discovery.plugins import DECLARATIVE, Kind, Plugin, described, implementations, load_plugins, new_manager
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, Spec, SuiteSpec
+from harness.discovery.plugins import DECLARATIVE, Kind, Plugin, described, implementations, load_plugins
 from harness.discovery.requirements import install_command, is_met
 
 S = TypeVar("S", bound=Spec, covariant=True)
@@ -28,37 +28,24 @@ class AmbiguousNameError(UsageError):
 
 @dataclass(frozen=True)
 class Entry(Generic[S]):
-    """Something a plugin provides.
+    """Something a plugin provides."""
 
-    Attributes:
-        id: ``<plugin>/<name>``.
-        spec: its description.
-        plugin: who provides it.
-    """
-
-    id: str
+    id: str  # ``<plugin>/<name>``
     spec: S
     plugin: Plugin
 
 
 class Registry:
-    """The plugins of one session and everything they provide. There is no global one.
-
-    Attributes:
-        plugins: every plugin found, whatever became of it.
-        algorithms: entries by id, in the order of their ids, as are the other four.
-    """
+    """The plugins of one session and everything they provide. There is no global one."""
 
     def __init__(self, plugins: Iterable[Plugin], manager: pluggy.PluginManager) -> None:
-        self.plugins = tuple(plugins)
+        self.plugins = tuple(plugins)  # every plugin found, whatever became of it
         self._manager = manager
         self._is_met = functools.cache(is_met)
         self._entries = {kind: _entries(self.plugins, kind) for kind in DECLARATIVE}
         self.algorithms = cast(Mapping[str, Entry[AlgorithmSpec]], self._entries["algorithm"])
         self.environments = cast(Mapping[str, Entry[EnvironmentSpec]], self._entries["environment"])
         self.suites = cast(Mapping[str, Entry[SuiteSpec]], self._entries["suite"])
-        self.figures = cast(Mapping[str, Entry[FigureSpec]], self._entries["figure"])
-        self.executors = cast(Mapping[str, Entry[ExecutorSpec]], self._entries["executor"])
 
     @classmethod
     def load(
@@ -74,8 +61,7 @@ class Registry:
         Raises:
             MissingPlugin: a plugin is not perfect and ``strict`` is set.
         """
-        manager = new_manager()
-        registry = cls(load_plugins(manager, blocked, only), manager)
+        registry = cls(*load_plugins(blocked, only))
         problems = [
             f"  {plugin.name} ({plugin.source}): {problem}"
             for plugin in registry.plugins
@@ -86,7 +72,7 @@ class Registry:
         return registry
 
     def entries(self, kind: Kind) -> Mapping[str, Entry[Spec]]:
-        """Everything of one kind, by id."""
+        """Everything of one kind, by id and in the order of ids."""
         return self._entries[kind]
 
     @overload
@@ -95,8 +81,6 @@ class Registry:
     def resolve(self, kind: Literal["environment"], name: str) -> Entry[EnvironmentSpec]: ...
     @overload
     def resolve(self, kind: Literal["suite"], name: str) -> Entry[SuiteSpec]: ...
-    @overload
-    def resolve(self, kind: Literal["figure"], name: str) -> Entry[FigureSpec]: ...
     @overload
     def resolve(self, kind: Literal["executor"], name: str) -> Entry[ExecutorSpec]: ...
     def resolve(self, kind: Kind, name: str) -> Entry[Any]:
@@ -112,8 +96,7 @@ class Registry:
     def find(self, name: str, kinds: Sequence[Kind]) -> dict[Kind, Entry[Any]]:
         """What has this id or short name, by kind: an algorithm may share the name of an environment.
 
-        Raises:
-            UnknownNameError, MissingPlugin, AmbiguousNameError: as in `resolve`, within one kind.
+        It raises what `resolve` does, within one kind.
         """
         found = {kind: entry for kind in kinds if (entry := self._of_kind(kind, name)) is not None}
         if not found:
@@ -126,22 +109,14 @@ class Registry:
         return [requirement for requirement in requirements if not self._is_met(requirement)]
 
     def check_requirements(self, entry: Entry[Spec]) -> None:
-        """Refuse an entry that lacks something.
-
-        Raises:
-            MissingPlugin: naming what is missing and the command that installs it.
-        """
+        """Refuse an entry that lacks something, naming that and the command that installs it."""
         if lacking := self.missing_requirements(entry):
             raise MissingPlugin(f"{entry.id} needs {', '.join(lacking)}; try: {install_command(lacking)}")
 
     def run_finished(self, run: Mapping[str, Any]) -> list[str]:
-        """Tell every observer about one finished run.
+        """Tell every observer about one finished run, a row of the table of runs.
 
-        Args:
-            run: its row of the table of runs.
-
-        Returns:
-            What went wrong in observers, one line each. It changes no result.
+        What goes wrong in observers changes no result; it is returned, one line each.
         """
         problems = []
         arguments = {"run": run}

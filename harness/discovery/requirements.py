@@ -7,11 +7,9 @@ from collections.abc import Iterable
 
 
 def is_met(text: str) -> bool:
-    """Whether this Python has what a requirement asks for.
+    """Whether this Python has what a requirement such as ``"sb3-contrib>=2.4"`` asks for.
 
-    Args:
-        text: as in ``"sb3-contrib>=2.4"``. One whose marker does not apply here is met; one that cannot be read
-            is not, since nothing could meet it.
+    One whose marker does not apply here is met; one that cannot be read is not, since nothing could meet it.
     """
     from packaging.requirements import InvalidRequirement, Requirement
 

@@ -24,17 +24,11 @@ class SelectionError(UsageError):
 
 @dataclass(frozen=True)
 class Selection:
-    """One contestant as somebody asked for it.
+    """One contestant as somebody asked for it."""
 
-    Attributes:
-        id: ``plugin/name``, or a short name.
-        preset: named overrides of the algorithm, or None.
-        overrides: configuration values on top, nested tables for dotted keys.
-    """
-
-    id: str
-    preset: str | None
-    overrides: Mapping[str, Any]
+    id: str  # ``plugin/name``, or a short name
+    preset: str | None  # named overrides of the algorithm
+    overrides: Mapping[str, Any]  # configuration values on top, nested tables for dotted keys
 
     @property
     def variant(self) -> str:

@@ -6,16 +6,9 @@ from time import perf_counter
 
 
 class Clock:
-    """Splits a trial's time into set-up, training (of it environment and learning) and evaluation.
+    """Splits a trial's time into set-up, training (of it environment and learning) and evaluation, in seconds.
 
-    Args:
-        synchronize: waits until the device has finished its queue, so that a pause bills nobody else's work.
-
-    Attributes:
-        setup: seconds from the making of the clock to the start of training.
-        environment: seconds inside environment steps and resets; metered environments add to it.
-        planning: seconds of learning that were spent planning.
-        evaluation: seconds with the training clock stopped.
+    ``synchronize`` waits until the device has finished its queue, so that a pause bills nobody else's work.
     """
 
     def __init__(self, synchronize: Callable[[], None] = lambda: None) -> None:
@@ -23,10 +16,10 @@ class Clock:
         self._made = perf_counter()
         self._trained = 0.0
         self._running_since: float | None = None
-        self.setup = 0.0
-        self.environment = 0.0
-        self.planning = 0.0
-        self.evaluation = 0.0
+        self.setup = 0.0  # from the making of the clock to the start of training
+        self.environment = 0.0  # inside environment steps and resets; metered environments add to it
+        self.planning = 0.0  # of learning
+        self.evaluation = 0.0  # with the training clock stopped
 
     def start(self) -> None:
         """Begin training; the time until now was set-up."""

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -9,6 +10,8 @@ import gymnasium
 from harness.contract.specs import EnvironmentSpec
 
 Env = gymnasium.Env[Any, Any]
+EnvFactory = Callable[[], Env]
+VectorEnv = gymnasium.vector.VectorEnv[Any, Any, Any]
 
 
 class EnvironmentError_(ValueError):  # noqa: N801, N818, because the builtin has the name
@@ -21,14 +24,9 @@ def make(spec: EnvironmentSpec) -> Env:
     Gymnasium's checker is left out: it looks at the first step only and costs a call on every later one.
 
     Raises:
-        EnvironmentError_: the id is unknown, or no time limit is set, so that an episode might never end.
+        EnvironmentError_: no time limit is set, so that an episode might never end.
     """
-    for module in spec.imports:
-        importlib.import_module(module)
-    arguments = dict(spec.kwargs)
-    if spec.max_episode_steps is not None:
-        arguments["max_episode_steps"] = spec.max_episode_steps
-    env: Env = gymnasium.make(spec.id, disable_env_checker=True, **arguments)
+    env: Env = gymnasium.make(spec.id, disable_env_checker=True, **_arguments(spec))
     if env.spec is None or env.spec.max_episode_steps is None:
         raise EnvironmentError_(
             f"environment {spec.name!r}: {spec.id} has no time limit, so an episode might never end; "
@@ -39,21 +37,23 @@ def make(spec: EnvironmentSpec) -> Env:
     return env
 
 
-def make_native_vector(
-    spec: EnvironmentSpec, copies: int, autoreset: str
-) -> "gymnasium.vector.VectorEnv[Any, Any, Any]":
+def _arguments(spec: EnvironmentSpec) -> dict[str, Any]:
+    """What the environment is made with, once the modules that register it are imported."""
+    for module in spec.imports:
+        importlib.import_module(module)
+    limit = {} if spec.max_episode_steps is None else {"max_episode_steps": spec.max_episode_steps}
+    return {**spec.kwargs, **limit}
+
+
+def make_native_vector(spec: EnvironmentSpec, copies: int, autoreset: str) -> VectorEnv:
     """The environment's own vectorised implementation, with autoreset "next_step", "same_step" or "disabled".
 
     Raises:
         EnvironmentError_: it has none with that autoreset, or declares wrappers, which it cannot carry.
     """
-    for module in spec.imports:
-        importlib.import_module(module)
+    arguments = _arguments(spec)
     if spec.wrappers:
         raise EnvironmentError_(f"environment {spec.name!r}: a native vector environment cannot carry wrappers")
-    arguments = dict(spec.kwargs)
-    if spec.max_episode_steps is not None:
-        arguments["max_episode_steps"] = spec.max_episode_steps
     env = gymnasium.make_vec(spec.id, copies, vectorization_mode="vector_entry_point", **arguments)
     mode = env.metadata.get("autoreset_mode")
     if getattr(mode, "name", "").lower() != autoreset:

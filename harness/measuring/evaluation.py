@@ -11,7 +11,7 @@ import torch
 
 from harness.contract.trial import ContractBroken, Policy
 from harness.measuring import seeding
-from harness.measuring.environments import Env
+from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.lockstep import array_dtype
 
 MOST_OPEN = 64  # environments at once: an emulator takes memory, and there may be seeds x episodes of them
@@ -40,7 +40,7 @@ class _Playing:
 
 
 def evaluate(
-    make: Callable[[], Env],
+    make: EnvFactory,
     policy: Policy,
     seeds: Sequence[int],
     index: int,
@@ -48,23 +48,12 @@ def evaluate(
     device: torch.device,
     lockstep: bool,
 ) -> list[list[PlayedEpisode]]:
-    """Play ``episodes`` episodes per run; episode k of evaluation ``index`` has its own copy and seed.
+    """Play ``episodes`` episodes per run, in each a fresh environment and its own seed; returns them by run.
 
     Seeds of episodes come from a reserved stream of the run's seed, shared by all algorithms, so differences
     pair. Which episodes are played is settled beforehand, so short ones are not over-represented. The policy always
-    acts on all S x B observations, so that nothing depends on how many environments are open.
-
-    Args:
-        make: makes a fresh environment.
-        policy: acts on obs [B, ...] (NumPy), or [S, B, ...] (tensors) in lockstep.
-        seeds: of the runs, S of them.
-        index: of this evaluation within the run.
-        episodes: B.
-        device: of lockstep tensors.
-        lockstep: whether the policy takes the seed axis.
-
-    Returns:
-        For every run, its episodes.
+    acts on all S x B observations, so that nothing depends on how many environments are open: obs [B, ...] (NumPy), or
+    [S, B, ...] (tensors on ``device``) in lockstep, for S seeds and B episodes. ``index`` counts evaluations of a run.
     """
     reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
     played = _play(make, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved)
@@ -72,15 +61,7 @@ def evaluate(
 
 
 def actor(policy: Policy, env: Env, num_seeds: int, device: torch.device, lockstep: bool) -> Actor:
-    """A function from the copies' observations and a mask of fresh copies to their actions, as arrays.
-
-    Args:
-        policy: as in `evaluate`.
-        env: one of the copies.
-        num_seeds: S; copies are in the order of seeds.
-        device: of lockstep tensors.
-        lockstep: whether the policy takes the seed axis.
-    """
+    """The policy in terms of arrays, of copies in the order of ``num_seeds`` seeds; ``env`` is one of them."""
     recurrent = None if callable(policy) else policy
     act = policy if callable(policy) else policy.act
     dtype = array_dtype(env.observation_space) if lockstep else None
@@ -117,7 +98,7 @@ def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] |
     return np.asarray(rows, dtype)
 
 
-def _play(make: Callable[[], Env], actor_on: Callable[[Env], Actor], seeds: Sequence[int]) -> list[PlayedEpisode]:
+def _play(make: EnvFactory, actor_on: Callable[[Env], Actor], seeds: Sequence[int]) -> list[PlayedEpisode]:
     """Play an episode of each seed, each in a fresh environment, `MOST_OPEN` of which are open at once.
 
     Rows of episodes that wait or have ended hold the observation of another, or their last: what the policy makes of

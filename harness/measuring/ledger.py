@@ -11,25 +11,15 @@ class Ledger:
 
     Copies step together, so that a length is a difference of times. ``returns`` is a number, a NumPy array or a
     tensor, and so is what is added to it; indexed in one row, it has an entry per copy.
-
-    Args:
-        returns: zeros.
-        copies: how many.
-        ended: is told of every episode that ends, with the row of its copy.
-
-    Attributes:
-        returns: of the episodes so far.
-        time: steps of every copy since it was made.
-        began: the time at which each copy's episode began.
     """
 
     __slots__ = ("_ended", "began", "returns", "time")
 
     def __init__(self, returns: Any, copies: int, ended: Ended) -> None:
-        self.returns = returns
-        self.time = 0
-        self.began = [0] * copies
-        self._ended = ended
+        self.returns = returns  # of the episodes so far: zeros
+        self.time = 0  # steps of every copy since it was made
+        self.began = [0] * copies  # the time at which each copy's episode began
+        self._ended = ended  # is told of every episode that ends, with the row of its copy
 
     def step(self, rewards: Any) -> None:
         """Add the rewards of one step of every copy."""

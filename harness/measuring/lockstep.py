@@ -1,6 +1,6 @@
 """S seeds x N copies of an environment, stepped together, as tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 
 from harness.contract.trial import Step
 from harness.measuring import seeding
-from harness.measuring.environments import Env, EnvironmentError_
+from harness.measuring.environments import EnvFactory, EnvironmentError_
 from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
 
@@ -24,62 +24,50 @@ def array_dtype(space: gymnasium.Space[Any]) -> np.dtype[Any]:
 
 
 def check_actions_from_zero(space: gymnasium.Space[Any]) -> None:
-    """Refuse discrete actions that do not start at 0, where an algorithm counts from.
-
-    Raises:
-        EnvironmentError_: they do not.
-    """
+    """Refuse discrete actions that do not start at 0, where an algorithm counts from."""
     if np.any(getattr(space, "start", 0)):
         raise EnvironmentError_(f"{space}: in lockstep, actions must start at 0")
 
 
-def taken(meter: Meter, copies: int) -> int:
-    """Take a step of each copy from the budget, or of as many as it holds; returns that number.
+class Lockstep:
+    """What steps S seeds x N copies together: they share a meter, and a ledger of the episodes that all are in.
 
-    Raises:
-        BudgetExhausted: it holds none.
-    """
-    held = min(copies, meter.left) or copies
-    meter.take(held)
-    return held
-
-
-def ledger_of(meter: Meter, returns: Any, copies: int, first: int) -> Ledger:
-    """A ledger of ``copies`` copies of each run, run after run, the first of which has the index ``first``."""
-    return Ledger(
-        returns, len(returns), lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode)
-    )
-
-
-class EnvLockstep:
-    """Implements `harness.contract.trial.LockstepEnv` over Gymnasium environments, one per seed and copy.
-
-    Args:
-        make: makes a fresh environment.
-        meter: of the trial.
-        seeds: the runs' seeds.
-        copies: N.
-        device: where tensors are put.
-        first: index of the first copy within each run; the others follow.
-
-    Raises:
-        EnvironmentError_: its discrete actions do not start at 0, where an algorithm counts from.
+    ``returns`` are zeros [S * N], seed-major; ``first`` is the index of the first copy within each run.
     """
 
-    def __init__(
-        self,
-        make: Callable[[], Env],
-        meter: Meter,
-        seeds: Sequence[int],
-        copies: int,
-        device: torch.device,
-        first: int = 0,
-    ) -> None:
-        self.num_seeds = len(seeds)
+    def __init__(self, meter: Meter, num_seeds: int, copies: int, first: int, returns: Any) -> None:
+        self.num_seeds = num_seeds
         self.copies = copies
         self._meter = meter
+        self._ledger = Ledger(
+            returns, len(returns), lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode)
+        )
+
+    def _take(self) -> int:
+        """Take a step of each copy from the budget, or of as many as it holds; returns that number."""
+        held = min(self.copies, self._meter.left) or self.copies
+        self._meter.take(held)
+        return held
+
+    def _bill(self, began: float) -> None:
+        self._meter.clock.environment += perf_counter() - began
+
+    def _settle(self, stepped: int) -> None:
+        """Let a due evaluation happen; then end training if the budget did not hold a step of every copy."""
+        self._meter.settle()
+        if stepped < self.copies:
+            raise self._meter.stop()
+
+
+class EnvLockstep(Lockstep):
+    """Implements `harness.contract.trial.LockstepEnv` over Gymnasium environments, one per seed and copy."""
+
+    def __init__(
+        self, make: EnvFactory, meter: Meter, seeds: Sequence[int], copies: int, device: torch.device, first: int = 0
+    ) -> None:
+        super().__init__(meter, len(seeds), copies, first, np.zeros(len(seeds) * copies))
         self._device = device
-        self._envs = [make() for _ in range(self.num_seeds * copies)]  # seed-major
+        self._envs = [make() for _ in range(len(seeds) * copies)]  # seed-major
         self._seeds: list[int | None] = [
             seeding.integer(s, seeding.ENVIRONMENT, first + n) for s in seeds for n in range(copies)
         ]
@@ -87,7 +75,6 @@ class EnvLockstep:
         self.single_action_space = self._envs[0].action_space
         check_actions_from_zero(self.single_action_space)
         self._obs_dtype = array_dtype(self.single_observation_space)
-        self._ledger = ledger_of(meter, np.zeros(len(self._envs)), copies, first)
 
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
@@ -95,7 +82,7 @@ class EnvLockstep:
         obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
         self._bill(began)
-        return self._tensor(np.asarray(obs, self._obs_dtype))
+        return self._tensor(obs)
 
     def step(self, action: torch.Tensor) -> Step:
         """Take one step in every copy with action [S, N, ...].
@@ -103,7 +90,7 @@ class EnvLockstep:
         Raises:
             BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
         """
-        copies = taken(self._meter, self.copies)
+        copies = self._take()
         chosen = action.cpu().numpy()  # waits for the device: learning's time, not the environment's
         began = perf_counter()
         reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
@@ -111,14 +98,11 @@ class EnvLockstep:
         for i, value, terminated, truncated in finished:
             self._ledger.end(i, value, terminated, truncated)
             self._ledger.returns[i] = 0.0
-        self._meter.settle()
-        if copies < self.copies:
-            raise self._meter.stop()
-        shape = (self.num_seeds, self.copies)
-        flags = np.asarray((reward, discount, ended), np.float32).reshape(3, *shape)
+        self._settle(copies)
+        flags = np.asarray((reward, discount, ended), np.float32).reshape(3, self.num_seeds, self.copies)
         flags_on_device = torch.from_numpy(flags).to(self._device)
-        successor = self._tensor(np.asarray(next_obs, self._obs_dtype))
-        current = successor if not finished else self._tensor(np.asarray(obs, self._obs_dtype))
+        successor = self._tensor(next_obs)
+        current = successor if not finished else self._tensor(obs)
         return Step(successor, flags_on_device[0], flags_on_device[1], flags_on_device[2] > 0, current)
 
     def _step_copies(self, action: Any, copies: int) -> tuple[list[Any], ...]:
@@ -147,12 +131,9 @@ class EnvLockstep:
         finished = [(i, float(self._ledger.returns[i]), *ends) for i, *ends in over]
         return rewards, discount, ended, next_obs, obs, finished
 
-    def _bill(self, began: float) -> None:
-        self._meter.clock.environment += perf_counter() - began
-
-    def _tensor(self, rows: np.ndarray[Any, Any]) -> torch.Tensor:
-        shaped = rows.reshape(self.num_seeds, self.copies, *rows.shape[1:])
-        return torch.from_numpy(shaped).to(self._device)
+    def _tensor(self, observations: list[Any]) -> torch.Tensor:
+        rows = np.asarray(observations, self._obs_dtype)
+        return torch.from_numpy(rows.reshape(self.num_seeds, self.copies, *rows.shape[1:])).to(self._device)
 
     def close(self) -> None:
         """Close every environment."""

@@ -9,7 +9,7 @@ import torch
 from harness.contract.trial import ContractBroken, Step
 from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvironmentError_
-from harness.measuring.lockstep import check_actions_from_zero, ledger_of, taken
+from harness.measuring.lockstep import Lockstep, check_actions_from_zero
 from harness.measuring.meter import Meter
 
 MOST_ROWS = 256  # of initial states drawn at once
@@ -40,23 +40,12 @@ class ArrayModule(Protocol):
         """The state [D] of an unwrapped Gymnasium environment: how the conformance check compares the two."""
 
 
-class ArrayLockstep:
+class ArrayLockstep(Lockstep):
     """Implements `harness.contract.trial.LockstepEnv` over an array module; all it measures is as in `EnvLockstep`.
 
     Every seed draws its initial states from a generator of its own, a row of N at every step, used or not: so its
-    episodes do not depend on the seeds beside it.
-
-    Args:
-        array: the module.
-        env: a Gymnasium environment of the same description, for its spaces and time limit. It is closed.
-        meter: of the trial.
-        seeds: the runs' seeds.
-        copies: N.
-        device: where everything happens.
-        first: index of the first copy within each run; the others follow.
-
-    Raises:
-        EnvironmentError_: its discrete actions do not start at 0, where an algorithm counts from.
+    episodes do not depend on the seeds beside it. ``env`` is a Gymnasium environment of the same description, for its
+    spaces and time limit. It is closed.
     """
 
     def __init__(
@@ -67,10 +56,10 @@ class ArrayLockstep:
         seeds: Sequence[int],
         copies: int,
         device: torch.device,
-        first: int = 0,
+        first: int,
     ) -> None:
-        self.num_seeds = len(seeds)
-        self.copies = copies
+        returns = torch.zeros(len(seeds) * copies, dtype=torch.float64, device=device)
+        super().__init__(meter, len(seeds), copies, first, returns)
         self.single_observation_space = env.observation_space
         self.single_action_space = env.action_space
         env.close()
@@ -79,10 +68,7 @@ class ArrayLockstep:
             raise EnvironmentError_(f"{env} has no time limit")
         self._limit = env.spec.max_episode_steps
         self._array = array
-        self._meter = meter
         self._device = device
-        returns = torch.zeros(self.num_seeds * copies, dtype=torch.float64, device=device)
-        self._ledger = ledger_of(meter, returns, copies, first)
         self._next_limit = self._limit  # no episode reaches its limit before this time
         self._action_shape = (self.num_seeds, copies, *(self.single_action_space.shape or ()))
         self._generators = [
@@ -111,7 +97,7 @@ class ArrayLockstep:
         """
         if action.shape != self._action_shape:
             raise ContractBroken(f"step wants action {list(self._action_shape)}, not {list(action.shape)}")
-        copies = taken(self._meter, self.copies)
+        copies = self._take()
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)  # waiting is learning's time, not the environment's
         began = perf_counter()
@@ -123,14 +109,14 @@ class ArrayLockstep:
         if over:
             self._report(over, at_limit, terminated, copies)
             discount = 1 - terminated.float()
-            obs = self._begin(ended)
+            self._state = torch.where(ended.unsqueeze(-1), self._initial[self._row], self._state)
+            self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
+            obs = self._array.observe(self._state)
         else:
             discount, obs = self._ones.clone(), next_obs
         self._row += 1
         self._bill(began)
-        self._meter.settle()
-        if copies < self.copies:
-            raise self._meter.stop()
+        self._settle(copies)
         return Step(next_obs, reward.float(), discount, ended, obs)
 
     def _ends(self, terminated: torch.Tensor) -> tuple[torch.Tensor, list[int], list[int]]:
@@ -156,21 +142,12 @@ class ArrayLockstep:
                 self._ledger.end(i, returns[i], flags[i], i in at_limit)
             self._ledger.began[i] = self._ledger.time
 
-    def _begin(self, ended: torch.Tensor) -> torch.Tensor:
-        """Begin new episodes where others ended; returns what to act on next."""
-        self._state = torch.where(ended.unsqueeze(-1), self._initial[self._row], self._state)
-        self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
-        return self._array.observe(self._state)
-
     def _draw(self) -> None:
         """Draw initial states [rows, S, N, D] for the next steps, when those drawn before are used up."""
         if self._row == self._rows:
             shape = (self._rows, self.copies)
             drawn = [self._array.initial(generator, shape) for generator in self._generators]
             self._initial, self._row = torch.stack(drawn, 1), 0
-
-    def _bill(self, began: float) -> None:
-        self._meter.clock.environment += perf_counter() - began
 
     def close(self) -> None:
         """Nothing is open."""

@@ -6,16 +6,17 @@ environments in several. A trial asks them the same questions, and so does an en
 
 import functools
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from harness.contract.specs import EnvironmentSpec
 from harness.contract.trial import BudgetExhausted
 from harness.measuring.clock import Clock
-from harness.measuring.environments import Env
+from harness.measuring.environments import EnvFactory
 from harness.measuring.metered_env import CopyMeter, metered
 from harness.measuring.random_state import global_random_state_kept
 from harness.measuring.records import Diverged, Episode, RunRecord
@@ -27,20 +28,16 @@ def evaluation_marks(budget: int, points: int) -> tuple[int, ...]:
 
 
 class Marks:
-    """The steps at which evaluations fall due.
-
-    Attributes:
-        next: the first that has not been reached; infinite after the last.
-    """
+    """The steps at which evaluations fall due; ``next`` is the first not reached, infinite after the last."""
 
     def __init__(self, steps: Sequence[int]) -> None:
         self._left = [*steps]
-        self.next: float = self._left[0] if self._left else math.inf
+        self.next: float = min(steps, default=math.inf)
 
     def pass_by(self, steps: int) -> None:
         """Strike out all marks up to so many steps."""
         self._left = [mark for mark in self._left if mark > steps]
-        self.next = self._left[0] if self._left else math.inf
+        self.next = min(self._left, default=math.inf)
 
 
 def check_return(runs: Sequence[RunRecord], run: RunRecord, value: float, phase: str, step: int) -> None:
@@ -56,81 +53,73 @@ def check_return(runs: Sequence[RunRecord], run: RunRecord, value: float, phase:
         raise Diverged(runs[0].diverged)
 
 
-class Meter(CopyMeter, Protocol):
-    """What a trial asks.
+class Meter(CopyMeter):
+    """What a trial asks, and what both kinds have.
 
-    Attributes:
-        slack: steps that may stay unused, since a native vector environment steps all copies or none.
-    """
-
-    budget: int
-    slack: int
-
-    @property
-    def steps(self) -> int:
-        """Steps taken by each run; where others step meanwhile, an answer waits until the trial has evaluated."""
-
-    @property
-    def left(self) -> int:
-        """Steps that each run may still take."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether a step was refused because the budget is spent."""
-
-    def stop(self) -> BudgetExhausted:
-        """The exception to raise instead of a step that the budget does not hold."""
-
-    def start(self) -> None:
-        """Evaluate the policy that was just set, and let steps begin."""
-
-    def training(self) -> AbstractContextManager[None]:
-        """What goes on beside ``train``; when it is left, steps and episodes are complete."""
-
-    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
-        """What protects training from an evaluation."""
-
-    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> Callable[[], Env]:
-        """Makes one metered copy of the environment; picklable if other processes may step."""
-
-    def require_own_process(self, what: str) -> None:
-        """Refuse what only works where all environments step in the trial's process.
-
-        Raises:
-            ContractBroken: they do not.
-        """
-
-    def is_end(self, error: Exception) -> bool:
-        """Whether an error in ``train`` is how the spent budget ended it."""
-
-
-class LocalMeter:
-    """Counts what all runs of a trial do in this process; they step together.
-
-    Args:
-        budget: steps each run may take.
-        marks: steps at which ``on_mark`` is called, from inside ``env.step``; at 0, when the policy is first set.
-        on_mark: evaluates; the meter has moved on to the next mark before it is called.
-        runs: receive their episodes.
-        clock: of the trial.
+    At each of the steps ``marks``, ``on_mark`` evaluates: from inside ``env.step``; at 0, when the policy is first set.
+    The meter has moved on to the next mark before it is called. ``runs`` receive their episodes.
     """
 
     def __init__(
         self, budget: int, marks: Sequence[int], on_mark: Callable[[], None], runs: Sequence[RunRecord], clock: Clock
     ) -> None:
         self.budget = budget
-        self.steps = 0
-        self.slack = 0
-        self.exhausted = False
+        self.slack = 0  # steps that may stay unused, since a native vector environment steps all copies or none
         self.clock = clock
         self._marks = Marks(marks)
         self._on_mark = on_mark
         self._runs = runs
 
     @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Steps taken by each run; where others step meanwhile, an answer waits until the trial has evaluated."""
+
+    @property
     def left(self) -> int:
         """Steps that each run may still take."""
         return self.budget - self.steps
+
+    @property
+    @abstractmethod
+    def exhausted(self) -> bool:
+        """Whether a step was refused because the budget is spent."""
+
+    def close(self) -> None:
+        """Nothing is held open for an environment of the trial's own process."""
+
+    def stop(self) -> BudgetExhausted:
+        """The exception to raise instead of a step that the budget does not hold."""
+        return BudgetExhausted(f"the budget of {self.budget} steps is spent")
+
+    def start(self) -> None:
+        """Evaluate the policy that was just set, and let steps begin."""
+
+    @abstractmethod
+    def training(self) -> AbstractContextManager[None]:
+        """What goes on beside ``train``; when it is left, steps and episodes are complete."""
+
+    @abstractmethod
+    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
+        """What protects training from an evaluation."""
+
+    @abstractmethod
+    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
+        """Makes one metered copy of the environment; picklable if other processes may step."""
+
+    def require_own_process(self, what: str) -> None:
+        """Refuse what only works where all environments step in the trial's process."""
+
+    @abstractmethod
+    def is_end(self, error: Exception) -> bool:
+        """Whether an error in ``train`` is how the spent budget ended it."""
+
+
+class LocalMeter(Meter):
+    """Counts what all runs of a trial do in this process; they step together."""
+
+    steps = 0
+    exhausted = False
 
     def take(self, count: int = 1) -> None:
         """Take steps from the budget, as `CopyMeter` says."""
@@ -151,13 +140,10 @@ class LocalMeter:
         record.episodes.append(Episode(copy, self.steps, self.clock.training, value, length, *ends))
         check_return(self._runs, record, value, "training", self.steps)
 
-    def close(self) -> None:
-        """Nothing is held open for an environment."""
-
     def stop(self) -> BudgetExhausted:
-        """The exception to raise instead of a step that the budget does not hold."""
+        """Remember that a step was refused."""
         self.exhausted = True
-        return BudgetExhausted(f"the budget of {self.budget} steps is spent")
+        return super().stop()
 
     def start(self) -> None:
         """Evaluate at 0: a step before this would have met that mark without a policy."""
@@ -171,12 +157,9 @@ class LocalMeter:
         """The global random state is put back, so that training is the same however often it is evaluated."""
         return global_random_state_kept(device)
 
-    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> Callable[[], Env]:
+    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in this process."""
         return functools.partial(metered, environment, self, seed, copy)
-
-    def require_own_process(self, what: str) -> None:
-        """All environments step here."""
 
     def is_end(self, error: Exception) -> bool:
         """Whether the refused step is what an error is, wraps or followed."""

@@ -40,13 +40,8 @@ class CopyMeter(Protocol):
 class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Counts every step, stops exactly at the budget, and owns the seeds.
 
-    It sits outside the time limit and every wrapper, so the return is what the environment as declared gives.
-
-    Args:
-        env: the environment copy.
-        meter: of the run, or its part in this process.
-        seed: the run's seed; the copy's own streams are derived from it.
-        copy: index of this copy within the run.
+    It sits outside the time limit and every wrapper, so the return is what the environment as declared gives. ``seed``
+    is the run's; the streams of this copy, the one of that index within the run, are derived from it.
     """
 
     def __init__(self, env: Env, meter: CopyMeter, seed: int, copy: int) -> None:

@@ -11,10 +11,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from harness.measuring import seeding
+from harness.measuring.environments import VectorEnv
 from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
-
-VectorEnv = gymnasium.vector.VectorEnv[Any, Any, Any]
 
 
 class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
@@ -22,15 +21,10 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
 
     With autoreset in the next step, the call after an episode's end only resets that copy: it is no step.
     A call that the budget does not hold whole is not made, so such a run may end up to ``num_envs - 1`` steps short.
-
-    Args:
-        env: the vector environment.
-        meter: of the run.
-        seed: the run's seed.
-        first: index of its first copy within the run; the others follow.
+    ``seed`` is the run's, ``first`` the index of the first copy within the run.
     """
 
-    def __init__(self, env: VectorEnv, meter: Meter, seed: int, first: int = 0) -> None:
+    def __init__(self, env: VectorEnv, meter: Meter, seed: int, first: int) -> None:
         super().__init__(env)
         self._meter = meter
         meter.slack = env.num_envs - 1

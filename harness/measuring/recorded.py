@@ -15,21 +15,13 @@ from harness.measuring.lockstep import array_dtype
 
 
 class RecordedEpisode(Protocol):
-    """An episode of T steps, as Minari's `EpisodeData` has it; NumPy arrays.
+    """An episode of T steps, as Minari's `EpisodeData` has it; NumPy arrays."""
 
-    Attributes:
-        observations: [T + 1, ...].
-        actions: [T, ...].
-        rewards: [T].
-        terminations: bool [T].
-        truncations: bool [T].
-    """
-
-    observations: Any
-    actions: Any
-    rewards: Any
-    terminations: Any
-    truncations: Any
+    observations: Any  # [T + 1, ...]
+    actions: Any  # [T, ...]
+    rewards: Any  # [T]
+    terminations: Any  # bool [T]
+    truncations: Any  # bool [T]
 
 
 class DatasetModule(Protocol):

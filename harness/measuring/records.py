@@ -36,20 +36,11 @@ class EvaluationEpisode(NamedTuple):
 
 @dataclass
 class RunRecord:
-    """One run.
-
-    Attributes:
-        seed: of the run.
-        episodes: finished training episodes.
-        evaluations: episodes of all evaluations.
-        diagnostics: step, name and value of everything logged.
-        diverged: why the run diverged; empty if it did not.
-        simulated: steps that a model or a planner's copy of the environment took.
-    """
+    """One run."""
 
     seed: int
-    episodes: list[Episode] = field(default_factory=list)
+    episodes: list[Episode] = field(default_factory=list)  # of training, finished
     evaluations: list[EvaluationEpisode] = field(default_factory=list)
-    diagnostics: list[tuple[int, str, float]] = field(default_factory=list)
-    diverged: str = ""
-    simulated: int = 0
+    diagnostics: list[tuple[int, str, float]] = field(default_factory=list)  # step, name, value of all that was logged
+    diverged: str = ""  # why the run diverged; empty if it did not
+    simulated: int = 0  # steps that a model or a planner's copy of the environment took

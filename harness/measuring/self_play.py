@@ -6,33 +6,21 @@ from time import perf_counter
 import torch
 
 from harness.contract.trial import ContractBroken, GameRules, Ply
-from harness.measuring.lockstep import ledger_of, taken
+from harness.measuring.lockstep import Lockstep
 from harness.measuring.meter import Meter
 
 
-class GamesInLockstep:
-    """Implements `harness.contract.trial.SelfPlay`.
-
-    Args:
-        rules: of the game.
-        meter: of the trial.
-        seeds: the runs' seeds; games have no luck of their own.
-        copies: N.
-        device: where everything happens.
-        first: index of the first copy within each run; the others follow.
-    """
+class GamesInLockstep(Lockstep):
+    """Implements `harness.contract.trial.SelfPlay`; seeds are only counted, since games have no luck of their own."""
 
     def __init__(
         self, rules: GameRules, meter: Meter, seeds: Sequence[int], copies: int, device: torch.device, first: int
     ) -> None:
-        self.num_seeds = len(seeds)
-        self.copies = copies
+        outcomes = torch.zeros(len(seeds) * copies, dtype=torch.float64, device=device)
+        super().__init__(meter, len(seeds), copies, first, outcomes)
         self.rules = rules
-        self._meter = meter
         self._begun = rules.initial((self.num_seeds, copies)).to(device)  # [S, N, D]
         self._state = self._begun
-        outcomes = torch.zeros(self.num_seeds * copies, dtype=torch.float64, device=device)
-        self._ledger = ledger_of(meter, outcomes, copies, first)
 
     def reset(self) -> torch.Tensor:
         """Begin all games; returns positions [S, N, D]."""
@@ -51,17 +39,15 @@ class GamesInLockstep:
         legal = self.rules.legal(self._state).gather(-1, action.unsqueeze(-1))
         if not legal.all():
             raise ContractBroken(f"{int((~legal).sum())} moves are illegal; choose among rules.legal(state)")
-        copies = taken(self._meter, self.copies)
+        copies = self._take()
         after = self.rules.apply(self._state, action)
         told = self.rules.outcome(after)
         ended, outcome = ~told.isnan(), told.nan_to_num().float()
         self._state = torch.where(ended.unsqueeze(-1), self._begun, after)
         self._ledger.step(outcome.reshape(-1))
         self._report(ended, copies)
-        self._meter.clock.environment += perf_counter() - began
-        self._meter.settle()
-        if copies < self.copies:
-            raise self._meter.stop()
+        self._bill(began)
+        self._settle(copies)
         return Ply(after, outcome, ended, self._state)
 
     def _report(self, ended: torch.Tensor, copies: int) -> None:

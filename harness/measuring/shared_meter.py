@@ -6,14 +6,14 @@ can overshoot. When a mark is reached, every process blocks in ``step`` until th
 """
 
 import fcntl
+import functools
 import mmap
 import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,10 +23,10 @@ import torch
 from harness.contract.specs import EnvironmentSpec, as_json, environment_from_json
 from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.measuring.clock import Clock
-from harness.measuring.environments import Env
-from harness.measuring.meter import Marks, check_return
+from harness.measuring.environments import Env, EnvFactory
+from harness.measuring.meter import Meter, check_return
 from harness.measuring.metered_env import metered
-from harness.measuring.records import Episode, RunRecord
+from harness.measuring.records import Episode
 
 CONTROL = "meter"
 STEPS, BUDGET, MARK, STATE, OFFSET = range(5)  # fields of the control file, eight bytes each
@@ -37,11 +37,7 @@ FAR = 2**62
 
 
 class Control:
-    """The control file: steps taken, budget, next mark, state, and the training clock's zero.
-
-    Args:
-        folder: of the trial.
-    """
+    """The control file in a trial's folder: steps taken, budget, next mark, state, and the training clock's zero."""
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder / CONTROL, os.O_RDWR)
@@ -73,14 +69,9 @@ class Control:
         return self._integers[STEPS]
 
     @property
-    def evaluating(self) -> bool:
-        """Whether every process waits for an evaluation."""
-        return self._integers[STATE] == EVALUATING
-
-    @property
-    def spent(self) -> bool:
-        """Whether a step was refused."""
-        return self._integers[STATE] == SPENT
+    def state(self) -> int:
+        """`RUNNING`, `EVALUATING` while every process waits for that, or `SPENT` once a step was refused."""
+        return self._integers[STATE]
 
     def take(self, count: int) -> int:
         """Take steps from the budget, waiting while the trial evaluates; returns the number of the last.
@@ -99,11 +90,6 @@ class Control:
                 if numbers[STATE] != EVALUATING:
                     numbers[STATE] = SPENT
                     raise BudgetExhausted(f"the budget of {numbers[BUDGET]} steps is spent")
-            time.sleep(POLL_SECONDS)
-
-    def wait_for_evaluation(self) -> None:
-        """Return once no evaluation is under way."""
-        while self.evaluating:
             time.sleep(POLL_SECONDS)
 
     def proceed(self, next_mark: float) -> None:
@@ -127,12 +113,7 @@ class Control:
 
 
 class CopyOfMeter:
-    """The shared meter as one environment copy sees it, in whatever process that was made.
-
-    Args:
-        folder: of the trial.
-        copy: index of the environment copy within the run.
-    """
+    """The shared meter as one environment copy sees it, in whatever process that was made."""
 
     def __init__(self, folder: Path, copy: int) -> None:
         self.clock = Clock()  # what it is billed is in no table: there is no such split of a time that is shared
@@ -158,57 +139,18 @@ class CopyOfMeter:
         self._episodes.close()
 
 
-@dataclass(frozen=True)
-class SharedEnvFactory:
-    """Makes one environment copy of a trial; can be pickled into another process.
-
-    Attributes:
-        folder: of the trial.
-        environment: description, as JSON values.
-        seed: the run's seed.
-        copy: index of the copy.
-    """
-
-    folder: str
-    environment: Mapping[str, Any]
-    seed: int
-    copy: int
-
-    def __call__(self) -> Env:
-        """The metered copy."""
-        meter = CopyOfMeter(Path(self.folder), self.copy)
-        return metered(environment_from_json(self.environment), meter, self.seed, self.copy)
+def metered_copy(folder: str, environment: Mapping[str, Any], seed: int, copy: int) -> Env:
+    """One environment copy of the trial in that folder, made of its description as JSON values, in any process."""
+    return metered(environment_from_json(environment), CopyOfMeter(Path(folder), copy), seed, copy)
 
 
-class SharedMeter:
-    """The trial's side of the shared meter: it evaluates at marks, in a thread, and collects what all copies did.
+class SharedMeter(Meter):
+    """The trial's side of the shared meter: it evaluates at marks, in a thread, and collects what all copies did."""
 
-    Args:
-        folder: of the trial.
-        budget: steps that the run may take.
-        marks: steps at which ``on_mark`` is called.
-        on_mark: evaluates.
-        runs: the one run.
-        clock: of the trial.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        budget: int,
-        marks: Sequence[int],
-        on_mark: Callable[[], None],
-        runs: Sequence[RunRecord],
-        clock: Clock,
-    ) -> None:
-        self.budget = budget
-        self.slack = 0
-        self.clock = clock
+    def __init__(self, folder: Path, *counted: Any) -> None:
+        super().__init__(*counted)
         self._folder = folder
-        self._marks = Marks(marks)
-        self._on_mark = on_mark
-        self._runs = runs
-        self._control = Control.create(folder, budget, self._marks.next)
+        self._control = Control.create(folder, self.budget, self._marks.next)
         self._evaluator: int | None = None  # the thread that is evaluating
         self._over = threading.Event()
         self._error: BaseException | None = None
@@ -216,19 +158,14 @@ class SharedMeter:
     @property
     def steps(self) -> int:
         """Steps taken; waits for an evaluation, whose clock stands still, so that training does, too."""
-        if threading.get_ident() != self._evaluator:
-            self._control.wait_for_evaluation()
+        while threading.get_ident() != self._evaluator and self._control.state == EVALUATING:
+            time.sleep(POLL_SECONDS)
         return self._control.steps
-
-    @property
-    def left(self) -> int:
-        """Steps that may still be taken."""
-        return self.budget - self.steps
 
     @property
     def exhausted(self) -> bool:
         """Whether a step was refused."""
-        return self._control.spent
+        return self._control.state == SPENT
 
     def take(self, count: int = 1) -> None:
         """Take steps from the budget in the trial's own process."""
@@ -243,13 +180,10 @@ class SharedMeter:
         episode = Episode(copy, self._control.steps, self.clock.training, value, length, *ends)
         self._runs[run].episodes.append(episode)
 
-    def close(self) -> None:
-        """Nothing is held open for an environment."""
-
     def stop(self) -> BudgetExhausted:
         """Refuse every further step."""
         self._control.stop()
-        return BudgetExhausted(f"the budget of {self.budget} steps is spent")
+        return super().stop()
 
     def start(self) -> None:
         """Evaluate at 0, here and now, and let steps begin."""
@@ -294,7 +228,7 @@ class SharedMeter:
             self._control.stop()
 
     def _attend(self) -> None:
-        if self._control.evaluating:
+        if self._control.state == EVALUATING:
             self._marks.pass_by(self._control.steps)
             self._on_mark()
             self._proceed()
@@ -308,9 +242,9 @@ class SharedMeter:
         finally:
             self._evaluator = None
 
-    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> Callable[[], Env]:
+    def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in any process."""
-        return SharedEnvFactory(str(self._folder), as_json(environment), seed, copy)
+        return functools.partial(metered_copy, str(self._folder), as_json(environment), seed, copy)
 
     def require_own_process(self, what: str) -> None:
         """Refuse what cannot be metered across processes."""

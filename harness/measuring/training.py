@@ -25,13 +25,7 @@ class Training:
     """A trial and the algorithm it is for, ready to run once.
 
     The libraries are seeded when it is made; the algorithm is imported when it is loaded, or else when it runs, and
-    that is set-up, not training.
-
-    Args:
-        description: of the trial.
-        device: to train on.
-        folder: as `LocalTrial` takes it.
-        at_mark: likewise.
+    that is set-up, not training. Arguments are those of `LocalTrial`.
     """
 
     def __init__(
@@ -56,7 +50,7 @@ class Training:
         return self
 
     def run(self) -> None:
-        """Train until the budget is spent; raises what `run_training` does."""
+        """Train as `run_training` does."""
         run_training(self.trial, *self._loaded)
 
 
@@ -70,7 +64,7 @@ def seed_libraries(seed: int, threads: int) -> None:
     random.seed(seeding.integer(seed, "python"))
 
 
-def run_training(trial: LocalTrial, train: Callable[[Trial, Any], None], config: Any) -> None:
+def run_training(trial: LocalTrial, train: Train, config: Any) -> None:
     """Train until the budget is spent, then evaluate the final policy.
 
     Raises:

@@ -16,12 +16,12 @@ from harness.contract.trial import ContractBroken, Dataset, LockstepEnv, Policy,
 from harness.measuring import environments, seeding
 from harness.measuring.clock import Clock
 from harness.measuring.description import TrialDescription
-from harness.measuring.environments import Env
+from harness.measuring.environments import Env, VectorEnv
 from harness.measuring.evaluation import evaluate
 from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.lockstep_array import ArrayLockstep, ArrayModule
 from harness.measuring.meter import LocalMeter, Meter, check_return, evaluation_marks
-from harness.measuring.metered_vector import MeteredVectorEnv, VectorEnv
+from harness.measuring.metered_vector import MeteredVectorEnv
 from harness.measuring.recorded import load_dataset
 from harness.measuring.records import EvaluationEpisode, RunRecord
 from harness.measuring.self_play import GamesInLockstep
@@ -33,11 +33,8 @@ LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 o
 class LocalTrial:
     """Implements `harness.contract.trial.Trial` in this process.
 
-    Args:
-        description: of the trial.
-        device: "cpu" or "cuda", with an index or not.
-        folder: in which environments of other processes meter; needed where ``needs.processes`` is "many".
-        at_mark: is called at marks and at the end in place of evaluating.
+    ``device`` is "cpu" or "cuda", with an index or not. Environments of other processes meter in ``folder``, which is
+    needed where ``needs.processes`` is "many". ``at_mark`` is called at marks and at the end in place of evaluating.
     """
 
     def __init__(
@@ -211,11 +208,7 @@ class LocalTrial:
         return "dataset" in self.description.views
 
     def _view(self, name: str) -> Any:
-        """The module of a view.
-
-        Raises:
-            ContractBroken: the algorithm did not declare that it uses it.
-        """
+        """The module of a view, which the algorithm must have declared to use."""
         module = getattr(self.environment, name)
         if name not in self.description.views or module is None:
             raise ContractBroken(f"the algorithm must declare {name} in its AlgorithmSpec to use it")
@@ -265,11 +258,7 @@ class LocalTrial:
     # Diagnostics
 
     def log(self, **scalars: Any) -> None:
-        """Keep numbers or tensors, scalar or [S], at the current step.
-
-        Raises:
-            ContractBroken: a value has another shape.
-        """
+        """Keep numbers or tensors, scalar or [S], at the current step."""
         step = self.steps
         for name, value in scalars.items():
             if step >= self._log_due.get(name, 0):
@@ -310,11 +299,7 @@ class LocalTrial:
                 check_return(self.runs, run, episode.value, "evaluation", steps)
 
     def finish(self) -> None:
-        """End training: the last evaluation, unless the algorithm broke the contract.
-
-        Raises:
-            ContractBroken: it never set a policy, or returned before its budget was spent.
-        """
+        """End training: the last evaluation, unless the algorithm broke the contract."""
         self.clock.stop()
         if self._policy is None:
             raise ContractBroken("train ended without setting trial.policy")

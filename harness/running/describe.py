@@ -41,17 +41,11 @@ FUNCTIONS_OF_VIEWS = {
 
 @dataclass(frozen=True)
 class ConfigRequest:
-    """Which configuration is wanted.
+    """Which configuration is wanted."""
 
-    Attributes:
-        id: how the answer is recognised, and what messages call the algorithm.
-        spec: of the algorithm.
-        layers: a preset and overrides, later ones winning.
-    """
-
-    id: str
+    id: str  # how the answer is recognised, and what messages call the algorithm
     spec: AlgorithmSpec
-    layers: tuple[Mapping[str, Any], ...] = ()
+    layers: tuple[Mapping[str, Any], ...] = ()  # a preset and overrides, later ones winning
 
 
 @dataclass(frozen=True)
@@ -66,20 +60,12 @@ class ConfigDescription:
 
 @dataclass(frozen=True)
 class EnvironmentDescription:
-    """What of an environment decides who can train on it, or why it cannot be made.
-
-    Attributes:
-        id: it was asked for.
-        observation_space: name of its kind, as in `harness.contract.specs.SPACES`.
-        action_space: likewise.
-        known: those of `KNOWN_FUNCTIONS` that it gives; empty unless asked for.
-        error: why it cannot be made.
-    """
+    """What of an environment decides who can train on it, or why it cannot be made."""
 
     id: str
-    observation_space: str = ""
-    action_space: str = ""
-    known: tuple[str, ...] = ()
+    observation_space: str = ""  # name of its kind, as in `harness.contract.specs.SPACES`
+    action_space: str = ""  # likewise
+    known: tuple[str, ...] = ()  # those of `KNOWN_FUNCTIONS` that it gives; empty unless asked for
     error: str = ""
 
 
@@ -96,13 +82,10 @@ def describe_targets(
     views: Collection[str] = (),
     time_limit: float = TIME_LIMIT,
 ) -> Descriptions:
-    """Resolve configurations and look at environments, in child processes.
+    """Resolve configurations and look at environments, by the id to answer with, in child processes.
 
-    Args:
-        configs: configurations wanted.
-        environments: environments to try, by the id to answer with.
-        views: of them, that somebody will train on, and that are looked at therefore.
-        time_limit: seconds a child may take before the request it is at counts as hung.
+    ``views`` are those of the environments that somebody will train on, and that are looked at therefore. A child that
+    takes longer than ``time_limit`` seconds hangs in the request that it is at.
     """
     environments = environments or {}
     requests = [
@@ -117,12 +100,10 @@ def describe_targets(
         # Whoever is asked when the time is up hangs only if it had all of that time.
         if len(given) < len(remaining) and not (hung and given):
             answers.append({"id": remaining[len(given)]["id"], "error": ending})
+    of_configs, of_environments = answers[: len(configs)], answers[len(configs) :]
     return Descriptions(
-        [
-            ConfigDescription(**{**answer, "needs": Needs(**answer.get("needs", {}))})
-            for answer in answers[: len(configs)]
-        ],
-        [EnvironmentDescription(**answer) for answer in answers[len(configs) :]],
+        [ConfigDescription(**{**answer, "needs": Needs(**answer.get("needs", {}))}) for answer in of_configs],
+        [EnvironmentDescription(**answer) for answer in of_environments],
     )
 
 
@@ -156,13 +137,12 @@ def _ask_child(requests: Sequence[Mapping[str, Any]], time_limit: float) -> tupl
             except subprocess.TimeoutExpired:
                 hung = True
                 ending = f"took longer than {time_limit:.0f} s to import and describe"
-            finally:
-                _kill_session(child)
-        return (
-            [json.loads(line) for line in answers.read_text().splitlines(keepends=True) if line.endswith("\n")],
-            ending,
-            hung,
-        )
+            finally:  # also where this process is interrupted
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # and whatever it started
+                child.wait()
+        whole = [line for line in answers.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return list(map(json.loads, whole)), ending, hung
 
 
 def _ending(returncode: int, errors: Path) -> str:
@@ -170,13 +150,6 @@ def _ending(returncode: int, errors: Path) -> str:
     last = errors.read_text(errors="replace").strip().rpartition("\n")[2][:300]
     how = f"killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"exit code {returncode}"
     return f"ended the process that imported it ({how})" + (f": {last}" if last else "")
-
-
-def _kill_session(child: "subprocess.Popen[bytes]") -> None:
-    """End a child and whatever it started; also where this process is interrupted."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,11 +180,7 @@ def _configured(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], ow
 
 
 def needs_of(spec: AlgorithmSpec, config: object, owner: str) -> Needs:
-    """What a trial with this configuration needs of a machine.
-
-    Raises:
-        ConfigError: its function does not say so.
-    """
+    """What a trial with this configuration needs of a machine."""
     if spec.needs is None:
         return spec.constant_needs
     needs = pkgutil.resolve_name(spec.needs)(config)
@@ -221,11 +190,7 @@ def needs_of(spec: AlgorithmSpec, config: object, owner: str) -> Needs:
 
 
 def _views(spec: EnvironmentSpec, views: Sequence[str]) -> list[str]:
-    """The known functions that an environment gives, once each of the views it has is found to be whole.
-
-    Raises:
-        ConfigError: a module lacks a function.
-    """
+    """The known functions that an environment gives, once each of the views it has is found to be whole."""
     known: list[str] = []
     for view, functions in FUNCTIONS_OF_VIEWS.items():
         if view not in views or (target := getattr(spec, view)) is None:

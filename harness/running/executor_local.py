@@ -20,6 +20,7 @@ import psutil
 from harness.contract.errors import UsageError
 from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import PROGRESS
+from harness.running.provenance import cores
 from harness.storage.orphans import end_processes_in
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
@@ -31,11 +32,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def create(options: ExecutorOptions) -> "LocalExecutor":
-    """The executor for these options.
-
-    Raises:
-        UsageError: there is a setting, and it knows none.
-    """
+    """The executor for these options, which has no settings."""
     if options.settings:
         raise UsageError(f"--executor-option {next(iter(options.settings))}: the local executor has no options")
     return LocalExecutor(options)
@@ -60,8 +57,7 @@ class LocalExecutor:
     """Runs jobs in processes of this machine; each in its own session, watched for time and memory."""
 
     def __init__(self, options: ExecutorOptions) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._jobs = options.jobs or cores
+        self._jobs = options.jobs or cores()
         self._gpu_share = options.gpu_share
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")

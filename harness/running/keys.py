@@ -27,15 +27,9 @@ def task_hash(
 ) -> str:
     """The hash of a task: what is played, for how long, and how it is evaluated.
 
-    Everything in the environment's description counts but what only interprets a result, and other views of the same
-    MDP, which count in `run_key` where they are used.
-
-    Args:
-        environment: its description, as JSON values.
-        budget: steps, or updates on a data set.
-        points: evaluations.
-        episodes: of each.
-        dataset: module that the budget's updates are made on; None if it counts steps.
+    Everything in the environment's description, as JSON values, counts but what only interprets a result, and other
+    views of the same MDP, which count in `run_key` where they are used. The budget counts steps, or updates made on
+    ``dataset``, a module.
     """
     played = {
         name: value
@@ -57,18 +51,11 @@ def run_key(
 ) -> str:
     """The key of a run: runs with the same key have the same result.
 
-    Args:
-        algorithm_id: of the algorithm.
-        version: of its description.
-        config: every field of its configuration.
-        task: as `task_hash` gave it.
-        seed: of the run.
-        device: type of the device.
-        views: modules by which the algorithm sees the environment otherwise than through Gymnasium: arrays, which draw
-            from other random numbers, functions to plan with, a game to play against itself.
+    It counts every field of the configuration, the `task_hash`, the type of the device, and as ``views`` the modules by
+    which the algorithm sees the environment otherwise than through Gymnasium: arrays, which draw from other random
+    numbers, functions to plan with, a game to play against itself.
     """
-    played = [RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device]
-    return digest([*played, *views])
+    return digest([RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device, *views])
 
 
 def fingerprint(returns: Iterable[tuple[float, int]]) -> str:

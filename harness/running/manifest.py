@@ -11,7 +11,7 @@ from harness.contract.executor import Ended
 from harness.contract.specs import Score, as_json
 from harness.measuring.description import SECONDS, RunOutcome, TrialOutcome
 from harness.running import provenance
-from harness.running.plan import Cell, TrialPlan
+from harness.running.plan import TrialPlan
 
 UNKNOWN_MACHINE = "unknown machine"  # of a job that ended before it could say
 
@@ -23,36 +23,36 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Session:
-    """What all runs of one call of the harness share.
-
-    Attributes:
-        suite: its name.
-        version: of the suite.
-        question: that the suite asks.
-        jobs: trials at the same time.
-        started_at: when the session began.
-    """
+    """What all runs of one call of the harness share."""
 
     suite: str
-    version: str
-    question: str
-    jobs: int
+    version: str  # of the suite
+    question: str  # that the suite asks
+    jobs: int  # trials at the same time
     started_at: str = field(default_factory=now)
     machine: str = field(default_factory=provenance.machine)
     git: Mapping[str, Any] = field(default_factory=provenance.git)
     command: tuple[str, ...] = field(default_factory=lambda: tuple(provenance.command_line()))
 
 
-def identity_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
-    """The columns that say which run it is."""
-    algorithm, environment = cell.contestant.entry, cell.environment
+def run_row(
+    session: Session, trial: TrialPlan, seed: int, started_at: str, ended: Ended | None, outcome: TrialOutcome
+) -> dict[str, Any]:
+    """The row of a run: which it is and what became of it; of one that cannot take place, why.
+
+    ``started_at`` is when its trial began, ``ended`` how the process of that came to its end, or None if the session
+    was interrupted before.
+    """
+    cell, told = trial.cell, outcome.measured
+    algorithm, environment, run = cell.contestant.entry, cell.environment, outcome.of(cell.keys[seed])
+    status, error = ("skipped", cell.reason) if cell.reason else _status(ended, outcome, run)
     return {
         "key": cell.keys[seed],
         "suite": session.suite,
         "algorithm": cell.contestant.label,
         "algorithm_id": algorithm.id,
         "algorithm_version": algorithm.spec.version,
-        "config": _text(cell.contestant.config),
+        "config": json.dumps(dict(cell.contestant.config), sort_keys=True),
         "environment": environment.spec.name,
         "environment_id": environment.spec.id,
         "environment_version": environment.spec.version,
@@ -62,55 +62,16 @@ def identity_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
         "budget": cell.task.steps,
         "budget_unit": algorithm.spec.budget_unit,
         "task_hash": cell.task_hash,
-        "machine": session.machine,
+        "machine": session.machine if cell.reason else outcome.machine or UNKNOWN_MACHINE,
         "commit": session.git.get("commit", ""),
         "random_score": _value(environment.spec.random_score),
         "reference_score": _value(environment.spec.reference_score),
         "threshold": environment.spec.threshold,
-    }
-
-
-def skipped_row(session: Session, cell: Cell, seed: int) -> dict[str, Any]:
-    """The row of a run that cannot take place."""
-    moment = now()
-    return {
-        **identity_row(session, cell, seed),
-        "status": "skipped",
-        "error": cell.reason,
-        **_measured({}, None),
-        "steps": 0,
-        "simulated_steps": None,
-        "fingerprint": "",
-        "threads": cell.contestant.needs.cpus,
-        "jobs": session.jobs,
-        "runs_in_trial": 1,
-        "started_at": moment,
-        "finished_at": moment,
-    }
-
-
-def run_row(
-    session: Session, trial: TrialPlan, seed: int, started_at: str, ended: Ended | None, outcome: TrialOutcome
-) -> dict[str, Any]:
-    """The row of a run that ended.
-
-    Args:
-        session: it belongs to.
-        trial: it was part of.
-        seed: of the run.
-        started_at: when the trial began.
-        ended: how its process ended; None if the session was interrupted before.
-        outcome: what that left behind.
-    """
-    cell = trial.cell
-    run = outcome.of(cell.keys[seed])
-    status, error = _status(ended, outcome, run)
-    return {
-        **identity_row(session, cell, seed),
-        "machine": outcome.machine or UNKNOWN_MACHINE,
         "status": status,
         "error": error.encode("utf-8", "replace").decode(),  # no table can hold undecodable bytes of a name
-        **_measured(outcome.measured, ended),
+        **{f"{name}_seconds": _number(told.get(f"{name}_seconds")) for name in SECONDS},
+        "total_seconds": None if ended is None else ended.total_seconds,
+        **{name: _number(told.get(name)) for name in ("cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib")},
         "steps": 0 if run is None else int(run.steps),
         "simulated_steps": None if run is None else int(run.simulated),
         "fingerprint": "" if run is None else str(run.fingerprint),
@@ -118,7 +79,7 @@ def run_row(
         "jobs": session.jobs,
         "runs_in_trial": len(trial.seeds),
         "started_at": started_at,
-        "finished_at": now(),
+        "finished_at": started_at if cell.reason else now(),
     }
 
 
@@ -137,41 +98,23 @@ def _status(ended: Ended | None, outcome: TrialOutcome, run: RunOutcome | None) 
     return str(outcome.status), str(outcome.error) or "it left no result"
 
 
-def _measured(measured: Mapping[str, Any], ended: Ended | None) -> dict[str, Any]:
-    return {
-        **{f"{name}_seconds": _number(measured.get(f"{name}_seconds")) for name in SECONDS},
-        "total_seconds": None if ended is None else ended.total_seconds,
-        "cpu_seconds": _number(measured.get("cpu_seconds")),
-        "peak_memory_mib": _number(measured.get("peak_memory_mib")),
-        "peak_gpu_memory_mib": _number(measured.get("peak_gpu_memory_mib")),
-    }
-
-
 def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[str, Any]:
     """Everything else: descriptions in full, versions, hardware, and what would repeat the trial."""
+    from packaging.requirements import Requirement
+
     algorithm, environment = trial.cell.contestant.entry, trial.cell.environment
     distributions = (algorithm.plugin.distribution, environment.plugin.distribution)
+    required = (Requirement(text).name for text in algorithm.plugin.requires)
     return {
         "suite": {"name": session.suite, "version": session.version, "question": session.question},
         "job": trial.description.to_json(),
         "environment": environment.id,
         "algorithm_spec": as_json(algorithm.spec),
-        "versions": provenance.versions((*distributions, *_names(algorithm.plugin.requires))),
+        "versions": provenance.versions((*distributions, *required)),
         "hardware": {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")},
         "git": dict(session.git),
         "command": list(session.command),
     }
-
-
-def _names(requirements: tuple[str, ...]) -> tuple[str, ...]:
-    """Distribution names of requirement strings."""
-    from packaging.requirements import Requirement
-
-    return tuple(Requirement(text).name for text in requirements)
-
-
-def _text(config: Mapping[str, Any]) -> str:
-    return json.dumps(dict(config), sort_keys=True)
 
 
 def _value(score: Score | None) -> float | None:

@@ -18,39 +18,26 @@ from harness.suite.reading import Suite, TaskSettings
 
 @dataclass(frozen=True)
 class Contestant:
-    """An algorithm with its configuration settled.
-
-    Attributes:
-        entry: the algorithm and its plugin.
-        label: its full id, preset and overrides.
-        config: every field of its ``Config``, as JSON values.
-        needs: of a machine, with this configuration.
-    """
+    """An algorithm with its configuration settled."""
 
     entry: Entry[AlgorithmSpec]
-    label: str
-    config: Mapping[str, Any]
-    needs: Needs = field(default_factory=Needs)
+    label: str  # full id, preset and overrides
+    config: Mapping[str, Any]  # every field of its ``Config``, as JSON values
+    needs: Needs = field(default_factory=Needs)  # of a machine, with this configuration
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One contestant on one environment and device: the runs that differ only in seed.
-
-    Attributes:
-        keys: the run's key for every seed.
-        reason: why nothing runs here; empty if it does.
-        fits: whether the contestant could run here on another machine, if not on this.
-    """
+    """One contestant on one environment and device: the runs that differ only in seed."""
 
     contestant: Contestant
     environment: Entry[EnvironmentSpec]
     device: str
     task: TaskSettings
     task_hash: str
-    keys: Mapping[int, str]
-    reason: str = ""
-    fits: bool = True
+    keys: Mapping[int, str]  # the run's key for every seed
+    reason: str = ""  # why nothing runs here; empty if it does
+    fits: bool = True  # whether the contestant could run here on another machine, if not on this
 
 
 @dataclass(frozen=True)
@@ -76,17 +63,10 @@ def make_plan(
     lacks: Callable[[str], str] = lambda device: "",
     origin: str = "",
 ) -> Plan:
-    """Expand a suite; what is given replaces what the suite says.
+    """Expand a suite; what is given replaces what the suite says, and ``environments`` of the suite are kept alone.
 
-    Args:
-        suite: what is asked for.
-        registry: that knows its names.
-        algorithms: contestants in place of the suite's.
-        environments: of the suite, those to keep.
-        seeds: in place of the suite's.
-        devices: likewise.
-        lacks: why there is no such device where the trials would run; empty if there is.
-        origin: what messages about a name in the suite call it, such as its file; its own name unless given.
+    ``lacks`` tells why there is no such device where the trials would run; nothing if there is. Messages about a name
+    in the suite call that after its ``origin``, such as its file; by its own name unless given.
 
     Raises:
         UsageError: something named does not exist, a configuration is wrong, or no algorithm is named.
@@ -112,8 +92,8 @@ def make_plan(
     spaces = {answer.id: answer for answer in described.environments}
     _refuse_errors(described.configs, described.environments)
     contestants = [
-        Contestant(entry, entry.id + selection.variant, description.config or {}, description.needs)
-        for entry, selection, description in zip(entries, selections, described.configs, strict=True)
+        Contestant(entry, description.id, description.config or {}, description.needs)
+        for entry, description in zip(entries, described.configs, strict=True)
     ]
     cells = [
         _cell(contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds, lacks)
@@ -146,18 +126,13 @@ def _chosen_environments(suite: Suite, registry: Registry, names: Sequence[str])
 
 
 def config_request(entry: Entry[AlgorithmSpec], selection: Selection) -> ConfigRequest:
-    """What a selection asks of an algorithm's ``Config``.
-
-    Raises:
-        UsageError: the algorithm has no such preset.
-    """
-    layers: list[Mapping[str, Any]] = []
-    if selection.preset is not None:
-        if selection.preset not in entry.spec.presets:
-            known = ", ".join(entry.spec.presets) or "none"
-            raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
-        layers.append(entry.spec.presets[selection.preset])
-    return ConfigRequest(entry.id + selection.variant, entry.spec, (*layers, selection.overrides))
+    """What a selection asks of an algorithm's ``Config``; a `UsageError` if there is no such preset."""
+    presets = entry.spec.presets
+    if selection.preset is not None and selection.preset not in presets:
+        known = ", ".join(presets) or "none"
+        raise UsageError(f"{entry.id} has no preset {selection.preset!r}; it has {known}")
+    chosen = () if selection.preset is None else (presets[selection.preset],)
+    return ConfigRequest(entry.id + selection.variant, entry.spec, (*chosen, selection.overrides))
 
 
 def _refuse_errors(configs: Sequence[ConfigDescription], environments: Sequence[EnvironmentDescription]) -> None:

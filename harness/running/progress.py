@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from harness.running.plan import TrialPlan
 from harness.text import reason
@@ -14,43 +14,25 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-class Progress(Protocol):
-    """What the runner tells about a session."""
-
-    def started(self, job: str, trial: TrialPlan) -> None:
-        """A trial has started."""
-
-    def advanced(self, steps: Mapping[str, int]) -> None:
-        """Steps taken so far, by id of running job."""
-
-    def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
-        """A trial has ended with these statuses and reasons, by seed."""
-
-
 @dataclass
 class Plain:
-    """One line when a trial starts and one when it ends.
+    """One line when a trial starts and one when it ends."""
 
-    Attributes:
-        total: runs of the session.
-        stream: where lines go.
-    """
-
-    total: int
-    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    total: int  # runs of the session
+    stream: TextIO = field(default_factory=lambda: sys.stderr)  # where lines go
     finished_runs: int = 0
     _began: dict[str, float] = field(default_factory=dict)
 
     def started(self, job: str, trial: TrialPlan) -> None:
-        """Note when it began."""
+        """Note when a trial began."""
         self._began[job] = time.monotonic()
         print(f"start  {trial}", file=self.stream, flush=True)
 
     def advanced(self, steps: Mapping[str, int]) -> None:
-        """Plain lines do not follow single steps."""
+        """Steps taken so far, by id of running job, which plain lines do not follow."""
 
     def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
-        """One line with the worst status and its reason."""
+        """One line with the worst status and its reason, of those by seed with which a trial has ended."""
         self.finished_runs += len(statuses)
         seconds = time.monotonic() - self._began.pop(job)
         print(f"{summary(trial, statuses, errors, seconds)}  [{self.finished_runs}/{self.total}]",
@@ -110,6 +92,9 @@ class Live:
         self._bars.advance(self._all, len(statuses))
         line = summary(trial, statuses, errors, time.monotonic() - began)
         self._bars.console.print(line, markup=False, highlight=False)
+
+
+Progress = Plain | Live
 
 
 @contextmanager

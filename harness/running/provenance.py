@@ -25,6 +25,11 @@ def versions(distributions: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def hardware() -> dict[str, Any]:
     """The machine: processor, cores this process may use, memory, system."""
@@ -32,7 +37,7 @@ def hardware() -> dict[str, Any]:
 
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }

@@ -1,7 +1,7 @@
 """Running a plan: skip what is complete, keep the executor busy, commit every run with exactly one status."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from harness.contract.executor import Ended, Executor, Job
 from harness.discovery.registry import Registry
 from harness.measuring.description import TrialOutcome
 from harness.running.job_files import JOB, LOG, VARIABLES, leave, outcome_in
-from harness.running.manifest import Session, manifest, now, run_row, skipped_row
+from harness.running.manifest import Session, manifest, now, run_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
 from harness.storage.store import Lock, Store, StoreError
@@ -22,17 +22,11 @@ LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
 
 @dataclass
 class Tally:
-    """What became of the runs of a session.
+    """What became of the runs of a session."""
 
-    Attributes:
-        complete: runs found complete.
-        statuses: how many runs of this session ended in each status.
-        problems: what observers of the session did wrong.
-    """
-
-    complete: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    complete: int = 0  # runs found complete
+    statuses: Counter[str] = field(default_factory=Counter)  # how many runs of this session ended in each
+    problems: list[str] = field(default_factory=list)  # what observers of the session did wrong
 
     @property
     def unfinished(self) -> int:
@@ -48,47 +42,24 @@ class _InFlight:
     started_at: str
 
 
+@dataclass
 class Runner:
-    """Runs plans into a store.
+    """Runs plans into a store."""
 
-    Args:
-        store: receives the runs.
-        executor: where trials run.
-        registry: whose observers are told about finished runs.
-        session: what the runs of this call share.
-        progress: the display.
-        seconds: wall-clock limit of a trial, or None.
-        memory_gib: memory limit of a trial.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        executor: Executor,
-        registry: Registry,
-        session: Session,
-        progress: Progress,
-        seconds: float | None,
-        memory_gib: float,
-    ) -> None:
-        self._store = store
-        self._executor = executor
-        self._registry = registry
-        self._session = session
-        self._progress = progress
-        self._seconds = seconds
-        self._memory_gib = memory_gib
-        self._in_flight: dict[str, _InFlight] = {}
-        self._elsewhere: list[TrialPlan] = []
-        self._started = 0
-        self._tally = Tally()
+    store: Store
+    executor: Executor
+    registry: Registry  # whose observers are told about finished runs
+    session: Session
+    progress: Progress  # the display
+    seconds: float | None  # wall-clock limit of a trial
+    memory_gib: float  # limit of a trial
+    _in_flight: dict[str, _InFlight] = field(default_factory=dict)
+    _elsewhere: list[TrialPlan] = field(default_factory=list)
+    _started: int = 0
+    _tally: Tally = field(default_factory=Tally)
 
     def run(self, plan: Plan, force: bool = False) -> Tally:
-        """Run what is not complete.
-
-        Args:
-            plan: what is asked for.
-            force: run complete runs again, too.
+        """Run what is not complete, and if forced what is.
 
         Raises:
             KeyboardInterrupt: trials in flight were stopped and recorded as interrupted.
@@ -96,22 +67,22 @@ class Runner:
         """
         queue = deque(self._pending(plan, force))
         with ExitStack() as stack:
-            staging = stack.enter_context(self._store.staging())
-            stack.callback(self._executor.close)  # before the folders of its jobs go
+            staging = stack.enter_context(self.store.staging())
+            stack.callback(self.executor.close)  # before the folders of its jobs go
             try:
                 while queue or self._in_flight or self._elsewhere:
                     self._fill(queue, staging, force)
-                    for ended in self._executor.wait(POLL_SECONDS):
+                    for ended in self.executor.wait(POLL_SECONDS):
                         self._finish(ended.id, ended)
-                    self._progress.advanced(self._executor.progress())
+                    self.progress.advanced(self.executor.progress())
                     self._look_elsewhere(queue)
             except KeyboardInterrupt:
-                self._executor.close()
+                self.executor.close()
                 for job in list(self._in_flight):
                     self._finish(job, None)
                 raise
             except OSError as error:
-                raise StoreError(f"{self._store.folder}: cannot go on: {error}") from error
+                raise StoreError(f"{self.store.folder}: cannot go on: {error}") from error
             finally:
                 for flight in self._in_flight.values():
                     _release(flight.locks)
@@ -124,7 +95,7 @@ class Runner:
             if cell.reason:
                 self._skip(cell)
                 continue
-            missing = [seed for seed, key in cell.keys.items() if force or not self._store.is_done(key)]
+            missing = [seed for seed, key in cell.keys.items() if force or not self.store.is_done(key)]
             self._tally.complete += len(cell.keys) - len(missing)
             if missing:
                 pending += trials(cell, missing)
@@ -133,8 +104,8 @@ class Runner:
     def _skip(self, cell: Cell) -> None:
         """Record why a cell has no runs, except where an earlier session, on another machine perhaps, had them."""
         for seed, key in cell.keys.items():
-            lock = self._store.lock(key)
-            if lock is None or self._store.is_done(key):
+            lock = self.store.lock(key)
+            if lock is None or self.store.is_done(key):
                 self._tally.complete += 1
             else:
                 self._commit_skipped(cell, seed)
@@ -143,21 +114,22 @@ class Runner:
 
     def _commit_skipped(self, cell: Cell, seed: int) -> None:
         key = cell.keys[seed]
-        stored = self._store.read(key) or {}
+        stored = self.store.read(key) or {}
         if stored.get("run", {}).get("error") != cell.reason:
-            with self._store.staging() as folder:
+            with self.store.staging() as folder:
                 place = folder / key
                 place.mkdir()
-                facts = manifest(self._session, TrialPlan(cell, (seed,)), TrialOutcome())
-                self._store.commit(place, skipped_row(self._session, cell, seed), facts)
-        self._count("skipped")
+                trial, nothing = TrialPlan(cell, (seed,)), TrialOutcome()
+                row = run_row(self.session, trial, seed, now(), None, nothing)
+                self.store.commit(place, row, manifest(self.session, trial, nothing))
+        self._tally.statuses["skipped"] += 1
 
     def _fill(self, queue: deque[TrialPlan], staging: Path, force: bool) -> None:
         """Start every trial for which the executor has room; one without does not hold up those behind it."""
         for _ in range(len(queue)):
             trial = queue.popleft()
             cell = trial.cell
-            if self._executor.has_room(cell.device, cell.contestant.needs.cpus):
+            if self.executor.has_room(cell.device, cell.contestant.needs.cpus):
                 self._start(trial, staging, force)
             else:
                 queue.append(trial)
@@ -168,12 +140,12 @@ class Runner:
             return
         try:
             job = self._job(mine, staging)
-            self._executor.start(job)
+            self.executor.start(job)
         except BaseException:
             _release(locks)
             raise
         self._in_flight[job.id] = _InFlight(mine, job.folder, locks, now())
-        self._progress.started(job.id, mine)
+        self.progress.started(job.id, mine)
 
     def _locked(self, trial: TrialPlan, force: bool) -> tuple[TrialPlan | None, list[Lock]]:
         """The seeds of a trial that are ours to run, with the locks on them.
@@ -183,10 +155,10 @@ class Runner:
         mine: dict[int, Lock] = {}
         busy: list[int] = []
         for seed, key in zip(trial.seeds, trial.keys, strict=True):
-            lock = self._store.lock(key)
+            lock = self.store.lock(key)
             if lock is None:
                 busy.append(seed)
-            elif not force and self._store.is_done(key):
+            elif not force and self.store.is_done(key):
                 lock.release()
                 self._tally.complete += 1
             else:
@@ -201,7 +173,7 @@ class Runner:
         folder.mkdir()
         leave(folder / JOB, trial.description.to_json())
         cpus = trial.cell.contestant.needs.cpus
-        return Job(folder.name, folder, trial.cell.device, cpus, self._seconds, self._memory_gib, VARIABLES)
+        return Job(folder.name, folder, trial.cell.device, cpus, self.seconds, self.memory_gib, VARIABLES)
 
     def _finish(self, job: str, ended: Ended | None) -> None:
         """Commit the runs of a trial; ``ended`` is None if it was interrupted."""
@@ -209,43 +181,40 @@ class Runner:
         outcome = outcome_in(flight.folder)
         statuses: dict[int, str] = {}
         errors: dict[int, str] = {}
-        facts = manifest(self._session, flight.trial, outcome)
+        facts = manifest(self.session, flight.trial, outcome)
         try:
             for seed, key in zip(flight.trial.seeds, flight.trial.keys, strict=True):
-                row = run_row(self._session, flight.trial, seed, flight.started_at, ended, outcome)
+                row = run_row(self.session, flight.trial, seed, flight.started_at, ended, outcome)
                 # A forced run that did not finish takes nothing away.
-                if row["status"] == "done" or not self._store.is_done(key):
+                if row["status"] == "done" or not self.store.is_done(key):
                     folder = flight.folder / key
                     folder.mkdir(exist_ok=True)
                     _keep_log(flight.folder / LOG, folder)
-                    self._store.commit(folder, row, facts)
+                    self.store.commit(folder, row, facts)
                 statuses[seed], errors[seed] = row["status"], row["error"]
-                self._count(row["status"])
-                self._tally.problems += self._registry.run_finished(row)
+                self._tally.statuses[row["status"]] += 1
+                self._tally.problems += self.registry.run_finished(row)
         finally:
             _release(flight.locks)
-        self._progress.finished(job, flight.trial, statuses, errors)
+        self.progress.finished(job, flight.trial, statuses, errors)
 
     def _look_elsewhere(self, queue: deque[TrialPlan]) -> None:
         """Count what other sessions finished, and take over what they gave up."""
         waiting, self._elsewhere = self._elsewhere, []
         for trial in waiting:
             for seed, key in zip(trial.seeds, trial.keys, strict=True):
-                lock = self._store.lock(key)
+                lock = self.store.lock(key)
                 if lock is None:
                     self._elsewhere.append(TrialPlan(trial.cell, (seed,)))
                     continue
                 lock.release()
-                run = (self._store.read(key) or {}).get("run", {})
-                if run.get("finished_at", "") >= self._session.started_at and run["status"] != "interrupted":
-                    self._count(run["status"])
+                run = (self.store.read(key) or {}).get("run", {})
+                if run.get("finished_at", "") >= self.session.started_at and run["status"] != "interrupted":
+                    self._tally.statuses[run["status"]] += 1
                 else:
                     queue.append(TrialPlan(trial.cell, (seed,)))
         if self._elsewhere and not self._in_flight:
             time.sleep(POLL_SECONDS)
-
-    def _count(self, status: str) -> None:
-        self._tally.statuses[status] = self._tally.statuses.get(status, 0) + 1
 
 
 def _keep_log(log: Path, folder: Path) -> None:

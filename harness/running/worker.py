@@ -24,7 +24,7 @@ import torch
 
 from harness.contract.trial import ContractBroken
 from harness.measuring.description import RunOutcome, TrialDescription, TrialOutcome
-from harness.measuring.records import Diverged, RunRecord
+from harness.measuring.records import Diverged, Episode, EvaluationEpisode
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
 from harness.running import keys, provenance
@@ -38,12 +38,7 @@ PYTHONS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 def run_job(folder: Path, device: str) -> None:
-    """Run the job in ``folder`` on ``device``; its outcome file says how training went.
-
-    Args:
-        folder: holds ``job.json``; receives everything else.
-        device: "cpu", "cuda" or "cuda:1".
-    """
+    """Run the job in ``folder``, which receives all that it leaves; its outcome file says how training went."""
     folder = folder.resolve()
     description = TrialDescription.from_json(json.loads((folder / JOB).read_text(encoding="utf-8")))
     leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})
@@ -85,7 +80,7 @@ def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialO
     try:
         training = Training(description, device, folder)
         trial = training.trial
-        with _Heartbeat(folder / PROGRESS, trial):
+        with _heartbeat(folder / PROGRESS, trial):
             training.run()
         _check_processes()
     except Diverged as diverged:
@@ -128,12 +123,9 @@ def _left(folder: Path, trial: LocalTrial, index: int) -> RunOutcome:
     _write(place / "evaluations.parquet", EVALUATIONS, key, run.evaluations)
     _write(place / "episodes.parquet", EPISODES, key, episodes)
     _write(place / "diagnostics.parquet", DIAGNOSTICS, key, run.diagnostics)
-    return RunOutcome(key, trial.steps, run.simulated, _fingerprint(run), run.diverged)
-
-
-def _fingerprint(run: RunRecord) -> str:
-    returns = [(each.value, each.length) for each in run.episodes]
-    return keys.fingerprint([*returns, *((each.value, each.length) for each in run.evaluations)])
+    every: list[Episode | EvaluationEpisode] = [*run.episodes, *run.evaluations]
+    fingerprint = keys.fingerprint((each.value, each.length) for each in every)
+    return RunOutcome(key, trial.steps, run.simulated, fingerprint, run.diverged)
 
 
 def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:
@@ -168,23 +160,20 @@ def _measured(trial: LocalTrial | None, device: str) -> dict[str, Any]:
     return measured
 
 
-class _Heartbeat:
-    """Writes the steps taken to a file every half second, for the progress display."""
+@contextlib.contextmanager
+def _heartbeat(path: Path, trial: LocalTrial) -> Iterator[None]:
+    """Write the steps taken to a file every half second meanwhile, for the progress display."""
+    over = threading.Event()
 
-    def __init__(self, path: Path, trial: LocalTrial) -> None:
-        self._path = path
-        self._trial = trial
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="harness-heartbeat", daemon=True)
+    def beat() -> None:
+        with path.open("wb", buffering=0) as file:
+            while not over.wait(BEAT_SECONDS):
+                os.pwrite(file.fileno(), trial.steps.to_bytes(8, "little"), 0)
 
-    def _beat(self) -> None:
-        with self._path.open("wb", buffering=0) as file:
-            while not self._over.wait(BEAT_SECONDS):
-                os.pwrite(file.fileno(), self._trial.steps.to_bytes(8, "little"), 0)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        self._thread.join()
+    thread = threading.Thread(target=beat, name="harness-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

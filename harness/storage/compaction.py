@@ -71,16 +71,11 @@ def _discard(store: Store, key: str, version: tuple[int, int] | None) -> bool:
 
 
 def _refuse_damage(stored: Stored, place: Path) -> None:
-    """Writing anew beside compacted runs that cannot be read would erase them.
-
-    Raises:
-        StoreError: a file in ``place`` cannot be used.
-    """
+    """Refuse to write anew beside compacted runs that cannot be read: that would erase them."""
     for problem in stored.problems:
         if Path(problem.path).is_relative_to(place):
-            raise StoreError(
-                f"{problem.path}: {problem.message}; nothing was compacted, because the runs in it would be lost"
-            )
+            why_not = "nothing was compacted, because the runs in it would be lost"
+            raise StoreError(f"{problem.path}: {problem.message}; {why_not}")
 
 
 def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:

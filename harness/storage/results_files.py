@@ -37,11 +37,8 @@ from harness.storage.schema_tables import (
 class Problem(NamedTuple):
     """A stored file that could not be used.
 
-    Attributes:
-        path: of the file or folder.
-        key: of the run that is therefore missing from the tables, or, if it is not done, from this one only; ""
-            where it is not known.
-        message: what is wrong.
+    ``key`` is that of the run that is therefore missing from the tables, or, if it is not done, from this one only; ""
+    where it is not known.
     """
 
     path: str
@@ -59,17 +56,12 @@ class _UnusableError(Exception):
 
 @dataclass
 class Stored:
-    """What the files hold.
+    """What the files hold."""
 
-    Attributes:
-        runs: one row per key, values as in `RUNS`.
-        manifests: per key, the rest of its ``run.json``; JSON text where it was compacted.
-        tables: per name in `TABLES`, the pieces that together hold the rows of exactly these runs.
-        problems: what could not be used.
-    """
-
+    # One row per key, values as in `RUNS`; and the rest of each ``run.json``, as JSON text where it was compacted.
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any] | str] = field(default_factory=dict)
+    # Per name in `TABLES`, the pieces that together hold the rows of exactly these runs.
     tables: dict[str, list[pa.Table]] = field(default_factory=lambda: {name: [] for name in TABLES})
     problems: list[Problem] = field(default_factory=list)
 
@@ -141,11 +133,7 @@ def _read_run(folder: Path, stored: Stored) -> bool:
 
 
 def _parts(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The row and the manifest of a ``run.json``.
-
-    Raises:
-        ValueError: it is not one.
-    """
+    """The row and the manifest of a ``run.json``; a ValueError if it is not one."""
     if why_not := refusal(content.get("schema") if isinstance(content, dict) else type(content).__name__):
         raise ValueError(why_not)
     run, manifest = content.get("run"), content.get("manifest")
@@ -155,11 +143,7 @@ def _parts(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `RUNS` and no others, types checked.
-
-    Raises:
-        ValueError: a column is missing or of the wrong type.
-    """
+    """The columns of `RUNS` and no others, types checked; a ValueError says which is missing or wrong."""
     row: dict[str, Any] = {}
     for name, (kinds, nullable) in _COLUMNS.items():
         value = run.get(name)
@@ -278,7 +262,7 @@ def _read_compact(folder: Path, stored: Stored) -> None:
     path = folder / "runs.parquet"
     try:
         rows = _table(path, path, COMPACT_RUNS).to_pylist()
-        tables = {name: _compact_table(folder, name) for name in TABLES}
+        tables = {name: _table(place := folder / f"{name}.parquet", place, TABLES[name]) for name in TABLES}
     except _UnusableError as reason:
         stored.problems.append(Problem(str(reason.path), "", str(reason)))
         return
@@ -300,11 +284,6 @@ def _read_compact(folder: Path, stored: Stored) -> None:
         stored.runs[key], stored.manifests[key] = run, row["manifest"]
     for name, table in tables.items():
         stored.tables[name].append(table.filter(pc.is_in(table["key"].cast(pa.string()), pa.array(fresh, pa.string()))))
-
-
-def _compact_table(folder: Path, name: str) -> pa.Table:
-    path = folder / f"{name}.parquet"
-    return _table(path, path, TABLES[name])
 
 
 def read_compact_keys(folder: Path) -> frozenset[str]:

@@ -45,10 +45,7 @@ class Lock:
 
 
 class Store:
-    """Reads and writes ``results/<suite>``.
-
-    Args:
-        folder: of the suite; made if missing.
+    """Reads and writes ``results/<suite>``, a folder that is made if missing.
 
     Raises:
         StoreError: it cannot be made or written to.

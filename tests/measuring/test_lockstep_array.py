@@ -284,7 +284,8 @@ def test_a_graph_of_actions_is_not_kept():
 
 def test_time_of_array_steps_is_the_environments(monkeypatch):
     now = iter(range(1_000))
-    monkeypatch.setattr("harness.measuring.lockstep_array.perf_counter", lambda: next(now))
+    for module in ("lockstep", "lockstep_array"):
+        monkeypatch.setattr(f"harness.measuring.{module}.perf_counter", lambda: next(now))
     trial, env = lockstep()
     driven(env, env.reset(), 5)
     assert trial.clock.environment == 1 + 5

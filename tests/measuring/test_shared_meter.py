@@ -14,6 +14,7 @@ import pytest
 
 from harness.contract.specs import EnvironmentSpec
 from harness.contract.trial import BudgetExhausted, ContractBroken
+from harness.measuring.shared_meter import EVALUATING
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
 from support.trial import local_trial
@@ -167,7 +168,7 @@ def test_the_learner_waits_while_the_trial_evaluates(tmp_path: Path):
         process = CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(0), taken))
         process.start()
         while trial.within_budget:
-            seen.append(trial.meter._control.evaluating)
+            seen.append(trial.meter._control.state == EVALUATING)
         taken.get(timeout=60)
         process.join()
 
