@@ -98,7 +98,8 @@ class LocalExecutor:
         assert device is not None, "there is no room for this job"
         if not self._serving:
             self._start_server(job.variables)
-        process = self._context.Process(target=_work, args=(job.folder, device), daemon=False)
+        environment = {**os.environ, **job.variables}
+        process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
         process.start()
         own = _process(process.pid or 0)
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
@@ -196,16 +197,19 @@ class LocalExecutor:
             self._reap(running)
 
 
-def _work(folder: Path, device: str) -> None:
+def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
     """Runs in the job's process; the server that forked it has imported the worker already.
 
     It is a session of its own that ends with the harness. It ends without Python's farewell, which would wait for
-    threads and processes that an algorithm forgot.
+    threads and processes that an algorithm forgot. The environment of the server, of which Python has one per process,
+    is that of whoever asked first; the job has its own.
     """
     from harness.running.worker import run_job
 
     code = 1
     try:
+        os.environ.clear()
+        os.environ.update(environment)
         os.setsid()
         _adopt_orphans()
         _die_with_parent()

@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness.conformance.check import CheckFailed
-from harness.conformance.executors import ExecutorSubject, executor_checks
+from harness.conformance.executors import MARKER, Bench, ExecutorSubject, executor_checks
 from harness.contract.errors import ExitCode
 from harness.contract.executor import ExecutorOptions
 from harness.contract.specs import ExecutorSpec
@@ -178,6 +178,19 @@ def test_a_wrong_executor_is_found(check, wrong, reason, monkeypatch):
         asked()
 
 
+def test_a_job_has_its_own_variables_not_those_of_an_earlier_executor(tmp_path):
+    def told(place: Path, executor: LocalExecutor) -> bool:
+        place.mkdir()
+        bench = Bench(executor, place)
+        job = bench.start()
+        bench.end(job)
+        executor.close()
+        return str(MARKER) in (job.folder / "log.txt").read_text(encoding="utf-8")
+
+    assert told(tmp_path / "one", LocalExecutor(ExecutorOptions(1)))
+    assert not told(tmp_path / "two", Deaf(ExecutorOptions(1)))
+
+
 def test_settings_that_are_ignored_are_found(monkeypatch):
     monkeypatch.setattr("harness.running.executor_local.create", LocalExecutor)
     spec = ExecutorSpec("wrong", "harness.running.executor_local:create")
@@ -193,8 +206,6 @@ def test_a_plain_process_runs_a_job_and_has_its_streams_and_folder_back(tmp_path
         "import os, sys; from harness.api import run_job; before = os.getcwd(); run_job(sys.argv[1], 'cpu');"
         "print('back', os.getcwd() == before)"
     )
-    from harness.conformance.executors import Bench
-
     bench = Bench(LocalExecutor(ExecutorOptions(1)), tmp_path)
     job = bench.start()
     bench.end(job)
