@@ -3,6 +3,7 @@
 Most run whole in a fork of the `harness.conformance.laboratory`.
 """
 
+import hashlib
 import itertools
 import math
 import random
@@ -42,7 +43,7 @@ class EnvironmentSubject:
 
 def environment_checks(subject: EnvironmentSubject) -> list[Check]:
     """Every check of an environment; those of its other views where it declares them."""
-    here = [description_is_valid, import_has_no_side_effects]
+    here = [description_is_valid, import_has_no_side_effects, same_trajectory_whatever_the_order_of_sets]
     checks = [Check.of(subject.id, function, subject) for function in here]
     apart = [
         function for function in APART.values() if function not in OF_VIEWS or getattr(subject.spec, OF_VIEWS[function])
@@ -72,7 +73,40 @@ def import_has_no_side_effects(subject: EnvironmentSubject) -> None:
     check_effects(effects, "importing its modules")
 
 
+def same_trajectory_whatever_the_order_of_sets(subject: EnvironmentSubject) -> None:
+    """Do copies in two processes go the same way, though sets of strings are in another order in the second?
+
+    Python hashes strings anew in every process. The harness holds that still; others who run the environment may not.
+    """
+    here, there = (
+        laboratory.perform("harness.conformance.environments:trajectory_digest", spec=as_json(subject.spec))
+        for laboratory in (subject.laboratory, subject.laboratory.twin)
+    )
+    require(here == there, "with one seed, two processes differ; see whether it follows the order of a set")
+
+
 # Asked in a process apart
+
+
+def trajectory_digest(spec: Mapping[str, Any]) -> str:
+    """A digest of all that a copy with seed 0 gives; called in the laboratory."""
+    digest = hashlib.sha256()
+    for part in _parts(tuple(_trajectory(environment_from_json(spec)))):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(given: Any) -> Iterator[bytes]:
+    """Numbers, arrays, text, and dicts and tuples of them as bytes, in an order that no set decides."""
+    if isinstance(given, dict):
+        for key in sorted(given):
+            yield str(key).encode()
+            yield from _parts(given[key])
+    elif isinstance(given, tuple):
+        for each in given:
+            yield from _parts(each)
+    else:
+        yield np.asarray(given).tobytes()
 
 
 def episodes_have_a_limit(spec: EnvironmentSpec) -> None:

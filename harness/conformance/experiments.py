@@ -134,12 +134,10 @@ def train(
     budget: int,
     points: int,
     stream: int | None,
-    repetition: int,
 ) -> dict[str, Any]:
     """Train an algorithm on the toy with these spaces, and tell everything that checks ask about.
 
-    ``stream`` is the seed of all environments, in place of streams from the run's seed; ``repetition`` tells apart
-    trainings that are otherwise the same, since results are remembered.
+    ``stream`` is the seed of all environments, in place of streams from the run's seed.
     """
     algorithm, config, needed = _configured(spec, layers)
     description = TrialDescription(

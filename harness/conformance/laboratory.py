@@ -5,6 +5,7 @@ thrown away. Heavy modules are imported once, by the process that forks.
 """
 
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.running.executor_local import PRELOADED
-from harness.running.job_files import THREADS
+from harness.running.job_files import THREADS, child_variables
 
 EXPERIMENT_SECONDS = 60.0
 POLL_SECONDS = 0.005
@@ -38,13 +39,15 @@ class ExperimentFailedError(Exception):
 class Laboratory:
     """Performs experiments and remembers their results; its process starts with the first. Each may take ``seconds``.
 
-    Only the laboratory used last has a process, so that checking many plugins takes the memory of one.
+    Only the laboratory used last has a process, so that checking many plugins takes the memory of one; and only the
+    last of those with another ``hash_seed``, by which sets of strings are in another order there.
     """
 
-    _latest: ClassVar["weakref.ref[Laboratory] | None"] = None
+    _latest: ClassVar[dict[int, "weakref.ref[Laboratory]"]] = {}
 
-    def __init__(self, seconds: float = EXPERIMENT_SECONDS) -> None:
+    def __init__(self, seconds: float = EXPERIMENT_SECONDS, hash_seed: int = 0) -> None:
         self._seconds = seconds
+        self._hash_seed = hash_seed
         self._results: dict[str, dict[str, Any]] = {}
         self._server: subprocess.Popen[str] | None = None
         self._end: Callable[[], object] = lambda: None
@@ -60,6 +63,11 @@ class Laboratory:
     def preload(self, module: str) -> None:
         """Import a module into the process that forks, so that later experiments need not."""
         self._ask({"preload": module})
+
+    @functools.cached_property
+    def twin(self) -> "Laboratory":
+        """One in which nothing is different but the order of sets."""
+        return Laboratory(self._seconds, self._hash_seed + 1)
 
     def close(self) -> None:
         """End the process and whatever it started. A later experiment starts another."""
@@ -92,18 +100,17 @@ class Laboratory:
         return {"error": "it ended the process that imported it"}
 
     def _start(self) -> "subprocess.Popen[str]":
-        latest = None if Laboratory._latest is None else Laboratory._latest()
+        latest = Laboratory._latest.get(self._hash_seed, lambda: None)()
         if latest is not None:
             latest.close()
-        Laboratory._latest = weakref.ref(self)
+        Laboratory._latest[self._hash_seed] = weakref.ref(self)
         folder = tempfile.TemporaryDirectory(prefix="harness-check-")
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._server = subprocess.Popen(
             [sys.executable, "-m", "harness.conformance.laboratory", folder.name, str(self._seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": path},
+            env={**child_variables(), **dict.fromkeys(THREADS, "1"), "PYTHONHASHSEED": str(self._hash_seed)},
             start_new_session=True,
             text=True,
         )

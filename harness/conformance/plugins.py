@@ -1,7 +1,6 @@
 """The conformance checks of plugins and of the suites in them, each a question with its reason as docstring."""
 
 import json
-import os
 import pkgutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from harness.contract.errors import HarnessError
 from harness.contract.specs import ExecutorSpec, FigureSpec, SuiteSpec
 from harness.discovery.plugins import HEAVY, Plugin
 from harness.discovery.registry import Registry
+from harness.running.job_files import child_variables
 from harness.running.plan import Plan, make_plan
 from harness.suite.reading import Suite, find_suite
 from harness.text import one_line
@@ -125,12 +125,11 @@ def imports_light(subject: PluginSubject) -> str | None:
 
 def _timed_import(module: str) -> dict[str, Any]:
     """Milliseconds to import a module in a fresh process beyond `harness.api`, and the modules loaded then."""
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     try:
         ended = subprocess.run(
             [sys.executable, "-c", TIMED_IMPORT, module],
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child_variables(),
             text=True,
             timeout=IMPORT_SECONDS,
         )

@@ -30,6 +30,7 @@ from harness.contract.specs import (
     environment_from_json,
 )
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
+from harness.running.job_files import child_variables
 
 TIME_LIMIT = 120.0  # seconds a child may take
 FUNCTIONS_OF_VIEWS = {
@@ -128,7 +129,7 @@ def _ask_child(requests: Sequence[Mapping[str, Any]], time_limit: float) -> tupl
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+                env=child_variables(),
                 start_new_session=True,
             )
             try:

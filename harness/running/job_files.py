@@ -1,6 +1,8 @@
 """The files of a job, by which the runner and the process of a trial talk to each other."""
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,16 @@ PROGRESS = "progress"  # steps taken, eight bytes, little-endian
 LOG = "log.txt"  # what it printed
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# Python draws the seed of strings' hashes anew for every process, and with it the order of sets.
+SAME_HASHES = {"PYTHONHASHSEED": "0"}
 # What a job's process is started with; pydantic's own plugins would be looked for in every trial.
-VARIABLES = {**dict.fromkeys(THREADS, "1"), "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+VARIABLES = {**dict.fromkeys(THREADS, "1"), **SAME_HASHES, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+
+
+def child_variables() -> dict[str, str]:
+    """What another process of ours is started with: this one's variables and path."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, **SAME_HASHES, "PYTHONPATH": path}
 
 
 def leave(path: Path, content: Mapping[str, Any]) -> None:

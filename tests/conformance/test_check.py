@@ -80,6 +80,7 @@ def test_an_algorithm_that_keeps_the_contract_passes_every_check(algorithm):
         ("crash", "spends_the_budget_exactly", "killed by SIGABRT"),
         ("exit", "spends_the_budget_exactly", "SystemExit: bye"),
         ("unseeded", "same_seed_same_episodes", "different episodes"),
+        ("order of a set", "same_seed_same_episodes", "the order of sets differed"),
         ("seed fixed", "other_seed_other_behaviour", "seeds behave the same"),
         ("policy draws", "evaluation_leaves_training_alone", "number of evaluations"),
         ("policy learns", "evaluation_leaves_training_alone", "number of evaluations"),
@@ -251,6 +252,7 @@ def test_an_environment_that_keeps_the_contract_passes_every_check(environment):
         ("flags", "spaces_are_truthful", "step 5: 0 is no boolean"),
         ("unseeded", "same_seed_same_trajectory", "two copies differ at step 1"),
         ("global random", "same_seed_same_trajectory", "two copies differ at step 1"),
+        ("order of a set", "same_trajectory_whatever_the_order_of_sets", "the order of a set"),
         ("second reset unseeded", "same_seed_same_trajectory", "two copies differ at step"),
     ],
 )
