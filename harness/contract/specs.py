@@ -44,8 +44,12 @@ def _has_form(value: object, form: re.Pattern[str]) -> bool:
 
 
 def _check_name(spec: Any) -> None:
+    """Refuse a name that no id could end with, and other texts that are none."""
     allowed = "1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit"
     _check(_has_form(spec.name, NAME), spec, f"name must be {allowed}")
+    for each in fields(spec):
+        text = getattr(spec, each.name)
+        _check(each.type is not str or isinstance(text, str), spec, f"{each.name} must be a text, not {text!r}")
 
 
 def _check_version(spec: Any) -> None:
@@ -263,6 +267,9 @@ class EnvironmentSpec:
             _check_module(self, view, or_none=" or None")
         unwrapped = self.array is None or not self.wrappers
         _check(unwrapped, self, "array cannot be wrapped: it is the whole MDP; give up one of array and wrappers")
+        for score in ("random_score", "reference_score"):
+            given = getattr(self, score)
+            _check(given is None or isinstance(given, Score), self, f"{score} must be a Score or None, not {given!r}")
         solved = self.threshold
         _check(solved is None or _is_finite(solved), self, f"threshold must be a finite number or None, not {solved!r}")
         limit = self.max_episode_steps

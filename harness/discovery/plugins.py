@@ -6,7 +6,10 @@ second plugin of the same name in silence.
 
 import contextlib
 import importlib.metadata
+import itertools
+import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -16,6 +19,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint
+from types import FrameType
 from typing import Any, Literal
 
 import pluggy
@@ -39,6 +43,7 @@ DECLARATIVE: dict[Kind, tuple[str, type]] = {  # kind: (hook that declares it, i
     "figure": ("harness_figures", FigureSpec),
     "executor": ("harness_executors", ExecutorSpec),
 }
+MOST = 10_000  # descriptions from one hook; one that yields for ever is stopped there
 HEAVY = ("torch", "gymnasium", "pandas", "matplotlib", "jax", "tensorflow")
 
 
@@ -88,16 +93,18 @@ def load_plugins(blocked: AbstractSet[str], only: AbstractSet[str] | None) -> tu
     """
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
-    found = sorted(_installed(), key=lambda pair: (pair[0].name, pair[0].distribution))
-    candidates = [_builtin(), *found]
+    builtin = _builtin()
+    found = sorted(_installed(builtin[0].warnings), key=lambda pair: (pair[0].name, pair[0].distribution))
+    candidates = [builtin, *found]
     for plugin, _ in found:
         if plugin.answers_to(blocked) or (only is not None and not plugin.answers_to(only)):
             plugin.status = "disabled"
     plugins = [plugin for plugin, _ in candidates]
     _refuse_collisions(plugins)
-    for plugin, entry_point in candidates:
-        if plugin.status == "ok":
-            _load(plugin, entry_point, manager)
+    with _pressed() as pressed:
+        for plugin, entry_point in candidates:
+            if plugin.status == "ok":
+                _load(plugin, entry_point, manager, pressed)
     return plugins, manager
 
 
@@ -128,16 +135,56 @@ def _builtin() -> tuple[Plugin, EntryPoint]:
     return Plugin(BUILTIN, DISTRIBUTION, version, entry_point.value), entry_point
 
 
-def _installed() -> Iterator[tuple[Plugin, EntryPoint]]:
-    """Every entry point and what its distribution says of itself. Nothing is imported."""
-    for entry_point in importlib.metadata.entry_points(group=GROUP):
-        distribution, version, requires = "unknown", "unknown", ()
-        if entry_point.dist is not None:
-            with contextlib.suppress(Exception):  # metadata that an interrupted installation left behind
-                metadata = entry_point.dist.metadata
-                distribution, version = metadata["Name"] or distribution, metadata["Version"] or version
+def _installed(complaints: list[str]) -> Iterator[tuple[Plugin, EntryPoint]]:
+    """Every entry point and what its distribution says of itself. Nothing is imported.
+
+    `importlib.metadata.entry_points` ends at the first unreadable file of whatever package. It is one of the
+    ``complaints`` here.
+    """
+    seen: set[str] = set()
+    for found in importlib.metadata.distributions():
+        name, version, requires = "unknown", "unknown", ()
+        try:
+            entry_points = found.entry_points.select(group=GROUP)
+        except Exception as error:
+            with contextlib.suppress(Exception):
+                name = found.metadata["Name"]
+            complaints.append(f"no plugin of {name} is found: its entry_points.txt: {described(error)}")
+            continue
+        with contextlib.suppress(Exception):  # metadata that an interrupted installation left behind
+            if entry_points and (metadata := found.metadata)["Name"]:
+                # Python finds the distribution of this name; another is what pip keeps, by "~", while it replaces it.
+                current = next(iter(importlib.metadata.distributions(name=metadata["Name"])), None)
+                if current is None or _canonical(metadata["Name"]) in seen:
+                    continue
+                entry_points, metadata = current.entry_points.select(group=GROUP), current.metadata
+                name, version = metadata["Name"], metadata["Version"] or version
                 requires = tuple(metadata.get_all("Requires-Dist") or ())
-        yield Plugin(entry_point.name, distribution, version, entry_point.value, requires), entry_point
+                seen.add(_canonical(name))
+        for entry_point in entry_points:
+            yield Plugin(entry_point.name, name, version, entry_point.value, requires), entry_point
+
+
+@contextlib.contextmanager
+def _pressed() -> Iterator[list[bool]]:
+    """Filled when somebody presses Ctrl-C; a plugin can raise KeyboardInterrupt by itself."""
+    pressed: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        pressed.append(True)
+        if callable(before):
+            before(number, frame)
+
+    try:
+        signal.signal(signal.SIGINT, heed)
+    except ValueError:  # not in the main thread, which is the only one that it reaches
+        yield pressed
+        return
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _refuse_collisions(plugins: list[Plugin]) -> None:
@@ -154,12 +201,12 @@ def _refuse_collisions(plugins: list[Plugin]) -> None:
             )
 
 
-def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager) -> None:
+def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager, pressed: list[bool]) -> None:
     """Import, register and ask one plugin; whatever it raises becomes its status."""
     loaded_before = {name for name in HEAVY if name in sys.modules}
     start = time.perf_counter()
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is for data
+        with contextlib.redirect_stdout(sys.stderr), _no_way_out():  # stdout is for data
             if NAME.fullmatch(plugin.name) is None:
                 raise PluginError("the name of its entry point must be 1 to 64 of a-z, 0-9, '_' and '-'")
             module = entry_point.load()
@@ -167,7 +214,9 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
             manager.register(module, name=plugin.name)
             plugin.warnings += _hook_warnings(module, manager)
             plugin.provides = _declared(plugin, manager)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and pressed:
+            raise
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
         plugin.status, plugin.error = _diagnosis(plugin, error)
@@ -178,6 +227,21 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
         for name in HEAVY
         if name in sys.modules and name not in loaded_before
     ]
+
+
+@contextlib.contextmanager
+def _no_way_out() -> Iterator[None]:
+    """Have ``os._exit`` raise: the whole program would end in silence, and as if all were well."""
+
+    def refuse(code: int) -> None:
+        raise SystemExit(code)
+
+    leave = os._exit
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _check_api(plugin: Plugin, module: Any) -> None:
@@ -212,8 +276,10 @@ def _declared(plugin: Plugin, manager: pluggy.PluginManager) -> dict[Kind, tuple
         specs = [
             spec
             for implementation in implementations(manager, hook, plugin)
-            for spec in _checked(implementation.function(), hook, expected)
+            for spec in itertools.islice(_checked(implementation.function(), hook, expected), MOST + 1)
         ]
+        if len(specs) > MOST:
+            raise PluginError(f"{hook} describes more than {MOST:,} of them, and perhaps never ends")
         twice = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
         if twice:
             raise PluginError(f"{hook} describes {', '.join(map(repr, twice))} more than once")

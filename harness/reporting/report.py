@@ -148,7 +148,7 @@ def _drawn(drawing: Drawing, results: "Results") -> Drawing:
         with style():
             figure = pkgutil.resolve_name(drawing.spec.target)(*asked)
             return drawing if figure is None else replace(drawing, svg=standalone_svg(figure))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return replace(drawing, error=f"{type(error).__name__}: {error}")
 
 

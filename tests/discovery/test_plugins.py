@@ -1,6 +1,8 @@
 """Plugins that are broken in every way a plugin can be, each of which must cost nobody but itself."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +44,10 @@ def test_listing_does_not_import_the_code_of_an_algorithm(install: Install):
         ("raise ValueError('torn')", "failed", "ValueError: torn"),
         ("def broken(:", "failed", "SyntaxError: invalid syntax"),
         ("import sys; sys.exit(3)", "failed", "it called sys.exit(3) while it was loaded"),
+        ("raise BaseException('no')", "failed", "BaseException: no"),
+        ("raise GeneratorExit", "failed", "GeneratorExit"),
+        ("raise KeyboardInterrupt", "failed", "KeyboardInterrupt"),
+        ("import os; os._exit(0)", "failed", "it called sys.exit(0) while it was loaded"),
         ("import a_module_nobody_has.part", "unavailable", "needs a_module_nobody_has"),
         ("from harness.api import nonsense", "failed", "ImportError: cannot import name 'nonsense'"),
         ("class Rude(Exception):\n  def __str__(self): raise OSError\nraise Rude", "failed", "Rude"),
@@ -79,6 +85,8 @@ HEADER = "from harness.api import AlgorithmSpec, EnvironmentSpec, hookimpl\nAPI 
         ("return ['dqn']", "harness_algorithms gave str in its list, not AlgorithmSpec"),
         ("yield EnvironmentSpec('x', 'X-v0')", "gave EnvironmentSpec in its list, not AlgorithmSpec"),
         ("yield AlgorithmSpec('x', 'm', '1'); yield AlgorithmSpec('x', 'm', '1')", "'x' more than once"),
+        ("yield AlgorithmSpec('x', 'm', '1', summary=5)", "summary must be a text, not 5"),
+        ("for i in range(10**9): yield AlgorithmSpec(f'a{i}', 'm', '1')", "describes more than 10,000 of them"),
         ("yield AlgorithmSpec('algorithms/dqn', 'm', '1')", "name must be 1 to 64 of a-z"),
         ("yield AlgorithmSpec('x', 'm', '1'); raise KeyError('late')", "KeyError: 'late'"),
         ("raise SystemExit", "it called sys.exit(None)"),
@@ -163,10 +171,37 @@ def test_a_distribution_without_readable_metadata_is_a_row(install: Install):
     assert plugins["unknown"].status == "ok"
 
 
+@pytest.mark.parametrize("content", [b"[console_scripts]\nfoo = caf\xe9:main\n", b"[harness]\nfoo\n"])
+def test_an_unreadable_file_of_another_package_stops_nothing_and_is_told(install: Install, content: bytes):
+    module = install("good", GOOD)
+    unrelated = module.parent / "unrelated_pkg-1.0.dist-info"
+    unrelated.mkdir()
+    (unrelated / "METADATA").write_text("Metadata-Version: 2.1\nName: unrelated-pkg\nVersion: 1.0\n")
+    (unrelated / "entry_points.txt").write_bytes(content)
+    registry, plugins = load("good")
+    assert plugins["dist-good"].status == "ok"
+    (warning,) = registry.plugins[0].warnings
+    assert warning.startswith("no plugin of unrelated-pkg is found: its entry_points.txt: ")
+
+
+def test_what_pip_left_behind_is_not_a_second_plugin(install: Install):
+    module = install("good", GOOD, version="2.0")
+    info = module.parent / "dist_good-2.0.dist-info"
+    for name, version in (("~ist_good", "1.0"), ("~~st_good", "2.0")):
+        left = shutil.copytree(info, module.parent / f"{name}-{version}.dist-info")
+        (left / "METADATA").write_text(f"Metadata-Version: 2.1\nName: dist-good\nVersion: {version}\n")
+    registry, plugins = load("good")
+    assert [plugin.version for plugin in registry.plugins if plugin.name == "good"] == ["2.0"]
+    assert plugins["dist-good"].status == "ok"
+    shutil.rmtree(info)
+    assert "dist-good" not in load("good")[1]
+
+
 def test_ctrl_c_during_loading_is_not_swallowed(install: Install):
-    install("bad", "raise KeyboardInterrupt")
+    install("bad", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     with pytest.raises(KeyboardInterrupt):
         load("bad")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_what_a_plugin_prints_while_it_loads_stays_off_stdout(install: Install, capfd: pytest.CaptureFixture[str]):
