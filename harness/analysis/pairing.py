@@ -225,12 +225,12 @@ def interval(base: Runs, head: Runs, paired: bool, most: float = inf, level: flo
 def p_values(base: Runs, head: Runs, paired: bool) -> PValues:
     """Is there a difference on any of these tasks, or on all of them together?
 
-    By the statistics that a gate looks at: means, ranks and, where runs do not pair, the better half. Signs are
-    permuted where runs pair and are so many that signs can reject, two-sided; those of five cannot.
+    By means and ranks. A gate looks at the better half, too, which differs where only the spread does: it asks whether
+    anything is worse, this whether one side is better. Signs are permuted where runs pair and are so many that signs
+    can reject, two-sided; those of five cannot.
     """
     signs = paired and 2 * 0.5 ** len(base.values) <= ALPHA
     less = more = nan
     if min(base.fewest, head.fewest) >= FEWEST_RUNS:
-        less = min_p(drops(base, head, signs, tops=not paired))
-        more = min_p(drops(head, base, signs, tops=not paired))
+        less, more = min_p(drops(base, head, signs)), min_p(drops(head, base, signs))
     return PValues("signs" if signs else "labels", less, more)

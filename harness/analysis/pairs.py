@@ -12,6 +12,7 @@ import pandas as pd
 from harness.analysis.measures import measured
 from harness.analysis.overall import LABEL, Label
 from harness.analysis.pairing import Difference, Run, Sample, Task, counting, difference, sample
+from harness.analysis.summaries import mean
 from harness.statistics.improvement import improvement as probability
 from harness.statistics.intervals import Estimate
 from harness.statistics.multiplicity import adjustment, benjamini_hochberg, holm
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from harness.analysis.results import Results
 
 THAN = [f"than_{name}" for name in LABEL]
-PAIRWISE = ["environment", *LABEL, *THAN, "difference", "low", "high", "method", "paired"]
+PAIRWISE = ["environment", *LABEL, *THAN, "mean", "than_mean", "difference", "low", "high", "method", "paired"]
 PAIRWISE += ["test", "p", "p_holm", "p_bh", "n", "than_n", "n_missing"]
 
 
@@ -81,7 +82,8 @@ def pairwise(results: "Results") -> pd.DataFrame:
     else was run.
 
     Returns:
-        Columns environment, algorithm, device, than_algorithm, than_device; difference (of the means), low, high
+        Columns environment, algorithm, device, than_algorithm, than_device; mean, than_mean (of the runs that are
+        compared, failed ones included; NaN where one has no score), difference (of these means), low, high
         (95 % interval), method (of the interval), paired; test ("signs" or "labels"), p (two-sided; NaN where a side
         has fewer than 3 runs), p_holm (chance of any false alarm), p_bh (share of false alarms); n, than_n (runs that
         are compared), n_missing (runs of both that are not done).
@@ -126,12 +128,13 @@ def _rows(pairs: Sequence[Pair], differences: Sequence[Difference]) -> Iterator[
     adjusted = zip(p, adjustment(holm, p), adjustment(benjamini_hochberg, p), strict=True)
     for pair, apart, of_test in zip(pairs, differences, adjusted, strict=True):
         than, runs = map(len, apart.sample.seeds)
-        told = (*apart.estimate, apart.sample.paired, apart.test.permuted, *of_test)
+        means = (mean(scores) for scores in reversed(apart.sample.scores))
+        told = (*means, *apart.estimate, apart.sample.paired, apart.test.permuted, *of_test)
         yield (pair.task.environment, *pair.one, *pair.two, *told, runs, than, pair.missing)
 
 
 def _pairs(results: "Results", measure: str) -> Iterator[list[Pair]]:
-    """Per environment, pairs of algorithms with runs that count; one with several runs of a seed is in none."""
+    """Per environment, pairs of algorithms with runs that count; one with runs of a seed in two suites is in none."""
     runs = results.runs.assign(value=measured(results, measure)["value"])
     for environment, here in runs.groupby("environment"):
         sides = {

@@ -45,12 +45,13 @@ def load(path: str | Path) -> "Results":
     stored = read(path)
     every = _runs(stored)
     unfit = (every["fits"] == False).to_numpy()  # noqa: E712, because it may be null
-    runs = every[~unfit].reset_index(drop=True)
+    superseded = _superseded(every)
+    runs = every[~unfit & ~superseded].reset_index(drop=True)
     position = pd.Series(np.arange(len(runs)), index=runs["key"])
     tables = {name: _table(pieces, TABLES[name], runs, position) for name, pieces in stored.tables.items()}
     manifests = {key: stored.manifests[key] for key in runs["key"]}
-    unfit_runs = every[unfit].reset_index(drop=True)
-    return Results(path, runs, unfit_runs, **tables, problems=tuple(stored.problems), manifests=manifests)
+    unfit_runs, older = (every[each].reset_index(drop=True) for each in (unfit & ~superseded, superseded))
+    return Results(path, runs, unfit_runs, older, **tables, problems=tuple(stored.problems), manifests=manifests)
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,6 +66,7 @@ class Results:
         runs: a row per run, whatever became of it. ``algorithm`` and ``environment`` are as short as the runs at
             hand allow; ``contestant`` and ``environment_name`` are what was stored.
         unfit: likewise, of algorithms that cannot run on that environment on any machine; they are missing nowhere.
+        superseded: likewise, of which the suite has a later one of the same algorithm, environment, device and seed.
         evaluations: a row per evaluation episode.
         episodes: a row per training episode.
         diagnostics: a row per logged value.
@@ -75,6 +77,7 @@ class Results:
     path: Path
     runs: pd.DataFrame
     unfit: pd.DataFrame
+    superseded: pd.DataFrame
     evaluations: pd.DataFrame
     episodes: pd.DataFrame
     diagnostics: pd.DataFrame
@@ -200,6 +203,17 @@ def _runs(stored: Stored) -> pd.DataFrame:
     return runs.sort_values([*CELL, "seed", "key"], ignore_index=True)
 
 
+def _superseded(runs: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which runs are those of a seed that is there again: runs of one seed are no sample of two.
+
+    The later one counts, whatever came of it, for else the better one could be chosen; but one that was interrupted or
+    skipped does not replace a result.
+    """
+    result = runs["status"].isin(("done", *summaries.FAILED))
+    ordered = runs.assign(result=result).sort_values(["result", "finished_at"], kind="stable", na_position="first")
+    return runs.index.isin(ordered.index[ordered.duplicated(["suite", *CELL, "seed"], keep="last")])
+
+
 def _table(pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, position: pd.Series) -> pd.DataFrame:
     """One long table, its rows in the order of the runs, with the columns that say which run it is."""
     whole = pa.concat_tables(pieces or [schema.empty_table()]).unify_dictionaries()
@@ -207,6 +221,8 @@ def _table(pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, po
     keys = frame["key"].astype("category")
     # A filtered table keeps the names of rows it lost.
     row = position.reindex(keys.cat.categories, fill_value=-1).to_numpy()[keys.cat.codes]
+    if (row < 0).any():  # of runs that are not in the table of runs
+        frame, row = frame[row >= 0].reset_index(drop=True), row[row >= 0]
     if np.any(np.diff(row) < 0):
         order = np.argsort(row, kind="stable")
         frame, row = frame.take(order).reset_index(drop=True), row[order]

@@ -162,6 +162,10 @@ def task_of(
     why = _why_mixed(names[0], base, measure) or _why_mixed(names[1], head, measure)
     if not why and measure.failure is Failure.BUDGET:
         why = what_differs(["threshold"], *([side["threshold"].iloc[0]] for side in (base, head)))
+    if not why and measure.failure is Failure.RANDOM and any(run.failed for run in task.runs):
+        known = random, _stored("random_score", head, base)
+        if not np.isnan(random):
+            why = what_differs(["random score, which failed runs count as,"], *([each] for each in known))
     return replace(task, why_not=why)
 
 
@@ -171,7 +175,7 @@ def _why_mixed(name: str, runs: pd.DataFrame, measure: Measure) -> str:
         if len(values := sorted(runs[column].unique())) > 1:
             return f"{name} has more than one {what}" + f": {', '.join(values)}" * (column != "config")
     if len(twice := runs.loc[runs["seed"].duplicated(), "seed"].unique()):
-        return f"{name} has several runs of {told_seeds(twice)}"
+        return f"{name} has runs of {told_seeds(twice)} in several suites"
     nothing = runs.loc[(runs["status"] == "done") & runs["value"].isna(), "seed"]
     return f"{name} has no {measure.name} with {told_seeds(nothing)}" if len(nothing) else ""
 

@@ -6,7 +6,7 @@ pairs of the environment, rejects. Elsewhere the difference may be chance, which
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -70,35 +70,44 @@ def _ranking(results: "Results", environment: str) -> str:
     scores = here.groupby(LABEL)["score"]
     means = scores.mean(skipna=False).sort_values(ascending=False, kind="stable")
     best: list[Label] = list(means.dropna().index[:2])
-    names, ends = _names(results, best), [rough(means[one]) for one in best]
     of = f", the highest of {len(means)}," if len(means) > 2 else ""
     if not best:
         text = "no algorithm has a rank"
     elif len(best) == 1:
-        text = f"{names[0]} ends at {ends[0]}, {counted(int(scores.size()[best[0]]), 'run')}"
+        text = (
+            f"{_names(results, best)[0]} ends at {rough(means[best[0]])}, {counted(int(scores.size()[best[0]]), 'run')}"
+        )
     else:
-        text = f"{names[0]} ends at {ends[0]}{of} and {names[1]} at {ends[1]}; "
-        text += _difference(results, environment, best)
+        text, best = _difference(results, environment, best, of)
     return " ".join([f"{text}.", *_seconds(results, environment, best), *_absent(results, environment)])
 
 
-def _difference(results: "Results", environment: str, best: Sequence[Label]) -> str:
-    """What the difference of the two best comes to."""
+def _difference(results: "Results", environment: str, best: list[Label], of: str) -> tuple[str, list[Label]]:
+    """What the two best come to and differ by, on the runs of them that are compared; and who is ahead there."""
     table = results.pairwise()
-    table = table[table["environment"] == environment].set_index([*LABEL, *THAN])
-    rows: dict[Any, dict[Any, Any]] = table.to_dict("index")
+    rows = table[table["environment"] == environment].set_index([*LABEL, *THAN]).to_dict("index")
     there, back = (*best[0], *best[1]), (*best[1], *best[0])
-    row, sign = (rows[there], 1) if there in rows else (rows[back], -1)
-    value, (low, high) = sign * row["difference"], sorted((sign * row["low"], sign * row["high"]))
+    row = rows.get(there) or rows.get(back)
+    if not row:
+        names = " and ".join(_names(results, best))
+        return f"{names} are not compared: one has runs of a seed in several suites", best
+    order = best if there in rows else best[::-1]
+    ends, low, high = (row["mean"], row["than_mean"]), row["low"], row["high"]
+    if ends[0] < ends[1] or (ends[0] == ends[1] and order != best):
+        order, ends, low, high = order[::-1], ends[::-1], -high, -low
+    one, two = _names(results, order)
     n = min(row["n"], row["than_n"])
+    told = f"{rough(ends[0] - ends[1])} [{rough(low)}, {rough(high)}]"
     if n < FEWEST_RUNS:
-        return f"fewer than {FEWEST_RUNS} runs decide nothing (n = {n})"
-    if low == high == 0:
-        return f"they end alike (n = {n})"
-    told = f"{rough(value)} [{rough(low)}, {rough(high)}]"
-    if low > 0 and row["p_holm"] <= ALPHA:
-        return f"they differ, by {told} (n = {n})"
-    return f"a difference of {told}, which may be chance (n = {n})"
+        apart = f"fewer than {FEWEST_RUNS} runs decide nothing"
+    elif low == high == 0:
+        apart = "they end alike"
+    elif low > 0 and row["p_holm"] <= ALPHA:
+        apart = f"they differ, by {told}"
+    else:
+        apart = f"a difference of {told}, which may be chance"
+    place = of if order == best else ""  # the highest of all is ranked by all its runs
+    return f"{one} ends at {rough(ends[0])}{place} and {two} at {rough(ends[1])}; {apart} (n = {n})", order
 
 
 def _seconds(results: "Results", environment: str, contestants: Sequence[Label]) -> list[str]:

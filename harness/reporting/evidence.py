@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from harness.analysis.curves import CELL
 from harness.analysis.summaries import FAILED
 from harness.statistics.intervals import FEWEST_RUNS
 from harness.text import counted
@@ -14,7 +15,8 @@ SHOWN = 6  # pairs that do not fit
 
 def evidence(results: "Results") -> list[str]:
     """What a reader has to know before any number: the size of the samples, and who is compared on what."""
-    return [_size(results), _missing(results), *_unfit(results), *_machines(results), *_common(results)]
+    more = (_repeated, _unfit, _machines, _common)
+    return [_size(results), _missing(results), *[sentence for tell in more for sentence in tell(results)]]
 
 
 def _size(results: "Results") -> str:
@@ -50,6 +52,21 @@ def _missing(results: "Results") -> str:
         were, are = ("was", "is") if idle == 1 else ("were", "are")
         parts.append(f"{counted(idle, 'run')} {were} interrupted or skipped, and {are} part of no number")
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
+
+
+def _repeated(results: "Results") -> list[str]:
+    """That a seed was run more than once."""
+    told = []
+    if number := len(results.superseded):
+        are = "is" if number == 1 else "are"
+        told = [
+            f"{counted(number, 'run')} {are} in no number: the same algorithm, environment and seed ran again later."
+        ]
+    if results.runs.duplicated([*CELL, "seed"]).any():
+        told.append(
+            "Several suites have runs of one seed: their intervals are too narrow, and there are no comparisons."
+        )
+    return told
 
 
 def _unfit(results: "Results") -> list[str]:

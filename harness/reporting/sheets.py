@@ -163,9 +163,9 @@ def pairwise(results: "Results") -> Sheet:
     note = (
         "Final score of the first less that of the second; n: runs of either side, or pairs where three seeds are "
         "shared. Failed runs count with the score of the random policy, or of the worst run of both if that is less. "
-        "Two-sided permutation tests of means, ranks and, of runs that do not pair, the better half: of the signs of "
-        "six pairs or more, else of labels. Adjusted for all pairs of the environment: Holm's bounds the chance of "
-        "any false alarm, Benjamini and Hochberg's the share of false alarms. Below 3 runs there is no test."
+        "Two-sided permutation tests of means and ranks: of the signs of six pairs or more, else of labels. Adjusted "
+        "for all pairs of the environment: Holm's bounds the chance of any false alarm, Benjamini and Hochberg's the "
+        "share of false alarms. Below 3 runs there is no test."
     )
     return _pairs(results, "pairwise", "Pairs", note, results.pairwise())
 

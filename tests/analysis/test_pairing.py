@@ -144,9 +144,6 @@ def enumerated(base, head, pairs):
         every = np.array([np.isin(np.arange(len(pooled)), c) for c in combinations(range(len(pooled)), n)])
         ranks = rankdata(pooled) - (len(pooled) + 1) / 2
         drops = [welch(pooled, every), standard(gap(ranks, every))]
-        if not pairs:
-            top, bottom = (standard(gap(half(ranks, 0), every)) for half in (np.maximum, np.minimum))
-            drops.append(top + np.minimum(bottom, 0))
     largest = np.max(drops, axis=0)
     return np.mean(largest >= largest[0] - 1e-6)
 

@@ -141,7 +141,7 @@ def test_improvement_is_that_of_the_scores_on_the_environments_both_ran(load):
     assert (ac.n_tasks, ac.paired, ac.n_runs, ac.probability) == (1, True, 3, 1.0)
 
 
-def test_an_algorithm_with_several_runs_of_a_seed_is_in_no_pair(load):
+def test_an_algorithm_with_runs_of_a_seed_in_two_suites_is_in_no_pair(load):
     """Which of them is meant? `compare` calls it not comparable, and claims are not judged."""
     twice = [*runs("a", {ONE: [1.0, 2.0, 3.0]}), replace(runs("a", {ONE: [4.0]})[0], suite="other")]
     results = load(twice, runs("b", {ONE: [1.0, 2.0, 3.0]}), runs("c", {ONE: [1.0, 2.0, 4.0]}))

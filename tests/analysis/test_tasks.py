@@ -69,9 +69,9 @@ def test_trap_a_folder_in_which_two_states_of_the_code_mix_is_not_comparable(pai
     assert found.why_not == why
 
 
-def test_two_runs_of_one_seed_are_not_comparable(pair):
-    (found,) = pair(runs(ONE), [*runs(ONE), *runs(ONE, fingerprint="other")])
-    assert found.why_not == "the head has several runs of seeds 0, 1, 2, 3, 4"
+def test_runs_of_one_seed_in_two_suites_are_not_comparable(pair):
+    (found,) = pair(runs(ONE), [*runs(ONE), *(replace(run, suite="other") for run in runs(ONE, fingerprint="other"))])
+    assert found.why_not == "the head has runs of seeds 0, 1, 2, 3, 4 in several suites"
 
 
 def test_a_run_that_the_measure_cannot_measure_makes_its_task_not_comparable(pair, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 import harness
 from harness.reporting.answer import LONGEST, MOST, answer
+from harness.reporting.evidence import evidence
 from harness.statistics.intervals import Estimate
 from harness.suite.schema import Claim
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim
@@ -106,9 +107,36 @@ def test_failed_runs_count_and_are_told(tmp_path):
     failed = [replace(run, status="failed", error="no", scores=()) for run in side("a/x", 90.0)[:5]]
     stopped = [replace(run, status="interrupted", scores=()) for run in side("a/y", 50.0)[:1]]
     (line,) = told(tmp_path, failed + side("a/x", 90.0)[5:] + stopped + side("a/y", 50.0)[1:])
-    assert line.startswith("cartpole: x ends at 56.")  # between 90 and 22, the random policy's
+    assert line.startswith("cartpole: x ends at 59.9 and y at 49.8; a difference of 10.1 [")  # of the nine that pair
     assert "may be chance (n = 9)" in line
     assert line.endswith("6 of 20 runs did not finish; those that failed count as random play, or as the worst run.")
+
+
+def test_what_is_said_of_the_two_best_is_about_the_runs_that_are_compared(tmp_path):
+    """Seeds that only one has can turn the order round."""
+    more = [Run("a/x", CARTPOLE, seed, scores=(0.0, 400.0)) for seed in range(10, 20)]
+    (line,) = told(tmp_path, side("a/x", 100.0) + more + side("a/y", 200.0))
+    ahead, _, rest = line.partition("; they differ, by ")
+    assert ahead.startswith("cartpole: y ends at ")
+    assert float(rest.partition(" ")[0]) > 0
+
+
+def test_a_seed_that_ran_again_counts_once_and_is_told(tmp_path):
+    later = [replace(run, changes={"finished_at": "2099-01-01T00:00:00+00:00"}) for run in side("a/x", 90.0)[:4]]
+    first = [replace(run, scores=(0.0, 0.0)) for run in side("a/x", 90.0)[:4]]
+    write_runs(tmp_path, first + later + side("a/x", 90.0)[4:])
+    results = harness.load(tmp_path)
+    assert results.scores()["done"].tolist() == [10]
+    assert (results.runs["status"] == "done").sum() == 10
+    assert len(results.superseded) == 4
+    assert "4 runs are in no number: the same algorithm, environment and seed ran again later." in evidence(results)
+
+
+def test_a_seed_in_two_suites_is_told_and_not_compared(tmp_path):
+    again = [replace(run, suite="other") for run in side("a/x", 90.0)]
+    (line,) = told(tmp_path, side("a/x", 90.0) + again + side("a/y", 50.0))
+    assert line.startswith("cartpole: x and y are not compared: one has runs of a seed in several suites.")
+    assert any("intervals are too narrow" in sentence for sentence in evidence(harness.load(tmp_path)))
 
 
 def test_without_a_random_score_an_algorithm_with_failed_runs_has_no_rank(tmp_path):

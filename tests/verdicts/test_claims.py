@@ -249,11 +249,12 @@ def test_trap_a_diagnostic_that_was_not_finite_once_is_not_averaged_away(tmp_pat
     assert (found.verdict, found.reason) == (ClaimVerdict.NOT_JUDGED, f"{OURS} has no diagnostic_loss with seed 0")
 
 
-def test_two_runs_of_one_seed_leave_a_claim_unjudged(tmp_path):
+def test_of_two_runs_of_one_seed_a_claim_is_about_the_later_one(tmp_path):
     """As when an environment came to be declared as tensors, too: the same task, drawn from other numbers."""
-    again = replace(side(OURS, [2.0])[0], seconds=9.0)
-    said = not_judged(tmp_path, suite(seeds=3), [*side(OURS, [2.0] * 3), again], side(THEIRS, [1.0] * 3))
-    assert said == f"{OURS} has several runs of seed 0"
+    again = replace(side(OURS, [5.0])[0], changes={"finished_at": "2099-01-01T00:00:00+00:00"})
+    write_runs(tmp_path, [*side(OURS, [2.0] * 3), again, *side(THEIRS, [1.0] * 3)])
+    (found,) = judged(suite(seeds=3), harness.load(tmp_path))
+    assert (found.better, found.runs) == (3, 3)
 
 
 @pytest.mark.parametrize("status", ["skipped", "interrupted"])
