@@ -111,17 +111,18 @@ def learning(
     ``argument`` named the suite, whose rule is settled; algorithms, environments and devices are ``chosen``.
     """
     from harness.commits.interleaved import Bounds, InterruptedSideError, judge_learning, place_of
-    from harness.commits.plans import all_apart, planned
+    from harness.commits.plans import all_apart, known_to, planned
     from harness.verdicts.gate import apart
 
     asked = _question(given, commits, argument, chosen)
     limits = Bounds(commits.max_seeds, commits.max_minutes, commits.jobs or 0)
     with _sides(commits, asked, suite) as (base, head, plan), runs_of_one_state(head, commits.cache, asked.name):
-        old = planned("base", base, asked, suite, place_of(base, asked, commits.cache))
+        of_base = known_to(base, asked, plan, suite, note)
+        old = planned("base", base, of_base, suite, place_of(base, of_base, commits.cache))
         if tasks := all_apart(old, plan):
             return apart(suite, tasks)
         try:
-            return judge_learning(base, head, asked, suite, commits.cache, limits, note)
+            return judge_learning((base, of_base), (head, asked), suite, commits.cache, limits, note)
         except InterruptedSideError:
             raise click.exceptions.Exit(ExitCode.INTERRUPTED) from None
 
@@ -152,11 +153,13 @@ def speed(
     **chosen: Sequence[str],
 ) -> "SpeedAnswer":
     """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
+    from harness.commits.plans import known_to
     from harness.commits.speed import PAIRS, judge_speed
     from harness.statistics.timing import TOLERATED
 
     asked = _question(given, commits, argument, chosen)
-    with _sides(commits, asked, suite) as (base, head, _):
+    with _sides(commits, asked, suite) as (base, head, plan):
+        asked = known_to(base, asked, plan, suite, note)
         pairs, share = commits.pairs or PAIRS, tolerated or TOLERATED
         return judge_speed(base, head, asked, pairs=pairs, tolerated=share, minutes=commits.max_minutes, tell=note)
 

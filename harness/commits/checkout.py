@@ -14,6 +14,7 @@ import site
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from harness.contract.errors import UsageError
+from harness.contract.errors import ExitCode, UsageError
+from harness.discovery.requirements import is_met
 
 SITE_FOLDERS = ("site-packages", "dist-packages")
 OUTER_PATHS = "outer-environment.pth"
@@ -46,6 +48,12 @@ print(json.dumps([sys.prefix, places]))
 
 class CheckoutError(UsageError):
     """A commit that cannot be found, checked out or installed; the message says what to do."""
+
+
+class NoBaseError(CheckoutError):
+    """A base at which nothing of what is judged was there yet, as before the first pull request."""
+
+    exit_code = ExitCode.NOTHING_RAN
 
 
 class Project(NamedTuple):
@@ -132,14 +140,18 @@ def working_tree(root: Path, outside: Path) -> Code:
 
 
 def uncommitted(root: Path, outside: Path) -> str:
-    """Eight hexadecimal digits that stand for what differs from HEAD, new files included; empty if nothing does."""
+    """Eight hexadecimal digits that stand for what differs from HEAD, new files included; empty if nothing does.
+
+    A file that this process writes its output into is none of them.
+    """
+    outputs = [os.fstat(number) for number in (1, 2)]
     sha, start = hashlib.sha256(), hashlib.sha256().digest()
     sha.update(_git_bytes(root, "diff", "HEAD", "--no-ext-diff", "--binary"))
     for name in _git_bytes(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"):
         path = root / os.fsdecode(name)
         if not name or "__pycache__" in path.parts or path.is_relative_to(outside.resolve()):
             continue
-        if path.is_file():
+        if path.is_file() and not any(os.path.samestat(path.stat(), output) for output in outputs):
             sha.update(name + b"\0" + path.read_bytes())
     return "" if sha.digest() == start else sha.hexdigest()[:8]
 
@@ -162,7 +174,8 @@ def checked_out(root: Path, commit: str, cache: Path) -> Iterator[Code]:
     with _worktree(root, commit) as folder:
         there = [project for project in here if _is_project(folder / project.folder)]
         if not there:
-            raise CheckoutError(f"at {commit[:12]} there was none of {', '.join(p.name for p in here)} yet")
+            names = ", ".join(project.name for project in here)
+            raise NoBaseError(f"at {commit[:12]} there was none of {names} yet: there is nothing to compare")
         name = f"{commit[:12]}-{libraries(here)}"
         environment = cache / name / "environment"
         if not environment.exists():
@@ -251,14 +264,12 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
         python = made / _BIN / Path(sys.executable).name
         if not python.exists():
             python.symlink_to("python")
-        folders = [str(source / project.folder) for project in projects]
-        quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", *quiet, *folders]
-        answer = _answer(pip, source, _variables())
-        if answer.returncode:
+        folders = [source / project.folder for project in projects]
+        try:
+            _install_wheels(python, folders, made / "wheels")
+        except CheckoutError as error:
             names = ", ".join(project.name for project in projects)
-            said = _tail(answer.stderr or answer.stdout)
-            raise CheckoutError(f"the base commit cannot be installed ({names}):\n{said}")
+            raise CheckoutError(f"the base commit cannot be installed ({names}):\n{error}") from None
         packages = next(made.glob("**/site-packages"))
         (packages / OUTER_PATHS).write_text("\n".join(_outer_paths(replaced)) + "\n", encoding="utf-8")
         try:
@@ -268,6 +279,36 @@ def _install(environment: Path, source: Path, projects: list[Project], replaced:
                 raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _install_wheels(python: Path, folders: list[Path], wheels: Path) -> None:
+    """Build the projects in these folders, and install them for another interpreter.
+
+    What builds them is taken from an index, which many a machine cannot reach, only where it is not installed here.
+    """
+    here = all(is_met(requirement) for folder in folders for requirement in _built_with(folder))
+    apart = ["--no-build-isolation"] if here else []
+    pip, quiet = [sys.executable, "-m", "pip"], ["--no-deps", "--quiet", "--no-input", "--disable-pip-version-check"]
+    _run([*pip, "wheel", *quiet, *apart, "--wheel-dir", str(wheels), *map(str, folders)], folders[0])
+    built = [str(wheel) for wheel in sorted(wheels.glob("*.whl"))]
+    _run([*pip, "--python", str(python), "install", "--no-index", *quiet, *built], folders[0])
+    shutil.rmtree(wheels)
+
+
+def _built_with(folder: Path) -> list[str]:
+    """The requirements of a project's build (PEP 518)."""
+    file = folder / "pyproject.toml"
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        return []  # pip says what is wrong with it
+    return list(told.get("build-system", {}).get("requires", ["setuptools"]))
+
+
+def _run(command: list[str], folder: Path) -> None:
+    answer = _answer(command, folder, _variables())
+    if answer.returncode:
+        raise CheckoutError(_tail(answer.stderr or answer.stdout))
 
 
 def _outer_paths(replaced: list[Project]) -> Iterator[str]:

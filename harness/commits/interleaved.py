@@ -38,15 +38,16 @@ class Bounds(NamedTuple):
 
 
 def judge_learning(
-    base: Code,
-    head: Code,
-    question: Question,
+    base: tuple[Code, Question],
+    head: tuple[Code, Question],
     suite: Suite,
     cache: Path,
     limits: Bounds,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Train both sides and judge them at every look as the suite's table ``gate`` says, until one decides.
+
+    Each side is asked its own question: the base has not yet what the head adds.
 
     Results go into the cache, by the names of what made them.
 
@@ -55,14 +56,15 @@ def judge_learning(
         InterruptedSideError: in place of `KeyboardInterrupt`, where a side was training.
     """
     began = monotonic()
-    places = [place_of(code, question, cache) for code in (base, head)]
+    question = head[1]
+    places = [place_of(*side, cache) for side in (base, head)]
     chosen = (question.algorithms, question.environments, question.devices)
     seeds = rule_of(suite, most_tasks(suite, *chosen)).looks[0]
     while True:
         declared = declared_seeds(suite.seeds, seeds)
-        for name, code, place in zip(("base", "head"), (base, head), places, strict=True):
+        for name, (code, asked_of), place in zip(("base", "head"), (base, head), places, strict=True):
             tell(f"{name} ({code.commit[:12]}): {counted(seeds, 'seed')}")
-            _run(name, code, question, declared, place, limits.jobs)
+            _run(name, code, asked_of, declared, place, limits.jobs)
         old, new = (load(place / suite.name) for place in places)
         asked = suite.model_copy(update={"seeds": declared})
         judgement = judge(asked, old, new, *chosen)

@@ -1,13 +1,15 @@
 """What both sides of a gate would train, asked before either does: who cannot start, and versions that differ."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.analysis.pairing import Task
 from harness.analysis.tasks import what_differs
-from harness.commits.checkout import Code
+from harness.commits.checkout import Code, NoBaseError
 from harness.commits.question import Question
 from harness.commits.side_process import SideError, start
 from harness.contract.errors import ExitCode
@@ -37,16 +39,49 @@ def planned(side: str, code: Code, question: Question, suite: Suite, place: Path
         SideError: it has none.
     """
     arguments = [*question.arguments("plan", suite.seeds, place), "--json"]
-    with start(code, question, *arguments) as process:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        ended = process.wait()
+    ended, said = _said(code, question, *arguments)
     if ended not in list((ExitCode.YES, ExitCode.NOTHING_RAN)):
         raise SideError(side, "plan", ended)
     try:
         return {Planned(*(cell[name] for name in Planned._fields)): cell for cell in json.loads(said)["cells"]}
     except (ValueError, TypeError, KeyError):
         return {}
+
+
+def known_to(base: Code, question: Question, head: Plan, suite: Suite, tell: Callable[[str], None]) -> Question:
+    """What of a question the base can be asked: what the head adds, it has not yet, and that is told.
+
+    Raises:
+        NoBaseError: it has nothing of it.
+    """
+    algorithms, environments = ({cell[i] for cell in head} for i in (0, 1))
+    missing = [*_missing(base, question, "algorithms", algorithms)]
+    missing += _missing(base, question, "environments", environments)
+    for name in missing:
+        tell(f"the base has no {name} yet: there is nothing to compare with")
+    of_both = sorted(algorithms.difference(missing))
+    asked = question.environments or suite.environments
+    places = [name for name in asked if not any(f"/{each}".endswith(f"/{name}") for each in missing)]
+    if missing and not (of_both and places):
+        raise NoBaseError("the base has nothing yet of what is judged: there is nothing to compare")
+    return replace(question, algorithms=of_both, environments=places) if missing else question
+
+
+def _missing(base: Code, question: Question, kind: str, names: set[str]) -> list[str]:
+    """Those of the names of the head that are none of the base; none where it does not say what it has."""
+    try:
+        there = {row["id"] for row in json.loads(_said(base, question, "list", kind, "--json")[1])}
+    except (ValueError, TypeError, KeyError):
+        return []
+    return sorted(name for name in names if re.split(r"[:\[]", name)[0] not in there)
+
+
+def _said(code: Code, question: Question, *arguments: str) -> tuple[int, str]:
+    """What a side ended with, and what it said."""
+    with start(code, question, *arguments) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        return process.wait(), said
 
 
 def all_apart(base: Plan, head: Plan) -> list[Task]:

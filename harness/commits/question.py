@@ -1,7 +1,10 @@
 """What both sides of a gate are asked to train, in words that another process understands."""
 
+import contextlib
 import hashlib
 import json
+import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,16 +52,25 @@ class Question:
 
 
 def suite_file(argument: str, registry: Registry, folder: Path) -> Path:
-    """The file of a suite; that of a plugin is written into ``folder``, for the other side may have another.
+    """A file of the suite in ``folder``, without its claims: they are about one side, and each would judge them.
 
     Raises:
         SuiteError: it cannot be read or used.
     """
-    find_suite(argument, registry)  # refuses what is wrong before anything is checked out
-    if argument.endswith(".toml"):
-        return Path(argument).resolve()
-    spec = registry.resolve("suite", argument).spec
+    suite = find_suite(argument, registry)  # refuses what is wrong before anything is checked out
+    spec = None if argument.endswith(".toml") else registry.resolve("suite", argument).spec
+    text = suite_text(spec) if spec else Path(argument).read_text(encoding="utf-8")
+    asked = _without_claims(text).encode()
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder.resolve() / f"{spec.name}.toml"
-    file.write_text(suite_text(spec), encoding="utf-8")
+    file = folder.resolve() / f"{suite.name}-{hashlib.sha256(asked).hexdigest()[:8]}.toml"
+    file.write_bytes(asked)
     return file
+
+
+def _without_claims(text: str) -> str:
+    """A suite without its tables ``[[claims]]``; the same text where they are not written as such."""
+    shorter = re.sub(r"^[ \t]*\[\[[ \t]*claims[ \t]*\]\].*?(?=^[ \t]*\[|\Z)", "", text, flags=re.DOTALL | re.MULTILINE)
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        if tomllib.loads(shorter) == {name: table for name, table in tomllib.loads(text).items() if name != "claims"}:
+            return shorter
+    return text

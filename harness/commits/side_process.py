@@ -7,7 +7,6 @@ from typing import IO, Any
 from harness.commits.checkout import Code
 from harness.commits.question import Question
 from harness.contract.errors import ExitCode, HarnessError
-from harness.running.job_files import SAME_HASHES
 
 TIED = Path(__file__).resolve().with_name("tied.py")
 
@@ -41,7 +40,7 @@ def start(
     return subprocess.Popen(
         code.command(str(TIED), "asked" if asked else "alone", "harness", *arguments),
         cwd=code.folder,
-        env={**code.variables(), **question.variables(), **SAME_HASHES},
+        env={**code.variables(), **question.variables()},
         stdin=subprocess.PIPE,
         stdout=stdout,
         stderr=stderr,

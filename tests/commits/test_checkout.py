@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from harness.commits import checkout
-from harness.commits.checkout import CheckoutError, checked_out, merge_base, repository, working_tree
+from harness.commits.checkout import CheckoutError, NoBaseError, checked_out, merge_base, repository, working_tree
+from harness.contract.errors import ExitCode
 from support.checkout import NAME, commit, git, heed_ctrl_c, install_editable, make_repository, worktrees
 
 VALUE = "import fake_gated; print(fake_gated.VALUE, fake_gated.__file__)"
@@ -287,10 +289,32 @@ def test_a_project_that_did_not_exist_at_the_base_is_named(gated: Path, tmp_path
     git(gated, "rm", "--quiet", "-r", "--cached", ".")
     git(gated, "commit", "--quiet", "--allow-empty", "--message", "empty")
     with (
-        pytest.raises(CheckoutError, match=f"none of {NAME} yet"),
+        pytest.raises(NoBaseError, match=f"none of {NAME} yet: there is nothing to compare") as caught,
         checked_out(gated, git(gated, "rev-parse", "first"), tmp_path / "cache"),
     ):
         pytest.fail("something ran")
+    assert caught.value.exit_code == ExitCode.NOTHING_RAN
+
+
+@pytest.mark.parametrize("builder", ["packaging", "nobody-has-this"])
+def test_no_index_is_asked_for_a_builder_that_is_installed_here(gated, tmp_path, monkeypatch, builder: str):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    project = gated / "pyproject.toml"
+    project.write_text(project.read_text().replace("requires = []", f'requires = ["{builder}"]'))
+    base = commit(gated, "VALUE = 5\n")
+    offline = pytest.raises(CheckoutError, match="cannot be installed") if builder != "packaging" else nullcontext()
+    with offline, checked_out(gated, base, tmp_path / "cache") as code:
+        assert code.commit == base
+
+
+def test_the_file_that_output_goes_into_is_no_change_of_the_code(gated: Path):
+    code = (
+        "from harness.commits.checkout import uncommitted; from pathlib import Path;"
+        "print(uncommitted(Path.cwd(), Path('nowhere')))"
+    )
+    with (gated / "gate.log").open("w") as log:
+        subprocess.run([sys.executable, "-c", code], cwd=gated, stdout=log, stderr=log, check=True)
+    assert (gated / "gate.log").read_text() == "\n"
 
 
 def test_what_runs_as_a_side_has_pinned_threads_and_nobody_elses_paths(gated: Path, monkeypatch: pytest.MonkeyPatch):

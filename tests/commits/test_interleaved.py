@@ -37,7 +37,9 @@ class Laboratory:
         self._made = {"base": base, "head": head}
         old, new = (Code(side * 10, side, Path(sys.executable), self.folder) for side in self._made)
         question = Question(self.folder / "demo.toml")
-        return judge_learning(old, new, question, suite(seeds=seeds), self.folder / "cache", limits, self.told.append)
+        return judge_learning(
+            (old, question), (new, question), suite(seeds=seeds), self.folder / "cache", limits, self.told.append
+        )
 
     def _run(self, side, code, question, seeds, place, jobs) -> None:
         self.calls.append((side, tuple(seeds)))

@@ -2,7 +2,9 @@
 
 import json
 import sys
+import tomllib
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,12 +12,14 @@ import pytest
 
 from harness.commands.cli import main
 from harness.commits import checkout, interleaved, plans
-from harness.commits.checkout import Code
-from harness.commits.plans import Planned, all_apart, planned
-from harness.commits.question import Question
+from harness.commits.checkout import Code, NoBaseError
+from harness.commits.plans import Planned, all_apart, known_to, planned
+from harness.commits.question import Question, suite_file
 from harness.commits.side_process import SideError
 from harness.contract.errors import ExitCode
+from harness.discovery.registry import Registry
 from support.checkout import make_repository
+from support.paths import ROOT
 from support.verdicts import suite, suite_text
 
 CARTPOLE, ACROBOT = (Planned("algorithms/dqn", f"environments/{name}", "cpu") for name in ("cartpole", "acrobot"))
@@ -61,6 +65,32 @@ def test_a_side_without_a_plan_is_named_with_its_own_exit_code(tmp_path: Path, c
         planned("base", here(tmp_path), question, suite(), tmp_path)
     assert caught.value.exit_code == ExitCode.USAGE
     assert "missing.toml" in capfd.readouterr().err
+
+
+def test_what_the_base_has_not_yet_is_left_out_of_its_question_and_told(tmp_path):
+    (tmp_path / "demo.toml").write_text(suite_text())
+    question, told = Question(tmp_path / "demo.toml"), []
+    added = Planned("algorithms/brand_new:small[a=1]", "environments/cartpole", "cpu")
+    of_base = known_to(here(tmp_path), question, {CARTPOLE: row(), ACROBOT: row(), added: row()}, suite(), told.append)
+    assert of_base == replace(question, algorithms=["algorithms/dqn"], environments=[*suite().environments])
+    assert told == ["the base has no algorithms/brand_new:small[a=1] yet: there is nothing to compare with"]
+    assert known_to(here(tmp_path), question, {CARTPOLE: row()}, suite(), told.append) is question
+
+
+def test_a_base_that_has_nothing_of_it_is_nothing_to_compare(tmp_path):
+    (tmp_path / "demo.toml").write_text(suite_text())
+    added = Planned("algorithms/brand_new", "environments/cartpole", "cpu")
+    with pytest.raises(NoBaseError, match="nothing to compare") as caught:
+        known_to(here(tmp_path), Question(tmp_path / "demo.toml"), {added: row()}, suite(), print)
+    assert caught.value.exit_code == ExitCode.NOTHING_RAN
+
+
+def test_sides_are_asked_a_suite_without_its_claims(tmp_path):
+    """Each would judge them, about itself alone."""
+    text = (ROOT / "suites/quickstart.toml").read_text(encoding="utf-8")
+    asked = tomllib.loads(suite_file("quickstart", Registry.load(), tmp_path).read_text(encoding="utf-8"))
+    assert {**asked, "claims": tomllib.loads(text)["claims"]} == tomllib.loads(text)
+    assert "claims" not in asked
 
 
 # The command
