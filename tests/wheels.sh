@@ -44,10 +44,10 @@ step "the example keeps the contract"
 harness check example/hill-climbing
 
 step "the example trains, and its report is written"
-harness run quickstart -a example/hill-climbing -e cartpole --seeds 0 | tee table.txt
+harness run quickstart -a example/hill-climbing -e cartpole --seeds 0 --out results/example | tee table.txt
 grep -q hill-climbing table.txt
-grep -q '</html>' results/quickstart/report/index.html
-harness results ls --json >runs.json
+grep -q '</html>' results/example/quickstart/report/index.html
+harness results ls results/example --json >runs.json
 python -c 'import json; (run,) = json.load(open("runs.json"))["runs"]; assert run["status"] == "done", run'
 
 step "a new plugin installs and keeps the contract as it stands"

@@ -10,6 +10,8 @@ from functools import partial
 
 import pandas as pd
 
+UNITS = {"step": "steps", "ply": "plies", "update": "updates"}
+OPAQUE = ["task"]  # a number that tells a reader nothing
 REFERENCES = ("random_score", "reference_score", "threshold")  # as the catalogue had them when a run was stored
 
 
@@ -31,7 +33,7 @@ def environment_labels(runs: pd.DataFrame) -> pd.Series:
         {
             "id": runs["environment_id"],
             "version": "version " + runs["environment_version"],
-            "budget": runs["budget"].map("{:,} steps".format),
+            "budget": pd.Series(map(_budget, runs["budget"], runs["budget_unit"]), runs.index, dtype=object),
             "task": "task " + runs["task_hash"].str[:6],
             **{name: runs[name].map(partial(_told, name.replace("_", " "))) for name in REFERENCES},
         },
@@ -44,9 +46,20 @@ def _distinct(names: pd.Series, facts: Mapping[str, pd.Series]) -> pd.Series:
     for name, group in names.groupby(names):
         told = pd.DataFrame({fact: values[group.index] for fact, values in facts.items()})
         differing = told.loc[:, told.nunique() > 1]
+        others = differing.columns.drop(OPAQUE, errors="ignore")
+        if len(others) and _kinds(differing[others]) == _kinds(differing):
+            differing = differing[others]  # which tell the same apart, in words
         if differing.shape[1]:
             labels[group.index] = f"{name} (" + differing.agg(", ".join, axis=1) + ")"
     return labels
+
+
+def _budget(number: int, unit: str | None) -> str:
+    return f"{number:,} {UNITS.get(unit or '', 'steps')}"
+
+
+def _kinds(told: pd.DataFrame) -> int:
+    return len(told.drop_duplicates())
 
 
 def _told(name: str, score: float) -> str:

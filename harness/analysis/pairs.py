@@ -5,6 +5,7 @@ Which runs count and pair, and what a failed one scores, is said in `pairing`; w
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -84,9 +85,9 @@ def pairwise(results: "Results") -> pd.DataFrame:
     Returns:
         Columns environment, algorithm, device, than_algorithm, than_device; mean, than_mean (of the runs that are
         compared, failed ones included; NaN where one has no score), difference (of these means), low, high
-        (95 % interval), method (of the interval), paired; test ("signs" or "labels"), p (two-sided; NaN where a side
-        has fewer than 3 runs), p_holm (chance of any false alarm), p_bh (share of false alarms); n, than_n (runs that
-        are compared), n_missing (runs of both that are not done).
+        (95 % interval), method (of the interval), paired; test ("signs" or "labels"; "" where there is none), p
+        (two-sided; NaN where a side has fewer than 3 runs), p_holm (chance of any false alarm), p_bh (share of false
+        alarms); n, than_n (runs that are compared), n_missing (runs of both that are not done).
     """
     rows = [
         row
@@ -129,7 +130,8 @@ def _rows(pairs: Sequence[Pair], differences: Sequence[Difference]) -> Iterator[
     for pair, apart, of_test in zip(pairs, differences, adjusted, strict=True):
         than, runs = map(len, apart.sample.seeds)
         means = (mean(scores) for scores in reversed(apart.sample.scores))
-        told = (*means, *apart.estimate, apart.sample.paired, apart.test.permuted, *of_test)
+        test = "" if isnan(apart.test.p) else apart.test.permuted
+        told = (*means, *apart.estimate, apart.sample.paired, test, *of_test)
         yield (pair.task.environment, *pair.one, *pair.two, *told, runs, than, pair.missing)
 
 

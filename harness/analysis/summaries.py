@@ -36,7 +36,8 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         Columns environment, algorithm, device, done, failed, other (interrupted or skipped); mean, low, high (95 %
         interval of the mean; NaN below 3 runs); std (over runs, ddof 1), std_low, std_high (NaN below 5
         runs); normalised (0 random, 1 reference), normalised_low, normalised_high; best (mean of the runs' best
-        evaluations: an optimistic number, for orientation), best_low, best_high.
+        evaluations: an optimistic number, for orientation), best_low, best_high; simulated_per_step (steps of models
+        and planners for each step).
     """
     every = run_curves(points)
 
@@ -55,6 +56,7 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
             **ends("normalised_", of_scaled),
             "best": mean(best),
             **ends("best_", of_best),
+            "simulated_per_step": _rate(mean(done["simulated_steps"]), mean(done["steps"])),
         }
 
     return per_cell(runs, row)

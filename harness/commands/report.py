@@ -52,11 +52,10 @@ def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, s
 
     The claims of ``suite`` are judged; of those installed under the names that the runs have, if it is not given.
     """
-    import json
-
     from harness.commands.printing import print_json
     from harness.reporting.answer import answer
     from harness.reporting.claims_sheet import TEXT_WIDTH, claims_text, evidence
+    from harness.reporting.plain_cells import records
     from harness.reporting.report import terminal_table, write_report
 
     results = loaded(path)
@@ -68,8 +67,7 @@ def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, s
     if as_json:
         problems = [problem._asdict() for problem in results.problems]
         told = {"report": str(page), "problems": problems, "claims": evidence(claims)}
-        tables = {name: getattr(results, name)().to_json(orient="records", double_precision=15) for name in TABLES}
-        print_json(told | {name: json.loads(table) for name, table in tables.items()})
+        print_json(told | {name: records(getattr(results, name)()) for name in TABLES})
     else:
         click.echo(terminal_table(results))
         if claims:

@@ -67,7 +67,7 @@ class Ply(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Recorded transitions, M of them, on the trial's device; only to be read. Fields are those of `Step`.
+    """Recorded transitions, M of them, on the trial's device; only to be read.
 
     Attributes:
         obs: [M, ...].

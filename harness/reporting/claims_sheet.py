@@ -113,11 +113,14 @@ def _more_seeds(row: Any) -> str:
 def _note(claims: Sequence[JudgedClaim]) -> str:
     levels = " or ".join(f"{100 * level:g} %" for level in sorted({each.claim.confidence for each in claims}))
     judged = sum(each.verdict is not ClaimVerdict.NOT_JUDGED for each in claims)
+    by_chance = (
+        f" Confidence is per claim: were every advantage just the margin, {expected_by_chance(claims):.2g} of the "
+        f"{judged} judged here would be expected to hold by chance."
+    )
     return (
         "n: pairs of runs, one of either side with the same seed; p: two-sided, that there is no difference. The "
         f"advantage is that of the contestant said to be better; its lower and its upper bound hold with {levels} "
         "confidence each. A claim holds if the lower one reaches the margin, fails if the upper one stays below it, "
         "and is undecided otherwise; about so many more seeds would then decide it, if the advantage is what it seems "
-        f"to be. Confidence is per claim: were every advantage just the margin, {expected_by_chance(claims):.2g} of "
-        f"the {judged} judged here would be expected to hold by chance."
+        f"to be.{by_chance if judged else ''}"
     )

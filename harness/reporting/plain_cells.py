@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+import pandas as pd
+
 
 def number(value: float, form: str = ".4g") -> str:
     """A number, or a dash where it is not known."""
@@ -27,6 +29,11 @@ def place(environment: str, device: str) -> str:
     return environment if device == "cpu" else f"{environment} ({device})"
 
 
-def known(values: Mapping[str, Any]) -> dict[str, Any]:
+def known(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Values for JSON, which has null where a number is not known."""
     return {name: None if isinstance(value, float) and not isfinite(value) else value for name, value in values.items()}
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table for JSON, every digit of its numbers included."""
+    return [known(row) for row in table.astype(object).where(table.notna(), None).to_dict("records")]

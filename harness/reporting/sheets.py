@@ -76,11 +76,13 @@ def scores(results: "Results") -> Sheet:
         _estimates("normalised", "normalised", share),
         _estimates("best, optimistic", "best"),
     ]
+    if (data["simulated_per_step"] > 0).any():
+        columns.append(numbers("simulated per step", "simulated_per_step"))
     note = (
         "Mean over runs of the return of the final evaluation, the policy at the end of the budget, and standard "
         "deviation over runs; in brackets 95 % intervals. Normalised: 0 is the random policy, 1 the reference, both "
         "frozen in the environment's description. Best is the mean of each run's best evaluation, so it is too high "
-        "by construction."
+        "by construction." + " Planners and models simulate steps, which the budget does not hold." * (len(columns) > 5)
     )
     return _sheet("scores", "Final scores", note, data, columns)
 

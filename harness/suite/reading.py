@@ -204,7 +204,7 @@ def _contradictions(suite: Suite) -> Iterator[Mistake]:
     for name, override in suite.environment.items():
         if name not in suite.environments:
             yield Mistake(_key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}")
-        for other in set(override.algorithms).difference(suite.algorithms):
+        for other in set(override.algorithms or ()).difference(suite.algorithms):
             near = _near(other, suite.algorithms)
             yield Mistake(_key(("environment", name, "algorithms")), f"{other!r} is not in suite.algorithms{near}")
     for name in suite.environments:

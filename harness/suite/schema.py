@@ -165,8 +165,9 @@ class Override(_Table):
     steps: Steps | None = Field(default=None, description="Replaces budget.steps.", examples=[50_000])
     points: Points | None = Field(default=None, description="Replaces evaluation.points.", examples=[20])
     episodes: Episodes | None = Field(default=None, description="Replaces evaluation.episodes.", examples=[10])
-    algorithms: Annotated[tuple[Selected, ...], _LIST, _UNIQUE] = Field(
-        default=(),
+    algorithms: Annotated[tuple[Selected, ...], _LIST, _UNIQUE] | None = Field(
+        default=None,
+        min_length=1,
         max_length=1_000,
         description="Contestants here, out of suite.algorithms; all of them unless given.",
         examples=[["algorithms/q_learning"]],
