@@ -11,14 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import torch
-
 from harness.contract.specs import EnvironmentSpec
 from harness.contract.trial import BudgetExhausted
 from harness.measuring.clock import Clock
 from harness.measuring.environments import EnvFactory
 from harness.measuring.metered_env import CopyMeter, metered
-from harness.measuring.random_state import global_random_state_kept
+from harness.measuring.random_state import Generators
 from harness.measuring.records import Diverged, Episode, RunRecord
 
 
@@ -100,8 +98,8 @@ class Meter(CopyMeter):
         """What goes on beside ``train``; when it is left, steps and episodes are complete."""
 
     @abstractmethod
-    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
-        """What protects training from an evaluation."""
+    def evaluating(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
+        """What protects training from an evaluation; yields what puts the policy's streams at their beginning."""
 
     @abstractmethod
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
@@ -153,9 +151,9 @@ class LocalMeter(Meter):
         """Nothing goes on beside training."""
         return nullcontext()
 
-    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
-        """The global random state is put back, so that training is the same however often it is evaluated."""
-        return global_random_state_kept(device)
+    def evaluating(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
+        """All random state is put back, so that training is the same however often it is evaluated."""
+        return generators.evaluating(index)
 
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in this process."""

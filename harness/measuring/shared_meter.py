@@ -12,13 +12,11 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
-
-import torch
 
 from harness.contract.specs import EnvironmentSpec, as_json, environment_from_json
 from harness.contract.trial import BudgetExhausted, ContractBroken
@@ -26,6 +24,7 @@ from harness.measuring.clock import Clock
 from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.meter import Meter, check_return
 from harness.measuring.metered_env import metered
+from harness.measuring.random_state import Generators
 from harness.measuring.records import Episode
 
 CONTROL = "meter"
@@ -234,11 +233,11 @@ class SharedMeter(Meter):
             self._proceed()
 
     @contextmanager
-    def evaluating(self, device: torch.device) -> Iterator[None]:
+    def evaluating(self, generators: Generators, index: int) -> Iterator[Callable[[], None]]:
         """Let nobody step meanwhile. The random state stays: what another thread draws must not be put back."""
         self._evaluator = threading.get_ident()
         try:
-            yield
+            yield lambda: None
         finally:
             self._evaluator = None
 

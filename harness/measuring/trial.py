@@ -22,6 +22,7 @@ from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.lockstep_array import ArrayLockstep, ArrayModule
 from harness.measuring.meter import LocalMeter, Meter, check_return, evaluation_marks
 from harness.measuring.metered_vector import MeteredVectorEnv
+from harness.measuring.random_state import Generators
 from harness.measuring.recorded import load_dataset
 from harness.measuring.records import EvaluationEpisode, RunRecord
 from harness.measuring.self_play import GamesInLockstep
@@ -63,7 +64,7 @@ class LocalTrial:
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
         self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
-        self._generators: dict[str, list[torch.Generator]] = {}
+        self._generators = Generators(self.seeds, self._device)
         self._dataset: Dataset | None = None
         self._logged: list[tuple[int, str, Any]] = []
         self._log_due: dict[str, float] = {}
@@ -127,11 +128,7 @@ class LocalTrial:
 
     def generators(self, tag: str = "policy") -> list[torch.Generator]:
         """One torch generator per seed for the stream ``tag``; the same objects on every call."""
-        if tag not in self._generators:
-            self._generators[tag] = [
-                torch.Generator(self._device).manual_seed(seeding.integer(s, tag)) for s in self.seeds
-            ]
-        return self._generators[tag]
+        return self._generators.of(tag)
 
     def seed(self, tag: str) -> int:
         """An integer for the stream ``tag`` of the first seed."""
@@ -285,11 +282,12 @@ class LocalTrial:
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
-        policy, told = self.policy, self.description
+        told = self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        with self.meter.evaluating(self._device):
+        asked = (self._fresh, self.policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+        with self.meter.evaluating(self._generators, index) as begin:
             with self.clock.paused():
-                played = evaluate(self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+                played = evaluate(*asked, begin)
             steps, seconds = self.meter.steps, self.clock.training
         for run, episodes in zip(self.runs, played, strict=True):
             run.evaluations += [
