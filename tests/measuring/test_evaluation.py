@@ -132,7 +132,7 @@ def test_a_policy_with_memory_forgets_the_episode_that_began_and_no_other(monkey
 
 
 def train_at_random(late=False):
-    """Trains with a policy that draws, as training does, from a stream per seed; late, of one it first asks for then."""
+    """Trains with a policy that draws, as training does, from a stream per seed; late, one it asks for then."""
 
     def train(trial, config):
         env, explores = trial.make_lockstep_env(), trial.generators("policy")
