@@ -6,9 +6,10 @@ environments in several. A trial asks them the same questions, and so does an en
 
 import functools
 import math
+import threading
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from harness.contract.specs import EnvironmentSpec
@@ -67,6 +68,7 @@ class Meter(CopyMeter):
         self._marks = Marks(marks)
         self._on_mark = on_mark
         self._runs = runs
+        self._evaluator: int | None = None  # the thread that is evaluating
 
     @property
     @abstractmethod
@@ -97,9 +99,24 @@ class Meter(CopyMeter):
     def training(self) -> AbstractContextManager[None]:
         """What goes on beside ``train``; when it is left, steps and episodes are complete."""
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether this thread is evaluating."""
+        return threading.get_ident() == self._evaluator
+
+    @contextmanager
+    def evaluating(self, generators: Generators, index: int) -> Iterator[Callable[[], None]]:
+        """Protect training from an evaluation; yields what puts the policy's streams at their beginning."""
+        self._evaluator = threading.get_ident()
+        try:
+            with self._kept(generators, index) as begin:
+                yield begin
+        finally:
+            self._evaluator = None
+
     @abstractmethod
-    def evaluating(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
-        """What protects training from an evaluation; yields what puts the policy's streams at their beginning."""
+    def _kept(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
+        """What an evaluation must leave as it was."""
 
     @abstractmethod
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
@@ -151,7 +168,7 @@ class LocalMeter(Meter):
         """Nothing goes on beside training."""
         return nullcontext()
 
-    def evaluating(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
+    def _kept(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
         """All random state is put back, so that training is the same however often it is evaluated."""
         return generators.evaluating(index)
 

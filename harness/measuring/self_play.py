@@ -1,7 +1,6 @@
 """S seeds x N games of an algorithm against itself, as tensors."""
 
 from collections.abc import Sequence
-from time import perf_counter
 
 import torch
 
@@ -24,7 +23,8 @@ class GamesInLockstep(Lockstep):
 
     def reset(self) -> torch.Tensor:
         """Begin all games; returns positions [S, N, D]."""
-        return self._state
+        self._start()
+        return self._state.clone()  # since what an algorithm does to its positions shall change no game
 
     def step(self, action: torch.Tensor) -> Ply:
         """Make one move in every game.
@@ -35,7 +35,7 @@ class GamesInLockstep(Lockstep):
         """
         if action.shape != (self.num_seeds, self.copies):
             raise ContractBroken(f"step wants moves {[self.num_seeds, self.copies]}, not {list(action.shape)}")
-        began = perf_counter()
+        began = self._now()
         legal = self.rules.legal(self._state).gather(-1, action.unsqueeze(-1))
         if not legal.all():
             raise ContractBroken(f"{int((~legal).sum())} moves are illegal; choose among rules.legal(state)")
@@ -48,7 +48,7 @@ class GamesInLockstep(Lockstep):
         self._report(ended, copies)
         self._bill(began)
         self._settle(copies)
-        return Ply(after, outcome, ended, self._state)
+        return Ply(after, outcome, ended, self._state.clone())
 
     def _report(self, ended: torch.Tensor, copies: int) -> None:
         """Report the games that end now, of those copies that the budget held."""

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -150,14 +150,13 @@ class SharedMeter(Meter):
         super().__init__(*counted)
         self._folder = folder
         self._control = Control.create(folder, self.budget, self._marks.next)
-        self._evaluator: int | None = None  # the thread that is evaluating
         self._over = threading.Event()
         self._error: BaseException | None = None
 
     @property
     def steps(self) -> int:
         """Steps taken; waits for an evaluation, whose clock stands still, so that training does, too."""
-        while threading.get_ident() != self._evaluator and self._control.state == EVALUATING:
+        while not self.evaluates and self._control.state == EVALUATING:
             time.sleep(POLL_SECONDS)
         return self._control.steps
 
@@ -232,14 +231,9 @@ class SharedMeter(Meter):
             self._on_mark()
             self._proceed()
 
-    @contextmanager
-    def evaluating(self, generators: Generators, index: int) -> Iterator[Callable[[], None]]:
-        """Let nobody step meanwhile. The random state stays: what another thread draws must not be put back."""
-        self._evaluator = threading.get_ident()
-        try:
-            yield lambda: None
-        finally:
-            self._evaluator = None
+    def _kept(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
+        """The random state stays: what another thread draws must not be put back."""
+        return nullcontext(lambda: None)
 
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in any process."""

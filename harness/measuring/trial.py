@@ -1,8 +1,9 @@
 """A trial in this process: what an algorithm is given, and what it leaves behind."""
 
 import importlib
+import operator
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -158,8 +159,8 @@ class LocalTrial:
             self.meter.require_own_process("a native vector environment")
             if copies > self.budget:
                 raise ContractBroken(f"a budget of {self.budget} steps holds no step of {copies} copies")
-            native = environments.make_native_vector(self.environment, copies, autoreset)
             first = self._next_copies(copies)
+            native = environments.make_native_vector(self.environment, copies, autoreset)
             env: VectorEnv = MeteredVectorEnv(native, self.meter, self.seeds[0], first)
         else:
             mode = gymnasium.vector.AutoresetMode[autoreset.upper()]
@@ -194,15 +195,10 @@ class LocalTrial:
     def env_factory(self, index: int = 0) -> Callable[[], Env]:
         """A factory of the metered environment copy ``index``; picklable if other processes may step."""
         self._single_run("make_env")
-        if self._learns_from_data:
-            raise ContractBroken("an algorithm that declares dataset takes no steps; use trial.dataset")
+        self._refuse_steps_beside_data()
         return self.meter.env_factory(self.environment, self.seeds[0], index)
 
     # What else an environment shows of itself
-
-    @property
-    def _learns_from_data(self) -> bool:
-        return "dataset" in self.description.views
 
     def _view(self, name: str) -> Any:
         """The module of a view, which the algorithm must have declared to use."""
@@ -219,13 +215,18 @@ class LocalTrial:
 
     def simulated(self, steps: int) -> None:
         """Count simulated steps of every run; those of an evaluation are not training's."""
-        if self.clock.running:
-            for run in self.runs:
-                run.simulated += steps
+        try:
+            count = operator.index(steps)
+        except TypeError:
+            count = -1
+        if count < 0:
+            raise ContractBroken(f"trial.simulated wants a whole number of steps, 0 or more, not {steps!r:.80}")
+        for run in self.runs:
+            run.simulated += 0 if self.meter.evaluates else count
 
     def planning(self) -> AbstractContextManager[None]:
         """Bill the time inside to planning."""
-        return self.clock.planned()
+        return nullcontext() if self.meter.evaluates else self.clock.planned()
 
     def dataset(self) -> Dataset:
         """The recorded transitions; the same tensors on every call."""
@@ -245,8 +246,13 @@ class LocalTrial:
 
     def _next_copies(self, number: int) -> int:
         """The first of as many copy indices that no environment of this trial has yet."""
+        self._refuse_steps_beside_data()
         first, self._copies = self._copies, self._copies + number
         return first
+
+    def _refuse_steps_beside_data(self) -> None:
+        if "dataset" in self.description.views:
+            raise ContractBroken("an algorithm that declares dataset takes no steps; use trial.dataset")
 
     def _single_run(self, method: str) -> None:
         if self.num_seeds > 1:
