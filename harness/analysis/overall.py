@@ -37,11 +37,17 @@ Label = tuple[str, str]  # an algorithm as readers see it, and its device
 
 
 class Common(NamedTuple):
-    """Who is compared on what."""
+    """Who is compared on what.
 
-    environments: list[str]  # on which every contestant has a run that counts, with a random and a reference score
-    labels: list[Label]  # of each
-    left_out: pd.DataFrame  # columns kind ("environment" or "algorithm"), name, reason
+    Attributes:
+        environments: on which every contestant has a run that counts, with a random and a reference score.
+        labels: of each contestant.
+        left_out: columns kind ("environment" or "algorithm"), name, reason.
+    """
+
+    environments: list[str]
+    labels: list[Label]
+    left_out: pd.DataFrame
 
 
 def counted(results: "Results") -> pd.DataFrame:

@@ -44,11 +44,12 @@ class Lockstep:
             returns, len(returns), lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode)
         )
 
-    def _start(self) -> None:
-        """Refuse a second ``reset``, which would begin episodes amid those under way."""
+    def _start(self) -> float:
+        """The time, unless this is a second ``reset``, which would begin episodes amid those under way."""
         if self._started:
             raise ContractBroken("reset() is called once: in step, whatever has ended begins anew by itself")
         self._started = True
+        return self._now()
 
     def _now(self) -> float:
         """The time, once the device has finished: to wait for it is learning's time, not the environment's."""
@@ -63,6 +64,14 @@ class Lockstep:
 
     def _bill(self, began: float) -> None:
         self._meter.clock.environment += perf_counter() - began
+
+    def _report(self, over: list[int], at_limit: list[int], terminated: torch.Tensor, copies: int) -> None:
+        """Report the episodes that end now, in the order of copies, of those copies that the budget held."""
+        returns, flags = self._ledger.returns.tolist(), terminated.reshape(-1).tolist()
+        for i in over:
+            if i % self.copies < copies:
+                self._ledger.end(i, returns[i], flags[i], i in at_limit)
+            self._ledger.began[i] = self._ledger.time
 
     def _settle(self, stepped: int) -> None:
         """Let a due evaluation happen; then end training if the budget did not hold a step of every copy."""
@@ -88,8 +97,7 @@ class EnvLockstep(Lockstep):
 
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
-        self._start()
-        began = self._now()
+        began = self._start()
         obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         self._bill(began)
         return self._tensor(obs)

@@ -78,8 +78,7 @@ class ArrayLockstep(Lockstep):
 
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
-        self._start()
-        began = self._now()
+        began = self._start()
         self._draw()
         self._state = self._initial[self._row]
         self._row += 1
@@ -130,14 +129,6 @@ class ArrayLockstep(Lockstep):
         ended = terminated.clone(memory_format=torch.contiguous_format)
         ended.view(-1)[at_limit] = True
         return ended, sorted({*over, *at_limit}), at_limit
-
-    def _report(self, over: list[int], at_limit: list[int], terminated: torch.Tensor, copies: int) -> None:
-        """Report the episodes that end now, in the order of copies, of those copies that the budget held."""
-        returns, flags = self._ledger.returns.tolist(), terminated.reshape(-1).tolist()
-        for i in over:
-            if i % self.copies < copies:
-                self._ledger.end(i, returns[i], flags[i], i in at_limit)
-            self._ledger.began[i] = self._ledger.time
 
     def _draw(self) -> None:
         """Draw initial states [rows, S, N, D] for the next steps, when those drawn before are used up."""

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from harness.contract.specs import EnvironmentSpec
-from harness.contract.trial import BudgetExhausted
+from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.measuring.clock import Clock
 from harness.measuring.environments import EnvFactory
 from harness.measuring.metered_env import CopyMeter, metered
@@ -58,6 +58,8 @@ class Meter(CopyMeter):
     At each of the steps ``marks``, ``on_mark`` evaluates: from inside ``env.step``; at 0, when the policy is first set.
     The meter has moved on to the next mark before it is called. ``runs`` receive their episodes.
     """
+
+    own_process = True  # where all environments step
 
     def __init__(
         self, budget: int, marks: Sequence[int], on_mark: Callable[[], None], runs: Sequence[RunRecord], clock: Clock
@@ -106,17 +108,16 @@ class Meter(CopyMeter):
 
     @contextmanager
     def evaluating(self, generators: Generators, index: int) -> Iterator[Callable[[], None]]:
-        """Protect training from an evaluation; yields what puts the policy's streams at their beginning."""
+        """Protect training from an evaluation; yields what puts the policy's streams at their beginning.
+
+        All random state is put back, unless another thread may be drawing from it.
+        """
         self._evaluator = threading.get_ident()
         try:
-            with self._kept(generators, index) as begin:
+            with generators.evaluating(index) if self.own_process else nullcontext(lambda: None) as begin:
                 yield begin
         finally:
             self._evaluator = None
-
-    @abstractmethod
-    def _kept(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
-        """What an evaluation must leave as it was."""
 
     @abstractmethod
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
@@ -124,6 +125,8 @@ class Meter(CopyMeter):
 
     def require_own_process(self, what: str) -> None:
         """Refuse what only works where all environments step in the trial's process."""
+        if not self.own_process:
+            raise ContractBroken(f'{what} would have a meter of its own; processes="many" has trial.env_factory')
 
     @abstractmethod
     def is_end(self, error: Exception) -> bool:
@@ -167,10 +170,6 @@ class LocalMeter(Meter):
     def training(self) -> AbstractContextManager[None]:
         """Nothing goes on beside training."""
         return nullcontext()
-
-    def _kept(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
-        """All random state is put back, so that training is the same however often it is evaluated."""
-        return generators.evaluating(index)
 
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in this process."""

@@ -10,22 +10,6 @@ import torch
 from harness.measuring import seeding
 
 
-@contextmanager
-def global_random_state_kept(device: torch.device) -> Iterator[None]:
-    """Restore the global random state of Python, NumPy and torch at the end."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002, since libraries draw from it
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda, device)
-
-
 class Generators:
     """The torch generators of a trial: for every stream that was asked for by its tag, one per seed."""
 
@@ -50,17 +34,23 @@ class Generators:
     def evaluating(self, index: int) -> Iterator[Callable[[], None]]:
         """Give an evaluation a part of every stream for itself; yields what goes to the beginning of that part.
 
-        So what a policy draws depends neither on the length of earlier evaluations, which is that of the longest
-        episode of all seeds, nor does training draw other numbers after it. The global random state is kept as well.
+        So what a policy draws does not depend on the length of earlier evaluations, which is that of the longest
+        episode of all seeds. At the end all goes on where it was, the global state of Python, NumPy and torch, too.
         """
-        kept = {tag: [generator.get_state() for generator in made] for tag, made in self._made.items()}
+        python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002, since libraries draw from it
+        cpu = torch.get_rng_state()
+        cuda = torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None
+        kept = [(generator, generator.get_state()) for made in self._made.values() for generator in made]
         self._part = seeding.EVALUATION, index
         try:
-            with global_random_state_kept(self._device):
-                yield lambda: self._begin(*self._made)
+            yield lambda: self._begin(*self._made)
         finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+            torch.set_rng_state(cpu)
+            if cuda is not None:
+                torch.cuda.set_rng_state(cuda, self._device)
             self._part = ()
-            self._begin(*self._made.keys() - kept.keys())
-            for tag, states in kept.items():
-                for generator, state in zip(self._made[tag], states, strict=True):
-                    generator.set_state(state)
+            self._begin(*self._made)  # those that were made meanwhile
+            for generator, state in kept:
+                generator.set_state(state)

@@ -45,18 +45,9 @@ class GamesInLockstep(Lockstep):
         ended, outcome = ~told.isnan(), told.nan_to_num().float()
         self._state = torch.where(ended.unsqueeze(-1), self._begun, after)
         self._ledger.step(outcome.reshape(-1))
-        self._report(ended, copies)
+        if over := ended.reshape(-1).nonzero().reshape(-1).tolist():
+            self._report(over, [], ended, copies)
+            self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
         self._bill(began)
         self._settle(copies)
         return Ply(after, outcome, ended, self._state.clone())
-
-    def _report(self, ended: torch.Tensor, copies: int) -> None:
-        """Report the games that end now, of those copies that the budget held."""
-        over = ended.reshape(-1).nonzero().reshape(-1).tolist()
-        if not over:
-            return
-        outcomes = self._ledger.returns.tolist()
-        for game in over:
-            if game % self.copies < copies:
-                self._ledger.end(game, outcomes[game], True, False)
-        self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)

@@ -12,19 +12,18 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from harness.contract.specs import EnvironmentSpec, as_json, environment_from_json
-from harness.contract.trial import BudgetExhausted, ContractBroken
+from harness.contract.trial import BudgetExhausted
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.meter import Meter, check_return
 from harness.measuring.metered_env import metered
-from harness.measuring.random_state import Generators
 from harness.measuring.records import Episode
 
 CONTROL = "meter"
@@ -146,6 +145,8 @@ def metered_copy(folder: str, environment: Mapping[str, Any], seed: int, copy: i
 class SharedMeter(Meter):
     """The trial's side of the shared meter: it evaluates at marks, in a thread, and collects what all copies did."""
 
+    own_process = False
+
     def __init__(self, folder: Path, *counted: Any) -> None:
         super().__init__(*counted)
         self._folder = folder
@@ -231,17 +232,9 @@ class SharedMeter(Meter):
             self._on_mark()
             self._proceed()
 
-    def _kept(self, generators: Generators, index: int) -> AbstractContextManager[Callable[[], None]]:
-        """The random state stays: what another thread draws must not be put back."""
-        return nullcontext(lambda: None)
-
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in any process."""
         return functools.partial(metered_copy, str(self._folder), as_json(environment), seed, copy)
-
-    def require_own_process(self, what: str) -> None:
-        """Refuse what cannot be metered across processes."""
-        raise ContractBroken(f'{what} would have a meter of its own; processes="many" has trial.env_factory')
 
     def is_end(self, error: Exception) -> bool:
         """Any error after a step was refused: a worker may die of that, and its library see a closed pipe."""
