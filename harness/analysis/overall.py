@@ -37,17 +37,11 @@ Label = tuple[str, str]  # an algorithm as readers see it, and its device
 
 
 class Common(NamedTuple):
-    """Who is compared on what.
+    """Who is compared on what."""
 
-    Attributes:
-        environments: on which every contestant has a run that counts, with a random and a reference score.
-        labels: of each contestant.
-        left_out: columns kind ("environment" or "algorithm"), name, reason.
-    """
-
-    environments: list[str]
-    labels: list[Label]
-    left_out: pd.DataFrame
+    environments: list[str]  # on which every contestant has a run that counts, with a random and a reference score
+    labels: list[Label]  # of each
+    left_out: pd.DataFrame  # columns kind ("environment" or "algorithm"), name, reason
 
 
 def counted(results: "Results") -> pd.DataFrame:

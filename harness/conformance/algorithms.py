@@ -300,10 +300,10 @@ def lockstep_equals_single(subject: AlgorithmSubject) -> None:
     for seed in SEEDS[:2]:
         alone = subject.train(seed)["runs"][0]
         trained = list(zip(_early(together[seed]), _early(alone), strict=False))
-        evaluated = list(zip(_evaluated(together[seed]), _evaluated(alone), strict=True))
         require(trained or subject.spec.dataset, f"no episode ended within {COMPARED} steps")
-        first = [pair for pair in evaluated if subject.spec.dataset or pair[0][3] == 0]
-        for kind, pairs in (("episode", trained), ("evaluation episode", first)):
+        pairs_of_all = zip(together[seed]["evaluations"], alone["evaluations"], strict=True)
+        evaluated = [pair for pair in pairs_of_all if subject.spec.dataset or pair[0][3] == 0]
+        for kind, pairs in (("episode", trained), ("evaluation episode", evaluated)):
             for number, (one, other) in enumerate(pairs):
                 same = one[2:] == other[2:] and math.isclose(one[1], other[1], rel_tol=TOLERANCE, abs_tol=TOLERANCE)
                 require(same, f"seed {seed}: {kind} {number} differs: {one[1]} together, {other[1]} alone")
@@ -311,12 +311,8 @@ def lockstep_equals_single(subject: AlgorithmSubject) -> None:
 
 def _trace(run: Mapping[str, Any]) -> list[list[Any]]:
     """The episodes that show what a run did: those of training, or of evaluation where it took no steps."""
-    trained: list[list[Any]] = run["episodes"]
-    return trained or _evaluated(run)
-
-
-def _evaluated(run: Mapping[str, Any]) -> list[list[Any]]:
-    return [[seed, value, length, step] for step, seed, value, length in run["evaluations"]]
+    trace: list[list[Any]] = run["episodes"] or run["evaluations"]
+    return trace
 
 
 def _early(run: Mapping[str, Any]) -> Iterator[list[Any]]:

@@ -7,7 +7,6 @@ import pytest
 
 import harness.api
 from harness.analysis.comparison import Row
-from harness.analysis.overall import Common
 from harness.analysis.results import Results
 from harness.statistics.intervals import Bands, Estimate
 
@@ -20,7 +19,7 @@ def fields(record: type) -> list[str]:
 
 
 GIVEN = [each for name in harness.api.__all__ if fields(each := getattr(harness.api, name))]
-RECORDS = [*GIVEN, Results, Row, Common, Estimate, Bands]
+RECORDS = [*GIVEN, Results, Row, Estimate, Bands]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
