@@ -42,26 +42,39 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One task, or all tasks of an algorithm."""
+    """One task, or all tasks of an algorithm.
 
-    environment: str  # its short name; "all" for all tasks
-    algorithm: str  # full id, preset and overrides
-    device: str  # trained on
-    tasks: int  # how many the row is about
-    base_runs: int  # runs of the base that count, on each task; the fewest, where tasks differ
-    head_runs: int  # of the head
-    pairs: int  # how many of them pair by seed; 0 where they are compared unpaired
-    base_failed: int  # how many of these runs failed, and count as the floor
-    head_failed: int  # likewise
-    base: float  # mean; over all tasks, of normalised scores
-    head: float  # likewise
-    difference: float  # head less base
-    low: float  # end of its 95 % interval; NaN below three runs
-    high: float  # the other end
-    p: float  # two-sided, that there is no difference
-    p_adjusted: float  # by Holm's method for all rows of its kind
-    verdict: Finding  # about the head
-    reason: str  # why it is not comparable, which seeds newly fail, or what else a reader should know
+    Attributes:
+        environment, algorithm, device: short name, "all" for all tasks; full id, preset and overrides; trained on.
+        tasks: how many the row is about.
+        base_runs, head_runs: runs of either side that count, on each task; the fewest, where tasks differ.
+        pairs: how many of them pair by seed; 0 where they are compared unpaired.
+        base_failed, head_failed: how many of these runs failed, and count as the floor.
+        base, head: means; over all tasks, of normalised scores.
+        difference, low, high: head less base, and the ends of its 95 % interval; NaN below three runs.
+        p, p_adjusted: two-sided, that there is no difference; by Holm's method for all rows of its kind.
+        verdict: about the head.
+        reason: why it is not comparable, which seeds newly fail, or what else a reader should know.
+    """
+
+    environment: str
+    algorithm: str
+    device: str
+    tasks: int
+    base_runs: int
+    head_runs: int
+    pairs: int
+    base_failed: int
+    head_failed: int
+    base: float
+    head: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    verdict: Finding
+    reason: str
 
 
 @dataclass(frozen=True)

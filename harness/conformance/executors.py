@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.conformance.check import Check, CheckFailed, require
+from harness.conformance.toy_algorithms import ALIVE
 from harness.conformance.toy_environments import ring
 from harness.contract.executor import Ended, Executor, ExecutorOptions, Job
 from harness.contract.specs import ExecutorSpec, made
@@ -136,28 +137,32 @@ def tells_how_jobs_end(subject: ExecutorSubject) -> None:
 
 
 def keeps_the_time_limit(subject: ExecutorSubject) -> None:
-    """Is a job stopped at its limit of time, as a timeout?
+    """Is a job stopped at its limit of time, with all that it started, as a timeout?
 
     An algorithm that hangs must not hold up a suite.
     """
     with subject.made() as bench:
         began = time.monotonic()
-        ended, _ = bench.end(bench.start("sleep", seconds=3.0))
+        job = bench.start("sleep", seconds=3.0)
+        ended, _ = bench.end(job)
         require(ended.ending == "timeout", f"a job that never ends is {ended.ending!r}: {ended.error}")
         require("3" in ended.error, f"its error does not name the limit: {ended.error!r}")
         took = time.monotonic() - began
         require(took < PATIENCE_SECONDS / 2 + GRACE_SECONDS, f"it was stopped after {took:.0f} s")
+        require(not _touched(job), "what a job started goes on after it was stopped at its time limit")
 
 
 def keeps_the_memory_limit(subject: ExecutorSubject) -> None:
-    """Is a job stopped at its limit of memory, as a crash that says so?
+    """Is a job stopped at its limit of memory, of all its processes together, as a crash that says so?
 
-    One that takes all memory would take the machine from the others.
+    One that takes all memory would take the machine from the others. Here two processes hold too much between them.
     """
     with subject.made() as bench:
-        ended, _ = bench.end(bench.start("hoard", seconds=GRACE_SECONDS))
+        job = bench.start("hoard", seconds=GRACE_SECONDS)
+        ended, _ = bench.end(job)
         require(ended.ending == "crashed", f"a job that hoards memory is {ended.ending!r}: {ended.error}")
         require("memory" in ended.error, f"its error does not say that it was memory: {ended.error!r}")
+        require(not _touched(job), "what a job started goes on after it was stopped at its memory limit")
 
 
 def counts_its_room(subject: ExecutorSubject) -> None:
@@ -187,17 +192,23 @@ def closing_ends_jobs(subject: ExecutorSubject) -> None:
     """
     with subject.made() as bench:
         job = bench.start("sleep")
-        beat = job.folder / "work" / "alive"
+        beat = job.folder / "work" / ALIVE
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not beat.exists() and not bench.executor.progress().get(job.id):
             require(time.monotonic() < deadline, "a job was started and never ran")
             bench.executor.wait(0.1)
         bench.executor.close()
         bench.executor.close()
-        touched = beat.read_text(encoding="utf-8") if beat.exists() else ""
+        require(not _touched(job), "a job, or what it started, goes on after the executor was closed")
+
+
+def _touched(job: Job) -> bool:
+    """Whether a process of a job that was stopped still touches its file, as far as that can be seen from here."""
+    beat, seen = job.folder / "work" / ALIVE, []
+    for _ in range(2):
         time.sleep(QUIET_SECONDS)
-        left = beat.read_text(encoding="utf-8") if beat.exists() else touched
-        require(left == touched, "a job goes on after the executor was closed")
+        seen.append(beat.stat().st_mtime_ns if beat.exists() else 0)
+    return seen[0] != seen[1]
 
 
 def says_what_it_lacks(subject: ExecutorSubject) -> None:

@@ -164,7 +164,7 @@ def train(
         "runs": [
             {
                 "episodes": [[e.copy, e.value, e.length, e.terminated, e.truncated] for e in run.episodes],
-                "evaluations": [[e.step, e.seed, e.value, e.length] for e in run.evaluations],
+                "evaluations": [[e.seed, e.value, e.length, e.step] for e in run.evaluations],
             }
             for run in trial.runs
         ],

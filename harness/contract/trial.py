@@ -197,7 +197,7 @@ class Trial(Protocol):
         """The NumPy stream "policy" of this run (of the first seed in lockstep)."""
 
     def generators(self, tag: str = "policy") -> "list[torch.Generator]":
-        """One torch generator per seed, on the trial's device, for the stream named ``tag``."""
+        """One torch generator per seed, on the trial's device, for the stream named ``tag``; policies may draw, too."""
 
     def seed(self, tag: str) -> int:
         """An integer below 2**31 for the stream named ``tag``: what a library's ``seed=`` wants."""
@@ -232,7 +232,7 @@ class Trial(Protocol):
         """
 
     def simulated(self, steps: int) -> None:
-        """Count steps of each run that a model, learned or given, took in training; they are no sample use."""
+        """Count steps (0 or more) of each run that a model, learned or given, took in training: no sample use."""
 
     def planning(self) -> AbstractContextManager[None]:
         """Bills the time inside to planning: a part of learning, told apart in tables."""
@@ -255,4 +255,7 @@ class Trial(Protocol):
 
         They land in their own table and are never ranked. Tensors are converted when flushed, so logging
         does not wait for a device.
+
+        Raises:
+            ContractBroken: a value has another shape.
         """

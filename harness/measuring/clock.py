@@ -12,10 +12,12 @@ class Clock:
     """
 
     def __init__(self, synchronize: Callable[[], None] = lambda: None) -> None:
-        self._synchronize = synchronize
+        self.synchronize = synchronize
         self._made = perf_counter()
         self._trained = 0.0
         self._running_since: float | None = None
+        self._plans = 0  # under way: they may be nested, and evaluations too
+        self._planned_since = 0.0  # on the training clock
         self.setup = 0.0  # from the making of the clock to the start of training
         self.environment = 0.0  # inside environment steps and resets; metered environments add to it
         self.planning = 0.0  # of learning
@@ -29,14 +31,9 @@ class Clock:
     def stop(self) -> None:
         """End training, once the device has finished."""
         if self._running_since is not None:
-            self._synchronize()
+            self.synchronize()
             self._trained += perf_counter() - self._running_since
             self._running_since = None
-
-    @property
-    def running(self) -> bool:
-        """Whether training goes on now."""
-        return self._running_since is not None
 
     @property
     def training(self) -> float:
@@ -51,17 +48,18 @@ class Clock:
 
     @contextmanager
     def planned(self) -> Iterator[None]:
-        """Bill the time inside to planning, unless the training clock stands still."""
-        if self._running_since is None:
-            yield
-            return
-        self._synchronize()
-        began = perf_counter()
+        """Bill the training time inside to planning, once however often this is nested."""
+        if self._plans == 0:
+            self.synchronize()
+            self._planned_since = self.training
+        self._plans += 1
         try:
             yield
         finally:
-            self._synchronize()
-            self.planning += perf_counter() - began
+            self._plans -= 1
+            if self._plans == 0:
+                self.synchronize()
+                self.planning += self.training - self._planned_since
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -72,7 +70,7 @@ class Clock:
         try:
             yield
         finally:
-            self._synchronize()
+            self.synchronize()
             now = perf_counter()
             self.evaluation += now - began
             if was_running:

@@ -14,7 +14,8 @@ from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.lockstep import array_dtype
 
-MOST_OPEN = 64  # environments at once: an emulator takes memory, and there may be seeds x episodes of them
+MOST_OF_A_RUN = 20  # episodes at once: a constant, for what a policy draws goes by the episodes played before
+MOST_OPEN = 256  # environments at once: an emulator takes memory, and there may be many seeds
 
 
 class PlayedEpisode(NamedTuple):
@@ -34,6 +35,8 @@ Actor = Callable[[list[Any], np.ndarray[Any, Any]], Any]  # observations and a m
 class _Playing:
     """An episode under way."""
 
+    run: int
+    number: int
     env: Env
     value: float = 0.0
     length: int = 0
@@ -47,17 +50,26 @@ def evaluate(
     episodes: int,
     device: torch.device,
     lockstep: bool,
+    begin: Callable[[], None] = lambda: None,
 ) -> list[list[PlayedEpisode]]:
     """Play ``episodes`` episodes per run, in each a fresh environment and its own seed; returns them by run.
 
     Seeds of episodes come from a reserved stream of the run's seed, shared by all algorithms, so differences
     pair. Which episodes are played is settled beforehand, so short ones are not over-represented. The policy always
-    acts on all S x B observations, so that nothing depends on how many environments are open: obs [B, ...] (NumPy), or
-    [S, B, ...] (tensors on ``device``) in lockstep, for S seeds and B episodes. ``index`` counts evaluations of a run.
+    acts on S x B observations, of S seeds and the B episodes of each that are played at once: obs [B, ...] (NumPy), or
+    [S, B, ...] (tensors on ``device``) in lockstep. Where that is too many, groups of runs play in turn; ``begin``
+    puts the random streams of the policy at their start before each. So nothing that a run does depends on the
+    seeds beside it, nor on the number of groups. ``index`` counts evaluations of a run.
     """
-    reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
-    played = _play(make, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved)
-    return [played[i * episodes : (i + 1) * episodes] for i in range(len(seeds))]
+    window = min(episodes, MOST_OF_A_RUN)
+    together = max(1, MOST_OPEN // window)
+    reserved = [[seeding.integer(s, seeding.EVALUATION, index, k) for k in range(episodes)] for s in seeds]
+    played: list[list[PlayedEpisode]] = []
+    for first in range(0, len(seeds), together):
+        begin()
+        group = range(first, min(first + together, len(seeds)))
+        played += _play(make, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved, group, window)
+    return played
 
 
 def actor(policy: Policy, env: Env, num_seeds: int, device: torch.device, lockstep: bool) -> Actor:
@@ -98,37 +110,43 @@ def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] |
     return np.asarray(rows, dtype)
 
 
-def _play(make: EnvFactory, actor_on: Callable[[Env], Actor], seeds: Sequence[int]) -> list[PlayedEpisode]:
-    """Play an episode of each seed, each in a fresh environment, `MOST_OPEN` of which are open at once.
+def _play(
+    make: EnvFactory, actor_on: Callable[[Env], Actor], reserved: Sequence[Sequence[int]], group: range, window: int
+) -> list[list[PlayedEpisode]]:
+    """Play an episode of each seed reserved for the runs of a group, in fresh environments, ``window`` of each at once.
 
-    Rows of episodes that wait or have ended hold the observation of another, or their last: what the policy makes of
-    those is not used.
+    Rows of other runs, and those whose run has no episode left, hold any observation: what the policy makes of those
+    is not used.
     """
-    waiting, playing = deque(range(len(seeds))), dict[int, _Playing]()
-    played: dict[int, PlayedEpisode] = {}
+    waiting = {run: deque(range(len(reserved[run]))) for run in group}
+    played: dict[tuple[int, int], PlayedEpisode] = {}  # by run and number
+    playing: dict[int, _Playing] = {}  # by row; a run has ``window`` of them
     observations: list[Any] = []
-    fresh = np.ones(len(seeds), bool)
+    fresh = np.ones(len(reserved) * window, bool)
+    free = [*range(group.start * window, group.stop * window)]
     act: Actor | None = None
     try:
-        while waiting or playing:
-            while waiting and len(playing) < MOST_OPEN:
-                i = waiting.popleft()
-                playing[i] = _Playing(make())
-                first, _ = playing[i].env.reset(seed=seeds[i])
-                observations = observations or [first] * len(seeds)
-                observations[i], fresh[i] = first, True
-                act = act or actor_on(playing[i].env)
+        while free or playing:
+            for i in free:
+                if waiting[run := i // window]:
+                    playing[i] = _Playing(run, waiting[run].popleft(), make())
+                    first, _ = playing[i].env.reset(seed=reserved[run][playing[i].number])
+                    observations = observations or [first] * len(fresh)
+                    observations[i], fresh[i] = first, True
+                    act = act or actor_on(playing[i].env)
             assert act is not None
             actions = act(observations, fresh)
-            fresh[:] = False
+            fresh[:], free = False, []
             for i, one in list(playing.items()):
                 observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
                 one.value += float(reward)
                 one.length += 1
                 if terminated or truncated:
-                    played[i] = PlayedEpisode(seeds[i], one.value, one.length, bool(terminated), bool(truncated))
+                    ends, seed = (bool(terminated), bool(truncated)), reserved[one.run][one.number]
+                    played[one.run, one.number] = PlayedEpisode(seed, one.value, one.length, *ends)
                     playing.pop(i).env.close()
+                    free += [i] * bool(waiting[one.run])
     finally:
         for one in playing.values():
             one.env.close()
-    return [played[i] for i in range(len(seeds))]
+    return [[played[run, k] for k in range(len(reserved[run]))] for run in group]

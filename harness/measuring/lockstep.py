@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from harness.contract.trial import Step
+from harness.contract.trial import ContractBroken, Step
 from harness.measuring import seeding
 from harness.measuring.environments import EnvFactory, EnvironmentError_
 from harness.measuring.ledger import Ledger
@@ -39,9 +39,22 @@ class Lockstep:
         self.num_seeds = num_seeds
         self.copies = copies
         self._meter = meter
+        self._started = False
         self._ledger = Ledger(
             returns, len(returns), lambda row, *episode: meter.ended(row // copies, first + row % copies, *episode)
         )
+
+    def _start(self) -> float:
+        """The time, unless this is a second ``reset``, which would begin episodes amid those under way."""
+        if self._started:
+            raise ContractBroken("reset() is called once: in step, whatever has ended begins anew by itself")
+        self._started = True
+        return self._now()
+
+    def _now(self) -> float:
+        """The time, once the device has finished: to wait for it is learning's time, not the environment's."""
+        self._meter.clock.synchronize()
+        return perf_counter()
 
     def _take(self) -> int:
         """Take a step of each copy from the budget, or of as many as it holds; returns that number."""
@@ -51,6 +64,14 @@ class Lockstep:
 
     def _bill(self, began: float) -> None:
         self._meter.clock.environment += perf_counter() - began
+
+    def _report(self, over: list[int], at_limit: list[int], terminated: torch.Tensor, copies: int) -> None:
+        """Report the episodes that end now, in the order of copies, of those copies that the budget held."""
+        returns, flags = self._ledger.returns.tolist(), terminated.reshape(-1).tolist()
+        for i in over:
+            if i % self.copies < copies:
+                self._ledger.end(i, returns[i], flags[i], i in at_limit)
+            self._ledger.began[i] = self._ledger.time
 
     def _settle(self, stepped: int) -> None:
         """Let a due evaluation happen; then end training if the budget did not hold a step of every copy."""
@@ -68,9 +89,7 @@ class EnvLockstep(Lockstep):
         super().__init__(meter, len(seeds), copies, first, np.zeros(len(seeds) * copies))
         self._device = device
         self._envs = [make() for _ in range(len(seeds) * copies)]  # seed-major
-        self._seeds: list[int | None] = [
-            seeding.integer(s, seeding.ENVIRONMENT, first + n) for s in seeds for n in range(copies)
-        ]
+        self._seeds = [seeding.integer(s, seeding.ENVIRONMENT, first + n) for s in seeds for n in range(copies)]
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
         check_actions_from_zero(self.single_action_space)
@@ -78,9 +97,8 @@ class EnvLockstep(Lockstep):
 
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
-        began = perf_counter()
+        began = self._start()
         obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
-        self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
         self._bill(began)
         return self._tensor(obs)
 
@@ -91,8 +109,8 @@ class EnvLockstep(Lockstep):
             BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
         """
         copies = self._take()
-        chosen = action.cpu().numpy()  # waits for the device: learning's time, not the environment's
-        began = perf_counter()
+        chosen = action.cpu().numpy()
+        began = self._now()
         reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
         self._bill(began)
         for i, value, terminated, truncated in finished:

@@ -1,7 +1,6 @@
 """S seeds x N copies of an environment as one array, stepped by a few tensor operations."""
 
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Protocol
 
 import torch
@@ -68,7 +67,6 @@ class ArrayLockstep(Lockstep):
             raise EnvironmentError_(f"{env} has no time limit")
         self._limit = env.spec.max_episode_steps
         self._array = array
-        self._device = device
         self._next_limit = self._limit  # no episode reaches its limit before this time
         self._action_shape = (self.num_seeds, copies, *(self.single_action_space.shape or ()))
         self._generators = [
@@ -80,7 +78,7 @@ class ArrayLockstep(Lockstep):
 
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
-        began = perf_counter()
+        began = self._start()
         self._draw()
         self._state = self._initial[self._row]
         self._row += 1
@@ -98,9 +96,7 @@ class ArrayLockstep(Lockstep):
         if action.shape != self._action_shape:
             raise ContractBroken(f"step wants action {list(self._action_shape)}, not {list(action.shape)}")
         copies = self._take()
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)  # waiting is learning's time, not the environment's
-        began = perf_counter()
+        began = self._now()
         self._draw()
         self._state, reward, terminated = self._array.step(self._state, action.detach())
         self._ledger.step(reward.reshape(-1))
@@ -133,14 +129,6 @@ class ArrayLockstep(Lockstep):
         ended = terminated.clone(memory_format=torch.contiguous_format)
         ended.view(-1)[at_limit] = True
         return ended, sorted({*over, *at_limit}), at_limit
-
-    def _report(self, over: list[int], at_limit: list[int], terminated: torch.Tensor, copies: int) -> None:
-        """Report the episodes that end now, in the order of copies, of those copies that the budget held."""
-        returns, flags = self._ledger.returns.tolist(), terminated.reshape(-1).tolist()
-        for i in over:
-            if i % self.copies < copies:
-                self._ledger.end(i, returns[i], flags[i], i in at_limit)
-            self._ledger.began[i] = self._ledger.time
 
     def _draw(self) -> None:
         """Draw initial states [rows, S, N, D] for the next steps, when those drawn before are used up."""

@@ -6,19 +6,18 @@ environments in several. A trial asks them the same questions, and so does an en
 
 import functools
 import math
+import threading
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import torch
-
 from harness.contract.specs import EnvironmentSpec
-from harness.contract.trial import BudgetExhausted
+from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.measuring.clock import Clock
 from harness.measuring.environments import EnvFactory
 from harness.measuring.metered_env import CopyMeter, metered
-from harness.measuring.random_state import global_random_state_kept
+from harness.measuring.random_state import Generators
 from harness.measuring.records import Diverged, Episode, RunRecord
 
 
@@ -60,6 +59,8 @@ class Meter(CopyMeter):
     The meter has moved on to the next mark before it is called. ``runs`` receive their episodes.
     """
 
+    own_process = True  # where all environments step
+
     def __init__(
         self, budget: int, marks: Sequence[int], on_mark: Callable[[], None], runs: Sequence[RunRecord], clock: Clock
     ) -> None:
@@ -69,6 +70,7 @@ class Meter(CopyMeter):
         self._marks = Marks(marks)
         self._on_mark = on_mark
         self._runs = runs
+        self._evaluator: int | None = None  # the thread that is evaluating
 
     @property
     @abstractmethod
@@ -99,9 +101,23 @@ class Meter(CopyMeter):
     def training(self) -> AbstractContextManager[None]:
         """What goes on beside ``train``; when it is left, steps and episodes are complete."""
 
-    @abstractmethod
-    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
-        """What protects training from an evaluation."""
+    @property
+    def evaluates(self) -> bool:
+        """Whether this thread is evaluating."""
+        return threading.get_ident() == self._evaluator
+
+    @contextmanager
+    def evaluating(self, generators: Generators, index: int) -> Iterator[Callable[[], None]]:
+        """Protect training from an evaluation; yields what puts the policy's streams at their beginning.
+
+        All random state is put back, unless another thread may be drawing from it.
+        """
+        self._evaluator = threading.get_ident()
+        try:
+            with generators.evaluating(index) if self.own_process else nullcontext(lambda: None) as begin:
+                yield begin
+        finally:
+            self._evaluator = None
 
     @abstractmethod
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
@@ -109,6 +125,8 @@ class Meter(CopyMeter):
 
     def require_own_process(self, what: str) -> None:
         """Refuse what only works where all environments step in the trial's process."""
+        if not self.own_process:
+            raise ContractBroken(f'{what} would have a meter of its own; processes="many" has trial.env_factory')
 
     @abstractmethod
     def is_end(self, error: Exception) -> bool:
@@ -152,10 +170,6 @@ class LocalMeter(Meter):
     def training(self) -> AbstractContextManager[None]:
         """Nothing goes on beside training."""
         return nullcontext()
-
-    def evaluating(self, device: torch.device) -> AbstractContextManager[None]:
-        """The global random state is put back, so that training is the same however often it is evaluated."""
-        return global_random_state_kept(device)
 
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in this process."""

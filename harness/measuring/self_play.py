@@ -1,7 +1,6 @@
 """S seeds x N games of an algorithm against itself, as tensors."""
 
 from collections.abc import Sequence
-from time import perf_counter
 
 import torch
 
@@ -24,7 +23,8 @@ class GamesInLockstep(Lockstep):
 
     def reset(self) -> torch.Tensor:
         """Begin all games; returns positions [S, N, D]."""
-        return self._state
+        self._start()
+        return self._state.clone()  # since what an algorithm does to its positions shall change no game
 
     def step(self, action: torch.Tensor) -> Ply:
         """Make one move in every game.
@@ -35,7 +35,7 @@ class GamesInLockstep(Lockstep):
         """
         if action.shape != (self.num_seeds, self.copies):
             raise ContractBroken(f"step wants moves {[self.num_seeds, self.copies]}, not {list(action.shape)}")
-        began = perf_counter()
+        began = self._now()
         legal = self.rules.legal(self._state).gather(-1, action.unsqueeze(-1))
         if not legal.all():
             raise ContractBroken(f"{int((~legal).sum())} moves are illegal; choose among rules.legal(state)")
@@ -45,18 +45,9 @@ class GamesInLockstep(Lockstep):
         ended, outcome = ~told.isnan(), told.nan_to_num().float()
         self._state = torch.where(ended.unsqueeze(-1), self._begun, after)
         self._ledger.step(outcome.reshape(-1))
-        self._report(ended, copies)
+        if over := ended.reshape(-1).nonzero().reshape(-1).tolist():
+            self._report(over, [], ended, copies)
+            self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
         self._bill(began)
         self._settle(copies)
-        return Ply(after, outcome, ended, self._state)
-
-    def _report(self, ended: torch.Tensor, copies: int) -> None:
-        """Report the games that end now, of those copies that the budget held."""
-        over = ended.reshape(-1).nonzero().reshape(-1).tolist()
-        if not over:
-            return
-        outcomes = self._ledger.returns.tolist()
-        for game in over:
-            if game % self.copies < copies:
-                self._ledger.end(game, outcomes[game], True, False)
-        self._ledger.returns.masked_fill_(ended.reshape(-1), 0.0)
+        return Ply(after, outcome, ended, self._state.clone())

@@ -18,10 +18,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from harness.contract.specs import EnvironmentSpec, as_json, environment_from_json
-from harness.contract.trial import BudgetExhausted, ContractBroken
+from harness.contract.trial import BudgetExhausted
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.meter import Meter, check_return
@@ -147,18 +145,19 @@ def metered_copy(folder: str, environment: Mapping[str, Any], seed: int, copy: i
 class SharedMeter(Meter):
     """The trial's side of the shared meter: it evaluates at marks, in a thread, and collects what all copies did."""
 
+    own_process = False
+
     def __init__(self, folder: Path, *counted: Any) -> None:
         super().__init__(*counted)
         self._folder = folder
         self._control = Control.create(folder, self.budget, self._marks.next)
-        self._evaluator: int | None = None  # the thread that is evaluating
         self._over = threading.Event()
         self._error: BaseException | None = None
 
     @property
     def steps(self) -> int:
         """Steps taken; waits for an evaluation, whose clock stands still, so that training does, too."""
-        while threading.get_ident() != self._evaluator and self._control.state == EVALUATING:
+        while not self.evaluates and self._control.state == EVALUATING:
             time.sleep(POLL_SECONDS)
         return self._control.steps
 
@@ -233,22 +232,9 @@ class SharedMeter(Meter):
             self._on_mark()
             self._proceed()
 
-    @contextmanager
-    def evaluating(self, device: torch.device) -> Iterator[None]:
-        """Let nobody step meanwhile. The random state stays: what another thread draws must not be put back."""
-        self._evaluator = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._evaluator = None
-
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in any process."""
         return functools.partial(metered_copy, str(self._folder), as_json(environment), seed, copy)
-
-    def require_own_process(self, what: str) -> None:
-        """Refuse what cannot be metered across processes."""
-        raise ContractBroken(f'{what} would have a meter of its own; processes="many" has trial.env_factory')
 
     def is_end(self, error: Exception) -> bool:
         """Any error after a step was refused: a worker may die of that, and its library see a closed pipe."""

@@ -1,8 +1,9 @@
 """A trial in this process: what an algorithm is given, and what it leaves behind."""
 
 import importlib
+import operator
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -22,6 +23,7 @@ from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.lockstep_array import ArrayLockstep, ArrayModule
 from harness.measuring.meter import LocalMeter, Meter, check_return, evaluation_marks
 from harness.measuring.metered_vector import MeteredVectorEnv
+from harness.measuring.random_state import Generators
 from harness.measuring.recorded import load_dataset
 from harness.measuring.records import EvaluationEpisode, RunRecord
 from harness.measuring.self_play import GamesInLockstep
@@ -63,7 +65,7 @@ class LocalTrial:
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
         self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
-        self._generators: dict[str, list[torch.Generator]] = {}
+        self._generators = Generators(self.seeds, self._device)
         self._dataset: Dataset | None = None
         self._logged: list[tuple[int, str, Any]] = []
         self._log_due: dict[str, float] = {}
@@ -127,11 +129,7 @@ class LocalTrial:
 
     def generators(self, tag: str = "policy") -> list[torch.Generator]:
         """One torch generator per seed for the stream ``tag``; the same objects on every call."""
-        if tag not in self._generators:
-            self._generators[tag] = [
-                torch.Generator(self._device).manual_seed(seeding.integer(s, tag)) for s in self.seeds
-            ]
-        return self._generators[tag]
+        return self._generators.of(tag)
 
     def seed(self, tag: str) -> int:
         """An integer for the stream ``tag`` of the first seed."""
@@ -161,8 +159,8 @@ class LocalTrial:
             self.meter.require_own_process("a native vector environment")
             if copies > self.budget:
                 raise ContractBroken(f"a budget of {self.budget} steps holds no step of {copies} copies")
-            native = environments.make_native_vector(self.environment, copies, autoreset)
             first = self._next_copies(copies)
+            native = environments.make_native_vector(self.environment, copies, autoreset)
             env: VectorEnv = MeteredVectorEnv(native, self.meter, self.seeds[0], first)
         else:
             mode = gymnasium.vector.AutoresetMode[autoreset.upper()]
@@ -197,15 +195,10 @@ class LocalTrial:
     def env_factory(self, index: int = 0) -> Callable[[], Env]:
         """A factory of the metered environment copy ``index``; picklable if other processes may step."""
         self._single_run("make_env")
-        if self._learns_from_data:
-            raise ContractBroken("an algorithm that declares dataset takes no steps; use trial.dataset")
+        self._refuse_steps_beside_data()
         return self.meter.env_factory(self.environment, self.seeds[0], index)
 
     # What else an environment shows of itself
-
-    @property
-    def _learns_from_data(self) -> bool:
-        return "dataset" in self.description.views
 
     def _view(self, name: str) -> Any:
         """The module of a view, which the algorithm must have declared to use."""
@@ -222,13 +215,18 @@ class LocalTrial:
 
     def simulated(self, steps: int) -> None:
         """Count simulated steps of every run; those of an evaluation are not training's."""
-        if self.clock.running:
-            for run in self.runs:
-                run.simulated += steps
+        try:
+            count = operator.index(steps)
+        except TypeError:
+            count = -1
+        if count < 0:
+            raise ContractBroken(f"trial.simulated wants a whole number of steps, 0 or more, not {steps!r:.80}")
+        for run in self.runs:
+            run.simulated += 0 if self.meter.evaluates else count
 
     def planning(self) -> AbstractContextManager[None]:
         """Bill the time inside to planning."""
-        return self.clock.planned()
+        return nullcontext() if self.meter.evaluates else self.clock.planned()
 
     def dataset(self) -> Dataset:
         """The recorded transitions; the same tensors on every call."""
@@ -248,8 +246,13 @@ class LocalTrial:
 
     def _next_copies(self, number: int) -> int:
         """The first of as many copy indices that no environment of this trial has yet."""
+        self._refuse_steps_beside_data()
         first, self._copies = self._copies, self._copies + number
         return first
+
+    def _refuse_steps_beside_data(self) -> None:
+        if "dataset" in self.description.views:
+            raise ContractBroken("an algorithm that declares dataset takes no steps; use trial.dataset")
 
     def _single_run(self, method: str) -> None:
         if self.num_seeds > 1:
@@ -285,11 +288,12 @@ class LocalTrial:
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
-        policy, told = self.policy, self.description
+        told = self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        with self.meter.evaluating(self._device):
+        asked = (self._fresh, self.policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+        with self.meter.evaluating(self._generators, index) as begin:
             with self.clock.paused():
-                played = evaluate(self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+                played = evaluate(*asked, begin)
             steps, seconds = self.meter.steps, self.clock.training
         for run, episodes in zip(self.runs, played, strict=True):
             run.evaluations += [

@@ -30,12 +30,18 @@ BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks"
 
 
 class Estimate(NamedTuple):
-    """A number and its confidence interval."""
+    """A number and its confidence interval.
 
-    value: float  # the estimate
-    low: float  # end of the interval; NaN where there are too few runs for one
-    high: float  # the other end
-    method: str  # "bootstrap", "bootstrap of tasks", "student" or "none"
+    Attributes:
+        value: the estimate.
+        low, high: ends of the interval; NaN where there are too few runs for one.
+        method: "bootstrap", "bootstrap of tasks", "student" or "none".
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
 
     @property
     def turned(self) -> "Estimate":
@@ -44,13 +50,19 @@ class Estimate(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs."""
+    """A curve [L] and two bands around it; NaN where some run has no value, or where there are too few runs.
+
+    Attributes:
+        value: the curve.
+        low, high: the band that holds any one point of the true curve with the given confidence.
+        simultaneous_low, simultaneous_high: the band that holds the whole true curve with the given confidence.
+    """
 
     value: Floats
-    low: Floats  # lower end of the band that holds any one point of the true curve with the given confidence
-    high: Floats  # its upper end
-    simultaneous_low: Floats  # lower end of the band that holds the whole true curve with the given confidence
-    simultaneous_high: Floats  # its upper end
+    low: Floats
+    high: Floats
+    simultaneous_low: Floats
+    simultaneous_high: Floats
 
 
 def intervals(

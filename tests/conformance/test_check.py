@@ -133,9 +133,14 @@ def test_a_lockstep_algorithm_that_keeps_the_contract_passes_every_check(algorit
     assert not failures(checks)
 
 
+def test_a_policy_may_draw_from_the_streams_of_its_seeds(algorithm):
+    assert not failures(algorithm("policy at random", target="broken_lockstep", lockstep=True))
+
+
 @pytest.mark.parametrize(
     ("fault", "caught_by", "reason"),
     [
+        ("policy of global numbers", "lockstep_equals_single", "evaluation episode 0 differs"),
         ("shared stream", "lockstep_equals_single", "seed 0: episode"),
         ("mean over seeds", "lockstep_equals_single", "together"),
         ("leak", "policy_treats_observations_alone", "depend on observations of other seeds"),

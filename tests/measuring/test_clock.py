@@ -1,6 +1,11 @@
-import pytest
+from types import SimpleNamespace
 
+import pytest
+import torch
+
+from harness.contract.specs import EnvironmentSpec
 from harness.measuring.clock import Clock
+from harness.measuring.self_play import GamesInLockstep
 from harness.measuring.training import run_training
 from support.measuring import LADDER, Ladder, act, act_lockstep, native, train_vector
 from support.trial import local_trial
@@ -77,6 +82,23 @@ def test_the_device_finishes_before_the_clock_stops_and_before_it_goes_on(second
     assert clock.training == 10
 
 
+def test_planning_is_training_time_told_once(seconds):
+    clock = Clock(synchronize=lambda: seconds.pass_by(5))
+    clock.start()
+    with clock.planned():
+        seconds.pass_by(1)
+        with clock.planned():
+            seconds.pass_by(2)
+        with clock.paused(), clock.planned():
+            seconds.pass_by(100)
+        with pytest.raises(ValueError, match="x"), clock.planned():
+            raise ValueError("x")
+    with clock.planned():
+        seconds.pass_by(4)
+    assert clock.planning == 1 + 2 + 4 + 3 * 5  # the queue was emptied at the pause and at both ends
+    assert clock.planning <= clock.training
+
+
 @pytest.fixture
 def trial(seconds, monkeypatch):
     """Makes trials in which a step takes 1 s, a reset 0.25 s, an update 0.5 s and the policy 100 s."""
@@ -144,6 +166,31 @@ def test_records_are_stamped_with_training_seconds(trial, seconds):
     for evaluation in trial.runs[0].evaluations:
         resets = sum(e.step < evaluation.step for e in episodes) + (evaluation.step > 0)
         assert evaluation.train_seconds == evaluation.step + 0.25 * resets
+
+
+def make_game(trial):
+    rules = SimpleNamespace(
+        initial=lambda shape: torch.ones(*shape, 1),
+        legal=lambda state: torch.ones(*state.shape[:2], 2, dtype=torch.bool),
+        apply=lambda state, action: state + 1,
+        outcome=lambda state: torch.where(state[..., 0] > 5, 1.0, torch.nan),
+    )
+    return GamesInLockstep(rules, trial.meter, (0,), 2, torch.device("cpu"), 0)
+
+
+@pytest.mark.parametrize("make", [make_game, lambda trial: trial.make_lockstep_env(2)], ids=["game", "array"])
+def test_to_wait_for_the_device_is_not_the_environments_time(seconds, make):
+    trial = local_trial(
+        EnvironmentSpec("it", "CartPole-v1", array="harness_environments.arrays.cartpole"), lockstep=True
+    )
+    trial.policy = lambda obs: torch.zeros(obs.shape[:2], dtype=torch.int64)
+    env = make(trial)
+    trial.clock.synchronize = lambda: seconds.pass_by(5)
+    env.reset()
+    for _ in range(3):
+        env.step(torch.zeros(1, 2, dtype=torch.int64))
+    assert trial.clock.environment == 0
+    assert seconds.now > 100
 
 
 def test_vectors_bill_the_environment(trial):

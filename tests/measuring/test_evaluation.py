@@ -68,10 +68,14 @@ class Open(gymnasium.Wrapper):
         super().close()
 
 
-def test_never_more_than_64_environments_are_open_and_in_the_end_none():
-    Open.now = Open.most = 0
-    evaluate(lambda: Open(environments.make(LADDER)), act_lockstep, range(10), 0, 10, CPU, lockstep=True)
-    assert (Open.most, Open.now) == (64, 0)
+def test_never_more_than_20_environments_of_a_run_are_open_nor_256_in_all_and_in_the_end_none():
+    def most_open(seeds, episodes):
+        Open.now = Open.most = 0
+        evaluate(lambda: Open(environments.make(LADDER)), act_lockstep, range(seeds), 0, episodes, CPU, lockstep=True)
+        assert Open.now == 0
+        return Open.most
+
+    assert [most_open(2, 30), most_open(30, 25), most_open(300, 2)] == [40, 240, 256]
 
     def fails(obs):
         raise ValueError
@@ -81,21 +85,21 @@ def test_never_more_than_64_environments_are_open_and_in_the_end_none():
     assert Open.now == 0
 
 
+@pytest.mark.parametrize(("seeds", "episodes"), [(1, 50), (10, 10), (12, 20), (40, 10)])
+def test_the_policy_acts_on_one_shape_of_which_little_is_not_needed(seeds, episodes):
+    shapes = []
+    policy = lambda obs: (shapes.append(tuple(obs.shape[:2])), act_lockstep(obs))[1]  # noqa: E731
+    played = evaluate(make(PER_STEP), policy, range(seeds), 0, episodes, CPU, lockstep=True)
+
+    needed = sum(episode.length for run in played for episode in run)
+    assert set(shapes) == {(seeds, min(episodes, 20))}
+    assert len(shapes) * seeds * min(episodes, 20) < 4 * needed
+
+
 def network(seeds):
     """A policy of real numbers, whose last bits depend on the shape of what it is asked."""
     weights = torch.randn(seeds, 2, 3, generator=torch.Generator().manual_seed(0))
     return lambda obs: torch.bmm(torch.tanh(obs * 0.1), weights).argmax(2)
-
-
-@pytest.mark.parametrize("most", [1, 7, 64])
-@pytest.mark.parametrize("policy", [act_lockstep, network(10)], ids=["integers", "network"])
-def test_episodes_are_the_same_to_the_last_bit_however_many_are_open(monkeypatch, most, policy):
-    asked = (make(PER_STEP), policy, range(10), 1, 10, CPU, True)
-    monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", 1_000)
-    every = evaluate(*asked)
-    monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", most)
-
-    assert evaluate(*asked) == every
 
 
 class Remembering:
@@ -109,12 +113,77 @@ class Remembering:
         return self.seen.long() % 3
 
 
-@pytest.mark.parametrize("most", [1, 7])
-def test_a_policy_with_memory_forgets_the_episode_that_began_and_no_other(monkeypatch, most):
-    every = evaluate(make(PER_STEP), Remembering(), range(3), 0, 9, CPU, lockstep=True)
+@pytest.mark.parametrize("most", [1, 60])
+@pytest.mark.parametrize("policy", [lambda seeds: act_lockstep, network, lambda seeds: Remembering()])
+def test_episodes_are_the_same_to_the_last_bit_however_many_are_open(monkeypatch, most, policy):
+    asked = (policy(10), range(10), 1, 25, CPU, True)
+    every = evaluate(make(PER_STEP), *asked)
     monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", most)
 
+    assert evaluate(make(PER_STEP), *asked) == every
+
+
+@pytest.mark.parametrize("length", [1, 7])
+def test_a_policy_with_memory_forgets_the_episode_that_began_and_no_other(monkeypatch, length):
+    every = evaluate(make(PER_STEP), Remembering(), range(3), 0, 9, CPU, lockstep=True)
+    monkeypatch.setattr("harness.measuring.evaluation.MOST_OF_A_RUN", length)
+
     assert evaluate(make(PER_STEP), Remembering(), range(3), 0, 9, CPU, lockstep=True) == every
+
+
+def train_at_random(late=False):
+    """Trains with a policy that draws, as training does, from a stream per seed; late, one it asks for then."""
+
+    def train(trial, config):
+        env, explores = trial.make_lockstep_env(), trial.generators("policy")
+        evaluated = None if late else trial.generators("evaluated")
+
+        def draw(generators, number):
+            return torch.stack([torch.randint(3, (number,), generator=generator) for generator in generators])
+
+        trial.policy = lambda obs: draw(evaluated or trial.generators("evaluated"), obs.shape[1])
+        env.reset()
+        while trial.within_budget:
+            env.step(draw(explores, 1))
+            if trial.progress == 0.5:
+                trial.policy = lambda obs: draw(explores, obs.shape[1])
+
+    return train
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_policy_at_random_does_the_same_whatever_seeds_are_beside_and_however_many_are_open(monkeypatch, late):
+    told = {"budget": 40, "points": 4, "episodes": 25, "lockstep": True}
+    together = trained(train_at_random(late), seeds=tuple(range(14)), **told).runs  # in two groups
+    for seed in (0, 9, 13):
+        (alone,) = trained(train_at_random(late), seeds=(seed,), **told).runs
+        assert untimed(together[seed]) == untimed(alone)
+    monkeypatch.setattr("harness.measuring.evaluation.MOST_OPEN", 1)
+    few = trained(train_at_random(late), seeds=tuple(range(14)), **told).runs
+    assert [untimed(run) for run in few] == [untimed(run) for run in together]
+
+
+def untimed(run):
+    """What a run did, without seconds."""
+    return [episode._replace(train_seconds=0) for episode in (*run.evaluations, *run.episodes)]
+
+
+def test_a_policy_at_random_draws_anew_in_every_evaluation_and_leaves_the_streams_of_training_alone():
+    told = {"budget": 40, "episodes": 6, "lockstep": True, "seeds": (0, 1)}
+    rarely, often = (trained(train_at_random(), points=points, **told).runs for points in (1, 8))
+    for one, other in zip(rarely, often, strict=True):
+        assert [e[3:] for e in one.episodes] == [e[3:] for e in other.episodes]
+    drawn = []
+
+    def train(trial, config):
+        env, (generator,) = trial.make_lockstep_env(), trial.generators()
+        trial.policy = lambda obs: (drawn.append(torch.rand((), generator=generator)), act_lockstep(obs))[1]
+        env.reset()
+        while trial.within_budget:
+            env.step(torch.zeros(1, 1, dtype=torch.long))
+
+    trained(train, lockstep=True, budget=10, points=4)
+    assert len({float(number) for number in drawn}) == len(drawn)
 
 
 @pytest.mark.parametrize(("train", "lockstep"), [(train_single, False), (train_lockstep(2), True)])

@@ -146,9 +146,11 @@ def test_a_last_step_is_made_only_in_the_copies_that_the_budget_holds(budget):
     assert trial.meter.exhausted
 
 
-def test_resetting_again_goes_on_with_the_streams():
-    _, env = lockstep(seeds=tuple(range(20)), budget=100)
-    assert not torch.equal(env.reset(), env.reset())
+def test_resetting_again_is_refused_since_it_would_cut_off_episodes():
+    _, env = lockstep(budget=100)
+    env.reset()
+    with pytest.raises(ContractBroken, match=r"reset\(\) is called once"):
+        env.reset()
 
 
 def test_environments_for_one_run_are_refused_where_several_train():

@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -60,6 +61,37 @@ def train_with(workers: int, counts: list[int], policy=zeros):
 
 def shared_trial(folder: Path, budget: int, points: int = 1) -> LocalTrial:
     return local_trial(CARTPOLE, budget=budget, points=points, episodes=2, shared=folder)
+
+
+def test_what_training_simulates_while_another_thread_evaluates_is_counted_and_what_that_simulates_is_not(tmp_path):
+    trial = shared_trial(tmp_path, budget=20, points=2)
+    evaluates, told = threading.Event(), threading.Event()
+
+    def train(trial, config):
+        def policy(obs):
+            trial.simulated(1_000)
+            with trial.planning():
+                evaluates.set()
+                assert trial.steps < 10 or told.wait(60)
+            return zeros(obs)
+
+        trial.policy = policy
+        evaluates.clear()
+        env = trial.env_factory(0)()
+        for step in range(20):
+            if step in (0, 10):
+                env.reset()
+            env.step(step % 2)
+            if step == 9:
+                assert evaluates.wait(60)
+                trial.simulated(7)
+                told.set()
+        env.close()
+
+    run_training(trial, train, None)
+
+    assert trial.runs[0].simulated == 7
+    assert trial.clock.planning == 0
 
 
 def test_processes_together_take_exactly_the_budget(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import os
 import subprocess
 import sys
@@ -106,7 +107,7 @@ class Forgetful(LocalExecutor):
 
     def wait(self, seconds):
         ended = super().wait(seconds)
-        for job in self.kept:
+        for job in self.kept if ended else ():  # not before, lest it could not start
             for path in job.folder.glob("*.json"):
                 path.unlink()
         return ended
@@ -151,6 +152,17 @@ class Immortal(LocalExecutor):
             super().close()
 
 
+class MainOnly(LocalExecutor):
+    """Weighs and kills the process that it started, and nothing that this started."""
+
+    def _watch(self, running):
+        running.look_again = math.inf
+        super()._watch(running)
+
+    def _kill(self, running):
+        running.process.kill()
+
+
 class Silent(LocalExecutor):
     """Lacks nothing, in no words."""
 
@@ -162,15 +174,20 @@ WRONG = [
     ("returns_everything", Forgetful, "its outcome is missing"),
     ("returns_everything", Deaf, "not started with the variables"),
     ("keeps_the_time_limit", Patient, "a job that never ends is 'crashed'"),
+    ("keeps_the_time_limit", MainOnly, "what a job started goes on after it was stopped at its time limit"),
+    ("keeps_the_memory_limit", MainOnly, "a job that hoards memory is 'timeout'"),
     ("counts_its_room", Greedy, "it has room"),
     ("closing_ends_jobs", Immortal, "goes on after the executor was closed"),
+    ("closing_ends_jobs", MainOnly, "goes on after the executor was closed"),
     ("says_what_it_lacks", Silent, "lacks"),
 ]
 
 
-@pytest.mark.parametrize(("check", "wrong", "reason"), WRONG, ids=[wrong.__name__ for _, wrong, _ in WRONG])
+@pytest.mark.parametrize(("check", "wrong", "reason"), WRONG, ids=[f"{w.__name__}-{check}" for check, w, _ in WRONG])
 def test_a_wrong_executor_is_found(check, wrong, reason, monkeypatch):
     monkeypatch.setattr("harness.running.executor_local.create", wrong)
+    monkeypatch.setattr("harness.running.executor_local.end_processes_in", lambda folder: None)  # its second net
+    monkeypatch.setattr("harness.conformance.executors.GRACE_SECONDS", 8.0)
     spec = ExecutorSpec("wrong", "harness.running.executor_local:create")
     (asked,) = (each for each in executor_checks(ExecutorSubject("x/wrong", spec)) if each.name == check)
 

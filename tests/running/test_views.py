@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,23 @@ def test_knowledge_is_refused_to_who_has_not_declared_it(registry):
         _ = trial.known
 
 
+@pytest.mark.parametrize("steps", [3, np.int64(3), np.array(3), torch.tensor(3)])
+def test_simulated_steps_are_kept_as_a_whole_number_whatever_integer_tells_them(registry, steps):
+    trial = local_trial(environment(registry, "line"))
+    trial.simulated(steps)
+
+    assert json.dumps(trial.runs[0].simulated) == "3"
+
+
+@pytest.mark.parametrize("steps", [-1, 2.0, np.float64(2), "2", torch.ones(2, dtype=torch.int64), None])
+def test_what_is_no_number_of_simulated_steps_breaks_the_contract(registry, steps):
+    trial = local_trial(environment(registry, "line"))
+
+    with pytest.raises(ContractBroken, match=r"trial\.simulated wants a whole number"):
+        trial.simulated(steps)
+    assert trial.runs[0].simulated == 0
+
+
 def test_what_an_evaluation_simulates_is_not_trainings(registry):
     trial = local_trial(environment(registry, "line"), budget=10, points=5, episodes=2, views=("known",))
 
@@ -249,6 +267,27 @@ def test_an_illegal_move_is_refused_by_name(registry):
         game.step(torch.ones(2, 1, dtype=torch.int64))
 
 
+def test_what_an_algorithm_does_to_its_positions_changes_no_game(registry):
+    trial, game = play(registry, copies=1, budget=12)
+    state, one = game.reset(), torch.zeros(2, 1, dtype=torch.int64)
+    for _ in range(12):
+        state[...] = 1
+        ply = game.step(one)
+        ply.next_state[...] = ply.outcome[...] = 9
+        ply.ended[...] = True
+        state = ply.state
+
+    assert [(e.value, e.length) for e in trial.runs[0].episodes] == [(-1.0, 4)] * 3
+
+
+def test_beginning_all_games_again_is_refused(registry):
+    _, game = play(registry, copies=1, budget=12)
+    game.reset()
+
+    with pytest.raises(ContractBroken, match=r"reset\(\) is called once"):
+        game.reset()
+
+
 def test_the_last_ply_is_made_only_in_the_games_that_the_budget_holds(registry):
     trial, game = play(registry, copies=2, budget=3)
     game.reset()
@@ -293,11 +332,23 @@ def test_the_budget_of_who_learns_from_data_counts_updates_and_holds_them_exactl
     assert [e.step for e in trial.runs[0].evaluations] == [0, 1, 2, 3, 4, 5]
 
 
-def test_who_learns_from_data_takes_no_steps(registry):
-    trial = local_trial(environment(registry, "line"), views=("dataset",))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda trial: trial.make_env(),
+        lambda trial: trial.make_lockstep_env(),
+        lambda trial: trial.make_game(),
+        lambda trial: trial.make_vector_env(2),
+        lambda trial: trial.make_vector_env(2, "native"),
+        lambda trial: trial.env_factory(3),
+    ],
+)
+def test_who_learns_from_data_takes_no_steps(registry, make):
+    spec = replace(environment(registry, "take-away"), id="CartPole-v1", max_episode_steps=9)
+    trial = local_trial(spec, views=("dataset", "game"))
 
     with pytest.raises(ContractBroken, match="takes no steps"):
-        trial.make_env()
+        make(trial)
 
 
 def test_updates_are_refused_to_who_has_not_declared_a_data_set(registry):
