@@ -1,17 +1,18 @@
 """Evaluation: the current policy in fresh environments, disturbing nothing that training reads."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
+from gymnasium import spaces
 
 from harness.contract.trial import ContractBroken, Policy
 from harness.measuring import seeding
-from harness.measuring.environments import Env, EnvFactory
+from harness.measuring.environments import Env, EnvFactory, EnvironmentError_, reward_of
 from harness.measuring.lockstep import array_dtype
 
 MOST_OPEN = 64  # environments at once: an emulator takes memory, and there may be seeds x episodes of them
@@ -76,26 +77,45 @@ def actor(policy: Policy, env: Env, num_seeds: int, device: torch.device, lockst
             recurrent.reset(to_policy(fresh))
         with torch.no_grad():
             chosen = act(to_policy(stacked(env.observation_space, observations, dtype)))
-        if isinstance(chosen, torch.Tensor):
-            chosen = chosen.detach().cpu().numpy()
-        chosen = np.asarray(chosen)
         batch = (num_seeds, len(observations) // num_seeds) if lockstep else (len(observations),)
-        if chosen.shape[: len(batch)] != batch:
-            raise ContractBroken(
-                f"the policy gave actions of shape {chosen.shape} for a batch of {batch} observations; "
-                "act on whole batches"
-            )
-        return chosen.reshape(-1, *chosen.shape[2:]) if lockstep else chosen
+        return unbatched(env.action_space, chosen, batch)
 
     return actions
 
 
-def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] | None) -> Any:
-    """Observations of several copies along a new first axis."""
-    if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
+def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] | None = None) -> Any:
+    """Observations of several copies along a new first axis, in the dtype given, or else in that of the space."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
         empty: Any = gymnasium.vector.utils.create_empty_array(space, len(rows))
         return gymnasium.vector.utils.concatenate(space, rows, empty)
-    return np.asarray(rows, dtype)
+    given = np.asarray(rows)
+    found = given.astype(dtype or space.dtype or given.dtype, copy=False)
+    if given.dtype.kind == "f" and found.dtype.kind in "iub" and (found != given).any():
+        raise EnvironmentError_(f"the environment observes fractions, though its space is {space}")
+    return found
+
+
+def unbatched(space: gymnasium.Space[Any], chosen: Any, batch: tuple[int, ...]) -> Sequence[Any]:
+    """The action of each copy, of what a policy chose for all: the array, or for `Tuple` and `Dict` Gymnasium's batch.
+
+    That is a tuple or dictionary of batches; a list of actions will do, too.
+    """
+    if isinstance(space, spaces.Dict) and isinstance(chosen, Mapping) and chosen.keys() == space.keys():
+        columns = [unbatched(part, chosen[name], batch) for name, part in space.items()]
+        return [dict(zip(space, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(space, spaces.Tuple) and isinstance(chosen, tuple) and len(chosen) == len(space):
+        return [*zip(*map(unbatched, space, chosen, [batch] * len(space)), strict=True)]
+    if isinstance(chosen, torch.Tensor):
+        chosen = chosen.detach().cpu().numpy()
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        chosen = np.fromiter(chosen if isinstance(chosen, list | np.ndarray) else (), object)
+    chosen = np.asarray(chosen)
+    if chosen.shape[: len(batch)] != batch:
+        raise ContractBroken(
+            f"the policy gave actions of shape {chosen.shape} in {space} for a batch of {batch} observations; "
+            "act on whole batches"
+        )
+    return chosen.reshape(-1, *chosen.shape[2:]) if len(batch) > 1 else chosen  # type: ignore[no-any-return]
 
 
 def _play(make: EnvFactory, actor_on: Callable[[Env], Actor], seeds: Sequence[int]) -> list[PlayedEpisode]:
@@ -123,7 +143,7 @@ def _play(make: EnvFactory, actor_on: Callable[[Env], Actor], seeds: Sequence[in
             fresh[:] = False
             for i, one in list(playing.items()):
                 observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
-                one.value += float(reward)
+                one.value += reward_of(reward)
                 one.length += 1
                 if terminated or truncated:
                     played[i] = PlayedEpisode(seeds[i], one.value, one.length, bool(terminated), bool(truncated))
