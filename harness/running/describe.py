@@ -28,6 +28,7 @@ from harness.contract.specs import (
     algorithm_from_json,
     as_json,
     environment_from_json,
+    from_json,
 )
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
 
@@ -89,7 +90,7 @@ def describe_targets(
     """
     environments = environments or {}
     requests = [
-        *(_request(r.id, spec=as_json(r.spec), layers=[dict(layer) for layer in r.layers]) for r in configs),
+        *(_request(r.id, spec=as_json(r.spec), layers=[*map(as_json, r.layers)]) for r in configs),
         *(_request(id, environment=as_json(spec), views=[*views]) for id, spec in environments.items()),
     ]
     answers: list[dict[str, Any]] = []
@@ -160,7 +161,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         if "environment" in request:
             spec = environment_from_json(request["environment"])
             return {"id": request["id"], **_spaces(spec), "known": _views(spec, request["views"])}
-        return {"id": request["id"], **_configured(request["spec"], request["layers"], request["id"])}
+        return {"id": request["id"], **_configured(request["spec"], from_json(request["layers"]), request["id"])}
     except ConfigError as error:
         return {"id": request["id"], "error": str(error)}
     except (Exception, SystemExit) as error:

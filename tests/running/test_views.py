@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import harness
-from harness.contract.specs import INTERPRETIVE, VIEWS, EnvironmentSpec, Score, as_json
+from harness.contract.specs import INTERPRETIVE, VIEWS, AlgorithmSpec, EnvironmentSpec, Score, as_json
 from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.discovery.registry import Registry
 from harness.measuring.training import run_training
@@ -91,6 +92,31 @@ def test_keys_made_before_fields_were_added_stay_what_they_were():
     cartpole = as_json(EnvironmentSpec("cartpole", "CartPole-v1", threshold=475.0))
 
     assert task_hash(cartpole, 10_000, 10, 10) == "c25a37349e58e20b8972"
+
+
+def keys_with(arguments: object) -> str:
+    """The hash of a task whose environment has such an argument, as a plan finds it."""
+    from harness.discovery.plugins import Plugin
+    from harness.discovery.registry import Entry
+    from harness.running.plan import Contestant
+    from harness.suite.reading import TaskSettings
+
+    plugin = Plugin("plain", "plain", "1", "plain")
+    entry = Entry("plain/plain", EnvironmentSpec(**PLAIN, kwargs={"it": arguments}), plugin)
+    contestant = Contestant(Entry("plain/any", AlgorithmSpec("any", "any", "1"), plugin), "any", {})
+    return make_cell(contestant, entry, "cpu", TaskSettings(100, 1, 1), [0]).task_hash
+
+
+def test_a_task_with_tuples_keeps_the_key_it_had_when_they_were_told_as_lists():
+    as_lists = {**as_json(EnvironmentSpec(**PLAIN)), "kwargs": {"it": [0.7, [1]]}}
+
+    assert keys_with((0.7, (1,))) == keys_with([0.7, [1]]) == task_hash(as_lists, 100, 1, 1)
+
+
+def test_infinite_numbers_and_integer_keys_are_part_of_the_key_of_a_task():
+    arguments = [{0: 1}, {"0": 1}, {True: 1}, math.inf, -math.inf, "inf", [math.inf]]
+
+    assert len({keys_with(each) for each in arguments}) == len(arguments)
 
 
 @pytest.mark.parametrize(
