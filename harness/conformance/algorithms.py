@@ -159,7 +159,7 @@ def configuration_is_valid(subject: AlgorithmSubject) -> None:
     """
     subject.imported()
     variants = {"defaults": [], "this selection": [dict(layer) for layer in subject.layers]} | {
-        f"preset {name!r}": [values] for name, values in as_json(subject.spec, tuples=False)["presets"].items()
+        f"preset {name!r}": [values] for name, values in as_json(subject.spec)["presets"].items()
     }
     problems = dict.fromkeys(filter(None, subject.perform("resolve_configs", variants=variants)))
     require(not problems, "; ".join(problems))

@@ -21,10 +21,10 @@ DEVICES = frozenset({"cpu", "cuda"})
 LARGEST = sys.float_info.max
 KNOWN_FUNCTIONS = ("reward_fn", "termination_fn", "initial_fn", "dynamics_fn")
 # Fields of an environment that only interpret its results. All others are part of the key of a run.
-INTERPRETIVE = ("name", "summary", "requires", "random_score", "reference_score", "threshold")
+INTERPRETING = ("threshold", "lowest_return", "highest_return")  # numbers
+INTERPRETIVE = ("name", "summary", "requires", "random_score", "reference_score", *INTERPRETING)
 # What JSON has no form for is a table with one of these keys alone, and the function makes it of the value again.
-TUPLE, NUMBER, PAIRS = "$tuple", "$number", "$pairs"
-MADE: Mapping[str, Any] = {TUPLE: tuple, NUMBER: float, PAIRS: dict}
+MADE: Mapping[str, Any] = {"$tuple": tuple, "$number": float, "$pairs": dict}
 # Fields that show the same environment in another way; they are part of the key of runs whose algorithm uses them.
 VIEWS = ("array", "known", "game", "dataset")
 
@@ -237,6 +237,7 @@ class EnvironmentSpec:
         random_score: mean return of the uniformly random policy.
         reference_score: the return that counts as 1 after normalisation.
         threshold: the return that counts as solved, for steps to threshold.
+        lowest_return, highest_return: what an episode can return at least and at most, where that is certain.
         array: module that holds the same MDP as functions of tensors, used for training in lockstep.
         known: module of what a planner may know of the MDP: some of `KNOWN_FUNCTIONS`.
         game: module of a two-player game, which the environment plays against a fixed opponent.
@@ -256,6 +257,8 @@ class EnvironmentSpec:
     random_score: Score | None = None
     reference_score: Score | None = None
     threshold: float | None = None
+    lowest_return: float | None = None
+    highest_return: float | None = None
     array: str | None = None
     known: str | None = None
     game: str | None = None
@@ -274,8 +277,7 @@ class EnvironmentSpec:
             _check(MODULE.fullmatch(module) is not None, self, f"imports: bad {module!r}")
         normal = [(each, {}) if isinstance(each, str) else each for each in self.wrappers]
         for target, _ in normal:
-            named = FUNCTION.fullmatch(target) is not None
-            _check(named, self, f'wrappers: "package.module:Wrapper" expected, not {target!r}')
+            _check(_has_form(target, FUNCTION), self, f'wrappers: "package.module:Wrapper" expected, not {target!r}')
         frozen = tuple((target, MappingProxyType(dict(kwargs))) for target, kwargs in normal)
         object.__setattr__(self, "wrappers", frozen)
         for path, arguments in (("kwargs", self.kwargs), *frozen):
@@ -284,8 +286,11 @@ class EnvironmentSpec:
             _check_module(self, view, or_none=" or None")
         unwrapped = self.array is None or not self.wrappers
         _check(unwrapped, self, "array cannot be wrapped: it is the whole MDP; give up one of array and wrappers")
-        solved = self.threshold
-        _check(solved is None or _is_finite(solved), self, f"threshold must be a finite number or None, not {solved!r}")
+        for name in INTERPRETING:
+            value = getattr(self, name)
+            _check(value is None or _is_finite(value), self, f"{name} must be a finite number or None, not {value!r}")
+        least, most = self.lowest_return, self.highest_return
+        _check(least is None or most is None or least <= most, self, "lowest_return is above highest_return")
         limit = self.max_episode_steps
         _check(limit is None or (isinstance(limit, int) and limit >= 1), self, "max_episode_steps must be 1 or more")
 
@@ -378,11 +383,11 @@ def as_json(spec: object, tuples: bool = True) -> dict[str, Any]:
         if isinstance(value, Mapping):
             if all(isinstance(key, str) and key not in MADE for key in value):
                 return {key: plain(item, True) for key, item in value.items()}
-            return {PAIRS: [[plain(key, True), plain(item, True)] for key, item in value.items()]}
+            return {"$pairs": [[plain(key, True), plain(item, True)] for key, item in value.items()]}
         if isinstance(value, list | tuple):
             items = [plain(item, own) for item in value]
-            return {TUPLE: items} if own and tuples and isinstance(value, tuple) else items
-        return {NUMBER: str(value)} if isinstance(value, float) and not isfinite(value) else value
+            return {"$tuple": items} if own and tuples and isinstance(value, tuple) else items
+        return {"$number": str(value)} if isinstance(value, float) and not isfinite(value) else value
 
     return cast(dict[str, Any], plain(spec, False))
 
@@ -400,10 +405,7 @@ def from_json(value: Any) -> Any:
 def environment_from_json(values: Mapping[str, Any]) -> EnvironmentSpec:
     """The environment description that `as_json` wrote."""
     values = from_json(values)
-    scores = {
-        name: None if values.get(name) is None else Score(**values[name])
-        for name in ("random_score", "reference_score")
-    }
+    scores = {name: Score(**values[name]) for name in ("random_score", "reference_score") if values.get(name)}
     return EnvironmentSpec(**{**values, **scores})
 
 

@@ -41,10 +41,7 @@ def make(spec: EnvironmentSpec) -> Env:
 
 
 def _close_once(name: str, first: list[Callable[[], None]]) -> None:
-    """Close an environment whose ``close`` several may call: an algorithm, a vector, the trial.
-
-    What it complains of is a warning, since all that was asked of it has been given by then.
-    """
+    """Close what algorithm, vector and trial may each close; its complaint, when all is done, is a warning."""
     if first:
         try:
             first.pop()()
@@ -54,10 +51,8 @@ def _close_once(name: str, first: list[Callable[[], None]]) -> None:
 
 def reward_of(given: Any) -> float:
     """The reward that a step gave, as a number; an `EnvironmentError_` if it is not one number."""
-    if type(given) is float:
-        return given
     try:
-        if getattr(given, "ndim", 0) == 0:
+        if type(given) is float or getattr(given, "ndim", 0) == 0:
             return float(given)
     except (TypeError, ValueError):
         pass

@@ -96,10 +96,7 @@ def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] |
 
 
 def unbatched(space: gymnasium.Space[Any], chosen: Any, batch: tuple[int, ...]) -> Sequence[Any]:
-    """The action of each copy, of what a policy chose for all: the array, or for `Tuple` and `Dict` Gymnasium's batch.
-
-    That is a tuple or dictionary of batches; a list of actions will do, too.
-    """
+    """The action of each copy: a row of an array; of `Tuple` and `Dict`, of Gymnasium's batch or a list of actions."""
     if isinstance(space, spaces.Dict) and isinstance(chosen, Mapping) and chosen.keys() == space.keys():
         columns = [unbatched(part, chosen[name], batch) for name, part in space.items()]
         return [dict(zip(space, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -112,8 +109,7 @@ def unbatched(space: gymnasium.Space[Any], chosen: Any, batch: tuple[int, ...]) 
     chosen = np.asarray(chosen)
     if chosen.shape[: len(batch)] != batch:
         raise ContractBroken(
-            f"the policy gave actions of shape {chosen.shape} in {space} for a batch of {batch} observations; "
-            "act on whole batches"
+            f"the policy gave actions of shape {chosen.shape} in {space} for {batch} observations; act on whole batches"
         )
     return chosen.reshape(-1, *chosen.shape[2:]) if len(batch) > 1 else chosen  # type: ignore[no-any-return]
 

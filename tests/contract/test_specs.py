@@ -18,8 +18,9 @@ from harness.contract.specs import (
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, True, "475", pytest.param(10**400, id="huge")])
 def test_numbers_of_a_description_are_finite(number: object):
-    with pytest.raises(SpecError, match="threshold must be a finite number"):
-        EnvironmentSpec("pole", "CartPole-v1", threshold=number)  # type: ignore[arg-type]
+    for name in ("threshold", "lowest_return", "highest_return"):
+        with pytest.raises(SpecError, match=f"{name} must be a finite number"):
+            EnvironmentSpec("pole", "CartPole-v1", **{name: number})
     with pytest.raises(SpecError, match="value must be a finite number"):
         Score(number)  # type: ignore[arg-type]
     with pytest.raises(SpecError, match="standard_error must be a finite number"):

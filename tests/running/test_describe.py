@@ -66,12 +66,9 @@ def test_a_module_that_hangs_is_given_up(modules):
 
 
 def test_layers_are_applied_and_mistakes_named(modules):
-    good, bad, unreadable = describe_targets(
-        [request("fine", {"steps": 3}, {"steps": 4}), request("fine", {"stps": 3}), request("fine", {"steps": {1}})]
-    ).configs
+    good, bad = describe_targets([request("fine", {"steps": 3}, {"steps": 4}), request("fine", {"stps": 3})]).configs
     assert good.config == {"learning_rate": 1.0, "steps": 4}
     assert "did you mean 'steps'?" in bad.error
-    assert "no form in JSON" in unreadable.error
 
 
 def test_environments_are_made_and_their_spaces_named():
