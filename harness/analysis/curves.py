@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.metrics import held
-from harness.analysis.stats import mean_bands
+from harness.analysis.stats import mean_bands, possible
 from harness.statistics.intervals import Bands
 from harness.statistics.runs import Floats
 
 CELL = ["environment", "algorithm", "device"]
+OF_RUNS = ["key", *CELL, "seed", "machine", "lowest_return", "highest_return"]
 BANDS = list(Bands._fields[1:])  # low, high, simultaneous_low, simultaneous_high
 SECONDS_POINTS = 51  # of the common grid; runs are never evaluated at the same second
 
@@ -27,16 +28,16 @@ def points(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
     """A row per evaluation of a done run, in the order of the table of runs.
 
     Returns:
-        Columns key, environment, algorithm, device, seed, machine, step, seconds, score.
+        Columns key, environment, algorithm, device, seed, machine, lowest_return, highest_return, step, seconds, score.
     """
     groups = evaluations.groupby(["key", "evaluation"], observed=True, sort=True)
     means = groups.agg(
         step=("step", "first"), train_seconds=("train_seconds", "first"), score=("return", "mean")
     ).reset_index()
-    done = runs.loc[runs["status"] == "done", ["key", *CELL, "seed", "machine", "runs_in_trial"]]
+    done = runs.loc[runs["status"] == "done", [*OF_RUNS, "runs_in_trial"]]
     table = done.merge(means.astype({"key": done["key"].dtype}), on="key", how="inner", validate="1:m")
     table["seconds"] = table["train_seconds"] / table["runs_in_trial"]
-    return table[["key", *CELL, "seed", "machine", "step", "seconds", "score"]]
+    return table[[*OF_RUNS, "step", "seconds", "score"]]
 
 
 def run_curves(points: pd.DataFrame) -> dict[str, Curve]:
@@ -62,7 +63,7 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
     for cell, group in points.groupby(CELL, sort=True):
         grid, scores = aligned([every[key] for key in dict.fromkeys(group["key"])], against)
         several = against == "seconds" and group["machine"].nunique() > 1
-        ends = [np.full(len(grid), np.nan)] * len(BANDS) if several else mean_bands(scores)[1:]
+        ends = [np.full(len(grid), np.nan)] * len(BANDS) if several else mean_bands(scores).within(*possible(group))[1:]
         found = dict(zip(BANDS, ends, strict=True))
         where = {**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}
         frames.append(pd.DataFrame(where).assign(mean=scores.mean(axis=0), **found))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.analysis import metrics
 from harness.analysis.curves import Curve, run_curves
-from harness.analysis.stats import NO_INTERVAL, Interval, mean_interval
+from harness.analysis.stats import NO_INTERVAL, Interval, mean_interval, possible
 from harness.analysis.summaries import Row, ends, mean, per_cell
 from harness.statistics.runs import Floats
 from harness.statistics.survival import NEVER, kaplan_meier, median_interval, restricted_mean
@@ -39,7 +39,8 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
         curves = [every[key] for key in done["key"]]
         areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
-        return {"area": mean(areas), **ends("area_", mean_interval(areas)), **_until_threshold(done, failed, curves)}
+        of_mean = mean_interval(areas, *possible(done))
+        return {"area": mean(areas), **ends("area_", of_mean), **_until_threshold(done, failed, curves)}
 
     return per_cell(runs, row)
 
@@ -52,7 +53,7 @@ def _until_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[
         return {**dict.fromkeys(["threshold", "reached", "of", *TIMES, *SECONDS], np.nan), "budget": budget}
     times, reached = threshold_times(done, failed, curves)
     # Equal budgets say nothing about the mean.
-    of_mean = mean_interval(times) if reached.any() else NO_INTERVAL
+    of_mean = mean_interval(times, 0, budget) if reached.any() else NO_INTERVAL
     return {
         "threshold": threshold,
         "reached": int(reached.sum()),
@@ -60,7 +61,7 @@ def _until_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[
         "median_steps": kaplan_meier(times, reached).median,
         **ends("median_steps_", Interval(*median_interval(np.where(reached, times, NEVER)))),
         "restricted_steps": restricted_mean(times, reached, budget),
-        **ends("restricted_steps_", of_mean.within(0, budget)),
+        **ends("restricted_steps_", of_mean),
         **_seconds(done, failed, curves),
         "budget": budget,
     }

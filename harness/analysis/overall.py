@@ -17,8 +17,8 @@ from harness.analysis.measures import measured
 from harness.analysis.pairing import floor
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
-from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
-from harness.statistics.intervals import bands, intervals
+from harness.statistics.aggregates import IQM, MEAN, MEDIAN, Aggregate, optimality_gap
+from harness.statistics.intervals import bands, clipped, intervals
 from harness.statistics.profiles import Of, profile_band
 from harness.statistics.runs import Floats, Runs, ragged
 
@@ -32,6 +32,7 @@ PROFILES: tuple[Of, ...] = ("runs", "means")
 THRESHOLDS = np.arange(-50, 152, 2) / 100  # of profiles; fixed, so that no algorithm moves those of another
 SHARES = np.arange(51) / 50  # of the budget
 POPULATION_RESAMPLES = 5_000
+FAR = 1e100  # beyond any return
 
 Label = tuple[str, str]  # an algorithm as readers see it, and its device
 
@@ -49,8 +50,9 @@ def counted(results: "Results") -> pd.DataFrame:
 
     Returns:
         Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
-        floor, NaN where no random score is known), normalised (NaN without a random or a reference score); steps
-        (until the threshold, or the budget where it is not reached; NaN without a threshold), budget.
+        floor, NaN where no random score is known), normalised (NaN without a random or a reference score), least,
+        most (that it can be; `FAR` if unknown); steps (until the threshold, or the budget where it is not reached;
+        NaN without a threshold), budget.
     """
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
@@ -60,6 +62,8 @@ def counted(results: "Results") -> pd.DataFrame:
             own = table.loc[rows, "score"]
             table.loc[rows, "score"] = own.mask(lost, floor(random[rows[0]], own))
     table["normalised"] = metrics.normalised(table["score"], random, reference)
+    table["least"] = metrics.normalised(results.runs["lowest_return"].fillna(-FAR), random, reference)
+    table["most"] = metrics.normalised(results.runs["highest_return"].fillna(FAR), random, reference)
     table["budget"] = results.runs["budget"]
     steps = measured(results, "steps_to_threshold")["value"].fillna(table["budget"])
     table["steps"] = steps.where(results.runs["threshold"].notna())
@@ -108,7 +112,15 @@ def aggregates(results: "Results") -> pd.DataFrame:
         for of_one, of_population in zip(intervals(groups, STATISTICS), map(_of_population, groups), strict=True)
     ]
     columns = ["statistic", "value", "low", "high", "method", "population_low", "population_high"]
-    return _table(results, columns, rows)
+    table, limits = _table(results, columns, rows), np.reshape(_limits(results, STATISTICS), (-1, 2)).T
+    table["low"], table["high"] = clipped(table["value"], table["low"], table["high"], *limits)
+    return table
+
+
+def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[list[float]]]:
+    """The least and the most that each statistic of each contestant can be: its values where all its runs are there."""
+    ends = zip(*(_tasks(results, results.counted, end).values() for end in ("least", "most")), strict=True)
+    return [[sorted(map(each, map(ragged, pair))) for each in statistics] for pair in ends]
 
 
 def _of_population(runs: Runs) -> list[tuple[float, float]]:
@@ -145,9 +157,9 @@ def curves(results: "Results") -> pd.DataFrame:
     counting = results.counted.set_index("key")["normalised"].items()
     on_grid = {key: np.full(len(SHARES), score) for key, score in counting} | _normalised_curves(results)
     rows = []
-    for tasks in _tasks(results, results.counted, "key").values():
+    for tasks, [limit] in zip(_tasks(results, results.counted, "key").values(), _limits(results, [IQM]), strict=True):
         runs = ragged([[on_grid[key] for key in keys] for keys in tasks])
-        rows.append(list(zip(SHARES, *bands(runs, IQM, count=RESAMPLES), strict=True)))
+        rows.append(list(zip(SHARES, *bands(runs, IQM, count=RESAMPLES).within(*limit), strict=True)))
     return _table(results, ["share", "iqm", *BANDS], rows)
 
 

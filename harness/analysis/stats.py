@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import MEAN
 from harness.statistics.groups import deviation_ends
-from harness.statistics.intervals import FEWEST_RUNS, LEVEL, STUDENT_BELOW, Bands, bands, ends, intervals, widening
+from harness.statistics.intervals import FEWEST_RUNS, STUDENT_BELOW, Bands, bands, clipped, ends, intervals, widening
 from harness.statistics.resampling import resamples, shares
 from harness.statistics.runs import Floats, ragged
 
@@ -24,27 +24,29 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    def within(self, least: float, most: float) -> "Interval":
-        """The part of it where such a number can be."""
-        return Interval(max(self.low, least), min(self.high, most))
-
 
 NO_INTERVAL = Interval(np.nan, np.nan)
 
 
-def mean_interval(values: ArrayLike) -> Interval:
+def mean_interval(values: ArrayLike, least: float = np.nan, most: float = np.nan) -> Interval:
     """The 95 % interval of the mean of one number per run, [N]; NaN if a number is missing or infinite."""
-    return mean_intervals(np.asarray(values, float)[:, None])[0]
+    return mean_intervals(np.asarray(values, float)[:, None], least, most)[0]
 
 
-def mean_intervals(columns: ArrayLike) -> list[Interval]:
-    """The same of several numbers per run, [N, Q]."""
+def possible(runs: Any) -> Floats:
+    """The least and the most that these runs can return, as their environment says; NaN if unknown."""
+    return np.array([runs["lowest_return"].min(skipna=False), runs["highest_return"].max(skipna=False)])
+
+
+def mean_intervals(columns: ArrayLike, least: Any = np.nan, most: Any = np.nan) -> list[Interval]:
+    """The same of several numbers per run, [N, Q], which can be from ``least`` to ``most``, [Q]."""
     columns = np.asarray(columns, float)
     runs, numbers = columns.shape
     found = np.full((numbers, 2), np.nan)
     if runs >= FEWEST_RUNS:
         whole = np.isfinite(columns).all(axis=0)
         found[whole] = np.transpose(_ends_of_means(columns[:, whole]))
+        found = np.transpose(clipped(columns.mean(axis=0), found[:, 0], found[:, 1], least, most))
     return [Interval(float(low), float(high)) for low, high in found]
 
 
@@ -79,5 +81,5 @@ def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) ->
         return NO_INTERVAL
     runs = ragged([np.zeros(len(values))])
     drawn = np.concatenate([statistic(values[indices]) for indices in resamples(runs, RESAMPLES)])
-    low, high = ends(float(statistic(values[None])[0]), drawn, widening(runs.counts), LEVEL)
+    low, high = ends(float(statistic(values[None])[0]), drawn, widening(runs.counts))
     return Interval(float(low), float(high))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.curves import aligned, run_curves
-from harness.analysis.stats import NO_INTERVAL, Interval, mean_intervals, resampled_interval
+from harness.analysis.stats import NO_INTERVAL, Interval, mean_intervals, possible, resampled_interval
 from harness.analysis.summaries import Row, mean, per_cell
 from harness.statistics.groups import FEWEST_RUNS, worst_quarter, worst_quarter_ends
 from harness.statistics.reliability import dispersion_across_time, interquartile_range, long_term_risk
@@ -28,7 +28,7 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
     def row(done: pd.DataFrame, _: pd.DataFrame) -> Row:
         scores = aligned([every[key] for key in done["key"]], "step")[1]
-        found = _measures(scores) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
+        found = _measures(scores, *possible(done)) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
         return {
             f"{name}{end}": number
             for name, (value, (low, high)) in found.items()
@@ -38,8 +38,8 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return per_cell(runs, row)
 
 
-def _measures(scores: Floats) -> dict[str, tuple[float, Interval]]:
-    """Each measure of curves [N, L] on one grid."""
+def _measures(scores: Floats, least: float, most: float) -> dict[str, tuple[float, Interval]]:
+    """Each measure of curves [N, L] on one grid, whose scores can be from ``least`` to ``most``."""
     final, changes = scores[:, -1], scores.shape[1] - 1
     evaluations = np.arange(changes + 1)
     if changes:
@@ -48,11 +48,13 @@ def _measures(scores: Floats) -> dict[str, tuple[float, Interval]]:
         over_time = np.full(len(scores), np.nan)
     drawdowns = np.array([long_term_risk(curve) for curve in scores])
     of_spread = resampled_interval(final, interquartile_range) if len(final) >= FEWEST_RUNS else NO_INTERVAL
-    of_time, of_drawdown, of_mean = mean_intervals(np.column_stack([over_time, drawdowns, final]))
-    of_quarter = Interval(*worst_quarter_ends(final)).within(-np.inf, of_mean.high)
+    columns = np.column_stack([over_time, drawdowns, final])
+    of_time, of_drawdown, of_mean = mean_intervals(columns, [0, 0, least], [np.inf, np.inf, most])
+    low, high = worst_quarter_ends(final)
+    of_quarter = Interval(max(low, least), min(high, of_mean.high))
     return {
-        "across_runs": (float(interquartile_range(final)), of_spread.within(0, np.inf)),
-        "across_time": (mean(over_time), of_time.within(0, np.inf)),
-        "drawdown": (mean(drawdowns), of_drawdown.within(0, np.inf)),
+        "across_runs": (float(interquartile_range(final)), Interval(max(of_spread.low, 0.0), of_spread.high)),
+        "across_time": (mean(over_time), of_time),
+        "drawdown": (mean(drawdowns), of_drawdown),
         "worst_quarter": (float(worst_quarter(final)), of_quarter),
     }

@@ -12,12 +12,13 @@ import pandas as pd
 
 from harness.analysis import metrics
 from harness.analysis.curves import CELL, run_curves
-from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, mean_intervals
+from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, mean_intervals, possible
+from harness.contract.specs import INTERPRETING
 from harness.statistics.runs import Floats
 
 FAILED = ("failed", "crashed", "timeout", "diverged")
 INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
-OF_RUNS = ["key", "steps", "budget", "random_score", "reference_score", "threshold", "machine", "threads", "jobs"]
+OF_RUNS = ["key", "steps", "budget", "random_score", "reference_score", *INTERPRETING, "machine", "threads", "jobs"]
 SECONDS = ("setup", "environment", "learning", "evaluation")
 SPENT = [f"{part}_seconds" for part in ("train", *SECONDS, "planning", "cpu")]
 RUN = ["setup_seconds", "train_seconds", "evaluation_seconds"]
@@ -46,7 +47,9 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         final = np.array([metrics.final_score(curve.scores) for curve in curves])
         scaled = metrics.normalised(final, done["random_score"], done["reference_score"])
         best = np.array([curve.scores.max() for curve in curves])
-        of_mean, of_scaled, of_best = mean_intervals(np.column_stack([final, scaled, best]))
+        of_scores = possible(done)
+        limits = of_scores, metrics.normalised(of_scores, *done[["random_score", "reference_score"]].max()), of_scores
+        of_mean, of_scaled, of_best = mean_intervals(np.column_stack([final, scaled, best]), *np.transpose(limits))
         return {
             "mean": mean(final),
             **ends("", of_mean),
@@ -96,10 +99,10 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _means(measured: Floats, alone: bool) -> dict[str, float]:
     """The means of the columns `MEASURED`, with intervals where each row is a measurement of its own."""
-    intervals = mean_intervals(measured) if alone else [NO_INTERVAL] * len(MEASURED)
+    intervals = mean_intervals(measured, 0) if alone else [NO_INTERVAL] * len(MEASURED)
     found: dict[str, float] = {}
     for name, values, interval in zip(MEASURED, measured.T, intervals, strict=True):
-        found |= {name: mean(values), **ends(f"{name}_", interval.within(0, np.inf))}
+        found |= {name: mean(values), **ends(f"{name}_", interval)}
     return found
 
 

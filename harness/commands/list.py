@@ -35,7 +35,8 @@ def command(given: GlobalOptions, what: str, json_wanted: bool) -> None:
 
 
 def _record(entry: Entry[Any], missing: list[str]) -> dict[str, Any]:
-    return {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": as_json(entry.spec)}
+    spec = as_json(entry.spec, tuples=False)
+    return {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": spec}
 
 
 def _row(entry: Entry[Any], missing: list[str]) -> Sequence[object]:

@@ -47,7 +47,7 @@ def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
         "id": entry.id,
         "distribution": entry.plugin.source,
         "missing": missing,
-        "spec": as_json(spec),
+        "spec": as_json(spec, tuples=False),
     }
     if isinstance(spec, SuiteSpec):
         record["text"] = suite_text(spec)

@@ -173,12 +173,15 @@ def random_score_holds(spec: EnvironmentSpec) -> None:
     """Is the declared random score what uniformly random actions return?
 
     It is the zero of normalised scores. Measured anew over 20 to 300 episodes with seeds of its own, and compared to
-    within 5 standard errors of both. Skipped where none is declared.
+    within 5 standard errors of both; none may return what is declared impossible. Skipped where none is declared.
     """
     declared = spec.random_score
     if declared is None:
         raise CheckSkipped("it declares no random score")
     returns = _random_returns(environments.make(spec))
+    for name, extreme in (("lowest_return", min), ("highest_return", max)):
+        bound, found = getattr(spec, name), extreme(returns)
+        require(bound is None or extreme(bound, found) == bound, f"{name} is {bound}, but an episode returned {found}")
     error = math.hypot(declared.standard_error or 0.0, _standard_error(returns, declared))
     distance = abs(float(np.mean(returns)) - declared.value)
     require(

@@ -22,7 +22,7 @@ import torch
 
 from harness.conformance.policy_probe import probe
 from harness.conformance.toy_environments import Ring, toy_for
-from harness.contract.specs import AlgorithmSpec, Needs, algorithm_from_json
+from harness.contract.specs import AlgorithmSpec, Needs, algorithm_from_json, from_json
 from harness.contract.trial import ContractBroken
 from harness.discovery.config import config_to_json, resolve_config
 from harness.measuring.description import TrialDescription
@@ -106,7 +106,7 @@ def resolve_configs(spec: Mapping[str, Any], variants: Mapping[str, Sequence[Map
     problems = []
     for name, layers in variants.items():
         try:
-            config = resolve_config(config_class, *layers, owner=name)
+            config = resolve_config(config_class, *from_json(layers), owner=name)
             config_to_json(config)
             needs_of(algorithm, config, name)
         except Exception as error:

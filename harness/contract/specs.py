@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
@@ -20,7 +21,10 @@ DEVICES = frozenset({"cpu", "cuda"})
 LARGEST = sys.float_info.max
 KNOWN_FUNCTIONS = ("reward_fn", "termination_fn", "initial_fn", "dynamics_fn")
 # Fields of an environment that only interpret its results. All others are part of the key of a run.
-INTERPRETIVE = ("name", "summary", "requires", "random_score", "reference_score", "threshold")
+INTERPRETING = ("threshold", "lowest_return", "highest_return")  # numbers
+INTERPRETIVE = ("name", "summary", "requires", "random_score", "reference_score", *INTERPRETING)
+# What JSON has no form for is a table with one of these keys alone, and the function makes it of the value again.
+MADE: Mapping[str, Any] = {"$tuple": tuple, "$number": float, "$pairs": dict}
 # Fields that show the same environment in another way; they are part of the key of runs whose algorithm uses them.
 VIEWS = ("array", "known", "game", "dataset")
 
@@ -79,6 +83,20 @@ def _freeze(spec: object, *fields: str) -> None:
             object.__setattr__(spec, attribute, tuple(value))
         else:
             _check(False, spec, f"{attribute} must be a list or a table, not {value!r}")
+
+
+def _check_values(spec: object, path: str, value: object) -> None:
+    """Refuse, by the path to it, what `as_json` cannot tell another process exactly."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_values(spec, f"{path}: key {key!r:.80}", key)
+            _check_values(spec, f"{path}.{key}", item)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_values(spec, f"{path}[{index}]", item)
+    elif value is not None:
+        allowed = "text, number, True, False, None, or a list, tuple or table of these"
+        _check(isinstance(value, str | int | float), spec, f"{path} must be {allowed}, not {value!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -189,6 +207,7 @@ class AlgorithmSpec:
         for preset, values in self.presets.items():
             _check(_has_form(preset, NAME), self, f"presets: bad name {preset!r}")
             _check(isinstance(values, Mapping), self, f"presets.{preset} must be a table")
+            _check_values(self, f"presets.{preset}", values)
 
     @property
     def constant_needs(self) -> Needs:
@@ -215,13 +234,14 @@ class EnvironmentSpec:
         name: short name, unique within the plugin; its id is ``<plugin>/<name>``.
         id: exact Gymnasium id with version, such as "CartPole-v1".
         imports: modules to import, in every process, so that the id is registered.
-        kwargs: arguments of the environment, as JSON values.
+        kwargs: arguments of the environment: text, numbers, True, False, None; lists, tuples and tables of these.
         wrappers: ``"package.module:Wrapper"`` or ``("package.module:Wrapper", {...})``, innermost first.
             They sit inside the meter: what they do to reward is part of the environment.
         max_episode_steps: time limit in steps, replacing the registered one; None keeps that.
         random_score: mean return of the uniformly random policy.
         reference_score: the return that counts as 1 after normalisation.
         threshold: the return that counts as solved, for steps to threshold.
+        lowest_return, highest_return: what an episode can return at least and at most, where that is certain.
         array: module that holds the same MDP as functions of tensors, used for training in lockstep.
         known: module of what a planner may know of the MDP: some of `KNOWN_FUNCTIONS`.
         game: module of a two-player game, which the environment plays against a fixed opponent.
@@ -241,6 +261,8 @@ class EnvironmentSpec:
     random_score: Score | None = None
     reference_score: Score | None = None
     threshold: float | None = None
+    lowest_return: float | None = None
+    highest_return: float | None = None
     array: str | None = None
     known: str | None = None
     game: str | None = None
@@ -259,10 +281,11 @@ class EnvironmentSpec:
             _check(MODULE.fullmatch(module) is not None, self, f"imports: bad {module!r}")
         normal = [(each, {}) if isinstance(each, str) else each for each in self.wrappers]
         for target, _ in normal:
-            named = FUNCTION.fullmatch(target) is not None
-            _check(named, self, f'wrappers: "package.module:Wrapper" expected, not {target!r}')
+            _check(_has_form(target, FUNCTION), self, f'wrappers: "package.module:Wrapper" expected, not {target!r}')
         frozen = tuple((target, MappingProxyType(dict(kwargs))) for target, kwargs in normal)
         object.__setattr__(self, "wrappers", frozen)
+        for path, arguments in (("kwargs", self.kwargs), *frozen):
+            _check_values(self, path, arguments)
         for view in VIEWS:
             _check_module(self, view, or_none=" or None")
         unwrapped = self.array is None or not self.wrappers
@@ -270,8 +293,11 @@ class EnvironmentSpec:
         for score in ("random_score", "reference_score"):
             given = getattr(self, score)
             _check(given is None or isinstance(given, Score), self, f"{score} must be a Score or None, not {given!r}")
-        solved = self.threshold
-        _check(solved is None or _is_finite(solved), self, f"threshold must be a finite number or None, not {solved!r}")
+        for name in INTERPRETING:
+            value = getattr(self, name)
+            _check(value is None or _is_finite(value), self, f"{name} must be a finite number or None, not {value!r}")
+        least, most = self.lowest_return, self.highest_return
+        _check(least is None or most is None or least <= most, self, "lowest_return is above highest_return")
         limit = self.max_episode_steps
         _check(limit is None or (isinstance(limit, int) and limit >= 1), self, "max_episode_steps must be 1 or more")
 
@@ -352,28 +378,44 @@ def made(spec: ExecutorSpec, options: Any) -> Any:
 Spec = AlgorithmSpec | EnvironmentSpec | SuiteSpec | FigureSpec | ExecutorSpec
 
 
-def as_json(spec: object) -> dict[str, Any]:
-    """A description, or another dataclass, as plain JSON values; for `environment_from_json` and its like."""
+def as_json(spec: object, tuples: bool = True) -> dict[str, Any]:
+    """A description, another dataclass or a mapping, as plain JSON values; for `environment_from_json` and its like.
 
-    def plain(value: Any) -> Any:
+    `from_json` restores all inside of mappings, which hold what is a plugin's own: ``tuples`` too, if told from lists.
+    """
+
+    def plain(value: Any, own: bool) -> Any:
         if is_dataclass(value) and not isinstance(value, type):
-            return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+            return {f.name: plain(getattr(value, f.name), False) for f in fields(value)}
         if isinstance(value, Mapping):
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+            if all(isinstance(key, str) and key not in MADE for key in value):
+                return {key: plain(item, True) for key, item in value.items()}
+            return {"$pairs": [[plain(key, True), plain(item, True)] for key, item in value.items()]}
+        if isinstance(value, list | tuple):
+            items = [plain(item, own) for item in value]
+            return {"$tuple": items} if own and tuples and isinstance(value, tuple) else items
+        return {"$number": str(value)} if isinstance(value, float) and not isfinite(value) else value
 
-    return cast(dict[str, Any], plain(spec))
+    return cast(dict[str, Any], plain(spec, False))
+
+
+def from_json(value: Any) -> Any:
+    """What `as_json` wrote, with dataclasses as tables."""
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    key = next(iter(value)) if len(value) == 1 else ""
+    return MADE[key](from_json(value[key])) if key in MADE else {key: from_json(item) for key, item in value.items()}
 
 
 def environment_from_json(values: Mapping[str, Any]) -> EnvironmentSpec:
     """The environment description that `as_json` wrote."""
-    scores = {
-        name: None if values.get(name) is None else Score(**values[name])
-        for name in ("random_score", "reference_score")
-    }
+    values = from_json(values)
+    scores = {name: Score(**values[name]) for name in ("random_score", "reference_score") if values.get(name)}
     return EnvironmentSpec(**{**values, **scores})
 
 
 def algorithm_from_json(values: Mapping[str, Any]) -> AlgorithmSpec:
     """The algorithm description that `as_json` wrote."""
-    return AlgorithmSpec(**values)
+    return AlgorithmSpec(**from_json(values))

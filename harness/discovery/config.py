@@ -49,9 +49,9 @@ def config_to_json(config: Any) -> dict[str, Any]:
     adapter = _adapter(type(config), owner)
     try:
         values = adapter.dump_python(config, mode="json", warnings="error")
-        json.dumps(values, allow_nan=False)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{owner}: a default has no form in JSON ({error}); use None for 'no limit'") from None
+        raise ConfigError(f"{owner}: a default has no form in JSON ({error})") from None
+    _json(values, owner)
     if sets := ", ".join(_sets(adapter.dump_python(config), "")):
         raise ConfigError(f"{owner}: {sets} is a set, whose order is another in every process; use a tuple")
     return cast(dict[str, Any], values)
@@ -102,7 +102,7 @@ def _overridden(config: C, layer: Mapping[str, Any], adapter: TypeAdapter[C], ow
         except ValidationError as error:
             problems = [_complaint(details["loc"], details["msg"], details["input"]) for details in error.errors()]
         else:
-            problems = list(_dropped(values, config_to_json(resolved), ""))
+            problems = [*_dropped(values, config_to_json(resolved), ""), *_loose(config, resolved, layer)]
     if problems:
         raise ConfigError("\n  ".join([f"{owner}: this configuration cannot be used:", *problems]))
     return resolved
@@ -112,7 +112,9 @@ def _nested(layer: Mapping[str, Any], owner: str) -> dict[str, Any]:
     """Dotted keys as nested tables, at every level."""
     table: dict[str, Any] = {}
     for key, value in layer.items():
-        *parents, last = str(key).split(".")
+        if not isinstance(key, str):
+            raise ConfigError(f'{owner}: key {key!r} must be text, "{key}"; a type such as dict[int, str] reads that')
+        *parents, last = key.split(".")
         home = table
         for parent in parents:
             home = home.setdefault(parent, {})
@@ -131,7 +133,8 @@ def _json(values: Mapping[str, Any], owner: str) -> str:
         try:
             json.dumps(value, allow_nan=False)
         except (ValueError, TypeError) as error:
-            raise ConfigError(f"{owner}: {key}: {value!r} has no form in JSON: {error}") from None
+            advice = "; use None for 'no limit'" if isinstance(error, ValueError) else ""
+            raise ConfigError(f"{owner}: {key}: {value!r} has no form in JSON: {error}{advice}") from None
     return json.dumps(values)
 
 
@@ -160,6 +163,14 @@ def _dropped(given: Any, kept: Any, path: str) -> Iterator[str]:
     elif isinstance(given, list | tuple) and isinstance(kept, list):
         for index, (before, after) in enumerate(zip(given, kept, strict=False)):
             yield from _dropped(before, after, f"{path}{index}.")
+
+
+def _loose(config: Any, resolved: Any, layer: Mapping[str, Any]) -> Iterator[str]:
+    """Defaults that JSON made another thing of, tuples or integer keys, since their types do not say what they are."""
+    for field in fields(config):
+        before, after = getattr(config, field.name), getattr(resolved, field.name)
+        if field.name not in layer and isinstance(before, Mapping | list | tuple) and before != after:
+            yield f"{field.name}: {before!r} comes back from JSON as {after!r}; give it a type that says what it holds"
 
 
 def _unknown(path: str, key: str, known: Mapping[str, Any]) -> str:

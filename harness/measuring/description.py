@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from harness.contract.specs import EnvironmentSpec, Needs, as_json, environment_from_json
+from harness.contract.specs import EnvironmentSpec, Needs, as_json, environment_from_json, from_json
 
 SECONDS = ("train", "environment", "learning", "evaluation", "setup", "planning")
 
@@ -34,7 +34,8 @@ class TrialDescription:
         """What `to_json` wrote."""
         as_tuples = {name: tuple(values[name]) for name in ("seeds", "views", "keys")}
         environment, needs = environment_from_json(values["environment"]), Needs(**values["needs"])
-        return cls(**{**values, **as_tuples, "environment": environment, "needs": needs})
+        config = from_json(values["config"])
+        return cls(**{**values, **as_tuples, "environment": environment, "needs": needs, "config": config})
 
 
 @dataclass(frozen=True)

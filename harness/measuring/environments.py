@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -34,7 +36,27 @@ def make(spec: EnvironmentSpec) -> Env:
         )
     for target, kwargs in spec.wrappers:
         env = pkgutil.resolve_name(target)(env, **kwargs)
+    env.close = partial(_close_once, spec.name, [env.close])  # type: ignore[method-assign]
     return env
+
+
+def _close_once(name: str, first: list[Callable[[], None]]) -> None:
+    """Close what algorithm, vector and trial may each close; its complaint, when all is done, is a warning."""
+    if first:
+        try:
+            first.pop()()
+        except Exception as error:
+            warnings.warn(f"environment {name!r}: its close() raised {error!r}", RuntimeWarning, stacklevel=2)
+
+
+def reward_of(given: Any) -> float:
+    """The reward that a step gave, as a number; an `EnvironmentError_` if it is not one number."""
+    try:
+        if type(given) is float or getattr(given, "ndim", 0) == 0:
+            return float(given)
+    except (TypeError, ValueError):
+        pass
+    raise EnvironmentError_(f"the environment's step() gave the reward {given!r:.80}; it must be one number")
 
 
 def _arguments(spec: EnvironmentSpec) -> dict[str, Any]:
@@ -58,4 +80,5 @@ def make_native_vector(spec: EnvironmentSpec, copies: int, autoreset: str) -> Ve
     mode = env.metadata.get("autoreset_mode")
     if getattr(mode, "name", "").lower() != autoreset:
         raise EnvironmentError_(f"environment {spec.name!r}: its native vector environment has autoreset {mode}")
+    env.close = partial(_close_once, spec.name, [env.close])  # type: ignore[method-assign]
     return env

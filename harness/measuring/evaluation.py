@@ -1,17 +1,18 @@
 """Evaluation: the current policy in fresh environments, disturbing nothing that training reads."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 import torch
+from gymnasium import spaces
 
 from harness.contract.trial import ContractBroken, Policy
 from harness.measuring import seeding
-from harness.measuring.environments import Env, EnvFactory
+from harness.measuring.environments import Env, EnvFactory, EnvironmentError_, reward_of
 from harness.measuring.lockstep import array_dtype
 
 MOST_OF_A_RUN = 20  # episodes at once: a constant, for what a policy draws goes by the episodes played before
@@ -88,26 +89,41 @@ def actor(policy: Policy, env: Env, num_seeds: int, device: torch.device, lockst
             recurrent.reset(to_policy(fresh))
         with torch.no_grad():
             chosen = act(to_policy(stacked(env.observation_space, observations, dtype)))
-        if isinstance(chosen, torch.Tensor):
-            chosen = chosen.detach().cpu().numpy()
-        chosen = np.asarray(chosen)
         batch = (num_seeds, len(observations) // num_seeds) if lockstep else (len(observations),)
-        if chosen.shape[: len(batch)] != batch:
-            raise ContractBroken(
-                f"the policy gave actions of shape {chosen.shape} for a batch of {batch} observations; "
-                "act on whole batches"
-            )
-        return chosen.reshape(-1, *chosen.shape[2:]) if lockstep else chosen
+        return unbatched(env.action_space, chosen, batch)
 
     return actions
 
 
-def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] | None) -> Any:
-    """Observations of several copies along a new first axis."""
-    if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
+def stacked(space: gymnasium.Space[Any], rows: list[Any], dtype: np.dtype[Any] | None = None) -> Any:
+    """Observations of several copies along a new first axis, in the dtype given, or else in that of the space."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
         empty: Any = gymnasium.vector.utils.create_empty_array(space, len(rows))
         return gymnasium.vector.utils.concatenate(space, rows, empty)
-    return np.asarray(rows, dtype)
+    given = np.asarray(rows)
+    found = given.astype(dtype or space.dtype or given.dtype, copy=False)
+    if given.dtype.kind == "f" and found.dtype.kind in "iub" and (found != given).any():
+        raise EnvironmentError_(f"the environment observes fractions, though its space is {space}")
+    return found
+
+
+def unbatched(space: gymnasium.Space[Any], chosen: Any, batch: tuple[int, ...]) -> Sequence[Any]:
+    """The action of each copy: a row of an array; of `Tuple` and `Dict`, of Gymnasium's batch or a list of actions."""
+    if isinstance(space, spaces.Dict) and isinstance(chosen, Mapping) and chosen.keys() == space.keys():
+        columns = [unbatched(part, chosen[name], batch) for name, part in space.items()]
+        return [dict(zip(space, row, strict=True)) for row in zip(*columns, strict=True)]
+    if isinstance(space, spaces.Tuple) and isinstance(chosen, tuple) and len(chosen) == len(space):
+        return [*zip(*map(unbatched, space, chosen, [batch] * len(space)), strict=True)]
+    if isinstance(chosen, torch.Tensor):
+        chosen = chosen.detach().cpu().numpy()
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        chosen = np.fromiter(chosen if isinstance(chosen, list | np.ndarray) else (), object)
+    chosen = np.asarray(chosen)
+    if chosen.shape[: len(batch)] != batch:
+        raise ContractBroken(
+            f"the policy gave actions of shape {chosen.shape} in {space} for {batch} observations; act on whole batches"
+        )
+    return chosen.reshape(-1, *chosen.shape[2:]) if len(batch) > 1 else chosen  # type: ignore[no-any-return]
 
 
 def _play(
@@ -139,7 +155,7 @@ def _play(
             fresh[:], free = False, []
             for i, one in list(playing.items()):
                 observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
-                one.value += float(reward)
+                one.value += reward_of(reward)
                 one.length += 1
                 if terminated or truncated:
                     ends, seed = (bool(terminated), bool(truncated)), reserved[one.run][one.number]

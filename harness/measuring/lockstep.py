@@ -10,7 +10,7 @@ import torch
 
 from harness.contract.trial import ContractBroken, Step
 from harness.measuring import seeding
-from harness.measuring.environments import EnvFactory, EnvironmentError_
+from harness.measuring.environments import EnvFactory, EnvironmentError_, reward_of
 from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
 
@@ -136,7 +136,7 @@ class EnvLockstep(Lockstep):
             if i % self.copies >= copies:
                 continue
             successor, gain, terminated, truncated, _ = env.step(flat[i])
-            rewards[i] = float(gain)
+            rewards[i] = reward_of(gain)
             ends = terminated or truncated
             discount.append(0.0 if terminated else 1.0)
             ended.append(ends)

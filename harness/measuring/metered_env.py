@@ -77,7 +77,7 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         began = perf_counter()
         result = take(action)
         self._clock.environment += perf_counter() - began
-        ledger.returns += float(result[1])
+        ledger.returns += environments.reward_of(result[1])
         ledger.time += 1
         if result[2] or result[3]:
             self._take = reset_first

@@ -28,6 +28,7 @@ from harness.contract.specs import (
     algorithm_from_json,
     as_json,
     environment_from_json,
+    from_json,
 )
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
 from harness.running.job_files import child_variables
@@ -89,9 +90,9 @@ def describe_targets(
     takes longer than ``time_limit`` seconds hangs in the request that it is at.
     """
     environments = environments or {}
-    requests = [
-        *(_request(r.id, spec=as_json(r.spec), layers=[dict(layer) for layer in r.layers]) for r in configs),
-        *(_request(id, environment=as_json(spec), views=[*views]) for id, spec in environments.items()),
+    requests: list[dict[str, Any]] = [
+        *({"id": r.id, "spec": as_json(r.spec), "layers": [*map(as_json, r.layers)]} for r in configs),
+        *({"id": id, "environment": as_json(spec), "views": [*views]} for id, spec in environments.items()),
     ]
     answers: list[dict[str, Any]] = []
     while len(answers) < len(requests):
@@ -106,15 +107,6 @@ def describe_targets(
         [ConfigDescription(**{**answer, "needs": Needs(**answer.get("needs", {}))}) for answer in of_configs],
         [EnvironmentDescription(**answer) for answer in of_environments],
     )
-
-
-def _request(id: str, **wanted: Any) -> dict[str, Any]:
-    """A request as JSON values; one that has no such form carries its answer already."""
-    try:
-        json.dumps(wanted)
-    except (TypeError, ValueError) as error:
-        return {"id": id, "error": f"{id}: a preset, override or argument has no form in JSON: {error}"}
-    return {"id": id, **wanted}
 
 
 def _ask_child(requests: Sequence[Mapping[str, Any]], time_limit: float) -> tuple[list[dict[str, Any]], str, bool]:
@@ -155,13 +147,11 @@ def _ending(returncode: int, errors: Path) -> str:
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer one request; runs in the child. Whatever a plugin raises becomes the answer's error."""
-    if "error" in request:
-        return dict(request)
     try:
         if "environment" in request:
             spec = environment_from_json(request["environment"])
             return {"id": request["id"], **_spaces(spec), "known": _views(spec, request["views"])}
-        return {"id": request["id"], **_configured(request["spec"], request["layers"], request["id"])}
+        return {"id": request["id"], **_configured(request["spec"], from_json(request["layers"]), request["id"])}
     except ConfigError as error:
         return {"id": request["id"], "error": str(error)}
     except (Exception, SystemExit) as error:

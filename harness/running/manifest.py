@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.contract.executor import Ended
-from harness.contract.specs import Score, as_json
+from harness.contract.specs import INTERPRETING, Score, as_json
 from harness.measuring.description import SECONDS, RunOutcome, TrialOutcome
 from harness.running import provenance
 from harness.running.plan import TrialPlan
@@ -66,7 +66,7 @@ def run_row(
         "commit": session.git.get("commit", ""),
         "random_score": _value(environment.spec.random_score),
         "reference_score": _value(environment.spec.reference_score),
-        "threshold": environment.spec.threshold,
+        **{name: getattr(environment.spec, name) for name in INTERPRETING},
         "status": status,
         "error": error.encode("utf-8", "replace").decode(),  # no table can hold undecodable bytes of a name
         **{f"{name}_seconds": _number(told.get(f"{name}_seconds")) for name in SECONDS},
@@ -109,7 +109,7 @@ def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[
         "suite": {"name": session.suite, "version": session.version, "question": session.question},
         "job": trial.description.to_json(),
         "environment": environment.id,
-        "algorithm_spec": as_json(algorithm.spec),
+        "algorithm_spec": as_json(algorithm.spec, tuples=False),
         "versions": provenance.versions((*distributions, *required)),
         "hardware": {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")},
         "git": dict(session.git),

@@ -169,7 +169,7 @@ def make_cell(
     fits: bool = True,
 ) -> Cell:
     """A cell with the keys of its runs."""
-    algorithm, modules = contestant.entry.spec, as_json(environment.spec)
+    algorithm, modules = contestant.entry.spec, as_json(environment.spec, tuples=False)
     seen = [modules[view] for view in algorithm.views if view != "dataset" and modules[view]]
     dataset = modules["dataset"] if algorithm.dataset else None
     task_id = task_hash(modules, task.steps, task.points, task.episodes, dataset)

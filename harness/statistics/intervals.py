@@ -7,7 +7,7 @@ task with fewer than `STUDENT_BELOW` runs, Student's t takes its place; below `F
 
 from collections.abc import Sequence
 from math import ceil, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,6 +63,16 @@ class Bands(NamedTuple):
     high: Floats
     simultaneous_low: Floats
     simultaneous_high: Floats
+
+    def within(self, least: float, most: float) -> "Bands":
+        """The parts of both bands that `clipped` leaves."""
+        return Bands(self[0], *clipped(*self[:3], least, most), *clipped(self[0], *self[3:], least, most))
+
+
+def clipped(value: Any, low: Any, high: Any, least: Any, most: Any) -> tuple[Floats, Floats]:
+    """The ends of an interval where its number can be; a bound is none if it is NaN, or if the number is beyond it."""
+    lowest, highest = (low < least) & (least <= value), (high > most) & (most >= value)
+    return np.where(lowest, least, low), np.where(highest, most, high)
 
 
 def intervals(

@@ -77,11 +77,13 @@ RUNS = _nullable(
         random_score=pa.float64(),
         reference_score=pa.float64(),
         threshold=pa.float64(),
+        lowest_return=pa.float64(),  # that an episode can have, as the environment says
+        highest_return=pa.float64(),
     ),
     *("train_seconds", "environment_seconds", "learning_seconds", "evaluation_seconds", "setup_seconds"),
     *("total_seconds", "cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib"),
     *("planning_seconds", "budget_unit", "simulated_steps", "fits"),
-    *("random_score", "reference_score", "threshold"),
+    *("random_score", "reference_score", "threshold", "lowest_return", "highest_return"),
 )
 
 # A compacted run keeps the rest of its run.json as one JSON text.

@@ -419,7 +419,7 @@ def test_runs_that_never_arrive_are_censored_at_the_budget(tmp_path):
     assert (row["reached"], row["of"]) == (2, 3)
     assert row["median_steps"] == 50.0
     assert row["restricted_steps"] == pytest.approx((0 + 50 + 100) / 3)
-    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval([0, 50, 100]).within(0, 100)
+    assert tuple(row[["restricted_steps_low", "restricted_steps_high"]]) == mean_interval([0, 50, 100], 0, 100)
 
 
 def test_where_no_run_arrives_the_restricted_mean_has_no_interval(tmp_path):

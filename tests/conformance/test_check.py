@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import sys
 
 import pytest
@@ -203,18 +204,14 @@ def test_a_broken_module_is_caught(module_laboratory, name):
     assert reason in failures(checks, [caught_by])[caught_by]
 
 
-def test_a_preset_that_does_not_fit_is_caught(algorithm):
-    caught = failures(algorithm(presets={"odd": {"fault": 3}}), [CONFIG])
+@pytest.mark.parametrize("value", [3, math.nan, (1,), {1: 2}])
+def test_a_preset_that_does_not_fit_is_caught(algorithm, value):
+    caught = failures(algorithm(presets={"odd": {"fault": value}}), [CONFIG])
     assert "preset 'odd'" in caught[CONFIG]
 
 
 @pytest.mark.parametrize(
-    ("declared", "reason"),
-    [
-        ({"presets": {"odd": {"fault": object()}}}, "no JSON form"),
-        ({"presets": {"odd": {"fault": float("nan")}}}, "no JSON form"),
-        ({"requires": ("a package",)}, "'a package'"),
-    ],
+    ("declared", "reason"), [({"summary": object()}, "no JSON form"), ({"requires": ("a package",)}, "'a package'")]
 )
 def test_a_description_that_cannot_travel_is_caught(algorithm, declared, reason):
     caught = failures(algorithm(**declared), ["description_is_valid"])
@@ -277,8 +274,10 @@ def test_a_broken_environment_is_caught(environment, fault, caught_by, reason):
         ),
         ({"random_score": Score(6.0, 0.05, 1_000)}, "random_score_holds", "6 is declared"),
         ({"random_score": Score(6.0)}, "random_score_holds", "standard errors away"),
+        ({"lowest_return": 4.5}, "random_score_holds", "lowest_return is 4.5, but an episode returned"),
+        ({"highest_return": 5.5}, "random_score_holds", "highest_return is 5.5, but an episode returned"),
         ({"imports": ("broken_imports",)}, "import_has_no_side_effects", "environment variables"),
-        ({"kwargs": {"fault": object()}}, "description_is_valid", "no JSON form"),
+        ({"summary": object()}, "description_is_valid", "no JSON form"),
     ],
 )
 def test_a_broken_declaration_is_caught(environment, declared, caught_by, reason):

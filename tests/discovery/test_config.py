@@ -232,6 +232,38 @@ def test_unusable_configuration_classes_are_refused_with_the_fix(config_class, f
     assert "Traceback" not in str(caught.value)
 
 
+@dataclass(frozen=True)
+class Loose:
+    tiles: dict = field(default_factory=lambda: {0: "floor"})
+    size: object = (3, 4)
+
+
+@dataclass(frozen=True)
+class Tight:
+    tiles: dict[int, str] = field(default_factory=lambda: {0: "floor"})
+    size: tuple[int, ...] = (3, 4)
+
+
+def test_a_default_that_would_come_back_from_json_as_another_thing_is_refused_by_its_field():
+    with pytest.raises(ConfigError) as caught:
+        resolve_config(Loose, owner="algorithms/dqn")
+
+    assert "tiles: {0: 'floor'} comes back from JSON as {'0': 'floor'}" in str(caught.value)
+    assert "size: (3, 4) comes back from JSON as [3, 4]" in str(caught.value)
+    assert resolve_config(Tight) == Tight()
+    assert resolve_config(Tight, {"tiles": {"1": "wall"}}).tiles == {1: "wall"}
+
+
+def test_keys_of_a_layer_are_text_and_never_silently_made_so():
+    with pytest.raises(ConfigError, match=r'algorithms/dqn: key 1 must be text, "1"'):
+        resolve_config(Tight, {"tiles": {1: "wall"}}, owner="algorithms/dqn")
+
+
+def test_an_infinite_default_is_refused_by_its_field():
+    with pytest.raises(ConfigError, match="limit: inf has no form in JSON"):
+        resolve_config(Unlimited)
+
+
 def test_a_set_that_a_layer_brings_is_refused():
     @dataclass(frozen=True)
     class Optional:

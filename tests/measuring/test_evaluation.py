@@ -8,7 +8,7 @@ import torch
 
 from harness.contract.trial import ContractBroken
 from harness.measuring import environments, seeding
-from harness.measuring.evaluation import evaluate
+from harness.measuring.evaluation import evaluate, stacked, unbatched
 from support.measuring import LADDER, Ladder, act, act_lockstep, train_lockstep, train_single, trained
 from support.trial import local_trial
 
@@ -375,3 +375,104 @@ def test_nested_observations_are_stacked_leaf_by_leaf(kind):
 
     outcomes = evaluate(lambda: Nested(make()()), policy, (0,), 0, 4, CPU, lockstep=False)
     assert outcomes == evaluate(make(), act, (0,), 0, 4, CPU, lockstep=False)
+
+
+class AsDouble(gymnasium.ObservationWrapper):
+    """Observes float64, as NumPy makes it, whatever the space says."""
+
+    def observation(self, obs):
+        return obs.astype(np.float64)
+
+
+def test_a_policy_is_handed_the_dtype_of_the_space_whatever_the_environment_makes():
+    seen = []
+
+    def policy(obs):
+        seen.append(obs.dtype)
+        return act(obs)
+
+    (outcomes,) = evaluate(lambda: AsDouble(environments.make(LADDER)), policy, (0,), 0, 3, CPU, lockstep=False)
+
+    assert set(seen) == {np.dtype(np.float32)}
+    assert [outcomes] == evaluate(make(), act, (0,), 0, 3, CPU, lockstep=False)
+
+
+def test_observations_that_their_space_cannot_hold_are_refused_not_cut():
+    whole = gymnasium.spaces.Box(0, 9, (2,), np.uint8)
+    assert stacked(whole, [[1.0, 2.0]]).dtype == np.uint8
+    with pytest.raises(environments.EnvironmentError_, match="observes fractions"):
+        stacked(whole, [[0.5, 2.0]])
+
+
+PARTS = {"gear": gymnasium.spaces.Discrete(3), "throttle": gymnasium.spaces.Box(0, 1, (1,), np.float32)}
+NESTED = {
+    "Tuple": gymnasium.spaces.Tuple(PARTS.values()),
+    "Dict": gymnasium.spaces.Dict(PARTS),
+    "both": gymnasium.spaces.Dict({"a": gymnasium.spaces.Tuple(PARTS.values()), "b": gymnasium.spaces.Discrete(2)}),
+}
+
+
+class Driving(gymnasium.ActionWrapper):
+    """Takes actions of a nested space alone, and writes them down."""
+
+    taken: list = []  # noqa: RUF012, since each environment of an evaluation is another
+
+    def __init__(self, env, space):
+        super().__init__(env)
+        self.action_space = space
+
+    def action(self, action):
+        assert action in self.action_space
+        Driving.taken.append(action)
+        return 0
+
+
+def batches(space, form):
+    """A policy of sampled actions, given in one of the forms that are allowed."""
+    wide = gymnasium.vector.utils.batch_space(space, 4)
+    wide.seed(0), space.seed(0)
+
+    def tensors(batch):
+        if isinstance(batch, dict):
+            return {name: tensors(part) for name, part in batch.items()}
+        return tuple(map(tensors, batch)) if isinstance(batch, tuple) else torch.as_tensor(batch)
+
+    return {
+        "batch": lambda obs: wide.sample(),
+        "tensors": lambda obs: tensors(wide.sample()),
+        "list": lambda obs: [space.sample() for _ in obs],
+    }[form]
+
+
+@pytest.mark.parametrize("form", ["batch", "tensors", "list"])
+@pytest.mark.parametrize("space", NESTED.values(), ids=NESTED)
+def test_nested_actions_are_gymnasiums_batch_or_a_list_of_actions(space, form):
+    Driving.taken = []
+
+    evaluate(lambda: Driving(environments.make(LADDER), space), batches(space, form), (0,), 0, 4, CPU, lockstep=False)
+
+    assert len(Driving.taken) >= 4
+
+
+def test_each_copy_is_given_its_own_part_of_a_batch():
+    batch = {"gear": np.array([0, 2]), "throttle": torch.tensor([[0.25], [0.75]])}
+
+    first, second = unbatched(NESTED["Dict"], batch, (2,))
+    assert (first["gear"], first["throttle"], second["gear"]) == (0, [0.25], 2)
+    assert unbatched(NESTED["Tuple"], tuple(batch.values()), (2,))[1] == (2, [0.75])
+
+
+@pytest.mark.parametrize(
+    ("space", "chosen"),
+    [
+        ("Tuple", (np.zeros(3, int), np.zeros((4, 1)))),
+        ("Tuple", (np.zeros(4, int),)),
+        ("Tuple", [(0, [0.5])] * 3),
+        ("Dict", {"gear": np.zeros(4, int)}),
+        ("Dict", {"gear": 0, "throttle": [0.5]}),
+        ("Dict", None),
+    ],
+)
+def test_nested_actions_that_are_not_of_the_whole_batch_break_the_contract(space, chosen):
+    with pytest.raises(ContractBroken, match="act on whole batches"):
+        unbatched(NESTED[space], chosen, (4,))

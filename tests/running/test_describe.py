@@ -1,9 +1,12 @@
+import json
+import math
 from pathlib import Path
 
 import pytest
 
 from harness.api import EnvironmentSpec
 from harness.contract.specs import AlgorithmSpec
+from harness.measuring.description import TrialDescription
 from harness.running.describe import ConfigRequest, describe_targets
 
 GOOD = """
@@ -63,12 +66,9 @@ def test_a_module_that_hangs_is_given_up(modules):
 
 
 def test_layers_are_applied_and_mistakes_named(modules):
-    good, bad, unreadable = describe_targets(
-        [request("fine", {"steps": 3}, {"steps": 4}), request("fine", {"stps": 3}), request("fine", {"steps": {1}})]
-    ).configs
+    good, bad = describe_targets([request("fine", {"steps": 3}, {"steps": 4}), request("fine", {"stps": 3})]).configs
     assert good.config == {"learning_rate": 1.0, "steps": 4}
     assert "did you mean 'steps'?" in bad.error
-    assert "no form in JSON" in unreadable.error
 
 
 def test_environments_are_made_and_their_spaces_named():
@@ -117,3 +117,44 @@ def test_a_slow_request_behind_others_is_not_called_hung(tmp_path: Path, monkeyp
     requests = [ConfigRequest(f"slow-{i}", AlgorithmSpec("slow", f"slow_module_{i}", "1")) for i in range(4)]
     answers = describe_targets(requests, time_limit=3.5).configs
     assert [answer.error for answer in answers] == [""] * 4
+
+
+def test_the_process_that_makes_an_environment_is_told_its_arguments_exactly(tmp_path, monkeypatch):
+    (tmp_path / "described_arguments.py").write_text("""
+import gymnasium
+class Env(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1)
+    action_space = gymnasium.spaces.Discrete(2)
+    def __init__(self, **given):
+        raise ValueError(repr(given))
+gymnasium.register("Arguments-v0", Env, max_episode_steps=5)
+""")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {"tiles": {0: "floor", 1: "wall"}, "range": (0.7, float("inf"))}
+
+    (found,) = describe_targets(
+        [], {"it": EnvironmentSpec("it", "Arguments-v0", imports=("described_arguments",), kwargs=given)}
+    ).environments
+
+    assert repr(given) in found.error
+
+
+def test_presets_are_told_as_they_are_and_keys_that_are_no_text_refused_by_name(modules):
+    right, wrong, endless = describe_targets(
+        [
+            request("fine", {"steps": 3}),
+            request("fine", {"steps": {1: 2}}),
+            request("fine", {"learning_rate": math.inf}),
+        ]
+    ).configs
+
+    assert right.config == {"learning_rate": 1.0, "steps": 3}
+    assert "key 1 must be text" in wrong.error
+    assert "learning_rate: inf has no form in JSON" in endless.error
+
+
+def test_the_job_of_a_trial_is_told_its_environment_exactly():
+    spec = EnvironmentSpec("it", "Arguments-v0", kwargs={"tiles": {0: "floor"}, "range": (0.7, math.inf)})
+    told = TrialDescription(spec, config={"sizes": [1, 2]})
+
+    assert TrialDescription.from_json(json.loads(json.dumps(told.to_json(), allow_nan=False))) == told

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import pytest
 import torch
 
 import harness
-from harness.contract.specs import INTERPRETIVE, VIEWS, EnvironmentSpec, Score, as_json
+from harness.contract.specs import INTERPRETING, INTERPRETIVE, VIEWS, AlgorithmSpec, EnvironmentSpec, Score, as_json
 from harness.contract.trial import BudgetExhausted, ContractBroken
 from harness.discovery.registry import Registry
+from harness.measuring.description import TrialOutcome
 from harness.measuring.training import run_training
 from harness.running.keys import task_hash
-from harness.running.plan import make_cell, make_plan
+from harness.running.manifest import Session, now, run_row
+from harness.running.plan import Cell, TrialPlan, make_cell, make_plan
 from harness.suite.reading import load_suite
 from support.hostile import write_suite
 from support.paths import FIXTURES
@@ -56,6 +59,8 @@ CHANGED = {
     "random_score": Score(1.0),
     "reference_score": Score(2.0),
     "threshold": 3.0,
+    "lowest_return": 0.0,
+    "highest_return": 4.0,
     "array": "other.array",
     "known": "other.known",
     "game": "other.game",
@@ -92,6 +97,46 @@ def test_keys_made_before_fields_were_added_stay_what_they_were():
     cartpole = as_json(EnvironmentSpec("cartpole", "CartPole-v1", threshold=475.0))
 
     assert task_hash(cartpole, 10_000, 10, 10) == "c25a37349e58e20b8972"
+
+
+def planned(**told: object) -> Cell:
+    """A cell whose environment's description says this."""
+    from harness.discovery.plugins import Plugin
+    from harness.discovery.registry import Entry
+    from harness.running.plan import Contestant
+    from harness.suite.reading import TaskSettings
+
+    plugin = Plugin("plain", "plain", "1", "plain")
+    entry = Entry("plain/plain", EnvironmentSpec(**PLAIN, **told), plugin)
+    contestant = Contestant(Entry("plain/any", AlgorithmSpec("any", "any", "1"), plugin), "any", {})
+    return make_cell(contestant, entry, "cpu", TaskSettings(100, 1, 1), [0])
+
+
+def keys_with(arguments: object) -> str:
+    """The hash of a task whose environment has such an argument, as a plan finds it."""
+    return planned(kwargs={"it": arguments}).task_hash
+
+
+def test_a_task_with_tuples_keeps_the_key_it_had_when_they_were_told_as_lists():
+    as_lists = {**as_json(EnvironmentSpec(**PLAIN)), "kwargs": {"it": [0.7, [1]]}}
+
+    assert keys_with((0.7, (1,))) == keys_with([0.7, [1]]) == task_hash(as_lists, 100, 1, 1)
+
+
+def test_infinite_numbers_and_integer_keys_are_part_of_the_key_of_a_task():
+    arguments = [{0: 1}, {"0": 1}, {True: 1}, math.inf, -math.inf, "inf", [math.inf]]
+
+    assert len({keys_with(each) for each in arguments}) == len(arguments)
+
+
+def test_what_can_be_returned_is_stored_with_a_run_and_changes_no_key():
+    cell = planned(lowest_return=-7.0, threshold=2.0)
+    session = Session("suite", "1", "question", jobs=1, git={})
+
+    row = run_row(session, TrialPlan(cell, (0,)), 0, now(), None, TrialOutcome())
+
+    assert [row[name] for name in INTERPRETING] == [2.0, -7.0, None]
+    assert row["key"] == planned().keys[0]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ class Environment:
     reference: float | None
     threshold: float | None
     budget: int = 20_000
+    lowest: float | None = None
+    highest: float | None = None
 
 
 CARTPOLE = Environment("cartpole", "CartPole-v1", 22.0, 500.0, 475.0)
@@ -113,6 +115,8 @@ class Run:
             "random_score": environment.random,
             "reference_score": environment.reference,
             "threshold": environment.threshold,
+            "lowest_return": environment.lowest,
+            "highest_return": environment.highest,
         } | self.changes
 
     @property

@@ -7,6 +7,7 @@ the task solved.
 from harness.api import EnvironmentSpec, Score
 
 REWARD_THRESHOLD = "reward_threshold of the id in Gymnasium's registry"
+WORST_SWING = -3_255.0  # 200 steps at a cost of at most π² + 0.1 · 8² + 0.001 · 2² each, rounded down
 PLANNED = "near-optimum: planner on a 400 x 401 grid, measure_pendulum_reference.py, Gymnasium 1.4.0"
 
 GYMNASIUM_TASKS = (
@@ -16,6 +17,8 @@ GYMNASIUM_TASKS = (
         array="harness_environments.arrays.cartpole",
         reference_score=Score(500.0, source="upper bound: reward 1 per step, at most 500 steps"),
         threshold=475.0,
+        lowest_return=0.0,
+        highest_return=500.0,
         summary="Keep a pole upright on a cart; reward 1 per step",
     ),
     EnvironmentSpec(
@@ -24,6 +27,8 @@ GYMNASIUM_TASKS = (
         array="harness_environments.arrays.mountain_car",
         reference_score=Score(-110.0, source=REWARD_THRESHOLD),
         threshold=-110.0,
+        lowest_return=-200.0,
+        highest_return=-1.0,
         summary="Swing a car out of a valley; reward −1 per step until the flag, at most 200 steps",
     ),
     EnvironmentSpec(
@@ -32,6 +37,8 @@ GYMNASIUM_TASKS = (
         array="harness_environments.arrays.acrobot",
         reference_score=Score(-100.0, source=REWARD_THRESHOLD),
         threshold=-100.0,
+        lowest_return=-500.0,
+        highest_return=0.0,
         summary="Swing the tip of a two-link arm above the bar; reward −1 per step",
     ),
     EnvironmentSpec(
@@ -40,6 +47,8 @@ GYMNASIUM_TASKS = (
         array="harness_environments.arrays.pendulum",
         reference_score=Score(-137.52, 0.74, 10_000, PLANNED),
         threshold=-200.0,
+        lowest_return=WORST_SWING,
+        highest_return=0.0,
         summary="Swing a pendulum up and hold it, continuous torque; never terminates",
     ),
     EnvironmentSpec(
@@ -48,6 +57,7 @@ GYMNASIUM_TASKS = (
         array="harness_environments.arrays.mountain_car_continuous",
         reference_score=Score(90.0, source=REWARD_THRESHOLD),
         threshold=90.0,
+        highest_return=100.0,
         summary="Mountain car with a continuous force; 100 at the flag, force costs",
     ),
     EnvironmentSpec(
@@ -56,6 +66,8 @@ GYMNASIUM_TASKS = (
         kwargs={"map_name": "4x4", "is_slippery": True},
         reference_score=Score(0.7441902878292697, source="exact: backward induction over the 100 steps"),
         threshold=0.7,
+        lowest_return=0.0,
+        highest_return=1.0,
         summary="Cross slippery ice, 4x4; reward 1 at the goal, holes end the episode",
     ),
     EnvironmentSpec(
@@ -64,6 +76,8 @@ GYMNASIUM_TASKS = (
         max_episode_steps=200,  # because Gymnasium sets none, and a fall does not terminate
         reference_score=Score(-13.0, source="exact: the shortest path, along the edge"),
         threshold=-17.0,  # the path farthest from the cliff
+        lowest_return=-20_000.0,
+        highest_return=-13.0,
         summary="Walk along a cliff; reward −1 per step, −100 and back to the start for a fall",
     ),
     EnvironmentSpec(
@@ -71,6 +85,8 @@ GYMNASIUM_TASKS = (
         "Taxi-v4",
         reference_score=Score(7.93, source="exact: backward induction, mean over the 300 starts"),
         threshold=7.0,  # Gymnasium's 8 is above the optimum
+        lowest_return=-2_000.0,
+        highest_return=20.0,
         summary="Fetch and deliver a passenger; −1 per step, −10 for a mistake, 20 at the end",
     ),
 )
@@ -82,6 +98,8 @@ TEACHING_WORLDS = (
         imports=("harness_environments.treasure",),
         reference_score=Score(1.0, source="exact: the treasure, in 5 steps"),
         threshold=1.0,
+        lowest_return=0.0,
+        highest_return=1.0,
         summary="Six cells in a row, `-o---T`; reward 1 at the right end",
     ),
     EnvironmentSpec(
@@ -90,6 +108,8 @@ TEACHING_WORLDS = (
         imports=("harness_environments.mazes",),
         reference_score=Score(1.0, source="exact: the goal, in 6 steps"),
         threshold=1.0,
+        lowest_return=-1.0,
+        highest_return=1.0,
         summary="4x4 maze with two hells (−1) around the goal (1); observes the cell",
     ),
     EnvironmentSpec(
@@ -98,6 +118,8 @@ TEACHING_WORLDS = (
         imports=("harness_environments.mazes",),
         reference_score=Score(1.0, source="exact: the goal, in 4 steps"),
         threshold=1.0,
+        lowest_return=-1.0,
+        highest_return=1.0,
         summary="4x4 maze with one hell (−1) and a goal (1); observes the offset from the goal",
     ),
     EnvironmentSpec(
@@ -106,6 +128,8 @@ TEACHING_WORLDS = (
         imports=("harness_environments.mazes",),
         reference_score=Score(1.0, source="exact: the goal, in 14 steps"),
         threshold=1.0,
+        lowest_return=0.0,
+        highest_return=1.0,
         summary="6x9 maze with walls (Sutton & Barto, figure 8.2); reward 1 at the goal",
     ),
     EnvironmentSpec(
@@ -114,6 +138,8 @@ TEACHING_WORLDS = (
         imports=("harness_environments.mountain_car",),
         reference_score=Score(-99.0, source=f"MountainCar-v0's {REWARD_THRESHOLD}, and 10 for −1 at the flag"),
         threshold=-99.0,
+        lowest_return=-10_000.0,
+        highest_return=10.0,
         summary="Mountain car with reward 10 at the flag, −1 elsewhere, at most 10,000 steps",
     ),
     EnvironmentSpec(
@@ -123,6 +149,8 @@ TEACHING_WORLDS = (
         kwargs={"torques": 11},
         reference_score=Score(-137.55, 0.74, 10_000, PLANNED),
         threshold=-200.0,
+        lowest_return=WORST_SWING,
+        highest_return=0.0,
         summary="Pendulum with 11 discrete torques",
     ),
     EnvironmentSpec(
@@ -132,6 +160,8 @@ TEACHING_WORLDS = (
         kwargs={"torques": 25},
         reference_score=Score(-137.52, 0.74, 10_000, PLANNED),
         threshold=-200.0,
+        lowest_return=WORST_SWING,
+        highest_return=0.0,
         summary="Pendulum with 25 discrete torques",
     ),
     EnvironmentSpec(
@@ -140,6 +170,8 @@ TEACHING_WORLDS = (
         wrappers=(("harness_environments.pendulum:ScaledReward", {"factor": 0.1}),),
         reference_score=Score(-13.752, 0.074, 10_000, f"a tenth of pendulum's, {PLANNED}"),
         threshold=-20.0,
+        lowest_return=WORST_SWING / 10,
+        highest_return=0.0,
         summary="Pendulum with continuous torque, rewards divided by 10",
     ),
     EnvironmentSpec(
@@ -149,6 +181,8 @@ TEACHING_WORLDS = (
         kwargs={"torques": 11, "reward_scale": 0.1},
         reference_score=Score(-13.755, 0.074, 10_000, f"a tenth of pendulum-11's, {PLANNED}"),
         threshold=-20.0,
+        lowest_return=WORST_SWING / 10,
+        highest_return=0.0,
         summary="Pendulum with 11 discrete torques, rewards divided by 10",
     ),
     EnvironmentSpec(
@@ -158,6 +192,8 @@ TEACHING_WORLDS = (
         kwargs={"torques": 25, "reward_scale": 0.1},
         reference_score=Score(-13.752, 0.074, 10_000, f"a tenth of pendulum-25's, {PLANNED}"),
         threshold=-20.0,
+        lowest_return=WORST_SWING / 10,
+        highest_return=0.0,
         summary="Pendulum with 25 discrete torques, rewards divided by 10",
     ),
 )
@@ -171,6 +207,8 @@ CLIFFWALKS = tuple(
         kwargs={"states": states, "one_hot": bool(suffix)},
         reference_score=Score(1.0, source=f"exact: right {states} times"),
         threshold=1.0,
+        lowest_return=0.0,
+        highest_return=1.0,
         summary=f"{states} states in a row, one right action of two in each, reward 1 past the last{note}",
     )
     for suffix, note in (("", ""), ("-onehot", "; one-hot"))
@@ -185,6 +223,8 @@ CORRIDORS = tuple(
         kwargs={"actions": actions},
         reference_score=Score(1.0, source="exact: the top right, in 60 steps"),
         threshold=1.0,
+        lowest_return=0.0,
+        highest_return=1.0,
         summary=f"70 cells of three corridors, reward 0.1 near and 1 far; {actions} actions, 4 of them move",
     )
     for actions in (5, 10, 20)
@@ -209,6 +249,8 @@ BIMODAL_CHAIN = EnvironmentSpec(
     imports=("harness_environments.chains",),
     reference_score=Score(0.5, source="exact: to the end, where −1 and 2 are equally likely"),
     threshold=0.25,  # half of the optimum, because no mean of a few episodes is near it
+    lowest_return=-1.0,
+    highest_return=2.0,
     summary="Five states in a row, reward −1 or 2 past the last: a return with two modes",
 )
 
@@ -312,6 +354,8 @@ PIXELS = (
         imports=("harness_environments.pixels",),
         reference_score=Score(1.0, source="exact"),
         threshold=0.9,
+        lowest_return=-1.0,
+        highest_return=1.0,
         summary="Two frames of 10x10: say which way a cell moved, left or right, four times",
     ),
     EnvironmentSpec(
@@ -321,6 +365,8 @@ PIXELS = (
         kwargs={"continuous": True},
         reference_score=Score(1.0, source="exact"),
         threshold=0.9,
+        lowest_return=-8.0,
+        highest_return=1.0,
         summary="Two frames of 10x10: say which way a cell moved, −½ or ½, four times",
     ),
     EnvironmentSpec(
@@ -329,6 +375,8 @@ PIXELS = (
         imports=("harness_environments.pixels",),
         reference_score=Score(1.0, source="exact"),
         threshold=0.9,
+        lowest_return=-1.0,
+        highest_return=1.0,
         summary="Two frames of 10x10: catch a falling ball (1) or miss it (−1) in four steps",
     ),
     EnvironmentSpec(
@@ -338,6 +386,8 @@ PIXELS = (
         kwargs={"continuous": True},
         reference_score=Score(1.0, source="exact"),
         threshold=0.9,
+        lowest_return=-1.0,
+        highest_return=1.0,
         summary="Two frames of 10x10: catch a falling ball, moving by a number from −1 to 1, rounded",
     ),
 )

@@ -10,11 +10,13 @@ from collections import deque
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env
 
 import harness_environments
 from harness.contract.specs import as_json, environment_from_json
 from harness.measuring.environments import make
+from harness.measuring.evaluation import evaluate
 from support.paths import ROOT
 
 SPECS = {spec.name: spec for spec in harness_environments.harness_environments()}
@@ -145,6 +147,31 @@ def test_the_reference_beats_random_and_the_threshold_lies_between(name):
     spec = SPECS[name]
     assert spec.reference_score.source
     assert spec.random_score.value < spec.threshold <= spec.reference_score.value
+
+
+def random_policy(spec):
+    space = make(spec).action_space
+    space.seed(0)
+    return lambda obs: np.stack([space.sample() for _ in obs])
+
+
+@pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if spec.highest_return is not None])
+def test_what_can_be_returned_holds_random_and_reference_scores_and_random_episodes(name):
+    spec = SPECS[name]
+    least = -math.inf if spec.lowest_return is None else spec.lowest_return
+
+    (episodes,) = evaluate(lambda: make(spec), random_policy(spec), (0,), 0, 5, torch.device("cpu"), lockstep=False)
+
+    assert least <= spec.random_score.value <= spec.reference_score.value <= spec.highest_return
+    assert all(least <= episode.value <= spec.highest_return for episode in episodes)
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if "continuous" not in name and name.startswith("pendulum")])
+def test_no_pendulum_can_swing_worse_than_its_lowest_return(name):
+    scale = 0.1 if name.endswith("tenth") else 1.0
+    worst = -200 * (math.pi**2 + 0.1 * 8**2 + 0.001 * 2**2) * scale
+
+    assert worst * 1.001 < SPECS[name].lowest_return <= worst
 
 
 @pytest.mark.parametrize("name", ["mountaincar", "acrobot", "mountaincar-continuous", "frozen-lake", "cartpole"])
