@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands.common import GlobalOptions, note
+from harness.commands.common import GlobalOptions, name_problems, note
 from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
@@ -52,6 +52,7 @@ def command(
     store = Store(folder)
     store.clear_abandoned()
     missing = to_run(plan, store, force)
+    name_problems(store.problems.values())
     note(summarised(plan, missing, store.folder))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limits = plan.suite.limits

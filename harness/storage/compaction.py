@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.storage.files import StoreError
 from harness.storage.results_files import Stored, read
 from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, FORMAT_KEY, RUN_FILE, RUN_FORMAT, TABLES
-from harness.storage.store import Store, StoreError, flush
+from harness.storage.store import Store, flush
 
 
 def compact(store: Store) -> int:
