@@ -69,7 +69,7 @@ def command(
         tally = runner.run(plan, force)
     for problem in tally.problems:
         note(problem)
-    report(given, folder, folder / "report", suite=plan.suite)
+    report(given, folder, suite=plan.suite)
     if plan.runs == 0:
         return ExitCode.NOTHING_RAN
     return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES

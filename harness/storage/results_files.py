@@ -354,6 +354,15 @@ def _holds_lost_runs(folder: Path) -> bool:
     return not {key for table in tables for key in _keys(table)} <= {entry.name for entry in _folders(folder.parent)}
 
 
+def as_table(manifest: dict[str, Any] | str) -> dict[str, Any]:
+    """A manifest, whichever way it is stored; empty where a stranger's is unreadable."""
+    try:
+        table = json.loads(manifest) if isinstance(manifest, str) else manifest
+    except (ValueError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
 class StoredRuns:
     """What is stored in ``results/<suite>``, run by run, which is only read.
 
