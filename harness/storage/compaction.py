@@ -93,7 +93,7 @@ def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:
     for name, table in tables.items():
         path = staging / f"{name}.parquet"
         formatted = table.replace_schema_metadata({FORMAT_KEY: str(RUN_FORMAT)})
-        pq.write_table(formatted, path, compression="zstd")
+        pq.write_table(formatted, path, compression="zstd", write_page_checksum=True)
         flush(path)
         path.replace(place / path.name)
     flush(place)

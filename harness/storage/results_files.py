@@ -38,8 +38,8 @@ from harness.storage.schema_tables import (
 
 LARGEST_RUN = 2**24  # bytes of a run.json; most of an ordinary one's ten thousand are descriptions
 LARGEST_TABLE = 2**30  # bytes of a table of one run
-# A file may take so many bytes of memory, and so many more for each of its own.
-ROOM, EXPANSION = 2**31, 2**10
+# A table may take so many bytes of memory, and so many more for each of its file's.
+ROOM, EXPANSION = 2**30, 2**7
 ROW_BYTES = 64  # of a table in memory, about
 EXACT = 2**53  # whole numbers up to here are floating-point numbers too
 HUGE = 1e100  # squares of what is larger, and sums of these, may be infinite
@@ -245,7 +245,8 @@ def _table(path: Path, source: Any, size: int, schema: pa.Schema) -> pa.Table:
     """The columns of a schema from a Parquet file, those of repeated text dictionary-encoded."""
     wanted = _as_read(schema)
     try:
-        file = pq.ParquetFile(source, read_dictionary=[name for name in _REPEATED if name in schema.names])
+        repeated = [name for name in _REPEATED if name in schema.names]
+        file = pq.ParquetFile(source, read_dictionary=repeated, page_checksum_verification=True)
         found = file.schema_arrow
         if found.names != wanted.names or found.types != wanted.types or found.metadata:
             _refuse_foreign(path, found, wanted)

@@ -8,6 +8,7 @@ otherwise, with the seed that repeats it. Commands run in forks of this process,
 """
 
 import contextlib
+import io
 import json
 import os
 import resource
@@ -130,7 +131,19 @@ WRONG = ("null", "[]", "{}", '[1, "x"]', '{"a": 1}', "true", "1e999", "NaN", "-I
 BIG = ("1" + "0" * 30, str(2**63), str(-(2**63) - 1), "-1", "1" * 5_000, "1.5")
 ODD_TEXT = (
     *("", " ", "x" * 300, "x" * 20_000, "<script>alert(1)</script>", "a\0b", "a\nb\r\nc", "\x1b[31mred\x1b[0m"),
-    *("../../x", "/etc/passwd", "%s{0}$x_1^2", "\ud800", "\u202eltr", "\U0001f600", "-rf", "nan", "#REF!", '"', "$\\frac"),
+    *(
+        "../../x",
+        "/etc/passwd",
+        "%s{0}$x_1^2",
+        "\ud800",
+        "\u202eltr",
+        "\U0001f600",
+        "-rf",
+        "nan",
+        "#REF!",
+        '"',
+        "$\\frac",
+    ),
 )
 NUMBERS = ("seed", "steps", "budget", "threads", "jobs", "runs_in_trial")
 FLOATS = ("train_seconds", "total_seconds", "peak_memory_mib", "random_score", "reference_score", "threshold")
@@ -194,6 +207,7 @@ def bomb(path: Path) -> None:
 
 
 def run_json(key: str, values: Iterable[str]) -> Callable[[Place], None]:
+    values = list(values)
     return lambda place: text_with(place.run / "run.json", key, place.pick(values))
 
 
@@ -231,10 +245,14 @@ def foreign_run(place: Place) -> None:
 
 
 MUTATIONS: dict[str, Mutation] = {
-    **{f"{name} in place of a file": Mutation(lambda p, m=make: replaced(p.run / p.pick(FILES), m))
-       for name, make in NO_FILES.items()},
-    **{f"{name} in place of the folder": Mutation(lambda p, m=make: replaced(p.run, m), damaged=False)
-       for name, make in NO_FILES.items()},
+    **{
+        f"{name} in place of a file": Mutation(lambda p, m=make: replaced(p.run / p.pick(FILES), m))
+        for name, make in NO_FILES.items()
+    },
+    **{
+        f"{name} in place of the folder": Mutation(lambda p, m=make: replaced(p.run, m), damaged=False)
+        for name, make in NO_FILES.items()
+    },
     "a truncated file": Mutation(lambda p: truncated(p.run / p.pick(FILES), p)),
     "bits flipped in a table": Mutation(lambda p: flipped(p.run / p.pick(FILES[1:]), p)),
     "bits flipped in run.json": Mutation(lambda p: flipped(p.run / "run.json", p), damaged=False),
@@ -242,61 +260,91 @@ MUTATIONS: dict[str, Mutation] = {
     "a newer format": Mutation(run_json("schema", ("2", "3", "9" * 4_000)), refused=True),
     "a part of another type": Mutation(lambda p: run_json(p.pick(["run", "manifest"]), (*WRONG[:4], '"x"', "5"))(p)),
     "deep nesting": Mutation(run_json("manifest", (deep(100_000), '{"a":' * 100_000))),
-    "nesting that is just allowed": Mutation(run_json("manifest.suite", map(deep, range(300, 1000, 30))), damaged=False),
+    "nesting that is just allowed": Mutation(
+        run_json("manifest.suite", map(deep, range(300, 1000, 30))), damaged=False
+    ),
     "a list": Mutation(lambda p: (p.run / "run.json").write_text(p.pick(WRONG))),
     "a required value of another type": Mutation(lambda p: run_json(f"run.{p.pick(TEXTS + NUMBERS)}", WRONG)(p)),
     "a number out of range": Mutation(lambda p: run_json(f"run.{p.pick(NUMBERS)}", BIG)(p)),
-    "a number beyond double": Mutation(lambda p: run_json(f"run.{p.pick(FLOATS)}", (*BIG[:3], "1e999", "NaN", "1e200"))(p)),
+    "a number beyond double": Mutation(
+        lambda p: run_json(f"run.{p.pick(FLOATS)}", (*BIG[:3], "1e999", "NaN", "1e200"))(p)
+    ),
     "a number that can be": Mutation(
         lambda p: run_json(f"run.{p.pick(FLOATS)}", ("null", "0", "-1", "1e-320", "-0.0", "1e90", "-1e90"))(p),
         damaged=False,
     ),
-    "a count that can be": Mutation(lambda p: run_json(f"run.{p.pick(NUMBERS)}", ("0", "1", "2147483647"))(p), damaged=False),
-    "an odd text": Mutation(
-        lambda p: run_json(f"run.{p.pick(TEXTS)}", map(json.dumps, ODD_TEXT))(p), damaged=False),
+    "a count that can be": Mutation(
+        lambda p: run_json(f"run.{p.pick(NUMBERS)}", ("0", "1", "2147483647"))(p), damaged=False
+    ),
+    "an odd text": Mutation(lambda p: run_json(f"run.{p.pick(TEXTS)}", map(json.dumps, ODD_TEXT))(p), damaged=False),
     "an odd configuration": Mutation(
-        lambda p: run_json("run.config", map(json.dumps, (*WRONG, *BIG, '{"pause": NaN}', '{"a": 1}')))(p), damaged=False),
+        lambda p: run_json("run.config", map(json.dumps, (*WRONG, *BIG, '{"pause": NaN}', '{"a": 1}')))(p),
+        damaged=False,
+    ),
     "another key": Mutation(run_json("run.key", map(json.dumps, ("f" * 20, *ODD_TEXT)))),
     "a renamed key": Mutation(lambda p: edited(p.run, lambda c: c["run"].update(Seed=c["run"].pop(p.pick(TEXTS))))),
     "no status": Mutation(lambda p: run_json("run.status", ('"perfect"', '""', "null", "{}"))(p)),
     "another status": Mutation(
-        lambda p: run_json("run.status", map(json.dumps, ("failed", "crashed", "skipped", "interrupted", "diverged")))(p),
-        damaged=False),
+        lambda p: run_json("run.status", map(json.dumps, ("failed", "crashed", "skipped", "interrupted", "diverged")))(
+            p
+        ),
+        damaged=False,
+    ),
     "an odd manifest": Mutation(
         lambda p: run_json(f"manifest.{p.pick(MANIFEST)}", (*WRONG[:6], *BIG, *map(json.dumps, ODD_TEXT)))(p),
-        damaged=False),
+        damaged=False,
+    ),
     "an odd job": Mutation(
         lambda p: run_json(f"manifest.job.{p.pick(JOB)}", (*WRONG[:6], *BIG, json.dumps(list(range(10**5)))))(p),
-        damaged=False),
-    "odd versions": Mutation(run_json("manifest.versions", ('{"": 1, "../x": null}', '{"a b": []}', '{"\\ud800": "\\ud800"}')), damaged=False),
+        damaged=False,
+    ),
+    "odd versions": Mutation(
+        run_json("manifest.versions", ('{"": 1, "../x": null}', '{"a b": []}', '{"\\ud800": "\\ud800"}')), damaged=False
+    ),
     "odd names of files": Mutation(
-        run_json("manifest.files", ('{"/dev/zero": "x"}', '{"../../x": ""}', '{"a\\u0000b": "x"}', '{".": 1}', '{"": {}}')),
-        damaged=False),
+        run_json(
+            "manifest.files", ('{"/dev/zero": "x"}', '{"../../x": ""}', '{"a\\u0000b": "x"}', '{".": 1}', '{"": {}}')
+        ),
+        damaged=False,
+    ),
     "a missing column": Mutation(lambda p: column_of(p, lambda p, t: t.drop_columns([p.pick(t.column_names)]))),
     "nulls": Mutation(lambda p: column_of(p, lambda p, t: without_nulls(t, p.pick(t.column_names)))),
     "no rows": Mutation(lambda p: column_of(p, lambda p, t: t.slice(0, 0))),
     "a row less": Mutation(lambda p: column_of(p, lambda p, t: t.slice(1))),
     "a return that is no number": Mutation(
-        lambda p: column_of(p, lambda p, t: with_some(p, t, "return", p.pick([np.nan, np.inf, -np.inf, 1e300])))),
+        lambda p: column_of(p, lambda p, t: with_some(p, t, "return", p.pick([np.nan, np.inf, -np.inf, 1e300])))
+    ),
     "another return": Mutation(lambda p: column_of(p, lambda p, t: with_some(p, t, "return", 3.25))),
     "rows three times": Mutation(lambda p: column_of(p, lambda p, t: pa.concat_tables([t] * 3), TABLES[:2])),
     "another run's rows": Mutation(
-        lambda p: column_of(p, lambda p, t: with_column(t, "key", pa.array(["f" * 20] * len(t))), TABLES[:2])),
+        lambda p: column_of(p, lambda p, t: with_column(t, "key", pa.array(["f" * 20] * len(t))), TABLES[:2])
+    ),
     "a column of another type": Mutation(
-        lambda p: column_of(p, lambda p, t: wider(t, p.pick(["return", "length", "step"]), p.pick([pa.string(), pa.float32()])))),
+        lambda p: column_of(
+            p, lambda p, t: wider(t, p.pick(["return", "length", "step"]), p.pick([pa.string(), pa.float32()]))
+        )
+    ),
     "columns that may be null": Mutation(lambda p: column_of(p, lambda p, t: nullable(t), TABLES), damaged=False),
     "written by pandas": Mutation(lambda p: checksummed(p, p.pick(TABLES), by_pandas), damaged=False),
     "another column": Mutation(
-        lambda p: column_of(p, lambda p, t: t.append_column("x\n", pa.array([[1]] * len(t))), TABLES), damaged=False),
+        lambda p: column_of(p, lambda p, t: t.append_column("x\n", pa.array([[1]] * len(t))), TABLES), damaged=False
+    ),
     "an odd step": Mutation(
-        lambda p: column_of(p, lambda p, t: with_some(p, t, p.pick(["step", "seed"]), p.pick([-1, 0, 2**62, -(2**63)]))),
-        damaged=False),
+        lambda p: column_of(
+            p, lambda p, t: with_some(p, t, p.pick(["step", "seed"]), p.pick([-1, 0, 2**62, -(2**63)]))
+        ),
+        damaged=False,
+    ),
     "an odd index": Mutation(
-        lambda p: column_of(p, lambda p, t: with_some(p, t, p.pick(["evaluation", "episode"]), p.pick([-1, 7, 2**31 - 1]))),
-        damaged=False),
+        lambda p: column_of(
+            p, lambda p, t: with_some(p, t, p.pick(["evaluation", "episode"]), p.pick([-1, 7, 2**31 - 1]))
+        ),
+        damaged=False,
+    ),
     "odd seconds": Mutation(
         lambda p: column_of(p, lambda p, t: with_some(p, t, "train_seconds", p.pick([np.nan, np.inf, -1.0, 1e300]))),
-        damaged=False),
+        damaged=False,
+    ),
     "a bomb": Mutation(lambda p: checksummed(p, "evaluations", bomb)),
     "a folder that is a link": Mutation(moved_out),
     "a report elsewhere": Mutation(in_suite("report", link), damaged=False, refused=True),
@@ -306,44 +354,78 @@ MUTATIONS: dict[str, Mutation] = {
     "staging elsewhere": Mutation(in_suite(".staging", link), damaged=False, refused=True),
     "locks elsewhere": Mutation(in_suite(".locks", link), damaged=False, refused=True),
     "a lock elsewhere": Mutation(in_suite(".locks/{key}", file_link), damaged=False, refused=True),
-    "a lock that is a folder": Mutation(in_suite(".locks/{key}", lambda path, p: path.mkdir()), damaged=False, refused=True),
+    "a lock that is a folder": Mutation(
+        in_suite(".locks/{key}", lambda path, p: path.mkdir()), damaged=False, refused=True
+    ),
     "staged work elsewhere": Mutation(staged_link, damaged=False),
     "odd remains": Mutation(
         lambda p: in_suite(f".staging/{p.pick(['old-', 'old-..-1', 'old-x', 'x.lock', 'old-{key}-1'])}", link)(p),
-        damaged=False, refused=True),
+        damaged=False,
+        refused=True,
+    ),
     "an empty compact folder": Mutation(in_suite("compact", lambda path, p: path.mkdir()), damaged=False),
     "compact elsewhere": Mutation(in_suite("compact", link), damaged=False, refused=True),
-    **{f"{name} in place of compact": Mutation(in_suite("compact", lambda path, p, m=make: m(path)), damaged=False, refused=True)
-       for name, make in NO_FILES.items()},
+    **{
+        f"{name} in place of compact": Mutation(
+            in_suite("compact", lambda path, p, m=make: m(path)), damaged=False, refused=True
+        )
+        for name, make in NO_FILES.items()
+    },
     "a stranger's folder": Mutation(foreign_run, damaged=False),
-}  # fmt: skip
+}
 
 COMPACTED = ("runs.parquet", *FILES[1:])
 OF_COMPACTED: dict[str, Mutation] = {
-    **{f"{name} in place of a compacted table": Mutation(
-        lambda p, m=make: replaced(p.suite / "compact" / p.pick(COMPACTED), m), refused=True)
-       for name, make in NO_FILES.items()},
-    "a truncated compacted table": Mutation(lambda p: truncated(p.suite / "compact" / p.pick(COMPACTED), p), refused=True),
+    **{
+        f"{name} in place of a compacted table": Mutation(
+            lambda p, m=make: replaced(p.suite / "compact" / p.pick(COMPACTED), m), refused=True
+        )
+        for name, make in NO_FILES.items()
+    },
+    "a truncated compacted table": Mutation(
+        lambda p: truncated(p.suite / "compact" / p.pick(COMPACTED), p), refused=True
+    ),
     "bits flipped in a compacted table": Mutation(
-        lambda p: flipped(p.suite / "compact" / p.pick(COMPACTED), p), damaged=False, refused=True),
+        lambda p: flipped(p.suite / "compact" / p.pick(COMPACTED), p), damaged=False, refused=True
+    ),
     "a compacted table without rows": Mutation(
-        lambda p: compacted(p, COMPACTED[1], lambda t: t.slice(0, 0)), refused=True),
+        lambda p: compacted(p, COMPACTED[1], lambda t: t.slice(0, 0)), refused=True
+    ),
     "compacted rows three times": Mutation(
-        lambda p: compacted(p, p.pick(COMPACTED[1:3]), lambda t: pa.concat_tables([t] * 3)), refused=True),
+        lambda p: compacted(p, p.pick(COMPACTED[1:3]), lambda t: pa.concat_tables([t] * 3)), refused=True
+    ),
     "compacted runs twice": Mutation(
-        lambda p: compacted(p, COMPACTED[0], lambda t: pa.concat_tables([t] * 2)), damaged=False),
+        lambda p: compacted(p, COMPACTED[0], lambda t: pa.concat_tables([t] * 2)), damaged=False
+    ),
     "a compacted table by pandas": Mutation(
-        lambda p: by_pandas(p.suite / "compact" / p.pick(COMPACTED)), damaged=False, refused=True),
+        lambda p: by_pandas(p.suite / "compact" / p.pick(COMPACTED)), damaged=False, refused=True
+    ),
     "an odd compacted manifest": Mutation(
         lambda p: compacted(p, COMPACTED[0], lambda t: with_some(p, t, "manifest", p.pick((*WRONG, *BIG, "{", "\0")))),
-        damaged=False, refused=True),
+        damaged=False,
+        refused=True,
+    ),
     "an odd compacted number": Mutation(
-        lambda p: compacted(p, COMPACTED[0], lambda t: with_some(
-            p, t, p.pick(FLOATS), p.pick([np.nan, np.inf, -1e200, 1e90, None, 0.0]))), damaged=False, refused=True),
+        lambda p: compacted(
+            p,
+            COMPACTED[0],
+            lambda t: with_some(p, t, p.pick(FLOATS), p.pick([np.nan, np.inf, -1e200, 1e90, None, 0.0])),
+        ),
+        damaged=False,
+        refused=True,
+    ),
     "an odd compacted text": Mutation(
-        lambda p: compacted(p, COMPACTED[0], lambda t: with_some(p, t, p.pick((*TEXTS, "key", "status")), p.pick(
-            [text for text in ODD_TEXT if text != "\ud800"]))), damaged=False, refused=True),
-}  # fmt: skip
+        lambda p: compacted(
+            p,
+            COMPACTED[0],
+            lambda t: with_some(
+                p, t, p.pick((*TEXTS, "key", "status")), p.pick([text for text in ODD_TEXT if text != "\ud800"])
+            ),
+        ),
+        damaged=False,
+        refused=True,
+    ),
+}
 
 
 def compacted(place: Place, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -428,7 +510,9 @@ def warmed_up() -> None:
     ask, told = planning.describe_targets, {}
 
     def remembered(*arguments: Any) -> Any:
-        return told.setdefault(repr(arguments), None) or told.__setitem__(repr(arguments), ask(*arguments)) or told[repr(arguments)]
+        if repr(arguments) not in told:
+            told[repr(arguments)] = ask(*arguments)
+        return told[repr(arguments)]
 
     planning.describe_targets = remembered
 
@@ -477,12 +561,18 @@ class Laboratory:
     """Results to start from, and the commands on mutated copies of them."""
 
     def __init__(self, folder: Path) -> None:
+        from harness.commands import cli
+
         self.folder = folder
+        self.codes: dict[str, Counter[int | None]] = {}
+        self.named = 0
         self.file = write_suite(folder, ["steady", "in-step"], ["short"], 3)
         with Path(self.file).open("a") as file:
             file.write('\n[[claims]]\nstatement = "s"\nbetter = "steady"\nthan = "in-step"\nenvironment = "short"\n')
             file.write('metric = "final_score"\nmargin = 1\n')
         self.bases = {name: folder / name for name in ("folders", "compacted", "both")}
+        with contextlib.redirect_stdout(io.StringIO()):  # here, so that forks know what plugins said about themselves
+            cli.main(["plan", self.file, "--out", str(folder / "nothing")])
         for base in self.bases.values():
             self._trained(base)
         for name in ("compacted", "both"):
@@ -535,6 +625,7 @@ class Laboratory:
         refused = any(mutation.refused for mutation in changes.values())
         listed = call("results", "ls", "--json", str(suite))
         problems = json.loads(listed.out)["problems"] if listed.code == 0 else []
+        self.named += bool(problems)
         for run, mutation in changes.items():
             if mutation.damaged and not any(Path(problem["path"]).is_relative_to(run) for problem in problems):
                 yield f"damage is not named: {listed.err[-300:]}"
@@ -550,21 +641,21 @@ class Laboratory:
         }
         for name, arguments in asked.items():
             answer = call(*arguments)
-            yield from _faults(name, answer)
+            yield from self._faults(name, answer)
             if name in ("ls", "report", "compare", "claims", "gate"):
                 yield from _unnamed(name, answer, problems)
         copy = case.with_name("copy")
         shutil.rmtree(copy, ignore_errors=True)
         with contextlib.suppress(shutil.Error, OSError):  # as of FIFOs
             subprocess_copy(case, copy)
-            yield from _faults("compact", call("results", "compact", str(copy / "hostile")))
+            yield from self._faults("compact", call("results", "compact", str(copy / "hostile")))
         answer = call("run", self.file, "--out", str(case))
-        yield from _faults("run", answer)
+        yield from self._faults("run", answer)
         if answer.code not in (0, 2 if refused else 0):
             yield f"run ends with {answer.code}: {answer.err[-600:]}"
         elif answer.code == 0:
             yield from self._not_whole(suite, "run")
-            yield from _faults("compact after run", call("results", "compact", str(suite)))
+            yield from self._faults("compact after run", call("results", "compact", str(suite)))
             yield from self._not_whole(suite, "compact after run")
         if list(_tree(outside)) != before:
             yield "something was written outside"
@@ -580,23 +671,23 @@ class Laboratory:
         if missing := set(self.keys) - done:
             yield f"after {after}, {len(missing)} runs are not there: {listed.err[-300:]}"
 
+    def _faults(self, name: str, answer: Answer) -> Iterator[str]:
+        self.codes.setdefault(name, Counter())[answer.code] += 1
+        if answer.code is None:
+            yield f"{name} hangs: {answer.err[-200:]}"
+        elif answer.code not in (0, 1, 2, 3, 4, 5):
+            yield f"{name} ends with {answer.code}: {answer.err[-600:]}"
+        elif "Traceback" in answer.err:
+            yield f"{name} shows a traceback: {answer.err[-600:]}"
+        elif answer.code == 2 and not answer.err.strip():
+            yield f"{name} ends with 2 and says nothing"
+
 
 def subprocess_copy(source: Path, target: Path) -> None:
     """Copy a folder as it is, FIFOs and holes too."""
     import subprocess
 
     subprocess.run(["cp", "-a", "--sparse=always", source, target], check=False, capture_output=True)
-
-
-def _faults(name: str, answer: Answer) -> Iterator[str]:
-    if answer.code is None:
-        yield f"{name} hangs: {answer.err[-200:]}"
-    elif answer.code not in (0, 1, 2, 3, 5):
-        yield f"{name} ends with {answer.code}: {answer.err[-600:]}"
-    elif "Traceback" in answer.err:
-        yield f"{name} shows a traceback: {answer.err[-600:]}"
-    elif answer.code == 2 and not answer.err.strip():
-        yield f"{name} ends with 2 and says nothing"
 
 
 def _unnamed(name: str, answer: Answer, problems: list[dict[str, str]]) -> Iterator[str]:
@@ -618,7 +709,6 @@ def main(count: int, first: int = 0) -> int:
     os.environ |= {"PYTHONPATH": str(HOSTILE), "HARNESS_PLUGINS": "hostile", "NO_COLOR": "1"}
     warmed_up()
     found = 0
-    kinds: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         os.chdir(folder)
         laboratory = Laboratory(Path(folder))
@@ -626,7 +716,9 @@ def main(count: int, first: int = 0) -> int:
             for finding in laboratory.findings(seed):
                 found += 1
                 print(finding, flush=True)
-    print(f"{count} folders of results, {found} findings", flush=True)
+    for command, codes in laboratory.codes.items():
+        print(f"{command}: {', '.join(f'{n} ended with {code}' for code, n in sorted(codes.items()))}")
+    print(f"{count} folders of results, {laboratory.named} named damaged, {found} findings", flush=True)
     return found
 
 
