@@ -24,12 +24,7 @@ class NewerFormatError(UnusableError):
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a regular file, or of the one that a link leads to.
-
-    Raises:
-        FileNotFoundError: there is nothing.
-        UnusableError: it is a device, a FIFO, a folder, or out of reach.
-    """
+    """Bytes of a regular file, or of one that a link leads to; an `UnusableError` unless it, or nothing, is there."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -42,19 +37,12 @@ def size_of(path: Path) -> int:
 
 
 def read_file(path: Path, largest: int) -> bytes:
-    """The content of a regular file of at most ``largest`` bytes; raises what `size_of` does."""
+    """The content of a regular file of at most so many bytes; raises what `size_of` does."""
     size = size_of(path)
     if size > largest:
         raise UnusableError(path, f"larger than such a file can be: {size:,} bytes, at most {largest:,}")
-    try:
-        with open(path, "rb", opener=_at_once) as file:
+    try:  # without waiting, as for the writer of a FIFO that has just come into its place
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             return file.read(size)
-    except OSError as error:
-        raise UnusableError(path, f"not readable: {error.strerror}") from None
-    except MemoryError:
-        raise UnusableError(path, "larger than the memory") from None
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open without waiting, as for the writer of a FIFO that has just come into the place of a file."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    except (OSError, MemoryError) as error:
+        raise UnusableError(path, f"not readable: {error}") from None

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from harness.storage.files import NewerFormatError, StoreError, UnusableError, read_file, size_of
 from harness.storage.fingerprint import fingerprint
@@ -69,16 +68,6 @@ class Stored:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass
-class StoredRun:
-    """What a run's folder holds that can be used."""
-
-    row: dict[str, Any]
-    manifest: dict[str, Any]
-    tables: dict[str, pa.Table]  # by name; where a run that is not done has none, or a damaged one, it is not here
-    problems: list[Problem]
-
-
 def read(path: Path) -> Stored:
     """Every stored run at or below a suite's folder, or a folder of suites' folders."""
     stored = Stored()
@@ -102,36 +91,25 @@ def _read_suite(folder: Path, stored: Stored) -> bool:
         if place.name == COMPACT_FOLDER:
             continue
         try:
-            run = read_run(place)
+            found |= _read_run(place, stored)
         except UnusableError as reason:
             found = True
             stored.problems.append(Problem(str(reason.path), place.name, str(reason)))
-            continue
-        found |= run is not None
-        if run is not None and place.name not in stored.runs:
-            stored.problems += run.problems
-            stored.runs[place.name], stored.manifests[place.name] = run.row, run.manifest
-            for name, table in run.tables.items():
-                stored.tables[name].append(table)
     compact = folder / COMPACT_FOLDER
     if compact.is_dir():
         found |= _read_compact(compact, stored)
     return found
 
 
-def read_run(folder: Path) -> StoredRun | None:
-    """Read one run's folder; None if it holds no run (another session may be making it).
-
-    Raises:
-        UnusableError: it is damaged.
-    """
+def _read_run(folder: Path, stored: Stored) -> bool:
+    """Read one run's folder; False if it holds no run (another session may be making it)."""
     path = folder / RUN_FILE
     try:
         content = json.loads(read_file(path, LARGEST_RUN), parse_constant=_refuse_constant)
     except FileNotFoundError:
         if any((folder / f"{name}.parquet").exists() for name in TABLES):
             raise UnusableError(path, "missing, beside tables of a run") from None
-        return None
+        return False
     except (ValueError, RecursionError, MemoryError) as error:
         raise UnusableError(path, f"not a readable JSON file: {error}") from None
     check_format(path, content.get("schema") if isinstance(content, dict) else type(content).__name__)
@@ -141,20 +119,24 @@ def read_run(folder: Path) -> StoredRun | None:
     row = _checked_row(path, run)
     if row["key"] != folder.name:
         raise UnusableError(path, f"is of run {row['key']!r:.80}, not of the run that names its folder")
-    stored = StoredRun(row, manifest, {}, [])
+    if row["key"] in stored.runs:
+        return True
+    tables = {}
     for name in TABLES:
         try:
-            table = _run_table(folder, name, row, manifest)
+            tables[name] = _run_table(folder, name, row, manifest)
         except UnusableError as reason:
             if row["status"] == "done":
                 raise
             # Without its row, a run that failed would count for nothing.
             stored.problems.append(Problem(str(reason.path), row["key"], str(reason)))
-        else:
-            stored.tables |= {} if table is None else {name: table}
     if row["status"] == "done":
-        _check_done(folder, row, *(_returns(stored.tables[name]) for name in ("evaluations", "episodes")))
-    return stored
+        _check_done(folder, row, tables["evaluations"], tables["episodes"])
+    stored.runs[row["key"]], stored.manifests[row["key"]] = row, manifest
+    for name, table in tables.items():
+        if table is not None:
+            stored.tables[name].append(table)
+    return True
 
 
 def _refuse_constant(name: str) -> None:
@@ -189,6 +171,7 @@ _COLUMNS = {column.name: (_kinds(column), column.nullable) for column in RUNS}
 _LARGEST = {
     column.name: np.iinfo(column.type.to_pandas_dtype()).max for column in RUNS if pa.types.is_integer(column.type)
 }
+_NOTHING: Mapping[str, Any] = {"return": (), "length": ()}
 _REPEATED = ("key", "name")  # columns of repeated text
 
 
@@ -217,26 +200,14 @@ def _run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mappin
     return table
 
 
-class _Returns(NamedTuple):
-    """Those of one run's episodes, evaluation or training, in order."""
-
-    returns: NDArray[np.float64]
-    lengths: NDArray[np.int32]
-
-
-def _returns(table: pa.Table) -> _Returns:
-    return _Returns(table["return"].to_numpy(), table["length"].to_numpy())
-
-
-def _check_done(folder: Path, run: Mapping[str, Any], evaluated: _Returns, trained: _Returns) -> None:
+def _check_done(folder: Path, run: Mapping[str, Any], evaluated: Any, trained: Any) -> None:
     """A run that is done has scores, they are numbers, and all its returns are those that it was stored with."""
     path = folder / "evaluations.parquet"
-    if not len(evaluated.returns):
+    if not len(evaluated["return"]):
         raise UnusableError(path, "holds no evaluation, but the run is done")
-    if not np.abs(evaluated.returns).max() <= HUGE:
+    if not np.abs(evaluated["return"]).max() <= HUGE:
         raise UnusableError(path, "holds a return that is not finite, but the run is done")
-    returns = np.concatenate([trained.returns, evaluated.returns])
-    lengths = np.concatenate([trained.lengths, evaluated.lengths])
+    returns, lengths = (np.concatenate([trained[name], evaluated[name]]) for name in ("return", "length"))
     if run["fingerprint"] and fingerprint(returns, lengths) != run["fingerprint"]:
         raise UnusableError(path, "these or the returns in episodes.parquet are not those of the run's fingerprint")
 
@@ -303,15 +274,9 @@ def _keys(table: pa.Table) -> list[str]:
     return [key for chunk in table["key"].chunks for key in chunk.dictionary.to_pylist()]
 
 
-def _by_key(table: pa.Table) -> dict[str, _Returns]:
-    """The returns of every run in a table."""
-    keys = table["key"].unify_dictionaries().combine_chunks()
-    order = np.argsort(keys.indices.to_numpy(), kind="stable")
-    codes, first = np.unique(keys.indices.to_numpy()[order], return_index=True)
-    pieces = zip(*(np.split(column[order], first[1:]) for column in _returns(table)), strict=True)
-    return {
-        keys.dictionary[code].as_py(): _Returns(*piece) for code, piece in zip(codes.tolist(), pieces, strict=False)
-    }
+def _by_key(table: pa.Table) -> dict[str, Any]:
+    """The returns and lengths of every run in a table."""
+    return dict(iter(table.select(["key", "return", "length"]).to_pandas().groupby("key", observed=True)))
 
 
 def _read_compact(folder: Path, stored: Stored) -> bool:
@@ -328,7 +293,6 @@ def _read_compact(folder: Path, stored: Stored) -> bool:
         stored.problems.append(Problem(str(reason.path), "", str(reason)))
         return True
     evaluated, trained = _by_key(tables["evaluations"]), _by_key(tables["episodes"])
-    nothing = _Returns(np.empty(0), np.empty(0, np.int32))
     fresh = []
     for row in rows:
         key = row["key"]
@@ -337,7 +301,7 @@ def _read_compact(folder: Path, stored: Stored) -> bool:
         try:
             run = _checked_row(path, row)
             if run["status"] == "done":
-                _check_done(folder, run, evaluated.get(key, nothing), trained.get(key, nothing))
+                _check_done(folder, run, evaluated.get(key, _NOTHING), trained.get(key, _NOTHING))
         except UnusableError as error:
             stored.problems.append(Problem(str(error.path), key, str(error)))
             continue
@@ -391,14 +355,14 @@ class StoredRuns:
         return self._rows[key][1]
 
     def _read(self, folder: Path) -> dict[str, Any] | None:
+        stored = Stored()
         try:
-            run = read_run(folder)
+            _read_run(folder, stored)
         except NewerFormatError as reason:
             raise StoreError(f"{reason.path}: {reason}") from None
         except UnusableError as reason:
             self.problems[str(reason.path)] = Problem(str(reason.path), folder.name, str(reason))
-            return None
-        return None if run is None else run.row
+        return stored.runs.get(folder.name)
 
     def is_done(self, key: str) -> bool:
         """Whether a run of this key is complete: whether the tables of results hold it as done."""
