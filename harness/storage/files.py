@@ -46,3 +46,12 @@ def read_file(path: Path, largest: int) -> bytes:
             return file.read(size)
     except (OSError, MemoryError) as error:
         raise UnusableError(path, f"not readable: {error}") from None
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What changes whenever another file takes this place; empty if none is there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.storage.files import NewerFormatError, StoreError, UnusableError, read_file, size_of
+from harness.storage.files import NewerFormatError, StoreError, UnusableError, read_file, size_of, state_of
 from harness.storage.fingerprint import fingerprint
 from harness.storage.schema_tables import (
     COMPACT_FOLDER,
@@ -349,7 +349,7 @@ class StoredRuns:
             StoreError: a newer harness wrote it; to run it again would replace what is no worse.
         """
         folder = self.folder / key
-        state = [_state(folder / name) for name in (RUN_FILE, *(f"{name}.parquet" for name in TABLES))]
+        state = [state_of(folder / name) for name in (RUN_FILE, *(f"{name}.parquet" for name in TABLES))]
         if key not in self._rows or self._rows[key][0] != state:
             self._rows[key] = state, self._read(folder)
         return self._rows[key][1]
@@ -372,7 +372,7 @@ class StoredRuns:
     def _compacted_keys(self) -> frozenset[str]:
         """Keys of the compacted runs that are done, read again only when their files have changed."""
         folder = self.folder / COMPACT_FOLDER
-        state = [_state(folder / f"{name}.parquet") for name in ("runs", *TABLES)]
+        state = [state_of(folder / f"{name}.parquet") for name in ("runs", *TABLES)]
         if self._compacted[0] != state:
             stored = Stored()
             if folder.is_dir():
@@ -380,12 +380,3 @@ class StoredRuns:
             self.problems |= {problem.path: problem for problem in stored.problems}
             self._compacted = state, frozenset(key for key, run in stored.runs.items() if run["status"] == "done")
         return self._compacted[1]
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    """What changes whenever another file takes this place; empty if none is there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -162,7 +162,10 @@ class Store(StoredRuns):
 
 def _lock(path: Path) -> int | None:
     """The descriptor of a lock on a file, made if missing; None while another process holds it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
+    except OSError as error:  # also of a link, which may lead to anybody's file
+        raise StoreError(f"{path}: cannot be locked: {error.strerror}; remove it") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -226,6 +226,16 @@ def test_a_link_among_abandoned_work_ends_nobodys_process(tmp_path: Path):
         other.wait()
 
 
+@pytest.mark.parametrize("name", [f".locks/{KEY}", ".staging/x.lock"])
+def test_a_lock_that_is_a_link_is_named_and_not_followed(tmp_path: Path, name: str):
+    store = Store(tmp_path / "suite")
+    (tmp_path / "suite" / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(StoreError, match=f"{name}: cannot be locked"):
+        store.clear_abandoned()
+        store.lock(KEY)
+    assert not (tmp_path / "outside").exists()
+
+
 @pytest.mark.parametrize("kind", ["a FIFO", "a link to nothing", "text", "missing"])
 def test_a_result_takes_the_place_of_whatever_has_its_name(tmp_path: Path, kind: str):
     store = Store(tmp_path / "suite")
