@@ -5,7 +5,6 @@ results.runs          # a row per run
 results.scores()      # a row per environment, algorithm and device
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ from harness.analysis import comparison, curves, efficiency, overall, pairs, ste
 from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
 from harness.contract.errors import UsageError
-from harness.storage.results_files import Problem, Stored, read
+from harness.storage.results_files import Problem, Stored, as_table, read
 from harness.storage.schema_tables import RUNS, TABLES
 from harness.suite.measures import USUAL
 
@@ -90,13 +89,7 @@ class Results:
 
     def manifest(self, key: str) -> dict[str, Any]:
         """What ``run.json`` says besides the run's row: descriptions, versions, hardware; {} if unreadable."""
-        manifest = self.manifests[key]
-        if isinstance(manifest, str):
-            try:
-                manifest = json.loads(manifest)
-            except (ValueError, RecursionError):
-                return {}
-        return manifest if isinstance(manifest, dict) else {}
+        return as_table(self.manifests[key])
 
     @cached_property
     def points(self) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What every command is given, and what all say the same way."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.text import one_line
+
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.discovery.registry import Registry
+    from harness.storage.results_files import Problem
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ def loaded(path: Path) -> "Results":
     from harness.analysis.results import load
 
     results = load(path)
-    for problem in results.problems:
-        note(f"{problem.path}: {problem.message}")
+    name_problems(results.problems)
     return results
+
+
+def name_problems(problems: "Iterable[Problem]") -> None:
+    """Name stored files that cannot be used, on stderr; names and messages may be a stranger's."""
+    for problem in problems:
+        note(one_line(f"{problem.path}: {problem.message}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import GlobalOptions
+from harness.commands.common import GlobalOptions, name_problems
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import Executor, ExecutorOptions
 from harness.contract.specs import made
@@ -54,11 +54,10 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(given: GlobalOptions, /, as_json: bool, **options: Any) -> ExitCode:
     """Show the plan of a suite."""
     from harness.commands.printing import print_json, print_table
-    from harness.storage.store import Store
+    from harness.storage.results_files import StoredRuns
 
     plan = planned(given, where_to_run(given, options), **options)
-    folder = Path(options["out"]) / plan.suite.name
-    store = Store(folder) if folder.exists() else None
+    stored = StoredRuns(Path(options["out"]) / plan.suite.name)
     rows: list[dict[str, Any]] = [
         {
             "algorithm": cell.contestant.label,
@@ -66,11 +65,12 @@ def command(given: GlobalOptions, /, as_json: bool, **options: Any) -> ExitCode:
             "device": cell.device,
             "steps": cell.task.steps,
             "runs": 0 if cell.reason else len(cell.keys),
-            "complete": 0 if store is None else sum(store.is_done(key) for key in cell.keys.values()),
+            "complete": sum(stored.is_done(key) for key in cell.keys.values()),
             "skipped": cell.reason,
         }
         for cell in plan.cells
     ]
+    name_problems(stored.problems.values())
     if as_json:
         for row, cell in zip(rows, plan.cells, strict=True):
             row["algorithm_version"] = cell.contestant.entry.spec.version

@@ -44,14 +44,18 @@ def command(given: GlobalOptions, path: Path, out: Path | None, suite: str | Non
     from harness.suite.reading import find_suite
 
     asked = find_suite(suite, given.registry) if suite else None
-    report(given, path, out or path / "report", as_json, asked)
+    report(given, path, out, as_json, asked)
 
 
-def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, suite: "Suite | None" = None) -> None:
-    """Write the report of the runs stored at ``path`` into the folder ``out``, and print its tables.
+def report(
+    given: GlobalOptions, path: Path, out: Path | None = None, as_json: bool = False, suite: "Suite | None" = None
+) -> None:
+    """Write the report of the runs stored at ``path`` into a folder of it, or ``out``, and print its tables.
 
     The claims of ``suite`` are judged; of those installed under the names that the runs have, if it is not given.
     """
+    import os
+
     from harness.commands.printing import print_json
     from harness.reporting.answer import answer
     from harness.reporting.claims_sheet import TEXT_WIDTH, claims_text, evidence
@@ -59,11 +63,14 @@ def report(given: GlobalOptions, path: Path, out: Path, as_json: bool = False, s
     from harness.reporting.report import terminal_table, write_report
 
     results = loaded(path)
+    folder = path / "report" if out is None else out
+    if out is None and Path(os.path.realpath(folder)).parent != path.resolve():
+        raise UsageError(f"{folder}: is a link, so the report would be written elsewhere; remove it, or use --out")
     claims = _claims(results, [suite] if suite else _installed(given, results))
     try:
-        page = write_report(results, given.registry, out, claims)
+        page = write_report(results, given.registry, folder, claims)
     except OSError as error:
-        raise UsageError(f"{out}: the report cannot be written there: {error}") from error
+        raise UsageError(f"{folder}: the report cannot be written there: {error}") from error
     if as_json:
         problems = [problem._asdict() for problem in results.problems]
         told = {"report": str(page), "problems": problems, "claims": evidence(claims)}

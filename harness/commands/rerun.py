@@ -1,15 +1,17 @@
 """Repeat a stored run from its manifest. Does it give the same result?"""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import GlobalOptions, note
+from harness.commands.common import GlobalOptions, name_problems, note
 from harness.commands.results import existing
 from harness.contract.errors import ExitCode, UsageError
+from harness.text import one_line
 
 if TYPE_CHECKING:
     from harness.contract.specs import AlgorithmSpec, Needs
@@ -28,12 +30,13 @@ def command(given: GlobalOptions, key: str, results: Path) -> ExitCode:
 
     run, manifest = _stored(existing(results), key)
     trial = _trial(given, run, manifest)
-    for name, version in manifest["versions"].items():
+    then = manifest.get("versions")
+    for name, version in then.items() if isinstance(then, dict) else ():
         here = provenance.versions((name,)).get(name, "missing")
         if here != version:
-            note(f"{name} is {here} here and was {version} then")
+            note(one_line(f"{name} is {here} here and was {version} then"))
     if run["machine"] != provenance.machine():
-        note(f"this machine is not the one it ran on: {run['machine']}")
+        note(one_line(f"this machine is not the one it ran on: {run['machine']}"))
     outcome = _repeat(trial)
     again = outcome.of(run["key"])
     if outcome.status != "done" or again is None:
@@ -49,27 +52,32 @@ def command(given: GlobalOptions, key: str, results: Path) -> ExitCode:
 def _trial(given: GlobalOptions, run: dict[str, Any], manifest: dict[str, Any]) -> "TrialPlan":
     """The trial that the run was part of, made of what is installed here: a results file runs no code.
 
-    What is installed must be what ran: else its runs would have other keys.
+    What is installed must be what ran: else its runs would have other keys. Before these are compared, nothing is done
+    with what the file says.
     """
     from harness.running.plan import Contestant, TrialPlan, make_cell
     from harness.suite.reading import TaskSettings
+    from harness.suite.schema import MOST_SEEDS
 
     try:
-        job = manifest["job"]
-        task = TaskSettings(*(int(job[name]) for name in ("budget", "points", "episodes")))
-        seeds = [int(seed) for seed in job["seeds"]]
-        config, environment = json.loads(run["config"]), str(manifest["environment"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{run['key']}: its manifest does not say how to repeat it: {error!r}") from None
-    algorithm = given.registry.resolve("algorithm", run["algorithm_id"])
-    contestant = Contestant(algorithm, run["algorithm"], config, _needs(algorithm, config))
-    cell = make_cell(contestant, given.registry.resolve("environment", environment), run["device"], task, seeds)
+        job, config = manifest["job"], json.loads(run["config"])
+        seeds, settings = job["seeds"], [job[name] for name in ("budget", "points", "episodes")]
+        numbers = all(type(number) is int for number in (*seeds, *settings))
+        if not numbers or len(seeds) > MOST_SEEDS or not isinstance(config, dict):
+            raise ValueError("seeds, budget, points, episodes or configuration are not what they can be")
+        algorithm = given.registry.resolve("algorithm", run["algorithm_id"])
+        environment = given.registry.resolve("environment", str(manifest["environment"]))
+        contestant = Contestant(algorithm, run["algorithm"], config)
+        cell = make_cell(contestant, environment, run["device"], TaskSettings(*settings), seeds)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{run['key']}: its manifest does not say how to repeat it: {error!r:.200}") from None
     if cell.keys.get(run["seed"]) != run["key"]:
         raise UsageError(
-            f"{run['key']}: {algorithm.id} version {algorithm.spec.version} or {environment}, as installed here, "
-            f"is not what ran (version {run['algorithm_version']}); install that to repeat it"
+            f"{run['key']}: {algorithm.id} version {algorithm.spec.version} or {environment.id}, as installed here, "
+            f"is not what ran (version {run['algorithm_version']!r:.40}); install that to repeat it"
         )
-    return TrialPlan(cell, tuple(seeds))
+    contestant = replace(contestant, needs=_needs(algorithm, config))
+    return TrialPlan(replace(cell, contestant=contestant), tuple(seeds))
 
 
 def _needs(algorithm: "Entry[AlgorithmSpec]", config: dict[str, Any]) -> "Needs":
@@ -86,14 +94,14 @@ def _needs(algorithm: "Entry[AlgorithmSpec]", config: dict[str, Any]) -> "Needs"
 
 def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The only finished run whose key starts with ``prefix``."""
-    from harness.storage.results_files import read
+    from harness.storage.results_files import as_table, read
 
     stored = read(results)
+    name_problems(problem for problem in stored.problems if not problem.key or problem.key.startswith(prefix))
     found = [k for k, run in stored.runs.items() if k.startswith(prefix) and run["status"] == "done"]
     if len(found) != 1:
         raise UsageError(f"{results}: {len(found)} finished runs have a key that starts with {prefix!r}")
-    manifest = stored.manifests[found[0]]
-    return stored.runs[found[0]], json.loads(manifest) if isinstance(manifest, str) else manifest
+    return stored.runs[found[0]], as_table(stored.manifests[found[0]])
 
 
 def _repeat(trial: "TrialPlan") -> "TrialOutcome":
@@ -105,6 +113,8 @@ def _repeat(trial: "TrialPlan") -> "TrialOutcome":
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
         leave(Path(folder) / JOB, trial.description.to_json())
         executor = LocalExecutor(ExecutorOptions(jobs=1))
+        if why_not := executor.lacks(trial.cell.device):
+            raise UsageError(f"the run cannot be repeated: {why_not}")
         try:
             executor.start(Job("rerun", Path(folder), trial.cell.device, 1, None, float("inf"), VARIABLES))
             while not executor.wait(1.0):

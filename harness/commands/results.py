@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.common import note
+from harness.commands.common import name_problems, note
 from harness.contract.errors import UsageError
 
 
@@ -23,8 +23,7 @@ def list_runs(path: Path, as_json: bool) -> None:
 
     columns = ("key", "suite", "algorithm", "environment", "seed", "device", "status", "steps", "finished_at")
     stored = read(existing(path))
-    for problem in stored.problems:
-        note(f"{problem.path}: {problem.message}")
+    name_problems(stored.problems)
     rows = sorted(stored.runs.values(), key=lambda run: [run[name] for name in columns[1:5]])
     if as_json:
         print_json({"schema": 1, "runs": rows, "problems": [problem._asdict() for problem in stored.problems]})

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.commands.common import GlobalOptions, note
+from harness.commands.common import GlobalOptions, name_problems, note
 from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
@@ -52,6 +52,7 @@ def command(
     store = Store(folder)
     store.clear_abandoned()
     missing = to_run(plan, store, force)
+    name_problems(store.problems.values())
     note(summarised(plan, missing, store.folder))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limits = plan.suite.limits
@@ -68,7 +69,7 @@ def command(
         tally = runner.run(plan, force)
     for problem in tally.problems:
         note(problem)
-    report(given, folder, folder / "report", suite=plan.suite)
+    report(given, folder, suite=plan.suite)
     if plan.runs == 0:
         return ExitCode.NOTHING_RAN
     return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES

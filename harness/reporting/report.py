@@ -111,10 +111,13 @@ def write_report(results: "Results", registry: "Registry", folder: Path, claims:
     if claims:
         tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
+    for part in (folder / "tables", folder / "figures"):
+        if part.is_symlink():
+            raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
     _write_tables(tables, folder / "tables")
     _write_figures(drawings, folder / "figures")
     page = folder / "index.html"
-    page.write_text(_page(results, tables, drawings, answer(results, claims)), encoding="utf-8")
+    _write(page, _page(results, tables, drawings, answer(results, claims)))
     return page
 
 
@@ -167,14 +170,23 @@ def _write_tables(tables: Iterable[Sheet], folder: Path) -> None:
     writers = {"csv": sheet_formats.csv, "md": sheet_formats.markdown, "tex": sheet_formats.latex}
     for sheet in tables:
         for ending, write in writers.items():
-            (folder / f"{sheet.name}.{ending}").write_text(write(sheet), encoding="utf-8")
+            _write(folder / f"{sheet.name}.{ending}", write(sheet))
 
 
 def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for drawing in drawings:
         if drawing.svg:
-            (folder / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
+            _write(folder / f"{drawing.name}.svg", drawing.svg)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it: what has the name, as a link or a FIFO, is replaced, not opened."""
+    beside = path.with_name(f".{path.name}")
+    beside.unlink(missing_ok=True)
+    with beside.open("x", encoding="utf-8", errors="replace") as file:
+        file.write(text)
+    beside.replace(path)
 
 
 def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing], answers: Sequence[str]) -> str:

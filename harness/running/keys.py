@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.contract.specs import INTERPRETIVE, VIEWS
@@ -56,11 +55,3 @@ def run_key(
     numbers, functions to plan with, a game to play against itself.
     """
     return digest([RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device, *views])
-
-
-def fingerprint(returns: Iterable[tuple[float, int]]) -> str:
-    """The hash of all (return, length) pairs of a run's training and evaluation episodes, in order."""
-    sha = hashlib.sha256()
-    for value, length in returns:
-        sha.update(struct.pack("<dq", value, length))
-    return sha.hexdigest()[:20]

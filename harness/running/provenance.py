@@ -20,7 +20,7 @@ def versions(distributions: tuple[str, ...] = ()) -> dict[str, str]:
     for name in dict.fromkeys((*LIBRARIES, *distributions)):
         try:
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+        except (metadata.PackageNotFoundError, ValueError):  # or no name at all
             continue
     return found
 

@@ -14,7 +14,8 @@ from harness.running.job_files import JOB, LOG, VARIABLES, leave, outcome_in
 from harness.running.manifest import Session, manifest, now, run_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
-from harness.storage.store import Lock, Store, StoreError
+from harness.storage.files import StoreError
+from harness.storage.store import Lock, Store
 
 POLL_SECONDS = 0.5
 LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
@@ -114,8 +115,8 @@ class Runner:
 
     def _commit_skipped(self, cell: Cell, seed: int) -> None:
         key = cell.keys[seed]
-        stored = self.store.read(key) or {}
-        if stored.get("run", {}).get("error") != cell.reason:
+        stored = self.store.row(key)
+        if stored is None or stored["error"] != cell.reason:
             with self.store.staging() as folder:
                 place = folder / key
                 place.mkdir()
@@ -208,8 +209,8 @@ class Runner:
                     self._elsewhere.append(TrialPlan(trial.cell, (seed,)))
                     continue
                 lock.release()
-                run = (self.store.read(key) or {}).get("run", {})
-                if run.get("finished_at", "") >= self.session.started_at and run["status"] != "interrupted":
+                run = self.store.row(key)
+                if run and run["finished_at"] >= self.session.started_at and run["status"] != "interrupted":
                     self._tally.statuses[run["status"]] += 1
                 else:
                     queue.append(TrialPlan(trial.cell, (seed,)))

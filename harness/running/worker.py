@@ -27,8 +27,9 @@ from harness.measuring.description import RunOutcome, TrialDescription, TrialOut
 from harness.measuring.records import Diverged, Episode, EvaluationEpisode
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
-from harness.running import keys, provenance
+from harness.running import provenance
 from harness.running.job_files import JOB, LOG, OUTCOME, PLACE, PROGRESS, leave
+from harness.storage.fingerprint import fingerprint
 from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_TABLE_FORMAT
 from harness.storage.store import KEY
 
@@ -124,8 +125,8 @@ def _left(folder: Path, trial: LocalTrial, index: int) -> RunOutcome:
     _write(place / "episodes.parquet", EPISODES, key, episodes)
     _write(place / "diagnostics.parquet", DIAGNOSTICS, key, run.diagnostics)
     every: list[Episode | EvaluationEpisode] = [*run.episodes, *run.evaluations]
-    fingerprint = keys.fingerprint((each.value, each.length) for each in every)
-    return RunOutcome(key, trial.steps, run.simulated, fingerprint, run.diverged)
+    known_by = fingerprint([each.value for each in every], [each.length for each in every])
+    return RunOutcome(key, trial.steps, run.simulated, known_by, run.diverged)
 
 
 def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.storage.files import StoreError, state_of
 from harness.storage.results_files import Stored, read
 from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, FORMAT_KEY, RUN_FILE, RUN_FORMAT, TABLES
-from harness.storage.store import Store, StoreError, flush
+from harness.storage.store import Store, flush
 
 
 def compact(store: Store) -> int:
@@ -28,7 +29,7 @@ def compact(store: Store) -> int:
     if lock is None:
         raise StoreError(f"{store.folder}: another session is compacting it")
     try:
-        seen = {path.parent.name: _version(path) for path in store.folder.glob(f"*/{RUN_FILE}")}
+        seen = {path.parent.name: state_of(path) for path in store.folder.glob(f"*/{RUN_FILE}")}
         stored = read(store.folder)
         _refuse_damage(stored, store.folder / COMPACT_FOLDER)
         done = [key for key, run in stored.runs.items() if run["status"] == "done"]
@@ -44,16 +45,7 @@ def compact(store: Store) -> int:
         lock.release()
 
 
-def _version(path: Path) -> tuple[int, int] | None:
-    """What changes whenever another file takes this place; None if there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
-
-
-def _discard(store: Store, key: str, version: tuple[int, int] | None) -> bool:
+def _discard(store: Store, key: str, version: tuple[int, ...]) -> bool:
     """Remove a run's folder if it still holds what was read, under the lock that whoever replaces it needs.
 
     Claims are taken one by one, because each holds a file open and runs come in thousands.
@@ -62,7 +54,7 @@ def _discard(store: Store, key: str, version: tuple[int, int] | None) -> bool:
     if lock is None:
         return False
     try:
-        unchanged = version is not None and _version(store.folder / key / RUN_FILE) == version
+        unchanged = bool(version) and state_of(store.folder / key / RUN_FILE) == version
         if unchanged:
             store.discard(store.folder / key)
         return unchanged
@@ -92,7 +84,7 @@ def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:
     for name, table in tables.items():
         path = staging / f"{name}.parquet"
         formatted = table.replace_schema_metadata({FORMAT_KEY: str(RUN_FORMAT)})
-        pq.write_table(formatted, path, compression="zstd")
+        pq.write_table(formatted, path, compression="zstd", write_page_checksum=True)
         flush(path)
         path.replace(place / path.name)
     flush(place)

@@ -1,7 +1,8 @@
 """Reading stored runs: every file is checked, and what is broken or foreign is reported, never raised.
 
-Files come from killed sessions, full disks and strangers, so nothing in them is trusted: no pickle, types and
-schemas compared with `harness.storage.schema_tables`, checksums with the run's own manifest.
+Files come from killed sessions, full disks and strangers, so nothing in them is trusted: only regular files of bounded
+size are opened, no pickle, types and schemas compared with `harness.storage.schema_tables`, checksums with the run's
+own manifest, returns with its fingerprint. Every command reads through here: what one calls damaged is done for none.
 
 Schemas grow, and runs are read for years: a column that is missing reads as null if it may be null, one that is
 unknown is ignored, and what a newer harness wrote in another format is refused as that.
@@ -9,7 +10,6 @@ unknown is ignored, and what a newer harness wrote in another format is refused 
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.storage.files import NewerFormatError, StoreError, UnusableError, read_file, size_of, state_of
+from harness.storage.fingerprint import fingerprint
 from harness.storage.schema_tables import (
     COMPACT_FOLDER,
     COMPACT_RUNS,
@@ -30,8 +32,16 @@ from harness.storage.schema_tables import (
     RUNS,
     STATUSES,
     TABLES,
-    refusal,
+    check_format,
 )
+
+LARGEST_RUN = 2**24  # bytes of a run.json; most of an ordinary one's ten thousand are descriptions
+LARGEST_TABLE = 2**30  # bytes of a table of one run
+# A table may take so many bytes of memory, and so many more for each of its file's.
+ROOM, EXPANSION = 2**30, 2**7
+ROW_BYTES = 64  # of a table in memory, about
+EXACT = 2**53  # whole numbers up to here are floating-point numbers too
+HUGE = 1e100  # squares of what is larger, and sums of these, may be infinite
 
 
 class Problem(NamedTuple):
@@ -44,14 +54,6 @@ class Problem(NamedTuple):
     path: str
     key: str
     message: str
-
-
-class _UnusableError(Exception):
-    """A file that cannot be used: its path and why."""
-
-    def __init__(self, path: Path, message: str) -> None:
-        super().__init__(message)
-        self.path = path
 
 
 @dataclass
@@ -69,9 +71,12 @@ class Stored:
 def read(path: Path) -> Stored:
     """Every stored run at or below a suite's folder, or a folder of suites' folders."""
     stored = Stored()
-    if not _read_suite(path, stored):
-        for folder in _folders(path):
-            _read_suite(folder, stored)
+    try:
+        if not _read_suite(path, stored):
+            for folder in _folders(path):
+                _read_suite(folder, stored)
+    except OSError as error:
+        stored.problems.append(Problem(str(error.filename), "", f"not readable: {error.strerror}"))
     return stored
 
 
@@ -87,13 +92,12 @@ def _read_suite(folder: Path, stored: Stored) -> bool:
             continue
         try:
             found |= _read_run(place, stored)
-        except _UnusableError as reason:
+        except UnusableError as reason:
             found = True
             stored.problems.append(Problem(str(reason.path), place.name, str(reason)))
     compact = folder / COMPACT_FOLDER
     if compact.is_dir():
-        found = True
-        _read_compact(compact, stored)
+        found |= _read_compact(compact, stored)
     return found
 
 
@@ -101,61 +105,57 @@ def _read_run(folder: Path, stored: Stored) -> bool:
     """Read one run's folder; False if it holds no run (another session may be making it)."""
     path = folder / RUN_FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path, LARGEST_RUN), parse_constant=_refuse_constant)
     except FileNotFoundError:
         if any((folder / f"{name}.parquet").exists() for name in TABLES):
-            raise _UnusableError(path, "missing, beside tables of a run") from None
+            raise UnusableError(path, "missing, beside tables of a run") from None
         return False
-    except (OSError, ValueError, RecursionError) as error:
-        raise _UnusableError(path, f"not a readable JSON file: {error}") from None
-    try:
-        run, manifest = _parts(content)
-        if run["key"] != folder.name:
-            raise ValueError(f"is of run {run['key']!r}, not of the run that names its folder")
-    except ValueError as error:
-        raise _UnusableError(path, str(error)) from None
-    if run["key"] in stored.runs:
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UnusableError(path, f"not a readable JSON file: {error}") from None
+    check_format(path, content.get("schema") if isinstance(content, dict) else type(content).__name__)
+    run, manifest = content.get("run"), content.get("manifest")
+    if not isinstance(run, dict) or not isinstance(manifest, dict):
+        raise UnusableError(path, 'must hold the tables "run" and "manifest"')
+    row = _checked_row(path, run)
+    if row["key"] != folder.name:
+        raise UnusableError(path, f"is of run {row['key']!r:.80}, not of the run that names its folder")
+    if row["key"] in stored.runs:
         return True
     tables = {}
     for name in TABLES:
         try:
-            tables[name] = _run_table(folder, name, run, manifest)
-        except _UnusableError as reason:
-            if run["status"] == "done":
+            tables[name] = _run_table(folder, name, row, manifest)
+        except UnusableError as reason:
+            if row["status"] == "done":
                 raise
             # Without its row, a run that failed would count for nothing.
-            stored.problems.append(Problem(str(reason.path), run["key"], str(reason)))
-    stored.runs[run["key"]], stored.manifests[run["key"]] = run, manifest
+            stored.problems.append(Problem(str(reason.path), row["key"], str(reason)))
+    if row["status"] == "done":
+        _check_done(folder, row, tables["evaluations"], tables["episodes"])
+    stored.runs[row["key"]], stored.manifests[row["key"]] = row, manifest
     for name, table in tables.items():
         if table is not None:
             stored.tables[name].append(table)
     return True
 
 
-def _parts(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The row and the manifest of a ``run.json``; a ValueError if it is not one."""
-    if why_not := refusal(content.get("schema") if isinstance(content, dict) else type(content).__name__):
-        raise ValueError(why_not)
-    run, manifest = content.get("run"), content.get("manifest")
-    if not isinstance(run, dict) or not isinstance(manifest, dict):
-        raise ValueError('must hold the tables "run" and "manifest"')
-    return _checked_row(run), manifest
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
-def _checked_row(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `RUNS` and no others, types checked; a ValueError says which is missing or wrong."""
+def _checked_row(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `RUNS` and no others, types checked; an `UnusableError` says which is missing or wrong."""
     row: dict[str, Any] = {}
     for name, (kinds, nullable) in _COLUMNS.items():
         value = run.get(name)
         if not (type(value) in kinds or (value is None and nullable)):
-            raise ValueError(f"run.{name}: expected {kinds[-1].__name__}, found {value!r:.80}")
+            raise UnusableError(path, f"run.{name}: expected {kinds[-1].__name__}, found {value!r:.80}")
+        if isinstance(value, int | float) and not _in_range(name, value):
+            raise UnusableError(path, f"run.{name}: {value!r:.80} is out of range")
         # JSON can spell halves of characters, as of file names in error texts, that no table can hold.
         row[name] = value.encode(errors="replace").decode() if isinstance(value, str) else value
     if row["status"] not in STATUSES:
-        raise ValueError(f"run.status: {row['status']!r:.80} is none of {', '.join(STATUSES)}")
-    for name, largest in _LARGEST.items():
-        if row[name] is not None and not 0 <= row[name] <= largest:
-            raise ValueError(f"run.{name}: {row[name]} is out of range")
+        raise UnusableError(path, f"run.status: {row['status']!r:.80} is none of {', '.join(STATUSES)}")
     return row
 
 
@@ -171,7 +171,14 @@ _COLUMNS = {column.name: (_kinds(column), column.nullable) for column in RUNS}
 _LARGEST = {
     column.name: np.iinfo(column.type.to_pandas_dtype()).max for column in RUNS if pa.types.is_integer(column.type)
 }
+_NOTHING: Mapping[str, Any] = {"return": (), "length": ()}
 _REPEATED = ("key", "name")  # columns of repeated text
+
+
+def _in_range(name: str, value: float) -> bool:
+    if name in _LARGEST:
+        return 0 <= value <= _LARGEST[name]
+    return abs(value) <= (EXACT if isinstance(value, int) else HUGE)  # False where it is no number
 
 
 def _run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> pa.Table | None:
@@ -180,57 +187,67 @@ def _run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mappin
     files = manifest.get("files")
     checksum = files.get(path.name) if isinstance(files, dict) else None
     try:
-        content = path.read_bytes()
+        content = read_file(path, LARGEST_TABLE)
     except FileNotFoundError:
         if run["status"] != "done" and checksum is None:
             return None
-        raise _UnusableError(path, "missing") from None
-    except OSError as error:
-        raise _UnusableError(path, f"not readable: {error}") from None
+        raise UnusableError(path, "missing") from None
     if checksum is not None and hashlib.sha256(content).hexdigest() != checksum:
-        raise _UnusableError(path, "not the file that was stored: its checksum differs from the manifest's")
-    table = _table(path, pa.BufferReader(content), TABLES[name])
+        raise UnusableError(path, "not the file that was stored: its checksum differs from the manifest's")
+    table = _table(path, pa.BufferReader(content), len(content), TABLES[name])
     if set(_keys(table)) - {run["key"]}:
-        raise _UnusableError(path, "holds rows of another run")
-    if name == "evaluations" and run["status"] == "done":
-        _check_scores(path, pc.sum(table["return"]).as_py())
+        raise UnusableError(path, "holds rows of another run")
     return table
 
 
-def _check_scores(path: Path, total: float | None) -> None:
-    """A run that is done has scores, and they are numbers: ``total`` is the sum of its evaluation returns."""
-    if total is None:
-        raise _UnusableError(path, "holds no evaluation, but the run is done")
-    if not math.isfinite(total):
-        raise _UnusableError(path, "holds a return that is not finite, but the run is done")
+def _check_done(folder: Path, run: Mapping[str, Any], evaluated: Any, trained: Any) -> None:
+    """A run that is done has scores, they are numbers, and all its returns are those that it was stored with."""
+    path = folder / "evaluations.parquet"
+    if not len(evaluated["return"]):
+        raise UnusableError(path, "holds no evaluation, but the run is done")
+    if not np.abs(evaluated["return"]).max() <= HUGE:
+        raise UnusableError(path, "holds a return that is not finite, but the run is done")
+    returns, lengths = (np.concatenate([trained[name], evaluated[name]]) for name in ("return", "length"))
+    if run["fingerprint"] and fingerprint(returns, lengths) != run["fingerprint"]:
+        raise UnusableError(path, "these or the returns in episodes.parquet are not those of the run's fingerprint")
 
 
-def _table(path: Path, source: Any, schema: pa.Schema) -> pa.Table:
+def _table(path: Path, source: Any, size: int, schema: pa.Schema) -> pa.Table:
     """The columns of a schema from a Parquet file, those of repeated text dictionary-encoded."""
     wanted = _as_read(schema)
     try:
-        file = pq.ParquetFile(source, read_dictionary=[name for name in _REPEATED if name in schema.names])
+        repeated = [name for name in _REPEATED if name in schema.names]
+        file = pq.ParquetFile(source, read_dictionary=repeated, page_checksum_verification=True)
         found = file.schema_arrow
         if found.names != wanted.names or found.types != wanted.types or found.metadata:
             _refuse_foreign(path, found, wanted)
+        _refuse_bomb(path, file.metadata, size)
         table = file.read(columns=[name for name in wanted.names if name in found.names], use_threads=False)
+        table.validate(full=True)
     except KeyError as error:
-        raise _UnusableError(path, f"not this table: it has no column {error}") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _UnusableError(path, f"not a readable Parquet file: {error}") from None
+        raise UnusableError(path, f"not this table: it has no column {error}") from None
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise UnusableError(path, f"not a readable Parquet file: {error}") from None
     return table if table.schema.equals(wanted, check_metadata=True) else _completed(path, table, wanted)
+
+
+def _refuse_bomb(path: Path, metadata: pq.FileMetaData, size: int) -> None:
+    """Refuse a small file that would fill the memory: what was measured does not compress to nothing."""
+    groups = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    expanded = max(sum(groups), metadata.num_rows * ROW_BYTES)
+    if expanded > ROOM + EXPANSION * size:
+        raise UnusableError(path, f"{size:,} bytes would take {expanded:,} in memory")
 
 
 def _refuse_foreign(path: Path, found: pa.Schema, wanted: pa.Schema) -> None:
     """Raise unless each column is there with its type, or may be missing, and the format is one that is known."""
     version = (found.metadata or {}).get(FORMAT_KEY, str(RUN_FORMAT).encode())
-    if why_not := refusal(int(version) if version.isdigit() else version.decode(errors="replace")):
-        raise _UnusableError(path, why_not)
+    check_format(path, int(version) if version.isdigit() else version.decode(errors="replace"))
     for column in wanted:
         told = found.field(column.name).type if column.name in found.names else None
         if told != column.type and (told is not None or not column.nullable):
             has = f"its columns are {', '.join(found.names):.200}" if told is None else f"{column.name} is {told}"
-            raise _UnusableError(path, f"not this table: {has}")
+            raise UnusableError(path, f"not this table: {has}")
 
 
 def _completed(path: Path, table: pa.Table, wanted: pa.Schema) -> pa.Table:
@@ -241,7 +258,7 @@ def _completed(path: Path, table: pa.Table, wanted: pa.Schema) -> pa.Table:
     ]
     for column, values in zip(wanted, columns, strict=True):
         if not column.nullable and values.null_count:
-            raise _UnusableError(path, f"column {column.name!r} has missing values")
+            raise UnusableError(path, f"column {column.name!r} has missing values")
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
@@ -257,37 +274,109 @@ def _keys(table: pa.Table) -> list[str]:
     return [key for chunk in table["key"].chunks for key in chunk.dictionary.to_pylist()]
 
 
-def _read_compact(folder: Path, stored: Stored) -> None:
-    """Add the compacted runs that have no folder of their own."""
+def _by_key(table: pa.Table) -> dict[str, Any]:
+    """The returns and lengths of every run in a table."""
+    return dict(iter(table.select(["key", "return", "length"]).to_pandas().groupby("key", observed=True)))
+
+
+def _read_compact(folder: Path, stored: Stored) -> bool:
+    """Add the compacted runs that have no folder of their own; tells whether there is something."""
     path = folder / "runs.parquet"
     try:
-        rows = _table(path, path, COMPACT_RUNS).to_pylist()
-        tables = {name: _table(place := folder / f"{name}.parquet", place, TABLES[name]) for name in TABLES}
-    except _UnusableError as reason:
+        if not path.exists() and not _holds_lost_runs(folder):
+            return False
+        rows = _table(path, path, size_of(path), COMPACT_RUNS).to_pylist()
+        places = {name: folder / f"{name}.parquet" for name in TABLES}
+        tables = {name: _table(place, place, size_of(place), TABLES[name]) for name, place in places.items()}
+    except (UnusableError, FileNotFoundError) as error:
+        reason = error if isinstance(error, UnusableError) else UnusableError(Path(error.filename), "missing")
         stored.problems.append(Problem(str(reason.path), "", str(reason)))
-        return
-    returns = tables["evaluations"].group_by("key").aggregate([("return", "sum")])
-    totals = dict(zip(returns["key"].to_pylist(), returns["return_sum"].to_pylist(), strict=True))
+        return True
+    evaluated, trained = _by_key(tables["evaluations"]), _by_key(tables["episodes"])
     fresh = []
     for row in rows:
         key = row["key"]
         if key in stored.runs:
             continue
         try:
-            run = _checked_row(row)
+            run = _checked_row(path, row)
             if run["status"] == "done":
-                _check_scores(folder / "evaluations.parquet", totals.get(key))
-        except (ValueError, _UnusableError) as error:
-            stored.problems.append(Problem(str(getattr(error, "path", path)), key, str(error)))
+                _check_done(folder, run, evaluated.get(key, _NOTHING), trained.get(key, _NOTHING))
+        except UnusableError as error:
+            stored.problems.append(Problem(str(error.path), key, str(error)))
             continue
         fresh.append(key)
         stored.runs[key], stored.manifests[key] = run, row["manifest"]
     for name, table in tables.items():
         stored.tables[name].append(table.filter(pc.is_in(table["key"].cast(pa.string()), pa.array(fresh, pa.string()))))
+    return True
 
 
-def read_compact_keys(folder: Path) -> frozenset[str]:
-    """Keys of the usable runs in a ``compact`` folder; none where it is broken."""
-    stored = Stored()
-    _read_compact(folder, stored)
-    return frozenset(stored.runs)
+def _holds_lost_runs(folder: Path) -> bool:
+    """Whether tables without a list of runs, as a killed first compaction leaves them, hold one that has no folder."""
+    places = {folder / f"{name}.parquet": schema for name, schema in TABLES.items()}
+    tables = [_table(place, place, size_of(place), schema) for place, schema in places.items() if place.exists()]
+    return not {key for table in tables for key in _keys(table)} <= {entry.name for entry in _folders(folder.parent)}
+
+
+def as_table(manifest: dict[str, Any] | str) -> dict[str, Any]:
+    """A manifest, whichever way it is stored; empty where a stranger's is unreadable."""
+    try:
+        table = json.loads(manifest) if isinstance(manifest, str) else manifest
+    except (ValueError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+class StoredRuns:
+    """What is stored in ``results/<suite>``, run by run, which is only read.
+
+    Attributes:
+        folder: of the suite; it need not exist.
+        problems: files met that could not be used, by path.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: dict[str, Problem] = {}
+        self._rows: dict[str, tuple[object, dict[str, Any] | None]] = {}  # with the state of the files they are of
+        self._compacted: tuple[object, frozenset[str]] = (None, frozenset())
+
+    def row(self, key: str) -> dict[str, Any] | None:
+        """The row of the run in the folder of this key; None if there is none, or it is damaged.
+
+        Raises:
+            StoreError: a newer harness wrote it; to run it again would replace what is no worse.
+        """
+        folder = self.folder / key
+        state = [state_of(folder / name) for name in (RUN_FILE, *(f"{name}.parquet" for name in TABLES))]
+        if key not in self._rows or self._rows[key][0] != state:
+            self._rows[key] = state, self._read(folder)
+        return self._rows[key][1]
+
+    def _read(self, folder: Path) -> dict[str, Any] | None:
+        stored = Stored()
+        try:
+            _read_run(folder, stored)
+        except NewerFormatError as reason:
+            raise StoreError(f"{reason.path}: {reason}") from None
+        except UnusableError as reason:
+            self.problems[str(reason.path)] = Problem(str(reason.path), folder.name, str(reason))
+        return stored.runs.get(folder.name)
+
+    def is_done(self, key: str) -> bool:
+        """Whether a run of this key is complete: whether the tables of results hold it as done."""
+        row = self.row(key)
+        return key in self._compacted_keys() if row is None else row["status"] == "done"
+
+    def _compacted_keys(self) -> frozenset[str]:
+        """Keys of the compacted runs that are done, read again only when their files have changed."""
+        folder = self.folder / COMPACT_FOLDER
+        state = [state_of(folder / f"{name}.parquet") for name in ("runs", *TABLES)]
+        if self._compacted[0] != state:
+            stored = Stored()
+            if folder.is_dir():
+                _read_compact(folder, stored)
+            self.problems |= {problem.path: problem for problem in stored.problems}
+            self._compacted = state, frozenset(key for key, run in stored.runs.items() if run["status"] == "done")
+        return self._compacted[1]

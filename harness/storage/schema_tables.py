@@ -5,7 +5,11 @@ many runs. Schemas may grow by columns that may be null; any other change is a n
 stays among the tests.
 """
 
+from pathlib import Path
+
 import pyarrow as pa
+
+from harness.storage.files import NewerFormatError, UnusableError
 
 RUN_FILE = "run.json"
 RUN_FORMAT = 1  # of run.json: {"schema": RUN_FORMAT, "run": {column: value of RUNS}, "manifest": {...}}
@@ -13,16 +17,13 @@ FORMAT_KEY = b"harness.format"  # of the metadata of compacted Parquet files; ab
 COMPACT_FOLDER = "compact"
 
 
-def refusal(found: object) -> str:
-    """Why a format cannot be read; empty if it can."""
-    if found == RUN_FORMAT and type(found) is int:
-        return ""
+def check_format(path: Path, found: object) -> None:
+    """Raise an `UnusableError` for a format that cannot be read."""
     if isinstance(found, int) and found > RUN_FORMAT:
-        return (
-            f"written by a newer harness, in format {found}; this one reads formats up to {RUN_FORMAT}: "
-            "upgrade rl-harness"
-        )
-    return f"not a run of format {RUN_FORMAT}: schema is {found!r:.80}"
+        upgrade = f"this one reads formats up to {RUN_FORMAT}: upgrade rl-harness"
+        raise NewerFormatError(path, f"written by a newer harness, in format {found}; {upgrade}")
+    if found != RUN_FORMAT or type(found) is not int:
+        raise UnusableError(path, f"not a run of format {RUN_FORMAT}: schema is {found!r:.80}")
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:

@@ -17,18 +17,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.contract.errors import HarnessError
+from harness.storage.files import StoreError
 from harness.storage.orphans import end_processes_in
-from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT, refusal
+from harness.storage.results_files import StoredRuns
+from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT
 
 KEY = re.compile(r"[0-9a-f]{20}")
 STAGING = ".staging"
 LOCKS = ".locks"
 OLD = "old-"  # followed by the key of the result that was moved away
-
-
-class StoreError(HarnessError):
-    """A results folder that cannot be used; the message names the path and the reason."""
 
 
 class Lock:
@@ -44,64 +41,26 @@ class Lock:
         os.close(self._descriptor)
 
 
-class Store:
+class Store(StoredRuns):
     """Reads and writes ``results/<suite>``, a folder that is made if missing.
 
     Raises:
-        StoreError: it cannot be made or written to.
+        StoreError: it cannot be made or written to, or parts of it lie elsewhere.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._compacted_keys: frozenset[str] = frozenset()
-        self._compacted_at = 0
+        super().__init__(folder)
+        for part in (STAGING, LOCKS, COMPACT_FOLDER):
+            if (folder / part).is_symlink():  # as archives of strangers may hold them
+                raise StoreError(f"{folder / part}: is a link, and what it leads to would be written; remove it")
         try:
-            for part in (folder, folder / STAGING, folder / LOCKS):
-                part.mkdir(parents=True, exist_ok=True)
+            for place in (folder, folder / STAGING, folder / LOCKS):
+                place.mkdir(parents=True, exist_ok=True)
             probe = folder / STAGING / f"probe-{uuid.uuid4().hex}"
             probe.write_bytes(b"x")
             probe.unlink()
         except OSError as error:
             raise StoreError(f"{folder}: results cannot be written there: {error}") from error
-
-    def read(self, key: str) -> dict[str, Any] | None:
-        """The stored ``run.json`` of a key, or None if there is none that can be read.
-
-        Raises:
-            StoreError: a newer harness wrote it; to run it again would replace what is no worse.
-        """
-        path = self.folder / key / RUN_FILE
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        found = content.get("schema") if isinstance(content, dict) else None
-        if isinstance(found, int) and found > RUN_FORMAT:
-            raise StoreError(f"{path}: {refusal(found)}")
-        return content if found == RUN_FORMAT else None
-
-    def is_done(self, key: str) -> bool:
-        """Whether a run of this key is complete, with every file as it was committed."""
-        content = self.read(key)
-        if content is None or not isinstance(content.get("run"), dict):
-            return key in self._compacted()
-        if content["run"].get("status") != "done":
-            return False
-        files = content.get("manifest", {}).get("files", {})
-        return all(_checksum(self.folder / key / name) == expected for name, expected in files.items())
-
-    def _compacted(self) -> frozenset[str]:
-        """Keys of the runs in the compacted tables, read again only when their file has changed."""
-        path = self.folder / COMPACT_FOLDER / "runs.parquet"
-        try:
-            changed = path.stat().st_mtime_ns
-        except OSError:
-            return frozenset()
-        if self._compacted_at != changed:
-            from harness.storage.results_files import read_compact_keys
-
-            self._compacted_keys, self._compacted_at = read_compact_keys(path.parent), changed
-        return self._compacted_keys
 
     def lock(self, key: str) -> Lock | None:
         """The right to run a key, or None while another process holds it."""
@@ -134,8 +93,10 @@ class Store:
         """Remove what killed sessions left behind, and end processes that still work there."""
         for path in (self.folder / STAGING).glob("*.lock"):
             if (lock := _lock(path)) is not None:
-                end_processes_in(path.with_suffix(""))
-                _remove(path.with_suffix(""))
+                work = path.with_suffix("")
+                if not work.is_symlink():  # to others' work, as a stranger's archive may hold it
+                    end_processes_in(work)
+                _remove(work)
                 path.unlink(missing_ok=True)
                 os.close(lock)
         for path in (self.folder / STAGING).glob(f"{OLD}*"):
@@ -144,11 +105,11 @@ class Store:
     def _settle(self, old: Path) -> None:
         """Remove a result that was moved away; bring it back if its session was killed before the new one came."""
         key = old.name.split("-")[1]
-        lock = self.lock(key)
-        if lock is None:  # its session is alive and in the middle of it
+        lock = self.lock(key) if KEY.fullmatch(key) else None
+        if lock is None:  # its session is alive and in the middle of it, or this is nothing of ours
             return
         try:
-            if (self.folder / key).exists():
+            if os.path.lexists(self.folder / key):
                 _remove(old)
             else:
                 old.rename(self.folder / key)
@@ -178,7 +139,7 @@ class Store:
     def _swap(self, folder: Path, place: Path) -> None:
         """Rename a folder into its place, moving away an earlier attempt; what fails is undone."""
         old = self._old(place)
-        replaces = place.exists()
+        replaces = os.path.lexists(place)
         if replaces:
             place.rename(old)
         try:
@@ -201,7 +162,10 @@ class Store:
 
 def _lock(path: Path) -> int | None:
     """The descriptor of a lock on a file, made if missing; None while another process holds it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
+    except OSError as error:  # also of a link, which may lead to anybody's file
+        raise StoreError(f"{path}: cannot be locked: {error.strerror}; remove it") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -211,7 +175,11 @@ def _lock(path: Path) -> int | None:
 
 
 def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder; of a link, or of what else has its place, the name alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _checksum(path: Path) -> str:

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 import harness
@@ -61,3 +62,14 @@ def test_a_result_that_was_stored_anew_while_compacting_stays(tmp_path, monkeypa
     assert compact(store) == 0
     assert json.loads((folder / "run.json").read_text())["run"]["machine"] == "another session's"
     assert list(harness.load(tmp_path).runs["machine"]) == ["another session's"]
+
+
+def test_compacted_runs_are_read_by_pandas_alone(tmp_path):
+    write_runs(tmp_path, [Run(seed=seed) for seed in range(3)])
+    before = harness.load(tmp_path)
+    compact(Store(tmp_path))
+    runs = pd.read_parquet(tmp_path / "compact" / "runs.parquet")
+    evaluations = pd.read_parquet(tmp_path / "compact" / "evaluations.parquet")
+    returns = evaluations.merge(runs[["key", "algorithm"]], on="key").sort_values("key", kind="stable")["return"]
+    assert list(runs.sort_values("seed")["key"]) == list(before.runs["key"])
+    assert list(returns) == list(before.evaluations.astype({"key": "str"}).sort_values("key", kind="stable")["return"])

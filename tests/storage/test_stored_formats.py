@@ -1,10 +1,8 @@
 """Results are read for years: a folder of every format ever released stays here, and schemas may grow."""
 
-import hashlib
 import json
 import shutil
 from io import StringIO
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +13,7 @@ import harness
 from harness.storage.compaction import compact
 from harness.storage.store import Store, StoreError
 from support.paths import TESTS
-from support.results import Run, write_compact, write_run, write_runs
+from support.results import Run, rewritten, write_compact, write_run, write_runs
 
 FORMAT_1 = TESTS / "data" / "format-1"
 STORED = ("runs", "evaluations", "episodes", "diagnostics")
@@ -57,15 +55,6 @@ def test_tables_of_runs_of_format_1_are_what_they_were(results, name):
 def test_curves_of_runs_of_format_1_are_what_they_were(results, against):
     before, now = expected(f"curves_{against}"), as_json(results.curves(against))
     pd.testing.assert_frame_equal(now[list(before)], before, rtol=1e-9)
-
-
-def rewritten(place: Path, name: str, change) -> None:
-    """Change a table of a stored run, with its checksum."""
-    path, manifest = place / f"{name}.parquet", place / "run.json"
-    pq.write_table(change(pq.read_table(path)), path)
-    content = json.loads(manifest.read_text(encoding="utf-8"))
-    content["manifest"]["files"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest.write_text(json.dumps(content), encoding="utf-8")
 
 
 CHANGES = {

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.storage.fingerprint import fingerprint
 from harness.storage.schema_tables import (
     COMPACT_RUNS,
     DIAGNOSTICS,
@@ -64,6 +66,7 @@ class Run:
     seconds: float = 8.0  # of training
     suite: str = "synthetic"
     changes: dict[str, Any] = field(default_factory=dict)  # of columns
+    luck: int = 0  # in training: another gives other returns there, and so another fingerprint
 
     @property
     def key(self) -> str:
@@ -106,7 +109,7 @@ class Run:
             "threads": 1,
             "jobs": 2,
             "runs_in_trial": 1,
-            "fingerprint": "0" * 20 if ran else "",
+            "fingerprint": self.fingerprint if ran else "",
             "task_hash": hashlib.sha256(environment.name.encode()).hexdigest()[:20],
             "started_at": "2026-01-02T03:04:05.678+00:00",
             "finished_at": f"2026-01-02T03:05:{self.seed % 60:02d}.000+00:00",
@@ -133,6 +136,20 @@ class Run:
             "command": ["harness", "run", self.suite],
         }
 
+    @cached_property
+    def fingerprint(self) -> str:
+        returns = [*self.trained, *self.evaluated]
+        return fingerprint(returns, [50] * len(self.trained) + [100] * len(self.evaluated)) if self.scores else ""
+
+    @property
+    def trained(self) -> np.ndarray:
+        return np.random.default_rng([self.seed, 7, self.luck]).normal(size=max(1, 3 * len(self.scores)))
+
+    @property
+    def evaluated(self) -> np.ndarray:
+        k = EPISODES_PER_EVALUATION
+        return np.repeat(self.scores, k) + np.tile(np.arange(k) - (k - 1) / 2, len(self.scores))
+
     def tables(self) -> dict[str, pa.Table]:
         key, random = self.key, np.random.default_rng([self.seed, 7])
         points, last = len(self.scores), max(1, len(self.scores) - 1)
@@ -148,7 +165,7 @@ class Run:
             "train_seconds": np.repeat([self.row["train_seconds"] * i / last for i in range(points)], k),
             "episode": np.tile(np.arange(k), points),
             "seed": random.integers(0, 2**31, rows),
-            "return": np.repeat(self.scores, k) + np.tile(np.arange(k) - (k - 1) / 2, points),
+            "return": self.evaluated,
             "length": np.full(rows, 100),
             "terminated": np.ones(rows, bool),
             "truncated": np.zeros(rows, bool),
@@ -159,7 +176,7 @@ class Run:
             "copy": np.zeros(episodes),
             "step": np.linspace(1, self.environment.budget, episodes).astype(int),
             "train_seconds": np.linspace(0, self.row["train_seconds"], episodes),
-            "return": random.normal(size=episodes),
+            "return": self.trained,
             "length": np.full(episodes, 50),
             "terminated": np.ones(episodes, bool),
             "truncated": np.zeros(episodes, bool),
@@ -179,6 +196,34 @@ def write_run(folder: Path, run: Run) -> Path:
     content = {"schema": RUN_FORMAT, "run": run.row, "manifest": {**run.manifest, "files": files}}
     (place / "run.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
     return place
+
+
+def edited(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the ``run.json`` of a stored run."""
+    path = place / "run.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def rewritten(place: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change a table of a stored run, with its checksum."""
+    path = place / f"{name}.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    edited(place, lambda content: content["manifest"].setdefault("files", {}).update({path.name: checksum}))
+
+
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    """The table with other values in a column."""
+    return table.set_column(table.column_names.index(name), table.schema.field(name), values)
+
+
+def fingerprinted(place: Path) -> None:
+    """Give a stored run the fingerprint of its tables."""
+    tables = [pq.read_table(place / f"{name}.parquet") for name in ("episodes", "evaluations")]
+    returns, lengths = (np.concatenate([table[name] for table in tables]) for name in ("return", "length"))
+    edited(place, lambda content: content["run"].update(fingerprint=fingerprint(returns, lengths)))
 
 
 def write_runs(folder: Path, runs: Iterable[Run]) -> Path:

@@ -22,7 +22,7 @@ from harness.verdicts.gate import judge
 from harness.verdicts.judgement import GateAnswer
 from harness.verdicts.thresholds import lost_thresholds
 from support.results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
-from support.verdicts import DQN, FOUR, ended, fingerprint, runs, some, stored, suite, suite_text
+from support.verdicts import DQN, FOUR, ended, runs, some, stored, suite, suite_text
 
 ONE = (CARTPOLE,)
 
@@ -341,11 +341,11 @@ def test_trap_failures_without_a_score_regress_by_themselves(judged, seeds):
 def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others(judged):
     """Without spread there is no standard error to divide by."""
 
-    def flat(**changes):
-        return [replace(run, scores=(0.0, 50.0, 50.0)) for run in runs(FOUR[:1], range(8), **changes)]
+    def flat(luck=0):
+        return [replace(run, scores=(0.0, 50.0, 50.0), luck=luck) for run in runs(FOUR[:1], range(8))]
 
     base = [*flat(), *runs(FOUR[1:], range(8))]
-    unchanged = judged(base, [*flat(fingerprint="x"), *runs(FOUR[1:], range(8), noise=0.02)], suite(seeds=8))
+    unchanged = judged(base, [*flat(luck=1), *runs(FOUR[1:], range(8), noise=0.02)], suite(seeds=8))
     assert unchanged.outcome is GateAnswer.PASSED
     assert unchanged.tasks[0].change.regressed == 1
     worse = judged(base, [*flat(), *runs(FOUR[1:], range(8), drop=0.4, noise=0.02)], suite(seeds=8))
@@ -353,7 +353,7 @@ def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others
 
 
 def test_a_base_that_learned_nothing_has_no_shares_but_a_verdict(judged):
-    nothing = [replace(run, scores=(CARTPOLE.random,) * 3) for run in runs(ONE, range(8), fingerprint="0")]
+    nothing = [replace(run, scores=(CARTPOLE.random,) * 3) for run in runs(ONE, range(8))]
     found = judged(nothing, runs(ONE, range(8)), suite(ONE, seeds=8))
     assert np.isnan(found.overall.relative.value)
     assert found.outcome is GateAnswer.PASSED
@@ -687,7 +687,7 @@ def beside_the_cliff(folder, final, seeds=8):
     return stored(
         folder,
         [
-            Run(DQN, CLIFF, seed, scores=scores, suite="demo", changes={"fingerprint": fingerprint(scores)})
+            Run(DQN, CLIFF, seed, scores=scores, suite="demo")
             for seed in range(seeds)
             for scores in [(-200.0, final - 0.1 * seed, final - 0.1 * seed)]
         ],
@@ -713,8 +713,7 @@ def cliffs(folder, finals, seeds, salt):
             own = np.random.default_rng([seed, number]).normal()
             last = final + 0.3 * own + 0.1 * rng.normal()
             scores = (-2_087.0, last, last)
-            changes = {"fingerprint": fingerprint(scores)}
-            made.append(Run(DQN, place, seed, scores=scores, suite="demo", changes=changes))
+            made.append(Run(DQN, place, seed, scores=scores, suite="demo"))
     return stored(folder, made)
 
 
@@ -747,7 +746,7 @@ def test_trap_three_seeds_show_a_threshold_that_all_tasks_lose(tmp_path, tasks, 
 def test_trap_a_policy_that_forgets_ends_below_the_threshold_though_it_was_there(tmp_path):
     def side(name, last):
         made = [
-            Run(DQN, CLIFF, seed, scores=scores, suite="demo", changes={"fingerprint": fingerprint(scores)})
+            Run(DQN, CLIFF, seed, scores=scores, suite="demo")
             for seed in range(8)
             for scores in [(-13.0 - 0.1 * seed, -13.0, last - 0.1 * seed)]
         ]
