@@ -143,7 +143,7 @@ def _measured(trial: LocalTrial | None, device: str) -> dict[str, Any]:
     on_gpu = device.startswith("cuda")
     measured: dict[str, Any] = {
         "cpu_seconds": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
-        "peak_memory_mib": max(own.ru_maxrss, children.ru_maxrss) / 1024,
+        "peak_memory_mib": max(own.ru_maxrss, children.ru_maxrss) / (2**20 if sys.platform == "darwin" else 2**10),
         "peak_gpu_memory_mib": torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else None,
         "device_name": torch.cuda.get_device_name(device) if on_gpu else "cpu",
     }
