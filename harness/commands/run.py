@@ -73,6 +73,6 @@ def command(
     for problem in tally.problems:
         note(problem)
     report(given, folder, suite=plan.suite)
-    if plan.runs == 0:
+    if plan.runs == 0 and not plan.broken:
         return ExitCode.NOTHING_RAN
-    return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES
+    return ExitCode.INCOMPLETE if tally.unfinished or plan.broken else ExitCode.YES
