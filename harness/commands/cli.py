@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is importe
     "rerun": "Repeat a stored run: does it give the same result?",
     "check": "Check that a plugin keeps the contract.",
     "new": "Write a new plugin that installs and passes `check`.",
-    "results": "List or compact stored runs.",
+    "results": "List, compact or remove stored runs.",
     "schema": "Print the JSON Schema of suite files.",
 }
 HIDDEN = ("time-blocks",)  # commands that only programs use

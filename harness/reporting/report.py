@@ -111,9 +111,8 @@ def write_report(results: "Results", registry: "Registry", folder: Path, claims:
     if claims:
         tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
-    for part in (folder / "tables", folder / "figures"):
-        if part.is_symlink():
-            raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
+    if any((part := folder / name).is_symlink() for name in ("tables", "figures")):
+        raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
     _write_tables(tables, folder / "tables")
     _write_figures(drawings, folder / "figures")
     page = folder / "index.html"

@@ -29,9 +29,7 @@ from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
 from harness.running import provenance
 from harness.running.job_files import JOB, LOG, OUTCOME, PLACE, PROGRESS, leave
-from harness.storage.fingerprint import fingerprint
-from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_TABLE_FORMAT
-from harness.storage.store import KEY
+from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, KEY, RUN_TABLE_FORMAT, fingerprint
 
 BEAT_SECONDS = 0.5
 # Servers that Python itself starts for an algorithm, and that have no public way to stop.

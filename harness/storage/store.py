@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,9 +20,8 @@ from typing import Any
 from harness.storage.files import StoreError
 from harness.storage.orphans import end_processes_in
 from harness.storage.results_files import StoredRuns
-from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT
+from harness.storage.schema_tables import COMPACT_FOLDER, KEY, RUN_FILE, RUN_FORMAT
 
-KEY = re.compile(r"[0-9a-f]{20}")
 STAGING = ".staging"
 LOCKS = ".locks"
 OLD = "old-"  # followed by the key of the result that was moved away
