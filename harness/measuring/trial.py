@@ -279,9 +279,9 @@ class LocalTrial:
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
-        told = self.description
+        policy, told = self.policy, self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        asked = (self._fresh, self.policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+        asked = (self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
         with self.meter.evaluating(self._generators, index) as begin:
             with self.clock.paused():
                 played = evaluate(*asked, begin)
