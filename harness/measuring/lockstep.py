@@ -13,6 +13,7 @@ from harness.measuring import seeding
 from harness.measuring.environments import EnvFactory, EnvironmentError_
 from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
+from harness.measuring.unmetered import WATCH
 
 
 def array_dtype(space: gymnasium.Space[Any]) -> np.dtype[Any]:
@@ -79,7 +80,8 @@ class EnvLockstep(Lockstep):
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
         began = perf_counter()
-        obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
+        with WATCH.inside():
+            obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
         self._bill(began)
         return self._tensor(obs)
@@ -93,7 +95,8 @@ class EnvLockstep(Lockstep):
         copies = self._take()
         chosen = action.cpu().numpy()  # waits for the device: learning's time, not the environment's
         began = perf_counter()
-        reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
+        with WATCH.inside():
+            reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
         self._bill(began)
         for i, value, terminated, truncated in finished:
             self._ledger.end(i, value, terminated, truncated)

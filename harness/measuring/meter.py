@@ -6,6 +6,7 @@ environments in several. A trial asks them the same questions, and so does an en
 
 import functools
 import math
+import mmap
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -69,6 +70,7 @@ class Meter(CopyMeter):
         self._marks = Marks(marks)
         self._on_mark = on_mark
         self._runs = runs
+        self.unmetered = memoryview(mmap.mmap(-1, 8)).cast("q")  # steps beside it, those of forks included
 
     @property
     @abstractmethod
@@ -121,11 +123,13 @@ class LocalMeter(Meter):
     steps = 0
     exhausted = False
 
-    def take(self, count: int = 1) -> None:
+    def take(self, count: int = 1) -> bool:
         """Take steps from the budget, as `CopyMeter` says."""
-        if self.steps + count > self.budget:
+        steps = self.steps + count
+        if steps > self.budget:
             raise self.stop()
-        self.steps += count
+        self.steps = steps
+        return steps >= self._marks.next
 
     def settle(self) -> None:
         """Evaluate once for all marks that have been reached."""

@@ -23,9 +23,10 @@ from harness.measuring.lockstep_array import ArrayLockstep, ArrayModule
 from harness.measuring.meter import LocalMeter, Meter, check_return, evaluation_marks
 from harness.measuring.metered_vector import MeteredVectorEnv
 from harness.measuring.recorded import load_dataset
-from harness.measuring.records import EvaluationEpisode, RunRecord
+from harness.measuring.records import EvaluationEpisode, RunRecord, Unmetered
 from harness.measuring.self_play import GamesInLockstep
 from harness.measuring.shared_meter import SharedMeter
+from harness.measuring.unmetered import WATCH
 
 LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 of the budget is not kept
 
@@ -58,8 +59,11 @@ class LocalTrial:
             self.meter: Meter = SharedMeter(folder, *counted)
         else:
             self.meter = LocalMeter(*counted)
+        WATCH.begin(self.meter.unmetered)
+        self._planned = 0  # steps that a planner says it took, evaluations included
         self._policy: Policy | None = None
         self._evaluations = 0
+        self._finished = False  # whether the evaluation that comes is the last
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
         self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
@@ -222,6 +226,7 @@ class LocalTrial:
 
     def simulated(self, steps: int) -> None:
         """Count simulated steps of every run; those of an evaluation are not training's."""
+        self._planned += steps * self.num_seeds
         if self.clock.running:
             for run in self.runs:
                 run.simulated += steps
@@ -234,7 +239,8 @@ class LocalTrial:
         """The recorded transitions; the same tensors on every call."""
         self._view("dataset")
         if self._dataset is None:
-            self._dataset = load_dataset(self.environment, self._device)
+            with WATCH.inside():  # it may be recorded now
+                self._dataset = load_dataset(self.environment, self._device)
         return self._dataset
 
     def update(self) -> None:
@@ -287,9 +293,10 @@ class LocalTrial:
         """Evaluate the policy now, with the training clock stopped."""
         policy, told = self.policy, self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
+        how = (index, told.episodes, self._device, told.lockstep, self._finished)
         with self.meter.evaluating(self._device):
             with self.clock.paused():
-                played = evaluate(self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+                played = evaluate(self._fresh, policy, self.seeds, *how)
             steps, seconds = self.meter.steps, self.clock.training
         for run, episodes in zip(self.runs, played, strict=True):
             run.evaluations += [
@@ -299,7 +306,12 @@ class LocalTrial:
                 check_return(self.runs, run, episode.value, "evaluation", steps)
 
     def finish(self) -> None:
-        """End training: the last evaluation, unless the algorithm broke the contract."""
+        """End training: the last evaluation, unless the algorithm broke the contract.
+
+        Raises:
+            ContractBroken: it did.
+            Unmetered: it learned from more than the meter counted.
+        """
         self.clock.stop()
         if self._policy is None:
             raise ContractBroken("train ended without setting trial.policy")
@@ -307,7 +319,21 @@ class LocalTrial:
             raise ContractBroken(
                 f"train returned after {self.steps} of {self.budget} steps; loop while trial.within_budget"
             )
+        self._finished = True
         self._reached_mark()
+        self._check_metered()
+
+    def _check_metered(self) -> None:
+        beside = self.meter.unmetered[0] - self._planned
+        recorded = max(sum(episode.length for episode in run.episodes) for run in self.runs)
+        problems = [f"train replaced {name}.step" for name in WATCH.replaced()]
+        if beside > 0:
+            advice = "step what the trial makes, and tell trial.simulated of a planner's copy"
+            problems.append(f"{beside:,} steps were taken beside the meter; {advice}")
+        if recorded > self.steps:
+            problems.append(f"training episodes have {recorded:,} steps, and the meter counted {self.steps:,}")
+        if problems:
+            raise Unmetered("; ".join(problems))
 
     def close(self) -> None:
         """Close every environment made and flush diagnostics."""
