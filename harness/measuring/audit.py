@@ -37,8 +37,8 @@ def audited(actor: Callable[..., Any], policy: Any) -> tuple[Callable[..., Any],
             actor(*question)
             held.append(arrays(policy))
         before, now, again = held
-        changed = [place for place in before.keys() & now & again if before[place] != now[place]]
-        return any(now[place][0] or now[place] == again[place] for place in changed)
+        changed = [place for place in before.keys() & now.keys() if before[place] != now[place]]
+        return any(now[place][0] or now[place] == again.get(place) for place in changed)
 
     return asked, learned
 
