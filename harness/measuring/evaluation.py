@@ -11,10 +11,8 @@ import torch
 
 from harness.contract.trial import ContractBroken, Policy
 from harness.measuring import seeding
-from harness.measuring.audit import audited
 from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.lockstep import array_dtype
-from harness.measuring.records import Unmetered
 from harness.measuring.unmetered import WATCH
 
 MOST_OPEN = 64  # environments at once: an emulator takes memory, and there may be seeds x episodes of them
@@ -50,7 +48,6 @@ def evaluate(
     episodes: int,
     device: torch.device,
     lockstep: bool,
-    last: bool = False,
 ) -> list[list[PlayedEpisode]]:
     """Play ``episodes`` episodes per run, in each a fresh environment and its own seed; returns them by run.
 
@@ -58,21 +55,9 @@ def evaluate(
     pair. Which episodes are played is settled beforehand, so short ones are not over-represented. The policy always
     acts on all S x B observations, so that nothing depends on how many environments are open: obs [B, ...] (NumPy), or
     [S, B, ...] (tensors on ``device``) in lockstep, for S seeds and B episodes. ``index`` counts evaluations of a run.
-
-    Raises:
-        Unmetered: it is the ``last`` evaluation, and the policy has learned in it.
     """
     reserved = [seeding.integer(s, seeding.EVALUATION, index, k) for s in seeds for k in range(episodes)]
-    learned: list[Callable[[], bool]] = []
-
-    def actor_on(env: Env) -> Actor:
-        asked, told = audited(actor(policy, env, len(seeds), device, lockstep), policy)
-        learned.append(told)
-        return asked
-
-    played = _play(make, actor_on, reserved)
-    if last and learned[0]():
-        raise Unmetered("the policy learned while it was evaluated, from steps that are not of its budget")
+    played = _play(make, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved)
     return [played[i * episodes : (i + 1) * episodes] for i in range(len(seeds))]
 
 
@@ -129,7 +114,7 @@ def _play(make: EnvFactory, actor_on: Callable[[Env], Actor], seeds: Sequence[in
         while waiting or playing:
             while waiting and len(playing) < MOST_OPEN:
                 i = waiting.popleft()
-                with WATCH.inside():
+                with WATCH:
                     playing[i] = _Playing(make())
                     first, _ = playing[i].env.reset(seed=seeds[i])
                 observations = observations or [first] * len(seeds)
@@ -139,7 +124,7 @@ def _play(make: EnvFactory, actor_on: Callable[[Env], Actor], seeds: Sequence[in
             actions = act(observations, fresh)
             fresh[:] = False
             for i, one in list(playing.items()):
-                with WATCH.inside():
+                with WATCH:
                     observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
                 one.value += float(reward)
                 one.length += 1

@@ -80,7 +80,7 @@ class EnvLockstep(Lockstep):
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
         began = perf_counter()
-        with WATCH.inside():
+        with WATCH:
             obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         self._seeds = [None] * len(self._envs)  # because seeding again would repeat the first episodes
         self._bill(began)
@@ -95,7 +95,7 @@ class EnvLockstep(Lockstep):
         copies = self._take()
         chosen = action.cpu().numpy()  # waits for the device: learning's time, not the environment's
         began = perf_counter()
-        with WATCH.inside():
+        with WATCH:
             reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
         self._bill(began)
         for i, value, terminated, truncated in finished:

@@ -58,7 +58,7 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode. ``seed`` is ignored: seeds belong to the harness."""
         began = perf_counter()
-        with WATCH.inside():
+        with WATCH:
             result = self.env.reset(seed=self._seed, options=options)
         self._clock.environment += perf_counter() - began
         self._seed = None

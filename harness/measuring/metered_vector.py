@@ -41,7 +41,7 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         """Start episodes: all, or those of ``options["reset_mask"]``. ``seed`` is ignored."""
         began = perf_counter()
         mask = None if options is None else options.get("reset_mask")
-        with WATCH.inside():
+        with WATCH:
             result = self.env.reset(seed=self._seed, options=options)
         self._meter.clock.environment += perf_counter() - began
         self._seed = None
@@ -70,7 +70,7 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         count = int(live.sum())
         meter.take(count)
         began = perf_counter()
-        with WATCH.inside():
+        with WATCH:
             result = self.env.step(actions)
         meter.clock.environment += perf_counter() - began
         _, reward, terminated, truncated, _ = result

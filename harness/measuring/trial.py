@@ -14,6 +14,7 @@ import torch
 from harness.contract.specs import KNOWN_FUNCTIONS
 from harness.contract.trial import ContractBroken, Dataset, LockstepEnv, Policy, SelfPlay
 from harness.measuring import environments, seeding
+from harness.measuring.audit import audited
 from harness.measuring.clock import Clock
 from harness.measuring.description import TrialDescription
 from harness.measuring.environments import Env, VectorEnv
@@ -63,7 +64,7 @@ class LocalTrial:
         self._planned = 0  # steps that a planner says it took, evaluations included
         self._policy: Policy | None = None
         self._evaluations = 0
-        self._finished = False  # whether the evaluation that comes is the last
+        self._finished = self._learned = False  # whether the evaluation is the last; whether the policy learned in it
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
         self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
@@ -239,7 +240,7 @@ class LocalTrial:
         """The recorded transitions; the same tensors on every call."""
         self._view("dataset")
         if self._dataset is None:
-            with WATCH.inside():  # it may be recorded now
+            with WATCH:  # it may be recorded now
                 self._dataset = load_dataset(self.environment, self._device)
         return self._dataset
 
@@ -291,12 +292,13 @@ class LocalTrial:
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
-        policy, told = self.policy, self.description
+        told = self.description
+        policy, learned = audited(self.policy) if self._finished else (self.policy, bool)
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        how = (index, told.episodes, self._device, told.lockstep, self._finished)
         with self.meter.evaluating(self._device):
             with self.clock.paused():
-                played = evaluate(self._fresh, policy, self.seeds, *how)
+                played = evaluate(self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+                self._learned = learned()
             steps, seconds = self.meter.steps, self.clock.training
         for run, episodes in zip(self.runs, played, strict=True):
             run.evaluations += [
@@ -327,6 +329,7 @@ class LocalTrial:
         beside = self.meter.unmetered[0] - self._planned
         recorded = max(sum(episode.length for episode in run.episodes) for run in self.runs)
         problems = [f"train replaced {name}.step" for name in WATCH.replaced()]
+        problems += ["the policy learned while it was evaluated, from steps that no budget holds"] * self._learned
         if beside > 0:
             advice = "step what the trial makes, and tell trial.simulated of a planner's copy"
             problems.append(f"{beside:,} steps were taken beside the meter; {advice}")

@@ -6,8 +6,7 @@ into an environment is under way. Environments that nobody steps, as those made 
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -18,10 +17,13 @@ OUTER = (gymnasium.Wrapper, vector.VectorWrapper, vector.SyncVectorEnv, vector.A
 
 
 class Watch:
-    """What the environments of this process are watched by. There is one, `WATCH`, as classes are the process's."""
+    """Watches the environments of this process; as a context, it is a call of the harness into them.
+
+    There is one, `WATCH`, for classes are the process's.
+    """
 
     def __init__(self) -> None:
-        self.entered = self.left = 0  # calls of the harness into environments: begun, and over
+        self.entered = self.left = 0  # such calls: begun, and over
         self._unmetered = memoryview(bytearray(8)).cast("q")  # one number, which processes may share
         self._steps: dict[Any, Any] = {}  # what counts, by class
 
@@ -36,14 +38,11 @@ class Watch:
         """Environments whose ``step`` somebody has replaced since."""
         return [kind.__name__ for kind, step in self._steps.items() if kind.step is not step]
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """A call of the harness into environments."""
+    def __enter__(self) -> None:
         self.entered += 1
-        try:
-            yield
-        finally:
-            self.left += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.left += 1
 
     def _maker(self, base: Any) -> Callable[..., Any]:
         def make(kind: type, *arguments: Any, **named: Any) -> Any:

@@ -16,6 +16,7 @@ BUDGET, FREE = 120, 300
 HONEST = (
     "honest", "reads_spaces", "has_an_adapter", "steps_a_shallow_copy", "steps_many_factories",
     "plans_and_says_so", "has_a_vector", "has_a_native_vector", "draws_at_random", "keeps_noise_and_memory",
+    "writes_down_what_it_does",
 )  # fmt: skip
 BESIDE = (
     "unwrapped", "inner_wrapper", "copy_of_the_inner", "pickled", "made", "made_of_the_class", "made_as_a_vector",
