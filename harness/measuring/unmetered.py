@@ -6,6 +6,7 @@ into an environment is under way. Environments that nobody steps, as those made 
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ class Watch:
         self.left += 1
 
     def _maker(self, base: Any) -> Callable[..., Any]:
-        def make(kind: type, *arguments: Any, **named: Any) -> Any:
+        def make(kind: Any, *arguments: Any, **named: Any) -> Any:
             if kind not in self._steps and not issubclass(kind, OUTER):
                 self._have_counted(kind)
             following = super(base, kind).__new__  # type: ignore[misc]
@@ -55,13 +56,15 @@ class Watch:
 
     def _have_counted(self, kind: Any) -> None:
         step, in_vector = kind.step, issubclass(kind, vector.VectorEnv)
+        if len(inspect.signature(step).parameters) != 2:  # an environment and an action, for the sake of speed
+            return
 
         @functools.wraps(step)
-        def counting(env: Any, action: Any, *more: Any, **named: Any) -> Any:
+        def counting(env: Any, action: Any) -> Any:
             if self.entered != self.left:
-                return step(env, action, *more, **named)
+                return step(env, action)
             before = self.entered, self._unmetered[0]
-            result = step(env, action, *more, **named)
+            result = step(env, action)
             if (self.entered, self._unmetered[0]) == before:  # else it only passed the step on
                 self._unmetered[0] += env.num_envs if in_vector else 1
             return result
