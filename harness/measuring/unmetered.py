@@ -49,7 +49,7 @@ class Watch:
         def make(kind: Any, *arguments: Any, **named: Any) -> Any:
             if kind not in self._steps and not issubclass(kind, OUTER):
                 self._have_counted(kind)
-            following = super(base, kind).__new__  # type: ignore[misc]
+            following = super(base, kind).__new__
             return following(kind) if following is object.__new__ else following(kind, *arguments, **named)
 
         return make
