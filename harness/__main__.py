@@ -2,7 +2,11 @@
 
 import sys
 
-from harness.commands.cli import main
+try:
+    from harness.commands.cli import main
+except KeyboardInterrupt:  # in the first moment
+    sys.stderr.write("harness: interrupted\n")
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

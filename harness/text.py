@@ -7,6 +7,14 @@ def one_line(value: object) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def bounded(text: str, most: int = 20_000) -> str:
+    """Text that a file can hold: undecodable bytes of a name replaced, and the middle of one without end left out."""
+    half = most // 2
+    if len(text) > most:
+        text = f"{text[:half]}\n... {len(text) - 2 * half:,} characters ...\n{text[-half:]}"
+    return text.encode("utf-8", "replace").decode()
+
+
 def counted(number: int, noun: str) -> str:
     """``1 seed``, ``2 seeds``."""
     return f"{number} {noun}{'s' * (number != 1)}"

@@ -16,7 +16,7 @@ from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, me
 from harness.contract.specs import INTERPRETING
 from harness.statistics.runs import Floats
 
-FAILED = ("failed", "crashed", "timeout", "diverged")
+FAILED = ("failed", "crashed", "timeout", "diverged", "unmetered")
 INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
 OF_RUNS = ["key", "steps", "budget", "random_score", "reference_score", *INTERPRETING, "machine", "threads", "jobs"]
 SECONDS = ("setup", "environment", "learning", "evaluation")

@@ -71,7 +71,7 @@ class AlgorithmSubject:
             points=points,
             stream=stream,
         )
-        require(report["status"] == "done", f"training {report['status']}: {report['error']}")
+        require(report["status"] in ("done", "unmetered"), f"training {report['status']}: {report['error']}")
         return report
 
     def needs(self) -> Needs:
@@ -92,6 +92,7 @@ def algorithm_checks(subject: AlgorithmSubject) -> list[Check]:
         import_has_no_side_effects,
         configuration_is_valid,
         spends_the_budget_exactly,
+        learns_from_what_is_counted,
         same_seed_same_episodes,
         other_seed_other_behaviour,
         evaluation_leaves_training_alone,
@@ -167,6 +168,16 @@ def spends_the_budget_exactly(subject: AlgorithmSubject) -> None:
     """
     steps = subject.train(0)["steps"]
     require(steps == BUDGET, f"training took {steps} of {BUDGET} steps")
+
+
+def learns_from_what_is_counted(subject: AlgorithmSubject) -> None:
+    """Does it step metered environments only, and leave its policy alone while that is evaluated?
+
+    Steps of ``env.unwrapped``, of a copy or of an environment of its own, and learning in ``act``, are interaction that
+    no budget counts: such a run ends as ``unmetered``. An environment that is made to read its spaces may be.
+    """
+    report = subject.train(0)
+    require(report["status"] == "done", report["error"])
 
 
 def same_seed_same_episodes(subject: AlgorithmSubject) -> None:

@@ -27,12 +27,13 @@ from harness.contract.trial import ContractBroken
 from harness.discovery.config import config_to_json, resolve_config
 from harness.measuring.description import TrialDescription
 from harness.measuring.environments import make
-from harness.measuring.records import Diverged
+from harness.measuring.records import Diverged, Unmetered
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
 from harness.running.describe import needs_of
 
 EPISODES = 2  # per evaluation
+TRAINED = ("done", "unmetered")  # statuses of a training that came to its end
 ENVIRONMENT = "environment variables"
 
 
@@ -171,7 +172,7 @@ def train(
         "outside": Ring.outside[:3],
         "changed": changes(state, process_state()) + ["the data set"] * (recorded != _sum_of_data(trial)),
         "left": left_over(before),
-        "policy": _probed(trial) if status == "done" else None,
+        "policy": _probed(trial) if status in TRAINED else None,
     }
 
 
@@ -193,6 +194,8 @@ def _run(training: Training) -> tuple[str, str]:
         training.run()
     except Diverged as diverged:
         return "diverged", str(diverged)
+    except Unmetered as unmetered:
+        return "unmetered", str(unmetered)
     except ContractBroken as broken:
         return "failed", str(broken)
     return "done", ""

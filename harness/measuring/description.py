@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
 
 from harness.contract.specs import EnvironmentSpec, Needs, as_json, environment_from_json, from_json
+
+# What may be read of a job, and stored
+Status = Literal["", "done", "failed", "diverged", "unmetered"]
+Text = Annotated[str, Field(max_length=1_000)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Fact = Text | Count | Annotated[float, Field(allow_inf_nan=False)] | None
 
 SECONDS = ("train", "environment", "learning", "evaluation", "setup", "planning")
 
@@ -42,23 +50,23 @@ class TrialDescription:
 class RunOutcome:
     """What became of one run of a trial."""
 
-    key: str
-    steps: int = 0  # taken
-    simulated: int = 0  # steps of models and planners
-    fingerprint: str = ""  # hash of every return and length
-    diverged: str = ""  # why it diverged; empty if it did not
+    key: Text
+    steps: Count = 0  # taken
+    simulated: Count = 0  # steps of models and planners
+    fingerprint: Text = ""  # hash of every return and length
+    diverged: Text = ""  # why it diverged; empty if it did not
 
 
 @dataclass(frozen=True)
 class TrialOutcome:
     """What a trial's process leaves behind, as ``outcome.json``. Every value may be absent: it may have died before."""
 
-    status: str = ""  # "done", "failed" or "diverged"; empty if it did not get so far
+    status: Status = ""  # empty if it did not get so far
     error: str = ""  # why it is not done
     runs: tuple[RunOutcome, ...] = ()  # whose tables it left
-    measured: Mapping[str, Any] = field(default_factory=dict)  # seconds, memory ..., by columns of the table of runs
-    machine: str = ""  # it ran on, in one line
-    hardware: Mapping[str, Any] = field(default_factory=dict)  # the same in full
+    measured: Mapping[Text, Fact] = field(default_factory=dict)  # seconds, memory ..., by columns of the table of runs
+    machine: Text = ""  # it ran on, in one line
+    hardware: Mapping[Text, Fact] = field(default_factory=dict)  # the same in full
 
     def of(self, key: str) -> RunOutcome | None:
         """What became of the run with this key, if it was left."""
@@ -67,8 +75,3 @@ class TrialOutcome:
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return as_json(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_json` wrote; a TypeError if it is something else."""
-        return cls(**{**values, "runs": tuple(RunOutcome(**run) for run in values.get("runs", ()))})

@@ -14,6 +14,7 @@ from harness.contract.trial import ContractBroken, Policy
 from harness.measuring import seeding
 from harness.measuring.environments import Env, EnvFactory, EnvironmentError_, reward_of
 from harness.measuring.lockstep import array_dtype
+from harness.measuring.unmetered import WATCH
 
 MOST_OF_A_RUN = 20  # episodes at once: a constant, for what a policy draws goes by the episodes played before
 MOST_OPEN = 256  # environments at once: an emulator takes memory, and there may be many seeds
@@ -145,8 +146,9 @@ def _play(
         while free or playing:
             for i in free:
                 if waiting[run := i // window]:
-                    playing[i] = _Playing(run, waiting[run].popleft(), make())
-                    first, _ = playing[i].env.reset(seed=reserved[run][playing[i].number])
+                    with WATCH:
+                        playing[i] = _Playing(run, waiting[run].popleft(), make())
+                        first, _ = playing[i].env.reset(seed=reserved[run][playing[i].number])
                     observations = observations or [first] * len(fresh)
                     observations[i], fresh[i] = first, True
                     act = act or actor_on(playing[i].env)
@@ -154,7 +156,8 @@ def _play(
             actions = act(observations, fresh)
             fresh[:], free = False, []
             for i, one in list(playing.items()):
-                observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
+                with WATCH:
+                    observations[i], reward, terminated, truncated, _ = one.env.step(actions[i])
                 one.value += reward_of(reward)
                 one.length += 1
                 if terminated or truncated:

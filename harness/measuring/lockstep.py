@@ -13,6 +13,7 @@ from harness.measuring import seeding
 from harness.measuring.environments import EnvFactory, EnvironmentError_, reward_of
 from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
+from harness.measuring.unmetered import WATCH
 
 
 def array_dtype(space: gymnasium.Space[Any]) -> np.dtype[Any]:
@@ -98,7 +99,8 @@ class EnvLockstep(Lockstep):
     def reset(self) -> torch.Tensor:
         """Start the first episode of every copy; returns obs [S, N, ...]."""
         began = self._start()
-        obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
+        with WATCH:
+            obs = [env.reset(seed=seed)[0] for env, seed in zip(self._envs, self._seeds, strict=True)]
         self._bill(began)
         return self._tensor(obs)
 
@@ -111,7 +113,8 @@ class EnvLockstep(Lockstep):
         copies = self._take()
         chosen = action.cpu().numpy()
         began = self._now()
-        reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
+        with WATCH:
+            reward, discount, ended, next_obs, obs, finished = self._step_copies(chosen, copies)
         self._bill(began)
         for i, value, terminated, truncated in finished:
             self._ledger.end(i, value, terminated, truncated)

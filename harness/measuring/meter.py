@@ -6,6 +6,7 @@ environments in several. A trial asks them the same questions, and so does an en
 
 import functools
 import math
+import mmap
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -71,6 +72,7 @@ class Meter(CopyMeter):
         self._on_mark = on_mark
         self._runs = runs
         self._evaluator: int | None = None  # the thread that is evaluating
+        self.unmetered = memoryview(mmap.mmap(-1, 8)).cast("q")  # steps beside it, those of forks included
 
     @property
     @abstractmethod
@@ -136,11 +138,13 @@ class LocalMeter(Meter):
     steps = 0
     exhausted = False
 
-    def take(self, count: int = 1) -> None:
+    def take(self, count: int = 1) -> bool:
         """Take steps from the budget, as `CopyMeter` says."""
-        if self.steps + count > self.budget:
+        steps = self.steps + count
+        if steps > self.budget:
             raise self.stop()
-        self.steps += count
+        self.steps = steps
+        return steps >= self._marks.next
 
     def settle(self) -> None:
         """Evaluate once for all marks that have been reached."""

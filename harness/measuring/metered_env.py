@@ -11,6 +11,7 @@ from harness.measuring import environments, seeding
 from harness.measuring.clock import Clock
 from harness.measuring.environments import Env
 from harness.measuring.ledger import Ledger
+from harness.measuring.unmetered import WATCH
 
 StepResult = tuple[Any, Any, bool, bool, dict[str, Any]]
 
@@ -20,8 +21,8 @@ class CopyMeter(Protocol):
 
     clock: Clock
 
-    def take(self, count: int = 1) -> None:
-        """Take steps of each run from the budget, before they are made.
+    def take(self, count: int = 1) -> bool:
+        """Take steps of each run from the budget, before they are made; tells whether to settle after them.
 
         Raises:
             BudgetExhausted: it does not hold them; nothing was taken.
@@ -57,7 +58,8 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode. ``seed`` is ignored: seeds belong to the harness."""
         began = perf_counter()
-        result = self.env.reset(seed=self._seed, options=options)
+        with WATCH:
+            result = self.env.reset(seed=self._seed, options=options)
         self._clock.environment += perf_counter() - began
         self._seed = None
         self._take = self.env.step
@@ -73,16 +75,21 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         take, ledger = self._take, self._ledger
         if take is reset_first:
             reset_first(action)  # before a step is taken from the budget
-        self._meter.take()
+        due = self._meter.take()
+        WATCH.entered += 1
         began = perf_counter()
-        result = take(action)
+        try:
+            result = take(action)
+        finally:
+            WATCH.left += 1
         self._clock.environment += perf_counter() - began
         ledger.returns += environments.reward_of(result[1])
         ledger.time += 1
         if result[2] or result[3]:
             self._take = reset_first
             ledger.end(0, ledger.returns, result[2], result[3])
-        self._meter.settle()
+        if due:
+            self._meter.settle()
         return result
 
     def close(self) -> None:

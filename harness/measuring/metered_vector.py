@@ -14,6 +14,7 @@ from harness.measuring import seeding
 from harness.measuring.environments import VectorEnv
 from harness.measuring.ledger import Ledger
 from harness.measuring.meter import Meter
+from harness.measuring.unmetered import WATCH
 
 
 class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
@@ -40,7 +41,8 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         """Start episodes: all, or those of ``options["reset_mask"]``. ``seed`` is ignored."""
         began = perf_counter()
         mask = None if options is None else options.get("reset_mask")
-        result = self.env.reset(seed=self._seed, options=options)
+        with WATCH:
+            result = self.env.reset(seed=self._seed, options=options)
         self._meter.clock.environment += perf_counter() - began
         self._seed = None
         fresh = np.ones_like(self._ended) if mask is None else np.asarray(mask, bool)
@@ -68,7 +70,8 @@ class MeteredVectorEnv(gymnasium.vector.VectorWrapper):
         count = int(live.sum())
         meter.take(count)
         began = perf_counter()
-        result = self.env.step(actions)
+        with WATCH:
+            result = self.env.step(actions)
         meter.clock.environment += perf_counter() - began
         _, reward, terminated, truncated, _ = result
         ledger = self._ledger

@@ -8,6 +8,10 @@ class Diverged(Exception):  # noqa: N818, because it is an outcome, which the ha
     """Every run of the trial had a return that is not finite: training ends, with status ``diverged``."""
 
 
+class Unmetered(Exception):  # noqa: N818, because it is an outcome, which the harness reports as a status
+    """A run learned from more than its meter counted: it ends with status ``unmetered``."""
+
+
 class Episode(NamedTuple):
     """One finished training episode; fields as in the table ``episodes``."""
 

@@ -25,9 +25,10 @@ from harness.measuring.environments import Env, EnvFactory
 from harness.measuring.meter import Meter, check_return
 from harness.measuring.metered_env import metered
 from harness.measuring.records import Episode
+from harness.measuring.unmetered import WATCH
 
 CONTROL = "meter"
-STEPS, BUDGET, MARK, STATE, OFFSET = range(5)  # fields of the control file, eight bytes each
+STEPS, BUDGET, MARK, STATE, OFFSET, UNMETERED = range(6)  # fields of the control file, eight bytes each
 RUNNING, EVALUATING, SPENT = range(3)
 POLL_SECONDS = 0.001
 EPISODE = struct.Struct("<qqddq??")  # the fields of `Episode`
@@ -39,14 +40,15 @@ class Control:
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder / CONTROL, os.O_RDWR)
-        self._map = mmap.mmap(self._descriptor, 8 * (OFFSET + 1))
+        self._map = mmap.mmap(self._descriptor, 8 * (UNMETERED + 1))
         self._integers = memoryview(self._map).cast("q")
         self._seconds = memoryview(self._map).cast("d")
+        self.unmetered = self._integers[UNMETERED:]
 
     @staticmethod
     def create(folder: Path, budget: int, first_mark: float) -> "Control":
         """A new control file."""
-        (folder / CONTROL).write_bytes(bytes(8 * (OFFSET + 1)))
+        (folder / CONTROL).write_bytes(bytes(8 * (UNMETERED + 1)))
         control = Control(folder)
         control._integers[BUDGET] = budget
         control.proceed(first_mark)
@@ -116,12 +118,14 @@ class CopyOfMeter:
     def __init__(self, folder: Path, copy: int) -> None:
         self.clock = Clock()  # what it is billed is in no table: there is no such split of a time that is shared
         self._control = Control(folder)
+        WATCH.begin(self._control.unmetered)
         self._step = 0
         self._episodes = (folder / f"episodes-{copy}-{os.getpid()}").open("ab", buffering=0)
 
-    def take(self, count: int = 1) -> None:
+    def take(self, count: int = 1) -> bool:
         """Take steps from the trial's budget, waiting while it evaluates."""
         self._step = self._control.take(count)
+        return False
 
     def settle(self) -> None:
         """The trial's process evaluates; the next step waits for it."""
@@ -150,6 +154,7 @@ class SharedMeter(Meter):
         super().__init__(*counted)
         self._folder = folder
         self._control = Control.create(folder, self.budget, self._marks.next)
+        self.unmetered = self._control.unmetered
         self._over = threading.Event()
         self._error: BaseException | None = None
 
@@ -165,9 +170,10 @@ class SharedMeter(Meter):
         """Whether a step was refused."""
         return self._control.state == SPENT
 
-    def take(self, count: int = 1) -> None:
+    def take(self, count: int = 1) -> bool:
         """Take steps from the budget in the trial's own process."""
         self._control.take(count)
+        return False
 
     def settle(self) -> None:
         """The thread evaluates."""

@@ -70,6 +70,7 @@ def run_training(trial: LocalTrial, train: Train, config: Any) -> None:
     Raises:
         ContractBroken: see `LocalTrial.finish`.
         Diverged: a return was not finite.
+        Unmetered: see `LocalTrial.finish`.
         Exception: whatever ``train`` raised, unless the budget's end caused it.
     """
     trial.clock.start()

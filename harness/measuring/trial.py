@@ -25,9 +25,10 @@ from harness.measuring.meter import LocalMeter, Meter, check_return, evaluation_
 from harness.measuring.metered_vector import MeteredVectorEnv
 from harness.measuring.random_state import Generators
 from harness.measuring.recorded import load_dataset
-from harness.measuring.records import EvaluationEpisode, RunRecord
+from harness.measuring.records import EvaluationEpisode, RunRecord, Unmetered
 from harness.measuring.self_play import GamesInLockstep
 from harness.measuring.shared_meter import SharedMeter
+from harness.measuring.unmetered import WATCH
 
 LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 of the budget is not kept
 
@@ -61,6 +62,8 @@ class LocalTrial:
             self.meter: Meter = SharedMeter(folder, *counted)
         else:
             self.meter = LocalMeter(*counted)
+        WATCH.begin(self.meter.unmetered)
+        self._planned = 0  # steps that a planner says it took, evaluations included
         self._policy: Policy | None = None
         self._evaluations = 0
         self._copies = 0
@@ -212,6 +215,7 @@ class LocalTrial:
             count = -1
         if count < 0:
             raise ContractBroken(f"trial.simulated wants a whole number of steps, 0 or more, not {steps!r:.80}")
+        self._planned += count * self.num_seeds
         for run in self.runs:
             run.simulated += 0 if self.meter.evaluates else count
 
@@ -223,7 +227,8 @@ class LocalTrial:
         """The recorded transitions; the same tensors on every call."""
         self._view("dataset")
         if self._dataset is None:
-            self._dataset = load_dataset(self.environment, self._device)
+            with WATCH:  # it may be recorded now
+                self._dataset = load_dataset(self.environment, self._device)
         return self._dataset
 
     def update(self) -> None:
@@ -279,9 +284,9 @@ class LocalTrial:
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
-        policy, told = self.policy, self.description
+        told = self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        asked = (self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+        asked = (self._fresh, self.policy, self.seeds, index, told.episodes, self._device, told.lockstep)
         with self.meter.evaluating(self._generators, index) as begin:
             with self.clock.paused():
                 played = evaluate(*asked, begin)
@@ -294,7 +299,12 @@ class LocalTrial:
                 check_return(self.runs, run, episode.value, "evaluation", steps)
 
     def finish(self) -> None:
-        """End training: the last evaluation, unless the algorithm broke the contract."""
+        """End training: the last evaluation, unless the algorithm broke the contract.
+
+        Raises:
+            ContractBroken: it did.
+            Unmetered: it learned from more than the meter counted.
+        """
         self.clock.stop()
         if self._policy is None:
             raise ContractBroken("train ended without setting trial.policy")
@@ -303,6 +313,19 @@ class LocalTrial:
                 f"train returned after {self.steps} of {self.budget} steps; loop while trial.within_budget"
             )
         self._reached_mark()
+        self._check_metered()
+
+    def _check_metered(self) -> None:
+        beside = self.meter.unmetered[0] - self._planned
+        recorded = max(sum(episode.length for episode in run.episodes) for run in self.runs)
+        problems = [f"train replaced {name}.step" for name in WATCH.replaced()]
+        if beside > 0:
+            advice = "step what the trial makes, and tell trial.simulated of a planner's copy"
+            problems.append(f"{beside:,} steps were taken beside the meter; {advice}")
+        if recorded > self.steps:
+            problems.append(f"training episodes have {recorded:,} steps, and the meter counted {self.steps:,}")
+        if problems:
+            raise Unmetered("; ".join(problems))
 
     def close(self) -> None:
         """Close every environment made and flush diagnostics."""

@@ -19,15 +19,18 @@ from typing import Any
 
 import psutil
 
-from harness.contract.errors import UsageError
+from harness.contract.errors import ExitCode, HarnessError, UsageError
 from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import PROGRESS
 from harness.running.provenance import cores
 from harness.storage.orphans import end_processes_in
+from harness.storage.regular_file import read_bytes
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
-PRELOADED = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
+HEAVY = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
+PRELOADED = ("harness.running.fork_server", *HEAVY)
+ATTEMPTS = 3  # to start a job
 LONGEST_TEMPORARY = 60  # bytes; the rest of a socket's path are 40
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
@@ -39,6 +42,12 @@ def create(options: ExecutorOptions) -> "LocalExecutor":
     if options.settings:
         raise UsageError(f"--executor-option {next(iter(options.settings))}: the local executor has no options")
     return LocalExecutor(options)
+
+
+class NoProcessError(HarnessError):
+    """The system gives no process."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 @dataclass
@@ -65,13 +74,13 @@ class LocalExecutor:
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(PRELOADED))
-        self._serving = False
+        self._server: psutil.Process | None = None
 
     def _start_server(self, variables: Mapping[str, str]) -> None:
-        """Start the fork server with the variables of jobs, and deaf to a Ctrl-C that is meant for the harness."""
+        """Have a fork server with the variables of jobs, and deaf to a Ctrl-C that is meant for the harness."""
         from multiprocessing import forkserver
 
-        before = {name: os.environ.get(name) for name in variables}
+        before = dict(os.environ)
         os.environ.update(variables)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -79,12 +88,8 @@ class LocalExecutor:
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-        self._serving = True
+            os.environ.clear()
+            os.environ.update(before)
 
     @property
     def jobs(self) -> int:
@@ -100,12 +105,18 @@ class LocalExecutor:
         """Start a job in a process of its own."""
         device = self._place(job.device)
         assert device is not None, "there is no room for this job"
-        if not self._serving:
-            self._start_server(job.variables)
         environment = {**os.environ, **job.variables}
-        process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
-        process.start()
+        for attempt in range(ATTEMPTS):
+            process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
+            try:
+                self._start_server(job.variables)
+                process.start()
+                break
+            except (OSError, EOFError) as error:  # the fork server died
+                if attempt + 1 == ATTEMPTS:
+                    raise NoProcessError(f"no process for a trial could be started: {error}") from error
         own = _process(process.pid or 0)
+        self._server = own.parent() if own is not None else self._server
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
 
     def lacks(self, device: str) -> str:
@@ -174,6 +185,7 @@ class LocalExecutor:
         running.process.join()
         code = running.process.exitcode
         self._kill(running)
+        self._end_orphans()
         if code != 0:  # then it had no chance to look for processes in sessions of their own
             end_processes_in(running.job.folder)
         del self._running[running.job.id]
@@ -185,12 +197,21 @@ class LocalExecutor:
         running.process.close()
         return Ended(running.job.id, ending, error, time.monotonic() - running.started)
 
+    def _end_orphans(self) -> None:
+        """Kill what jobs that died left running: children of the fork server, in sessions that it has not begun."""
+        jobs, server = {process.pid for process in multiprocessing.active_children()}, self._server
+        with contextlib.suppress(psutil.Error, OSError):
+            for child in [] if server is None else server.children():
+                if child.pid not in jobs and os.getsid(child.pid) != os.getsid(child.ppid()):
+                    for process in (*child.children(recursive=True), child):
+                        process.kill()
+
     def progress(self) -> Mapping[str, int]:
         """Steps taken by every running job, as of its last heartbeat."""
         steps = {}
         for running in self._running.values():
-            with contextlib.suppress(OSError):
-                steps[running.job.id] = int.from_bytes((running.job.folder / PROGRESS).read_bytes()[:8], "little")
+            with contextlib.suppress(OSError, ValueError):
+                steps[running.job.id] = int.from_bytes(read_bytes(running.job.folder / PROGRESS, 8), "little")
         return steps
 
     def close(self) -> None:
@@ -226,7 +247,7 @@ def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
         os.environ.clear()
         os.environ.update(environment)
         os.setsid()
-        _adopt_orphans()
+        adopt_orphans()
         _die_with_parent()
         run_job(folder, device)
         code = 0
@@ -239,7 +260,7 @@ def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
         os._exit(code)
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Have Linux make this process the parent of orphaned descendants, so that none escapes by daemonising."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -1,19 +1,31 @@
 """The files of a job, by which the runner and the process of a trial talk to each other."""
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from harness.measuring.description import TrialOutcome
+from harness.storage.regular_file import read_bytes, read_end
+from harness.storage.results_files import table_problem
+from harness.storage.schema_tables import TABLES
+from harness.text import one_line
 
 JOB = "job.json"  # the description of the trial
 PLACE = "place.json"  # where it runs, known from its beginning on
 OUTCOME = "outcome.json"  # how it ended
 PROGRESS = "progress"  # steps taken, eight bytes, little-endian
 LOG = "log.txt"  # what it printed
+
+OUTCOMES = TypeAdapter(TrialOutcome)
+OUTCOME_BYTES, TABLE_BYTES = 2**24, 2**30  # larger files of a job are not read
+LOG_BYTES = 2**16  # of a log, the end is kept
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # Python draws the seed of strings' hashes anew for every process, and with it the order of sets.
@@ -36,10 +48,34 @@ def leave(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def outcome_in(folder: Path) -> TrialOutcome:
-    """What a job left behind; of one that died, as much as it had said before."""
+    """What a job left behind; of one that died, or whose outcome cannot be used, as much as it had said before."""
+    error = ""
     for name in (OUTCOME, PLACE):
         try:
-            return TrialOutcome.from_json(json.loads((folder / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, AttributeError):
+            outcome = OUTCOMES.validate_json(read_bytes(folder / name, OUTCOME_BYTES))
+            return replace(outcome, error=outcome.error or error)
+        except FileNotFoundError:
             continue
-    return TrialOutcome()
+        except (OSError, ValueError) as unusable:
+            error = one_line(f"{name}: {unusable}")
+    return TrialOutcome(error=error)
+
+
+def take_tables(job: Path, place: Path, run: Mapping[str, Any]) -> str:
+    """Copy what can be used of what a job left of a run, and the end of its log, into a folder that it never had.
+
+    Returns what cannot, if ``run`` is said to be done.
+    """
+    unusable = ""
+    for name in TABLES:
+        left, taken = job / run["key"] / f"{name}.parquet", place / f"{name}.parquet"
+        with contextlib.suppress(OSError, ValueError):
+            if not left.parent.is_symlink():
+                taken.write_bytes(read_bytes(left, TABLE_BYTES))
+        if why_not := table_problem(place, name, run):
+            taken.unlink(missing_ok=True)
+            unusable = unusable or f"{taken.name} is {why_not}"
+    with contextlib.suppress(OSError, ValueError):
+        if log := read_end(job / LOG, LOG_BYTES):
+            (place / LOG).write_bytes(log)
+    return unusable if run["status"] == "done" else ""

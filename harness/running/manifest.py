@@ -12,6 +12,7 @@ from harness.contract.specs import INTERPRETING, Score, as_json
 from harness.measuring.description import SECONDS, RunOutcome, TrialOutcome
 from harness.running import provenance
 from harness.running.plan import TrialPlan
+from harness.text import bounded
 
 UNKNOWN_MACHINE = "unknown machine"  # of a job that ended before it could say
 
@@ -68,13 +69,13 @@ def run_row(
         "reference_score": _value(environment.spec.reference_score),
         **{name: getattr(environment.spec, name) for name in INTERPRETING},
         "status": status,
-        "error": error.encode("utf-8", "replace").decode(),  # no table can hold undecodable bytes of a name
+        "error": bounded(error),
         **{f"{name}_seconds": _number(told.get(f"{name}_seconds")) for name in SECONDS},
         "total_seconds": None if ended is None else ended.total_seconds,
         **{name: _number(told.get(name)) for name in ("cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib")},
-        "steps": 0 if run is None else int(run.steps),
-        "simulated_steps": None if run is None else int(run.simulated),
-        "fingerprint": "" if run is None else str(run.fingerprint),
+        "steps": 0 if run is None else run.steps,
+        "simulated_steps": None if run is None else run.simulated,
+        "fingerprint": "" if run is None else run.fingerprint,
         "threads": cell.contestant.needs.cpus,
         "jobs": session.jobs,
         "runs_in_trial": len(trial.seeds),
@@ -90,12 +91,12 @@ def _status(ended: Ended | None, outcome: TrialOutcome, run: RunOutcome | None) 
     if ended.ending != "ended":
         return ended.ending, ended.error
     if not outcome.status:
-        return "crashed", "its process ended before training did, and left no outcome"
+        return "crashed", outcome.error or "its process ended before training did, and left no outcome"
     if run is not None and run.diverged:
-        return "diverged", str(run.diverged)
-    if outcome.status == "done" and run is not None:
-        return "done", ""
-    return str(outcome.status), str(outcome.error) or "it left no result"
+        return "diverged", run.diverged
+    if outcome.status == "done":
+        return ("failed", "it left no result of this run") if run is None else ("done", "")
+    return outcome.status, outcome.error or "it does not say why"
 
 
 def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.contract.executor import Ended, Executor, Job
 from harness.discovery.registry import Registry
 from harness.measuring.description import TrialOutcome
-from harness.running.job_files import JOB, LOG, VARIABLES, leave, outcome_in
+from harness.running.job_files import JOB, VARIABLES, leave, outcome_in, take_tables
 from harness.running.manifest import Session, manifest, now, run_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
@@ -18,7 +19,6 @@ from harness.storage.files import StoreError
 from harness.storage.store import Lock, Store
 
 POLL_SECONDS = 0.5
-LOG_BYTES = 64 * 1024  # of a worker's output, the end is kept
 
 
 @dataclass
@@ -117,13 +117,21 @@ class Runner:
         key = cell.keys[seed]
         stored = self.store.row(key)
         if stored is None or stored["error"] != cell.reason:
-            with self.store.staging() as folder:
-                place = folder / key
-                place.mkdir()
-                trial, nothing = TrialPlan(cell, (seed,)), TrialOutcome()
-                row = run_row(self.session, trial, seed, now(), None, nothing)
-                self.store.commit(place, row, manifest(self.session, trial, nothing))
+            trial, nothing = TrialPlan(cell, (seed,)), TrialOutcome()
+            row = run_row(self.session, trial, seed, now(), None, nothing)
+            self._commit(row, manifest(self.session, trial, nothing))
         self._tally.statuses["skipped"] += 1
+
+    def _commit(self, row: dict[str, Any], facts: Mapping[str, Any], job: Path | None = None) -> None:
+        """Store a run with what its job left, which changes the row if that is not what it says."""
+        with self.store.staging() as folder:
+            place = folder / row["key"]
+            place.mkdir()
+            if job is not None and (missing := take_tables(job, place, row)):
+                row |= {"status": "failed", "error": f"it left no usable result: {missing}"}
+            # A forced run that did not finish takes nothing away.
+            if row["status"] == "done" or not self.store.is_done(row["key"]):
+                self.store.commit(place, row, facts)
 
     def _fill(self, queue: deque[TrialPlan], staging: Path, force: bool) -> None:
         """Start every trial for which the executor has room; one without does not hold up those behind it."""
@@ -184,14 +192,9 @@ class Runner:
         errors: dict[int, str] = {}
         facts = manifest(self.session, flight.trial, outcome)
         try:
-            for seed, key in zip(flight.trial.seeds, flight.trial.keys, strict=True):
+            for seed in flight.trial.seeds:
                 row = run_row(self.session, flight.trial, seed, flight.started_at, ended, outcome)
-                # A forced run that did not finish takes nothing away.
-                if row["status"] == "done" or not self.store.is_done(key):
-                    folder = flight.folder / key
-                    folder.mkdir(exist_ok=True)
-                    _keep_log(flight.folder / LOG, folder)
-                    self.store.commit(folder, row, facts)
+                self._commit(row, facts, flight.folder)
                 statuses[seed], errors[seed] = row["status"], row["error"]
                 self._tally.statuses[row["status"]] += 1
                 self._tally.problems += self.registry.run_finished(row)
@@ -216,16 +219,6 @@ class Runner:
                     queue.append(TrialPlan(trial.cell, (seed,)))
         if self._elsewhere and not self._in_flight:
             time.sleep(POLL_SECONDS)
-
-
-def _keep_log(log: Path, folder: Path) -> None:
-    """Keep the end of what a worker printed, if it printed anything."""
-    try:
-        content = log.read_bytes()
-    except OSError:
-        return
-    if content:
-        (folder / LOG).write_bytes(content[-LOG_BYTES:])
 
 
 def _release(locks: Iterable[Lock]) -> None:

@@ -23,13 +23,14 @@ import pyarrow.parquet as pq
 import torch
 
 from harness.contract.trial import ContractBroken
-from harness.measuring.description import RunOutcome, TrialDescription, TrialOutcome
-from harness.measuring.records import Diverged, Episode, EvaluationEpisode
+from harness.measuring.description import RunOutcome, Status, TrialDescription, TrialOutcome
+from harness.measuring.records import Diverged, Episode, EvaluationEpisode, Unmetered
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
 from harness.running import provenance
 from harness.running.job_files import JOB, LOG, OUTCOME, PLACE, PROGRESS, leave
 from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, KEY, RUN_TABLE_FORMAT, fingerprint
+from harness.text import bounded
 
 BEAT_SECONDS = 0.5
 # Servers that Python itself starts for an algorithm, and that have no public way to stop.
@@ -75,7 +76,8 @@ def _apart(folder: Path) -> Iterator[None]:
 def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialOutcome:
     """Train and write the tables."""
     trial: LocalTrial | None = None
-    status, error = "done", ""
+    status: Status = "done"
+    error = ""
     try:
         training = Training(description, device, folder)
         trial = training.trial
@@ -84,12 +86,15 @@ def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialO
         _check_processes()
     except Diverged as diverged:
         status, error = "diverged", str(diverged)
+    except Unmetered as unmetered:
+        status, error = "unmetered", str(unmetered)
     except ContractBroken as broken:
         status, error = "failed", str(broken)
     except (Exception, SystemExit):
         status, error = "failed", traceback.format_exc()
     runs = () if trial is None else tuple(_left(folder, trial, i) for i in range(len(trial.runs)))
-    return TrialOutcome(status, error, runs, _measured(trial, device), provenance.machine(), provenance.hardware())
+    facts = (_measured(trial, device), provenance.machine(), provenance.hardware())
+    return TrialOutcome(status, bounded(error), runs, *facts)
 
 
 def _check_processes() -> None:

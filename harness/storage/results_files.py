@@ -179,6 +179,15 @@ def _in_range(name: str, value: float) -> bool:
     return abs(value) <= (EXACT if isinstance(value, int) else HUGE)  # False where it is no number
 
 
+def table_problem(folder: Path, name: str, run: Mapping[str, Any]) -> str:
+    """Why a table in a folder cannot be one of a run; empty if it can."""
+    try:
+        _run_table(folder, name, run, {})
+    except UnusableError as reason:
+        return str(reason)
+    return ""
+
+
 def _run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> pa.Table | None:
     """One table of one run; None where a run that is not done left none."""
     path = folder / f"{name}.parquet"

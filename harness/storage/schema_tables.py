@@ -135,4 +135,4 @@ RUN_TABLE_FORMAT = {"compression": "snappy", "write_statistics": False}
 
 TABLES = {"evaluations": EVALUATIONS, "episodes": EPISODES, "diagnostics": DIAGNOSTICS}
 
-STATUSES = ("done", "failed", "crashed", "timeout", "diverged", "interrupted", "skipped")
+STATUSES = ("done", "failed", "crashed", "timeout", "diverged", "unmetered", "interrupted", "skipped")

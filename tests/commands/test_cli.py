@@ -191,3 +191,16 @@ def test_a_report_that_cannot_be_written_is_named(tmp_path: Path, capsys: Captur
 def test_results_show_themselves_in_a_line(tmp_path: Path):
     results = harness.load(write_runs(tmp_path / "results", [Run()]))
     assert repr(results).endswith("1 runs: 1 done)")
+
+
+def test_a_ctrl_c_while_the_program_is_being_imported_is_an_interruption() -> None:
+    interrupted = (
+        "import builtins, runpy\n"
+        "def importing(name, *more, real=builtins.__import__, **named):\n"
+        "    if name == 'harness.commands.cli': raise KeyboardInterrupt\n"
+        "    return real(name, *more, **named)\n"
+        "builtins.__import__ = importing\n"
+        "runpy.run_module('harness', run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (ExitCode.INTERRUPTED, "harness: interrupted\n")

@@ -15,6 +15,7 @@ import pytest
 
 from harness.contract.specs import EnvironmentSpec
 from harness.contract.trial import BudgetExhausted, ContractBroken
+from harness.measuring.records import Unmetered
 from harness.measuring.shared_meter import EVALUATING
 from harness.measuring.training import run_training
 from harness.measuring.trial import LocalTrial
@@ -43,13 +44,14 @@ def act_until_spent(factory, taken):
         taken.put(steps)
 
 
+worker = act_until_spent
+
+
 def train_with(workers: int, counts: list[int], policy=zeros):
     def train(trial, config):
         trial.policy = policy
         taken = CONTEXT.Queue()
-        processes = [
-            CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(i), taken)) for i in range(workers)
-        ]
+        processes = [CONTEXT.Process(target=worker, args=(trial.env_factory(i), taken)) for i in range(workers)]
         for process in processes:
             process.start()
         counts.extend(taken.get(timeout=60) for _ in processes)
@@ -109,6 +111,23 @@ def test_evaluation_takes_place_exactly_at_the_marks(tmp_path: Path):
     assert [row.step for row in trial.runs[0].evaluations[::2]] == [0, 250, 500, 750, 1_000]
 
 
+def act_and_practise(factory, taken):
+    """A worker that also steps an environment of its own, fifty times."""
+    own = gymnasium.make("CartPole-v1")
+    for _ in range(10):
+        own.reset()
+        for _ in range(5):
+            own.step(0)
+    act_until_spent(factory, taken)
+
+
+def test_steps_beside_the_meter_are_seen_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    trial = shared_trial(tmp_path, 100)
+    monkeypatch.setitem(globals(), "worker", act_and_practise)
+    with pytest.raises(Unmetered, match=r"^\d+ steps were taken beside the meter"):
+        run_training(trial, train_with(2, []), None)
+
+
 def test_no_step_is_taken_while_the_trial_evaluates(tmp_path: Path):
     trial = shared_trial(tmp_path, 600, points=3)
     seen = []
@@ -149,7 +168,7 @@ def test_a_worker_killed_while_it_steps_blocks_nobody(tmp_path: Path):
 
     def train(trial, config):
         trial.policy = zeros
-        victim = CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(9), CONTEXT.Queue()))
+        victim = CONTEXT.Process(target=worker, args=(trial.env_factory(9), CONTEXT.Queue()))
         victim.start()
         while trial.steps < 200:
             pass
@@ -197,7 +216,7 @@ def test_the_learner_waits_while_the_trial_evaluates(tmp_path: Path):
     def train(trial, config):
         trial.policy = slow
         taken = CONTEXT.Queue()
-        process = CONTEXT.Process(target=act_until_spent, args=(trial.env_factory(0), taken))
+        process = CONTEXT.Process(target=worker, args=(trial.env_factory(0), taken))
         process.start()
         while trial.within_budget:
             seen.append(trial.meter._control.state == EVALUATING)

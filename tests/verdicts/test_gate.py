@@ -124,7 +124,7 @@ def test_too_much_scatter_is_inconclusive_and_its_exit_code_is_a_choice(judged):
     assert [found.warns(inconclusive=each) for each in ("pass", "warn", "fail")] == [False, True, False]
 
 
-@pytest.mark.parametrize("status", ["failed", "crashed", "timeout", "diverged"])
+@pytest.mark.parametrize("status", ["failed", "crashed", "timeout", "diverged", "unmetered"])
 def test_a_run_that_fails_where_the_base_was_done_regresses_without_statistics(judged, status):
     head = some(runs(), status, seed=3, environment="cartpole")
     found = judged(runs(), head)
