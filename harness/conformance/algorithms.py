@@ -171,10 +171,10 @@ def spends_the_budget_exactly(subject: AlgorithmSubject) -> None:
 
 
 def learns_from_what_is_counted(subject: AlgorithmSubject) -> None:
-    """Does it step metered environments only, and leave its policy alone while that is evaluated?
+    """Does it step metered environments only?
 
-    Steps of ``env.unwrapped``, of a copy or of an environment of its own, and learning in ``act``, are interaction that
-    no budget counts: such a run ends as ``unmetered``. An environment that is made to read its spaces may be.
+    Steps of ``env.unwrapped``, of a copy or of an environment of its own are interaction that no budget counts: such a
+    run ends as ``unmetered``. An environment that is made to read its spaces may be.
     """
     report = subject.train(0)
     require(report["status"] == "done", report["error"])
