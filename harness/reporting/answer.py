@@ -88,7 +88,9 @@ def _difference(results: "Results", environment: str, best: Sequence[Label]) -> 
     table = table[table["environment"] == environment].set_index([*LABEL, *THAN])
     rows: dict[Any, dict[Any, Any]] = table.to_dict("index")
     there, back = (*best[0], *best[1]), (*best[1], *best[0])
-    row, sign = (rows[there], 1) if there in rows else (rows[back], -1)
+    row, sign = (rows[there], 1) if there in rows else (rows.get(back), -1)
+    if row is None:
+        return "a seed that has several runs leaves their difference open"
     value, (low, high) = sign * row["difference"], sorted((sign * row["low"], sign * row["high"]))
     n = min(row["n"], row["than_n"])
     if n < FEWEST_RUNS:

@@ -129,6 +129,14 @@ def test_runs_of_which_none_is_done_have_no_answer(tmp_path):
     assert told(tmp_path / "skipped", [skipped]) == ["No run was made, so there is no answer."]
 
 
+def test_a_seed_that_has_several_runs_leaves_a_difference_open(tmp_path):
+    runs = [*side("a/x", 100.0, 3), *side("a/y", 50.0, 3), *side("a/x", 100.0, 1, machine="another")]
+    (line,) = told(tmp_path, runs)
+    assert line.startswith(
+        "cartpole: x ends at 98.8 and y at 50.8; a seed that has several runs leaves their difference open."
+    )
+
+
 def test_of_many_environments_the_first_are_told_and_the_others_counted(tmp_path):
     places = [replace(CARTPOLE, name=f"place-{k}") for k in range(9)]
     runs = [Run(environment=place) for place in places]
