@@ -41,9 +41,9 @@ def compact(store: Store) -> int:
 
 
 def remove(store: Store, unwanted: Collection[str]) -> int:
-    """Remove runs for good, folder and compacted rows; returns how many. One that a session is at work on stays.
+    """Remove runs for good, folder and compacted rows; returns how many. A folder that a session works on stays.
 
-    A kill leaves some of them whole: of what is compacted, the list of runs shrinks first. Raises what `compact` does.
+    A kill leaves some of them whole, for the list of compacted runs shrinks first. Raises what `compact` does.
     """
     with _alone(store) as place:
         seen = {key: state_of(store.folder / key / RUN_FILE) for key in unwanted}

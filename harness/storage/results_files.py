@@ -38,9 +38,8 @@ from harness.storage.schema_tables import (
 
 LARGEST_RUN = 2**24  # bytes of a run.json; most of an ordinary one's ten thousand are descriptions
 LARGEST_TABLE = 2**30  # bytes of a table of one run
-# A table may take so many bytes of memory, and so many more for each of its file's.
-ROOM, EXPANSION = 2**30, 2**7
-ROW_BYTES = 64  # of a table in memory, about
+# A table may take so many bytes of memory, and so many more for each of its file's; a row of it takes about so many.
+ROOM, EXPANSION, ROW_BYTES = 2**30, 2**7, 64
 EXACT = 2**53  # whole numbers up to here are floating-point numbers too
 HUGE = 1e100  # squares of what is larger, and sums of these, may be infinite
 

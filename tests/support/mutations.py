@@ -712,10 +712,12 @@ def main(count: int, first: int = 0) -> int:
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         os.chdir(folder)
         laboratory = Laboratory(Path(folder))
-        for seed in range(first, first + count):
+        for tried, seed in enumerate(range(first, first + count), 1):
             for finding in laboratory.findings(seed):
                 found += 1
                 print(finding, flush=True)
+            if tried % 50 == 0 and tried < count:
+                print(f"{tried} folders so far", flush=True)
     for command, codes in laboratory.codes.items():
         print(f"{command}: {', '.join(f'{n} ended with {code}' for code, n in sorted(codes.items()))}")
     print(f"{count} folders of results, {laboratory.named} named damaged, {found} findings", flush=True)
