@@ -6,7 +6,7 @@ results.scores()      # a row per environment, algorithm and device
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class Results:
     diagnostics: pd.DataFrame
     problems: tuple[Problem, ...]
     manifests: Mapping[str, dict[str, Any] | str]
+    _made: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.runs["status"].value_counts().items())
@@ -170,10 +171,6 @@ class Results:
     def failures(self) -> pd.DataFrame:
         """A row per run that is not done, with the reason; see `summaries.failures`."""
         return self._once("failures", lambda: summaries.failures(self.runs))
-
-    @cached_property
-    def _made(self) -> dict[str, pd.DataFrame]:
-        return {}
 
     def _once(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """A copy of a summary that is computed once: a report asks for each several times."""
