@@ -111,7 +111,6 @@ def compare_algorithms(results: "Results", base: str, head: str, measure: str) -
 
 
 def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Rows of the tasks, and of all tasks of an algorithm."""
     found = [None if _why_not(task) else (task, pairing.difference(task)) for task in tasks]
     usable = [each for each in found if each is not None]
     adjusted = iter(adjustment(holm, [apart.test.p for _, apart in usable]))

@@ -124,7 +124,6 @@ def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[li
 
 
 def _of_population(runs: Runs) -> list[tuple[float, float]]:
-    """Intervals of `STATISTICS` of environments like these."""
     if not runs.equal:
         return [(np.nan, np.nan)] * len(STATISTICS)
     (estimates,) = intervals([runs], STATISTICS, of_tasks=True, count=POPULATION_RESAMPLES)

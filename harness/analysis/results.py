@@ -224,6 +224,5 @@ def _table(pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, po
 
 
 def _repeated(column: pd.Series, row: NDArray[np.int64]) -> pd.Categorical:
-    """The values of these rows of the table of runs, as a categorical column."""
     codes, values = pd.factorize(column, sort=True)
     return pd.Categorical.from_codes(codes[row], categories=values)
