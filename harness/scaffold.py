@@ -65,7 +65,6 @@ def write_plugin(kind: Writable, name: str, parent: Path) -> Path:
 
 
 def _refuse_taken(name: str) -> None:
-    """Refuse a name whose plugin or module would collide with an installed one."""
     plugins = {point.name for point in importlib.metadata.entry_points(group="harness")} | {"harness"}
     module = f"harness_{name.replace('-', '_')}"
     if name in plugins:

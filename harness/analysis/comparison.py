@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from math import nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,7 +20,7 @@ from harness.statistics.aggregates import MEAN
 from harness.statistics.decision import ALPHA
 from harness.statistics.intervals import Estimate
 from harness.statistics.multiplicity import adjustment, holm
-from harness.statistics.runs import ragged
+from harness.statistics.runs import Runs, ragged
 from harness.suite.measures import Failure, Measure
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EVERYWHERE = "all"
 _Compared = tuple[Task, Difference]
+_Means = tuple[float, float, Estimate]  # of the base, of the head, and their difference
+NO_MEANS = (nan, nan, UNKNOWN)
 
 
 class Finding(StrEnum):
@@ -108,19 +110,7 @@ def compare_algorithms(results: "Results", base: str, head: str, measure: str) -
     return Comparison(measure, base, head, *_rows(tasks, same_algorithm=False))
 
 
-class _Means(NamedTuple):
-    """Of both sides."""
-
-    base: float
-    head: float
-    difference: Estimate
-
-
-NO_MEANS = _Means(nan, nan, UNKNOWN)
-
-
 def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Rows of the tasks, and of all tasks of an algorithm."""
     found = [None if _why_not(task) else (task, pairing.difference(task)) for task in tasks]
     usable = [each for each in found if each is not None]
     adjusted = iter(adjustment(holm, [apart.test.p for _, apart in usable]))
@@ -138,11 +128,10 @@ def _why_not(task: Task) -> str:
 
 
 def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
-    means = _Means(*apart.sample.means, apart.estimate)
-    verdict, reason = _finding(task.measure, apart.test, adjusted, means.difference.value), task.note
+    verdict, reason = _finding(task.measure, apart.test, adjusted, apart.estimate.value), task.note
     if same_algorithm and task.newly_failing:
         verdict, reason = Finding.NEWLY_FAILING, told_seeds(task.newly_failing)
-    return _row([(task, apart)], means, apart.test, adjusted, verdict, reason)
+    return _row([(task, apart)], (*apart.sample.means, apart.estimate), apart.test, adjusted, verdict, reason)
 
 
 def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
@@ -153,35 +142,30 @@ def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
 
     groups = [list(group) for _, group in groupby(sorted(compared, key=of), of)]
     groups = [group for group in groups if len(group) > 1]
-    tests = [_tested(group) for group in groups]
+    tests = [pairing.p_values(*_sides(group)) for group in groups]
     for group, test, adjusted in zip(groups, tests, adjustment(holm, [test.p for test in tests]), strict=True):
-        measure, means, told = group[0][0].measure, _overall_means(group), "normalised scores"
-        if means is None:
-            # Without a common scale the test is all there is: it measures each task by its own spread.
+        measure = group[0][0].measure
+        if all(task.normal for task, _ in group):
+            base, head, paired = _sides(group, normalised=True)
+            means, told = (MEAN(base), MEAN(head), pairing.interval(base, head, paired)), "normalised scores"
+        else:  # Without a common scale the test is all there is: it measures each task by its own spread.
             why = "a task has no reference score" if measure.failure is Failure.RANDOM else "it is no return"
             means, told = NO_MEANS, f"no common scale: {why}"
-        verdict = _finding(measure, test, adjusted, means.difference.value)
-        yield _row(group, means, test, adjusted, verdict, told)
+        yield _row(group, means, test, adjusted, _finding(measure, test, adjusted, means[2].value), told)
 
 
-def _tested(group: Sequence[_Compared]) -> PValues:
-    base, head = (ragged([apart.sample.scores[side] for _, apart in group]) for side in (0, 1))
-    return pairing.p_values(base, head, _paired(group))
+def _sides(group: Sequence[_Compared], normalised: bool = False) -> tuple[Runs, Runs, bool]:
+    """The scores of the base and of the head, and whether they pair."""
+    scores = [
+        [metrics.normalised(of, task.random, task.reference) if normalised else of for of in apart.sample.scores]
+        for task, apart in group
+    ]
+    base, head = map(ragged, zip(*scores, strict=True))
+    return base, head, _paired(group)
 
 
 def _paired(group: Sequence[_Compared]) -> bool:
     return all(apart.sample.paired for _, apart in group)
-
-
-def _overall_means(group: Sequence[_Compared]) -> _Means | None:
-    """Of normalised scores, if all tasks have them."""
-    if not all(task.normal for task, _ in group):
-        return None
-    base, head = (
-        ragged([metrics.normalised(apart.sample.scores[side], task.random, task.reference) for task, apart in group])
-        for side in (0, 1)
-    )
-    return _Means(MEAN(base), MEAN(head), pairing.interval(base, head, _paired(group)))
 
 
 def _finding(measure: Measure, test: PValues, adjusted: float, apart: float) -> Finding:
@@ -195,8 +179,8 @@ def _finding(measure: Measure, test: PValues, adjusted: float, apart: float) -> 
 def _row(
     group: Sequence[_Compared], means: _Means, test: PValues, adjusted: float, verdict: Finding, reason: str
 ) -> Row:
-    task, _ = group[0]
-    base_runs, head_runs = (min(len(apart.sample.seeds[side]) for _, apart in group) for side in (0, 1))
+    (task, _), (base, head, apart) = group[0], means
+    base_runs, head_runs = (min(len(found.sample.seeds[side]) for _, found in group) for side in (0, 1))
     return Row(
         environment=task.environment if len(group) == 1 else EVERYWHERE,
         algorithm=task.algorithm,
@@ -205,13 +189,13 @@ def _row(
         base_runs=base_runs,
         head_runs=head_runs,
         pairs=base_runs if _paired(group) else 0,
-        base_failed=sum(apart.sample.failed[0] for _, apart in group),
-        head_failed=sum(apart.sample.failed[1] for _, apart in group),
-        base=means.base,
-        head=means.head,
-        difference=means.difference.value,
-        low=means.difference.low,
-        high=means.difference.high,
+        base_failed=sum(found.sample.failed[0] for _, found in group),
+        head_failed=sum(found.sample.failed[1] for _, found in group),
+        base=base,
+        head=head,
+        difference=apart.value,
+        low=apart.low,
+        high=apart.high,
         p=test.p,
         p_adjusted=float(adjusted),
         verdict=verdict,

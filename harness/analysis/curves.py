@@ -31,11 +31,10 @@ def points(runs: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
         Columns key, environment, algorithm, device, seed, machine, lowest_return, highest_return, step, seconds, score.
     """
     groups = evaluations.groupby(["key", "evaluation"], observed=True, sort=True)
-    means = groups.agg(
-        step=("step", "first"), train_seconds=("train_seconds", "first"), score=("return", "mean")
-    ).reset_index()
+    means = groups.agg(step=("step", "first"), train_seconds=("train_seconds", "first"), score=("return", "mean"))
     done = runs.loc[runs["status"] == "done", [*OF_RUNS, "runs_in_trial"]]
-    table = done.merge(means.astype({"key": done["key"].dtype}), on="key", how="inner", validate="1:m")
+    means = means.reset_index().astype({"key": done["key"].dtype})
+    table = done.merge(means, on="key", how="inner", validate="1:m")
     table["seconds"] = table["train_seconds"] / table["runs_in_trial"]
     return table[[*OF_RUNS, "step", "seconds", "score"]]
 

@@ -71,7 +71,7 @@ def _seconds(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]) 
     """The median seconds of training until the threshold; a run that is not there by its budget never is."""
     if done["machine"].nunique() > 1:
         return dict.fromkeys(SECONDS, np.nan)
-    times = _first_reached(done, failed, [curve.seconds for curve in curves], curves)
+    times = _first_reached(done, failed, curves, "seconds")
     alone = bool((done["runs_in_trial"] == 1).all())
     return {
         "median_seconds": kaplan_meier(times, np.isfinite(times)).median,
@@ -83,15 +83,15 @@ def threshold_times(
     done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Steps to the threshold of D done, then F failed runs, or to the budget; and which of the two, [D + F] each."""
-    times = _first_reached(done, failed, [curve.steps for curve in curves], curves)
+    times = _first_reached(done, failed, curves, "steps")
     budgets = np.array([*done["budget"], *failed["budget"]], float)
     return np.minimum(times, budgets), np.isfinite(times)
 
 
-def _first_reached(done: pd.DataFrame, failed: pd.DataFrame, axes: Sequence[Floats], curves: Sequence[Curve]) -> Floats:
+def _first_reached(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve], axis: str) -> Floats:
     """Where on its axis, steps or seconds, each run first is at the threshold for `SUSTAINED` evaluations."""
     reached = [
-        metrics.steps_to_threshold(axis, curve.scores, threshold, SUSTAINED)
-        for axis, curve, threshold in zip(axes, curves, done["threshold"], strict=True)
+        metrics.steps_to_threshold(getattr(curve, axis), curve.scores, threshold, SUSTAINED)
+        for curve, threshold in zip(curves, done["threshold"], strict=True)
     ]
     return np.array([*reached, *[NEVER] * len(failed)])

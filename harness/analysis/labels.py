@@ -21,19 +21,20 @@ def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
     shared = runs["algorithm_id"].groupby(short).transform("nunique") > 1
     variant = [text[len(id_) :] for text, id_ in zip(runs["algorithm"], runs["algorithm_id"], strict=True)]
     names = runs["algorithm_id"].where(shared, short) + pd.Series(variant, runs.index, dtype=object)
-    return _distinct(
-        names, {"version": "version " + runs["algorithm_version"], "config": "config " + runs["config"].map(_mark)}
-    )
+    marks = runs["config"].map(lambda text: hashlib.sha256(text.encode()).hexdigest()[:6])
+    return _distinct(names, {"version": "version " + runs["algorithm_version"], "config": "config " + marks})
 
 
 def environment_labels(runs: pd.DataFrame) -> pd.Series:
     """Labels of the runs' environments; what differs is added where one name stands for several tasks."""
+    counts = zip(runs["budget"], runs["budget_unit"], strict=True)
+    budgets = [f"{number:,} {UNITS.get(unit or '', 'steps')}" for number, unit in counts]
     return _distinct(
         runs["environment"],
         {
             "id": runs["environment_id"],
             "version": "version " + runs["environment_version"],
-            "budget": pd.Series(map(_budget, runs["budget"], runs["budget_unit"]), runs.index, dtype=object),
+            "budget": pd.Series(budgets, runs.index, dtype=object),
             "task": "task " + runs["task_hash"].str[:6],
             **{name: runs[name].map(partial(_told, name.replace("_", " "))) for name in REFERENCES},
         },
@@ -47,24 +48,12 @@ def _distinct(names: pd.Series, facts: Mapping[str, pd.Series]) -> pd.Series:
         told = pd.DataFrame({fact: values[group.index] for fact, values in facts.items()})
         differing = told.loc[:, told.nunique() > 1]
         others = differing.columns.drop(OPAQUE, errors="ignore")
-        if len(others) and _kinds(differing[others]) == _kinds(differing):
+        if len(others) and len(differing[others].drop_duplicates()) == len(differing.drop_duplicates()):
             differing = differing[others]  # which tell the same apart, in words
         if differing.shape[1]:
             labels[group.index] = f"{name} (" + differing.agg(", ".join, axis=1) + ")"
     return labels
 
 
-def _budget(number: int, unit: str | None) -> str:
-    return f"{number:,} {UNITS.get(unit or '', 'steps')}"
-
-
-def _kinds(told: pd.DataFrame) -> int:
-    return len(told.drop_duplicates())
-
-
 def _told(name: str, score: float) -> str:
     return f"{name} {'none' if pd.isna(score) else score}"
-
-
-def _mark(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:6]

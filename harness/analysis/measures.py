@@ -47,10 +47,6 @@ def measured(results: "Results", measure: str) -> pd.DataFrame:
     return table
 
 
-def _online_return(results: "Results") -> pd.Series:
-    return results.episodes.groupby("key", observed=True)["return"].mean()
-
-
 def _steps_to_threshold(results: "Results") -> pd.Series:
     """The budget where it was not reached."""
     known = results.runs.set_index("key")[["threshold", "budget"]].dropna().itertuples(name=None)
@@ -77,7 +73,7 @@ def _of_curves(number: Callable[[Curve], float]) -> Callable[["Results"], pd.Ser
 
 OF_RUN: Mapping[str, Callable[["Results"], pd.Series]] = {
     "final_score": _of_curves(lambda curve: metrics.final_score(curve.scores)),
-    "online_return": _online_return,
+    "online_return": lambda results: results.episodes.groupby("key", observed=True)["return"].mean(),
     "area_under_curve": _of_curves(lambda curve: metrics.area_under_curve(curve.steps, curve.scores)),
     "steps_to_threshold": _steps_to_threshold,
     "worst_drop": _of_curves(lambda curve: float(drawdown(curve.scores).max())),

@@ -124,7 +124,6 @@ def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[li
 
 
 def _of_population(runs: Runs) -> list[tuple[float, float]]:
-    """Intervals of `STATISTICS` of environments like these."""
     if not runs.equal:
         return [(np.nan, np.nan)] * len(STATISTICS)
     (estimates,) = intervals([runs], STATISTICS, of_tasks=True, count=POPULATION_RESAMPLES)
@@ -204,7 +203,6 @@ def _table(results: "Results", columns: Sequence[str], rows: Iterable[Sequence[A
 
 
 def _counts(statuses: Sequence[Any]) -> tuple[int, ...]:
-    """The columns `COUNTS` of runs with these statuses, an array per environment."""
     done, failed = ([int(np.isin(of_task, kinds).sum()) for of_task in statuses] for kinds in (("done",), FAILED))
     sizes = np.add(done, failed)
     missing = sum(map(len, statuses)) - sum(done)
@@ -237,7 +235,7 @@ def _means(tasks: dict[Label, list[Any]]) -> dict[Label, tuple[float, float, flo
     }
     estimates = intervals(list(whole.values()), [MEAN], count=RESAMPLES)
     found = {one: estimate[:3] for one, (estimate,) in zip(whole, estimates, strict=True)}
-    return {one: found.get(one, (np.nan, np.nan, np.nan)) for one in tasks}
+    return dict.fromkeys(tasks, (np.nan, np.nan, np.nan)) | found
 
 
 def _normalised_curves(results: "Results") -> dict[str, Floats]:

@@ -6,7 +6,7 @@ results.scores()      # a row per environment, algorithm and device
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class Results:
     diagnostics: pd.DataFrame
     problems: tuple[Problem, ...]
     manifests: Mapping[str, dict[str, Any] | str]
+    _made: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.runs["status"].value_counts().items())
@@ -171,10 +172,6 @@ class Results:
         """A row per run that is not done, with the reason; see `summaries.failures`."""
         return self._once("failures", lambda: summaries.failures(self.runs))
 
-    @cached_property
-    def _made(self) -> dict[str, pd.DataFrame]:
-        return {}
-
     def _once(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """A copy of a summary that is computed once: a report asks for each several times."""
         if name not in self._made:
@@ -227,6 +224,5 @@ def _table(pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, po
 
 
 def _repeated(column: pd.Series, row: NDArray[np.int64]) -> pd.Categorical:
-    """The values of these rows of the table of runs, as a categorical column."""
     codes, values = pd.factorize(column, sort=True)
     return pd.Categorical.from_codes(codes[row], categories=values)

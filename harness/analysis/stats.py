@@ -45,17 +45,14 @@ def mean_intervals(columns: ArrayLike, least: Any = np.nan, most: Any = np.nan) 
     found = np.full((numbers, 2), np.nan)
     if runs >= FEWEST_RUNS:
         whole = np.isfinite(columns).all(axis=0)
-        found[whole] = np.transpose(_ends_of_means(columns[:, whole]))
+        kept = columns[:, whole]
+        if runs < STUDENT_BELOW:
+            estimates = intervals([ragged([column]) for column in kept.T], [MEAN])
+            found[whole] = [(each.low, each.high) for (each,) in estimates] or np.empty((0, 2))
+        else:
+            found[whole] = np.transpose(ends(kept.mean(axis=0), shares((runs,), RESAMPLES) @ kept, widening([runs])))
         found = np.transpose(clipped(columns.mean(axis=0), found[:, 0], found[:, 1], least, most))
     return [Interval(float(low), float(high)) for low, high in found]
-
-
-def _ends_of_means(columns: Floats) -> tuple[Any, Any]:
-    runs = len(columns)
-    if runs < STUDENT_BELOW:
-        estimates = intervals([ragged([column]) for column in columns.T], [MEAN])
-        return [each.low for (each,) in estimates], [each.high for (each,) in estimates]
-    return ends(columns.mean(axis=0), shares((runs,), RESAMPLES) @ columns, widening([runs]))
 
 
 def mean_bands(curves: ArrayLike) -> Bands:

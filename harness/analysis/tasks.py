@@ -6,8 +6,9 @@ in a version, is not comparable: it is listed with the reason, and never average
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from math import nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def matched(base: "Results", head: "Results", measure: str) -> list[Task]:
     return [
         task
         for place in sorted(old.keys() | new.keys())
-        for task in _tasks(place, old.get(place, []), new.get(place, []), asked, same_algorithm=True)
+        for task in _tasks(place, old.get(place, {}), new.get(place, {}), asked, same_algorithm=True)
     ]
 
 
@@ -58,18 +59,11 @@ def contrasted(results: "Results", base: str, head: str, measure: str) -> list[T
     old, new = (_contestant(name, known) for name in (base, head))
     if old == new:
         raise UsageError(f"{base!r} and {head!r} are the same algorithm")
-    places = sorted({(environment, device) for environment, name, device in groups if name in (old, new)})
-    return [
-        task
-        for environment, device in places
-        for task in _tasks(
-            (environment, new, device),
-            groups.get((environment, old, device), []),
-            groups.get((environment, new, device), []),
-            asked,
-            same_algorithm=False,
-        )
-    ]
+    tasks: list[Task] = []
+    for environment, device in sorted({(place, on) for place, name, on in groups if name in (old, new)}):
+        first, second = (groups.get((environment, name, device), {}) for name in (old, new))
+        tasks += _tasks((environment, new, device), first, second, asked, same_algorithm=False)
+    return tasks
 
 
 def _named(name: str, known: Sequence[str]) -> list[str]:
@@ -96,17 +90,7 @@ def _contestant(name: str, known: Sequence[str]) -> str:
 
 
 Place = tuple[str, str, str]  # of an environment, a contestant and a device
-
-
-class _Group(NamedTuple):
-    """Runs of one side in one place that are of the same task."""
-
-    facts: tuple[object, ...]  # values of the columns TASK
-    runs: pd.DataFrame
-
-    @property
-    def budget(self) -> int:
-        return int(self.runs["budget"].iloc[0])
+_Groups = dict[tuple[Any, ...], pd.DataFrame]  # runs of one side in one place, by the values of the columns TASK
 
 
 def valued(results: "Results", measure: str) -> pd.DataFrame:
@@ -117,32 +101,24 @@ def valued(results: "Results", measure: str) -> pd.DataFrame:
     return pd.concat([runs, unfit], ignore_index=True) if len(unfit) else runs
 
 
-def _places(results: "Results", measure: str) -> dict[Place, list[_Group]]:
+def _places(results: "Results", measure: str) -> dict[Place, _Groups]:
     return {
-        (str(environment), str(contestant), str(device)): [
-            _Group(facts, group) for facts, group in rows.groupby([*TASK], sort=True)
-        ]
+        (str(environment), str(contestant), str(device)): dict(iter(rows.groupby([*TASK], sort=True)))
         for (environment, contestant, device), rows in valued(results, measure).groupby(PLACE, sort=True)
     }
 
 
-def _tasks(
-    place: Place, base: list[_Group], head: list[_Group], measure: Measure, same_algorithm: bool
-) -> Iterator[Task]:
+def _tasks(place: Place, old: _Groups, new: _Groups, measure: Measure, same_algorithm: bool) -> Iterator[Task]:
     """What both sides of a place have in common, then what they have not."""
-    old, new = ({group.facts: group.runs for group in side} for side in (base, head))
     for facts in (each for each in old if each in new):
         task = task_of(place, old[facts], new[facts], measure)
         yield _of_one_algorithm(task, old[facts], new[facts]) if same_algorithm else task
-    only_old = [group for group in base if group.facts not in new]
-    only_new = [group for group in head if group.facts not in old]
-    for left, right in zip(only_old, only_new, strict=False):
-        why = _why_apart(left.facts, right.facts)
-        yield Task(*place, left.budget, _side(left.runs), _side(right.runs), why_not=why)
-    for left in only_old[len(only_new) :]:
-        yield Task(*place, left.budget, _side(left.runs), {}, why_not="only the base has it")
-    for right in only_new[len(only_old) :]:
-        yield Task(*place, right.budget, {}, _side(right.runs), why_not="only the head has it")
+    only_old, only_new = ([facts for facts in one if facts not in other] for one, other in ((old, new), (new, old)))
+    for left, right in zip_longest(only_old, only_new):
+        why = _why_apart(left, right) if left and right else f"only the {'base' if left else 'head'} has it"
+        base, head = (_side(of[facts]) if facts else {} for of, facts in ((old, left), (new, right)))
+        budget = dict(zip(TASK, left or right, strict=True))["budget"]
+        yield Task(*place, int(budget), base, head, why_not=why)
 
 
 def task_of(

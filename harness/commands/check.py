@@ -48,7 +48,6 @@ def command(given: GlobalOptions, words: tuple[str, ...], settings: tuple[str, .
 
 
 def _asked(words: Sequence[str], registry: Registry, settings: Mapping[str, str]) -> list[Check]:
-    """The checks that the words mean."""
     if len(words) == 1:
         return checks_of(words[0], registry, settings)
     kinds = [kind for kind in CHECKED if kind == words[0]]

@@ -1,15 +1,11 @@
 """Judge the claims of a suite on stored runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.commands.common import GlobalOptions, loaded, note
 from harness.contract.errors import ExitCode
-
-if TYPE_CHECKING:
-    from harness.verdicts.claims import JudgedClaim
 
 
 @click.command(name="claims")
@@ -27,7 +23,8 @@ def command(given: GlobalOptions, suite: str, path: Path | None, strict: bool, a
     from harness.commands.printing import print_json
     from harness.reporting.claims_sheet import claims_text, evidence
     from harness.suite.reading import find_suite
-    from harness.verdicts.claims import judged
+    from harness.text import counted
+    from harness.verdicts.claims import ClaimVerdict, judged
 
     asked = find_suite(suite, given.registry)
     results = loaded(path or Path("results") / asked.name)
@@ -36,18 +33,10 @@ def command(given: GlobalOptions, suite: str, path: Path | None, strict: bool, a
         print_json({"schema": 1, "suite": asked.name, "claims": evidence(claims)})
     else:
         click.echo(claims_text(claims))
-    return _answer(claims, strict)
-
-
-def _answer(claims: "list[JudgedClaim]", strict: bool) -> ExitCode:
-    """The exit code; a claim that fails outweighs one that could not be judged."""
-    from harness.text import counted
-    from harness.verdicts.claims import ClaimVerdict
-
     verdicts = [each.verdict for each in claims]
     if undecided := verdicts.count(ClaimVerdict.UNDECIDED):
         be = "is" if undecided == 1 else "are"
         note(f"{undecided} of {counted(len(verdicts), 'claim')} {be} undecided: more seeds are needed")
-    if ClaimVerdict.FAILS in verdicts or (strict and undecided):
+    if ClaimVerdict.FAILS in verdicts or (strict and undecided):  # outweighs one that could not be judged
         return ExitCode.NO
     return ExitCode.INCOMPLETE if ClaimVerdict.NOT_JUDGED in verdicts else ExitCode.YES

@@ -50,7 +50,6 @@ def command(
 
 
 def _with_runs(path: Path) -> "Results":
-    """The runs in a folder that must hold some."""
     results = loaded(path)
     if results.runs.empty:
         raise UsageError(f"{path}: holds no run")

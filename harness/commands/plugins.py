@@ -42,7 +42,6 @@ def _record(plugin: Plugin) -> dict[str, Any]:
 
 
 def _provided(plugin: Plugin) -> dict[str, list[str]]:
-    """Ids by kind."""
     return {kind: [f"{plugin.name}/{spec.name}" for spec in specs] for kind, specs in plugin.provides.items()}
 
 

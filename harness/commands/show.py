@@ -113,7 +113,6 @@ def _print_record(kind: str, record: dict[str, Any]) -> None:
 
 
 def _leaves(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values."""
     for key, value in table.items():
         if isinstance(value, dict):
             yield from ((f"{key}.{rest}", leaf) for rest, leaf in _leaves(value))

@@ -104,7 +104,6 @@ def declared_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
 
 
 def _run(side: str, code: Code, question: Question, seeds: Sequence[int], place: Path, jobs: int) -> None:
-    """Train one side."""
     arguments = [*question.arguments("run", seeds, place), "--jobs", str(jobs)]
     with start(code, question, *arguments, stdout=sys.stderr) as process:  # stdout is the verdict's
         try:

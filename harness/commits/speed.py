@@ -99,9 +99,8 @@ def judge_speed(
     old, control, new = np.moveaxis(np.array(seconds), 2, 0)
     found = timings(old, new, control, tolerated=tolerated)
     by_name = {task.name: timing for task, timing in zip(tasks, found, strict=True)}
-    return SpeedAnswer(
-        overall(found), by_name, not_timed, len(seconds), tolerated, machine(), (base.commit, head.commit)
-    )
+    commits = base.commit, head.commit
+    return SpeedAnswer(overall(found), by_name, not_timed, len(seconds), tolerated, machine(), commits)
 
 
 def turns(blocks: int, pair: int = 0) -> Iterator[tuple[int, ...]]:
@@ -126,7 +125,8 @@ def _timed(processes: Sequence["_Process"], task: TimedTask, pair: int) -> list[
     spent, steps = [0.0] * len(processes), [0] * len(processes)
     for turn in turns(BLOCKS, pair):
         for side in turn:
-            block = processes[side].told()
+            processes[side].ask(do="go")
+            block = processes[side].hear()
             spent[side] += block["seconds"]
             steps[side] += block["steps"]
     return [a / b for a, b in zip(spent, steps, strict=True)]
@@ -161,26 +161,25 @@ def _prepared(
     return tasks, not_timed
 
 
-class _Process:
+class _Process(NamedTuple):
     """One side, training when told to: a process of `timed_side`, and what it prints otherwise."""
 
-    def __init__(self, side: str, process: "subprocess.Popen[str]", log: Any) -> None:
-        self._side = side
-        self._process = process
-        self._log = log
+    side: str
+    process: "subprocess.Popen[str]"
+    log: Any
 
     def ask(self, **request: Any) -> None:
         """Send a request."""
-        assert self._process.stdin is not None
+        assert self.process.stdin is not None
         try:
-            print(json.dumps(request), file=self._process.stdin, flush=True)
+            print(json.dumps(request), file=self.process.stdin, flush=True)
         except BrokenPipeError:
             self._fail(self._last_words())
 
     def hear(self) -> dict[str, Any]:
         """Wait for the answer."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
         if not line:
             self._fail(self._last_words())
         answer: dict[str, Any] = json.loads(line)
@@ -196,29 +195,23 @@ class _Process:
         tasks: dict[str, Any] = answer["tasks"]
         return tasks
 
-    def told(self) -> dict[str, Any]:
-        """Have the next block trained, and wait for it."""
-        self.ask(do="go")
-        return self.hear()
-
     def _last_words(self) -> str:
-        self._process.wait()
-        self._log.seek(0)
-        lines: list[str] = self._log.read().strip().splitlines()
+        self.process.wait()
+        self.log.seek(0)
+        lines: list[str] = self.log.read().strip().splitlines()
         if any(f"No command '{COMMAND}'" in line for line in lines):
             return "its harness is older than this way to time it"
-        return lines[-1] if lines else f"its process ended with {self._process.returncode}"
+        return lines[-1] if lines else f"its process ended with {self.process.returncode}"
 
     def _fail(self, reason: str) -> None:
-        raise SpeedError(f"the {self._side} cannot be timed: {reason}")
+        raise SpeedError(f"the {self.side} cannot be timed: {reason}")
 
 
 @contextmanager
 def _started(code: Code, side: str, question: Question) -> Iterator[_Process]:
     """A process of a side; it is gone at the end, whatever happens."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        arguments = question.arguments(COMMAND)
-        process = start(code, question, *arguments, asked=True, stderr=log)
+        process = start(code, question, *question.arguments(COMMAND), asked=True, stderr=log)
         try:
             yield _Process(side, process, log)
         finally:

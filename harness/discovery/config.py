@@ -91,7 +91,6 @@ def _adapter(config_class: type[C], owner: str) -> TypeAdapter[C]:
 
 
 def _overridden(config: C, layer: Mapping[str, Any], adapter: TypeAdapter[C], owner: str) -> C:
-    """A configuration with one layer on top, validated."""
     layer = _nested(layer, owner)
     values = config_to_json(config)
     problems = list(_merge(config, values, layer, ""))

@@ -139,7 +139,6 @@ class Registry:
         return found[0] if found else None
 
     def _unknown(self, kinds: Sequence[Kind], name: str) -> UnknownNameError | MissingPlugin:
-        """The error for a name that nothing has."""
         what = f"{' or '.join(kinds)} {name!r}"
         owner, _, short = name.rpartition("/")
         plugin = next((plugin for plugin in self.plugins if plugin.name == owner), None)

@@ -84,7 +84,6 @@ def _overrides(values: str, text: str) -> dict[str, Any]:
 
 
 def _dotted(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Nested tables as dotted keys."""
     for name, value in table.items():
         key = prefix + (name if BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False))
         if isinstance(value, dict) and value:

@@ -6,20 +6,17 @@ pairs of the environment, rejects. Elsewhere the difference may be chance, which
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.analysis.overall import LABEL, Label
 from harness.analysis.pairs import THAN
+from harness.analysis.results import Results
 from harness.reporting.cells import rough
 from harness.statistics.decision import ALPHA
 from harness.statistics.intervals import FEWEST_RUNS
 from harness.text import counted, one_line
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim
-
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
 
 MOST = 6  # lines
 MOST_CLAIMS = 3  # told one by one
@@ -27,7 +24,7 @@ LONGEST = 48  # characters of a name
 WORDS = {ClaimVerdict.HOLDS: "Yes", ClaimVerdict.FAILS: "No", ClaimVerdict.UNDECIDED: "Undecided"}
 
 
-def answer(results: "Results", claims: Sequence[JudgedClaim] = ()) -> list[str]:
+def answer(results: Results, claims: Sequence[JudgedClaim] = ()) -> list[str]:
     """What stored runs, and the claims judged on them, say about the question of their suite.
 
     `MOST` lines or fewer: on claims that could be judged, then on each environment that none of these is about; the
@@ -62,7 +59,7 @@ def _claim(each: JudgedClaim) -> str:
     return f"{WORDS[each.verdict]}: {each.claim.statement.rstrip('.')}{device} ({told}; n = {each.runs})."
 
 
-def _ranking(results: "Results", environment: str) -> str:
+def _ranking(results: Results, environment: str) -> str:
     """Who ended highest, whether the next one differs, what both cost, and which runs failed or are missing."""
     here = results.counted[results.counted["environment"] == environment]
     if not (here["status"] == "done").any():
@@ -82,7 +79,7 @@ def _ranking(results: "Results", environment: str) -> str:
     return " ".join([f"{text}.", *_seconds(results, environment, best), *_absent(results, environment)])
 
 
-def _difference(results: "Results", environment: str, best: list[Label], of: str) -> tuple[str, list[Label]]:
+def _difference(results: Results, environment: str, best: list[Label], of: str) -> tuple[str, list[Label]]:
     """What the two best come to and differ by, on the runs of them that are compared; and who is ahead there."""
     table = results.pairwise()
     rows = table[table["environment"] == environment].set_index([*LABEL, *THAN]).to_dict("index")
@@ -110,7 +107,7 @@ def _difference(results: "Results", environment: str, best: list[Label], of: str
     return f"{one} ends at {rough(ends[0])}{place} and {two} at {rough(ends[1])}; {apart} (n = {n})", order
 
 
-def _seconds(results: "Results", environment: str, contestants: Sequence[Label]) -> list[str]:
+def _seconds(results: Results, environment: str, contestants: Sequence[Label]) -> list[str]:
     """What a run of each took, if all ran on one machine."""
     clock = results.wall_clock()
     rows = clock[clock["environment"] == environment].set_index(LABEL).loc[list(contestants)]
@@ -122,8 +119,7 @@ def _seconds(results: "Results", environment: str, contestants: Sequence[Label])
     return [f"A run trains in {' and '.join(told)}."]
 
 
-def _absent(results: "Results", environment: str) -> list[str]:
-    """What became of the runs that are not done."""
+def _absent(results: Results, environment: str) -> list[str]:
     runs = results.runs[(results.runs["environment"] == environment) & (results.runs["status"] != "skipped")]
     unscored = results.counted.loc[results.counted["environment"] == environment, "score"].isna().any()
     if (runs["status"] == "done").all():
@@ -132,7 +128,7 @@ def _absent(results: "Results", environment: str) -> list[str]:
     return [f"{(runs['status'] != 'done').sum()} of {len(runs)} runs did not finish; those that failed {as_what}."]
 
 
-def _names(results: "Results", contestants: Sequence[Label]) -> list[str]:
+def _names(results: Results, contestants: Sequence[Label]) -> list[str]:
     """Names short enough for a sentence and still different, with the device where there are several."""
     several, half = results.runs["device"].nunique() > 1, LONGEST // 2
     full = [f"{name} on {device}" if several else name for name, device in contestants]

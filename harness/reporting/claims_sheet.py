@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.reporting.cells import NONE, number, p_value
 from harness.reporting.plain_cells import known
-from harness.reporting.sheets import Column, Sheet, numbers, words
+from harness.reporting.sheets import Column, Sheet, numbers, table_cells, words
 from harness.statistics.decision import MOST_RUNS
 from harness.text import one_line
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim, expected_by_chance
@@ -67,8 +67,7 @@ def claims_sheet(claims: Sequence[JudgedClaim]) -> Sheet:
         Column("more seeds, about", _more_seeds),
         *[words("remark", "reason", prose=True)] * bool(data["reason"].any()),
     )
-    rows = tuple(tuple(column.text(row) for column in columns) for row in data.to_dict("records"))
-    return Sheet("claims", "Claims of the suite", _note(claims), columns, rows, data)
+    return Sheet("claims", "Claims of the suite", _note(claims), columns, table_cells(data, columns), data)
 
 
 def claims_text(claims: Sequence[JudgedClaim]) -> str:
@@ -85,7 +84,6 @@ def claims_text(claims: Sequence[JudgedClaim]) -> str:
 
 
 def _told(row: Any) -> str:
-    """The numbers of a row in words."""
     if row["verdict"] == ClaimVerdict.NOT_JUDGED:
         return str(row["reason"])
     told = (

@@ -1,26 +1,21 @@
 """The sentences that say how much everything rests on: runs, environments, and what is missing."""
 
-from typing import TYPE_CHECKING
-
 from harness.analysis.curves import CELL
+from harness.analysis.results import Results
 from harness.analysis.summaries import FAILED
 from harness.statistics.intervals import FEWEST_RUNS
 from harness.text import counted
 
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
-
 SHOWN = 6  # pairs that do not fit
 
 
-def evidence(results: "Results") -> list[str]:
+def evidence(results: Results) -> list[str]:
     """What a reader has to know before any number: the size of the samples, and who is compared on what."""
     more = (_repeated, _unfit, _machines, _common)
     return [_size(results), _missing(results), *[sentence for tell in more for sentence in tell(results)]]
 
 
-def _size(results: "Results") -> str:
-    """How many runs, environments and algorithms."""
+def _size(results: Results) -> str:
     table = results.scores()
     table = table[table["done"] + table["failed"] > 0]
     if table.empty:
@@ -35,8 +30,7 @@ def _size(results: "Results") -> str:
     return text
 
 
-def _missing(results: "Results") -> str:
-    """What became of the runs that are not done."""
+def _missing(results: Results) -> str:
     statuses = results.runs["status"]
     if (statuses == "done").all():
         return "No run is missing."
@@ -54,7 +48,7 @@ def _missing(results: "Results") -> str:
     return f"{failed + idle} of {len(statuses)} runs are missing: {'; '.join(parts)}."
 
 
-def _repeated(results: "Results") -> list[str]:
+def _repeated(results: Results) -> list[str]:
     """That a seed was run more than once."""
     told = []
     if number := len(results.superseded):
@@ -69,7 +63,7 @@ def _repeated(results: "Results") -> list[str]:
     return told
 
 
-def _unfit(results: "Results") -> list[str]:
+def _unfit(results: Results) -> list[str]:
     """Who cannot meet, and is therefore missing nowhere."""
     pairs = results.unfit[["algorithm", "environment"]].drop_duplicates()
     told = [f"{algorithm} on {environment}" for algorithm, environment in pairs.itertuples(index=False)]
@@ -77,7 +71,7 @@ def _unfit(results: "Results") -> list[str]:
     return [f"Not asked, because they do not fit: {', '.join(told[:SHOWN])}{more}."] if told else []
 
 
-def _machines(results: "Results") -> list[str]:
+def _machines(results: Results) -> list[str]:
     """That seconds of different machines say nothing about algorithms."""
     machines = results.runs.loc[results.runs["status"] == "done", "machine"].nunique()
     if machines < 2:
@@ -85,7 +79,7 @@ def _machines(results: "Results") -> list[str]:
     return [f"Runs are of {machines} machines: do not compare their seconds, speeds and memory."]
 
 
-def _common(results: "Results") -> list[str]:
+def _common(results: Results) -> list[str]:
     """Which environments statistics over environments are about, where there are several."""
     environments, labels, left_out = results.common
     if results.counted["environment"].nunique() < 2:

@@ -4,7 +4,7 @@ Every figure says how many runs stand behind what it shows, and shows the runs t
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,11 @@ from numpy.typing import ArrayLike
 
 from harness.analysis.curves import Curve, run_curves
 from harness.analysis.efficiency import threshold_times
+from harness.analysis.results import Results
 from harness.analysis.summaries import FAILED, SECONDS
 from harness.reporting import figure_style
 from harness.reporting.contestants import contestants, fill_bands, legend_with_runs, named
 from harness.reporting.figure_style import INK, MUTED, PAPER, RETURNS, SERIES, SPEED, STEPS, Style, dots, mark
-
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
 
 LOG_FROM = 8  # times between the slowest and the fastest contestant
 OUTLYING = 4  # times the range of 95 % of the returns
@@ -34,7 +32,7 @@ AXES = {"step": "environment steps", "seconds": "training seconds per run"}
 PARTS = dict(zip(SECONDS, (SERIES[7], SERIES[0], SERIES[1], SERIES[4]), strict=True))
 
 
-def learning_curves(results: "Results", environment: str) -> Figure | None:
+def learning_curves(results: Results, environment: str) -> Figure | None:
     """Learning curves against environment steps, and against seconds of training."""
     points = _here(results, results.points, environment)
     if points.empty:
@@ -45,12 +43,11 @@ def learning_curves(results: "Results", environment: str) -> Figure | None:
         draw_curves(axis, results, environment, against, styles)
     axes[0].set_ylabel("mean return")
     means = _here(results, results.curves("step"), environment)
-    done = means.groupby("contestant")["done"].first()
-    legend_with_runs(figure, styles, {str(name): (int(n), int(n)) for name, n in done.items()})
+    legend_with_runs(figure, styles, means.groupby("contestant")["done"].agg(["min", "max"]))
     return figure
 
 
-def draw_curves(axis: Axes, results: "Results", environment: str, against: str, styles: dict[str, Style]) -> None:
+def draw_curves(axis: Axes, results: Results, environment: str, against: str, styles: dict[str, Style]) -> None:
     """Every run's curve on one environment, and each contestant's mean with its band, against "step" or "seconds"."""
     points = _here(results, results.points, environment)
     means = _here(results, results.curves(against), environment)
@@ -62,12 +59,11 @@ def draw_curves(axis: Axes, results: "Results", environment: str, against: str, 
     _limit_returns(axis, points["score"])
 
 
-def _here(results: "Results", table: pd.DataFrame, environment: str) -> pd.DataFrame:
+def _here(results: Results, table: pd.DataFrame, environment: str) -> pd.DataFrame:
     return named(results, table[table["environment"] == environment])
 
 
 def _draw_runs(axis: Axes, points: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
-    """A thin line per run."""
     for name, group in points.groupby("contestant"):
         xy, keys = group[[against, "score"]].to_numpy(), group["key"].to_numpy()
         lines = np.split(xy, np.flatnonzero(keys[1:] != keys[:-1]) + 1)
@@ -75,7 +71,6 @@ def _draw_runs(axis: Axes, points: pd.DataFrame, against: str, styles: dict[str,
 
 
 def _draw_means(axis: Axes, means: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
-    """A thick line and a band per contestant."""
     for name, mean in means.groupby("contestant"):
         this = styles[str(name)]
         fill_bands(axis, mean, against, this.color)
@@ -83,7 +78,7 @@ def _draw_means(axis: Axes, means: pd.DataFrame, against: str, styles: dict[str,
         axis.plot(mean[against], mean["mean"], **this.line, markevery=every, markeredgecolor=PAPER)
 
 
-def _label_curves(axis: Axes, results: "Results", environment: str, against: str) -> None:
+def _label_curves(axis: Axes, results: Results, environment: str, against: str) -> None:
     thresholds = results.runs.loc[results.runs["environment"] == environment, "threshold"].dropna()
     if len(thresholds):
         axis.axhline(float(thresholds.iloc[0]), color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
@@ -104,7 +99,7 @@ def _limit_returns(axis: Axes, scores: pd.Series) -> None:
     axis.set_ylim(low - margin, high + margin)
 
 
-def unit(results: "Results", environment: str) -> str:
+def unit(results: Results, environment: str) -> str:
     """What the budgets of an environment's runs count, in words."""
     runs = results.runs[results.runs["environment"] == environment]
     return " or ".join(UNITS[each] for each in sorted(set(runs["budget_unit"].fillna("step"))))
@@ -130,7 +125,7 @@ class Line(NamedTuple):
     curves: list[Curve]  # of the done runs
 
 
-def every_run(results: "Results", environment: str) -> Figure | None:
+def every_run(results: Results, environment: str) -> Figure | None:
     """The final score and the steps to the threshold of every run, and where the seconds went."""
     lines = _lines(results, environment)
     if not any(line.curves for line in lines):
@@ -150,7 +145,7 @@ def every_run(results: "Results", environment: str) -> Figure | None:
     return figure
 
 
-def _lines(results: "Results", environment: str) -> list[Line]:
+def _lines(results: Results, environment: str) -> list[Line]:
     """A line for each contestant that was to run here."""
     tables = [results.scores(), results.sample_efficiency(), results.wall_clock()]
     facts = pd.concat(tables, axis=1)  # each has a row per cell, in the same order

@@ -5,7 +5,7 @@ contestant has run: 0 is the random policy, 1 the reference. Statistics that poo
 one.
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
+from harness.analysis.results import Results
 from harness.reporting.contestants import contestants, fill_bands, legend_with_runs, named
 from harness.reporting.figure_style import MUTED, PAPER, RETURNS, SERIES, Style, facets, height_of, note, rows, wrapped
 from harness.reporting.figures_environment import draw_curves
-
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
 
 STATISTICS = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap\n(less is better)"}
 SIDE_BY_SIDE = 4  # environments at most
@@ -29,7 +27,7 @@ LOG_FROM = 8  # times between the slowest and the fastest contestant
 WRITTEN_INTERVALS = 8  # contestants, up to which the matrix has room for them
 
 
-def side_by_side(results: "Results") -> Figure | None:
+def side_by_side(results: Results) -> Figure | None:
     """Learning curves against environment steps, a plot per environment, where these are few."""
     means = named(results, results.curves("step"))
     environments = [str(name) for name in means["environment"].unique()]
@@ -40,12 +38,11 @@ def side_by_side(results: "Results") -> Figure | None:
     for axis, environment in zip(axes, environments, strict=True):
         draw_curves(axis, results, environment, "step", styles)
     axes[0].set_ylabel("mean return")
-    done = means.groupby("contestant")["done"].agg(["min", "max"])
-    legend_with_runs(figure, styles, {str(name): (int(few), int(many)) for name, few, many in done.itertuples()})
+    legend_with_runs(figure, styles, means.groupby("contestant")["done"].agg(["min", "max"]))
     return figure
 
 
-def aggregates(results: "Results") -> Figure | None:
+def aggregates(results: Results) -> Figure | None:
     """IQM, mean, median and optimality gap of each contestant, with intervals."""
     table = named(results, results.aggregates())
     if table.empty or table["n_tasks"].iloc[0] < FEWEST_TASKS:
@@ -68,7 +65,7 @@ def aggregates(results: "Results") -> Figure | None:
     return figure
 
 
-def profiles(results: "Results") -> Figure | None:
+def profiles(results: Results) -> Figure | None:
     """Performance profiles of runs, and of environments by the mean of their runs."""
     table = named(results, results.profiles())
     if table.empty or table["n_tasks"].iloc[0] < FEWEST_TASKS:
@@ -87,7 +84,7 @@ def profiles(results: "Results") -> Figure | None:
     return figure
 
 
-def overall_curves(results: "Results") -> Figure | None:
+def overall_curves(results: Results) -> Figure | None:
     """The IQM of normalised scores while the budget is spent."""
     table = named(results, results.overall_curves())
     if table.empty or table["n_tasks"].iloc[0] < FEWEST_TASKS:
@@ -102,7 +99,7 @@ def overall_curves(results: "Results") -> Figure | None:
     return figure
 
 
-def improvement(results: "Results") -> Figure | None:
+def improvement(results: Results) -> Figure | None:
     """The probability that a run of a row scores more than a run of a column."""
     table = named(results, results.improvement())
     if table.empty:
@@ -125,7 +122,6 @@ def improvement(results: "Results") -> Figure | None:
 
 
 def _sizes(table: pd.DataFrame) -> str:
-    """How many runs and environments the pairs rest on."""
     runs, tasks = (_range(counts) for counts in (table["n_runs"] / table["n_tasks"], table["n_tasks"]))
     return f"n = {runs} runs of a side on an environment, {tasks} environment{'s' * (tasks != '1')}"
 
@@ -149,7 +145,7 @@ def _draw_probability(axis: Axes, row: dict[Any, Any], x: int, y: int, intervals
         axis.annotate(told, (x, y), xytext=(0, -2), textcoords="offset points", ha="center", va="top", fontsize=7.5)
 
 
-def trade_off(results: "Results") -> Figure | None:
+def trade_off(results: Results) -> Figure | None:
     """Scores against the steps, and the seconds, that they cost."""
     table = named(results, results.trade_off())
     if table.empty:
@@ -176,7 +172,6 @@ def trade_off(results: "Results") -> Figure | None:
 
 
 def _draw_point(axis: Axes, row: dict[Any, Any], cost: str, style: Style) -> None:
-    """A mark with an interval in both directions."""
     x, y = row[cost], row["score"]
     axis.plot([row[f"{cost}_low"], row[f"{cost}_high"]], [y, y], color=style.color, linewidth=1.2, alpha=0.7)
     axis.plot([x, x], [row["score_low"], row["score_high"]], color=style.color, linewidth=1.2, alpha=0.7)
@@ -232,7 +227,5 @@ def _draw_lines(
     )
 
 
-def _counts(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Fewest and most runs of an environment, per contestant."""
-    first = table.groupby("contestant", sort=False)[["fewest_runs", "most_runs"]].first()
-    return {str(name): (int(few), int(many)) for name, few, many in first.itertuples()}
+def _counts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.groupby("contestant", sort=False)[["fewest_runs", "most_runs"]].first()

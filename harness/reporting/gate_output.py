@@ -24,8 +24,9 @@ BAD = (TaskVerdict.WORSE, TaskVerdict.LOST, TaskVerdict.NEWLY_FAILING)
 def rows(judgement: Judgement) -> Iterator[tuple[str, ...]]:
     """A row per task that was judged, one for all of them, and one per task that was not."""
     for judged in judgement.tasks:
-        n = str(len(judged.difference.sample.seeds[0]))
-        yield (*_names(judged.task), n, *_scores(judged), *_cells(judged.change), _verdict(judged))
+        sample = judged.difference.sample
+        n, scores = str(len(sample.seeds[0])), map(score, sample.means, sample.failed)
+        yield (*_names(judged.task), n, *scores, *_cells(judged.change), _verdict(judged))
     if judgement.overall is not None:
         n = f"{judgement.used} x {len(judgement.tasks)}"
         yield ("all", "", n, "", "", *_cells(judgement.overall), judgement.outcome)
@@ -37,13 +38,7 @@ def _names(task: Task) -> tuple[str, str]:
     return one_line(place(task.environment, task.device)), one_line(task.algorithm)
 
 
-def _scores(judged: JudgedTask) -> tuple[str, str]:
-    base, head = map(score, judged.difference.sample.means, judged.difference.sample.failed)
-    return base, head
-
-
 def _verdict(judged: JudgedTask) -> str:
-    """The verdict, with what failing runs of the head said."""
     why = judged.task.why_failing
     return f"{judged.verdict} ({shorten(why, LONGEST_REASON, placeholder=' ...')})" if why else judged.verdict
 
@@ -131,7 +126,6 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
 
 
 def _distinct(judgement: Judgement, column: str) -> dict[str, list[str]]:
-    """What the runs of each side have in a column."""
     tasks = [judged.task for judged in judgement.tasks]
     return {
         side: sorted({getattr(run, column) for task in tasks for run in getattr(task, side).values()})
@@ -214,9 +208,9 @@ def _case(suite: str, name: str, tag: str, message: str, text: str) -> ElementTr
 
 
 def _told(judged: JudgedTask) -> str:
-    change = dict(zip(NUMBERS, _cells(judged.change), strict=True))
-    base, head = _scores(judged)
-    return f"base {base}, head {head}, " + ", ".join(f"{name} {value}" for name, value in change.items())
+    sample = judged.difference.sample
+    cells = (*map(score, sample.means, sample.failed), *_cells(judged.change))
+    return ", ".join(f"{name} {cell}" for name, cell in zip(("base", "head", *NUMBERS), cells, strict=True))
 
 
 def markdown(judgement: Judgement) -> str:

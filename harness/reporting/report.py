@@ -8,17 +8,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from harness.analysis.results import Results
 from harness.contract.errors import HarnessError
 from harness.contract.specs import FigureSpec
+from harness.discovery.registry import Registry
 from harness.reporting import cells, sheet_formats, sheets
 from harness.reporting.answer import answer
 from harness.reporting.claims_sheet import claims_sheet
@@ -29,10 +31,6 @@ from harness.reporting.svg import inline_svg, standalone_svg
 from harness.text import counted
 from harness.verdicts.claims import JudgedClaim
 
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
-    from harness.discovery.registry import Registry
-
 OF_ENVIRONMENTS = (
     sheets.scores,
     sheets.pairwise,
@@ -42,6 +40,7 @@ OF_ENVIRONMENTS = (
     sheets.wall_clock,
 )
 ENVIRONMENT_SHEETS = tuple(make.__name__ for make in OF_ENVIRONMENTS)
+WRITERS = {"csv": sheet_formats.csv, "md": sheet_formats.markdown, "tex": sheet_formats.latex}
 
 
 class NothingToReportError(HarnessError):
@@ -86,7 +85,7 @@ class Section(NamedTuple):
     sentences: Sequence[str] = ()  # above both
 
 
-def write_report(results: "Results", registry: "Registry", folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:
+def write_report(results: Results, registry: Registry, folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:
     """Write ``index.html``, ``tables/*.{csv,md,tex}`` and ``figures/*.svg``.
 
     Args:
@@ -111,16 +110,21 @@ def write_report(results: "Results", registry: "Registry", folder: Path, claims:
     if claims:
         tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
-    if any((part := folder / name).is_symlink() for name in ("tables", "figures")):
-        raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
-    _write_tables(tables, folder / "tables")
-    _write_figures(drawings, folder / "figures")
+    for part in (folder / "tables", folder / "figures"):
+        if part.is_symlink():
+            raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
+        part.mkdir(parents=True, exist_ok=True)
+    for sheet, (ending, write) in product(tables, WRITERS.items()):
+        _write(folder / "tables" / f"{sheet.name}.{ending}", write(sheet))
+    for drawing in drawings:
+        if drawing.svg:
+            _write(folder / "figures" / f"{drawing.name}.svg", drawing.svg)
     page = folder / "index.html"
     _write(page, _page(results, tables, drawings, answer(results, claims)))
     return page
 
 
-def terminal_table(results: "Results") -> str:
+def terminal_table(results: Results) -> str:
     """What a run of a suite ends with: a line per environment and algorithm, then what went wrong."""
     lines = [sheet_formats.plain(sheets.overview(results))]
     failed = results.failures()
@@ -132,7 +136,7 @@ def terminal_table(results: "Results") -> str:
     return "\n\n".join(lines)
 
 
-def _drawings(results: "Results", registry: "Registry") -> Iterator[Drawing]:
+def _drawings(results: Results, registry: Registry) -> Iterator[Drawing]:
     """Every registered figure: those of the harness in its order, then those of the plugins."""
     places = _places(results)
     for plugin in sorted(registry.plugins, key=lambda plugin: (plugin.name != "harness", plugin.name)):
@@ -143,7 +147,7 @@ def _drawings(results: "Results", registry: "Registry") -> Iterator[Drawing]:
                     yield _drawn(drawing, results)
 
 
-def _drawn(drawing: Drawing, results: "Results") -> Drawing:
+def _drawn(drawing: Drawing, results: Results) -> Drawing:
     """The figure with its picture; what a plugin's function raises is shown in its place."""
     asked = (results, drawing.environment) if drawing.environment else (results,)
     try:
@@ -154,7 +158,7 @@ def _drawn(drawing: Drawing, results: "Results") -> Drawing:
         return replace(drawing, error=f"{type(error).__name__}: {error}")
 
 
-def _places(results: "Results") -> dict[str, str]:
+def _places(results: Results) -> dict[str, str]:
     """A short name for each environment, different from all others and fit for a path."""
     places: dict[str, str] = {}
     for environment in sorted(results.runs["environment"].unique()):
@@ -162,21 +166,6 @@ def _places(results: "Results") -> dict[str, str]:
         taken = sum(place.startswith(short) for place in places.values())
         places[environment] = f"{short}-{taken + 1}" if taken else short
     return places
-
-
-def _write_tables(tables: Iterable[Sheet], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    writers = {"csv": sheet_formats.csv, "md": sheet_formats.markdown, "tex": sheet_formats.latex}
-    for sheet in tables:
-        for ending, write in writers.items():
-            _write(folder / f"{sheet.name}.{ending}", write(sheet))
-
-
-def _write_figures(drawings: Iterable[Drawing], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for drawing in drawings:
-        if drawing.svg:
-            _write(folder / f"{drawing.name}.svg", drawing.svg)
 
 
 def _write(path: Path, text: str) -> None:
@@ -188,7 +177,7 @@ def _write(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawing], answers: Sequence[str]) -> str:
+def _page(results: Results, tables: Sequence[Sheet], drawings: Sequence[Drawing], answers: Sequence[str]) -> str:
     own = [drawing for drawing in drawings if drawing.id.startswith("harness/") and not drawing.environment]
     first = next((drawing for drawing in own if drawing.svg), None)
     below = [drawing for drawing in drawings if drawing is not first]
@@ -215,8 +204,7 @@ def _page(results: "Results", tables: Sequence[Sheet], drawings: Sequence[Drawin
     )
 
 
-def _sections(results: "Results", tables: Mapping[str, Sheet], drawings: Sequence[Drawing]) -> Iterator[Section]:
-    """The parts of the page that have something to show."""
+def _sections(results: Results, tables: Mapping[str, Sheet], drawings: Sequence[Drawing]) -> Iterator[Section]:
     whole = [drawing for drawing in drawings if not drawing.environment]
     own = [drawing for drawing in whole if drawing.id.startswith("harness/")]
     overall = [tables["aggregates"]] if len(results.common.environments) > 1 else []
@@ -239,25 +227,23 @@ def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 
 def _facts(runs: pd.DataFrame) -> list[str]:
-    """The size of it, in a few words each."""
-    statuses = Counter(runs["status"])
-    kinds = ("environment", "algorithm", "seed")
-    sizes = [counted(runs[kind].nunique(), kind) for kind in kinds]
-    counts = [f"{n} {status}" for status, n in statuses.most_common()]
+    sizes = [counted(runs[kind].nunique(), kind) for kind in ("environment", "algorithm", "seed")]
+    counts = [f"{n} {status}" for status, n in Counter(runs["status"]).most_common()]
     return [f"{len(runs)} runs", *counts, *sizes, " and ".join(sorted(runs["device"].unique()))]
 
 
-def _questions(results: "Results") -> list[str]:
+def _questions(results: Results) -> list[str]:
     """What the suites ask, as their runs recorded it."""
     asked = [_table(results.manifest(key), "suite").get("question") for key in results.runs["key"]]
     return list(dict.fromkeys(str(question) for question in asked if question))
 
 
-def _provenance(results: "Results") -> dict[str, Any]:
+def _provenance(results: Results) -> dict[str, Any]:
     """What the runs were made of and with; where runs differ, every value is told."""
     runs = results.runs
     manifests = [results.manifest(key) for key in runs["key"]]
     finished = runs["finished_at"].dropna()
+    commands = [manifest.get("command") for manifest in manifests]
     facts = {
         "Suite": sorted(runs["suite"].unique()),
         "Folder": [results.path.name],
@@ -265,13 +251,14 @@ def _provenance(results: "Results") -> dict[str, Any]:
         "Device": _distinct(_table(manifest, "hardware").get("device_name") for manifest in manifests),
         "Commit": _commits(manifests),
         "Versions": _versions(manifests),
-        "Command": _distinct(_command(manifest) for manifest in manifests),
+        "Command": _distinct(" ".join(map(str, words)) for words in commands if isinstance(words, list)),
         "Finished": sorted({str(finished.min())[:16], str(finished.max())[:16]}) if len(finished) else [],
     }
+    columns = ["algorithm", "algorithm_id", "algorithm_version", "config"]
     return {
         "provenance": {name: values for name, values in facts.items() if values},
         "tasks": _tasks(runs),
-        "contestants": _contestants(runs),
+        "contestants": runs[columns].drop_duplicates().sort_values(columns).itertuples(index=False, name=None),
     }
 
 
@@ -279,27 +266,15 @@ def _tasks(runs: pd.DataFrame) -> list[tuple[str, ...]]:
     columns = ["environment", "environment_id", "environment_version", "budget"]
     rows = runs.groupby(columns)[["random_score", "reference_score", "threshold"]].max().reset_index()
     return [
-        (
-            row["environment"],
-            row["environment_id"],
-            row["environment_version"],
-            cells.steps(row["budget"]),
-            *(cells.number(row[name], ".6g") for name in ("random_score", "reference_score", "threshold")),
-        )
-        for row in rows.to_dict("records")
+        (name, id_, version, cells.steps(budget), *(cells.number(score, ".6g") for score in scores))
+        for name, id_, version, budget, *scores in rows.itertuples(index=False, name=None)
     ]
 
 
-def _contestants(runs: pd.DataFrame) -> list[tuple[str, ...]]:
-    columns = ["algorithm", "algorithm_id", "algorithm_version", "config"]
-    return [tuple(row) for row in runs[columns].drop_duplicates().sort_values(columns).itertuples(index=False)]
-
-
 def _commits(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
-    commits = [_table(manifest, "git") for manifest in manifests]
     return _distinct(
         f"{git['commit']}{' with uncommitted changes ' * bool(git.get('dirty_diff'))}{git.get('dirty_diff') or ''}"
-        for git in commits
+        for git in (_table(manifest, "git") for manifest in manifests)
         if git.get("commit")
     )
 
@@ -310,11 +285,6 @@ def _versions(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
         for name, version in _table(manifest, "versions").items():
             every.setdefault(str(name), set()).add(str(version))
     return [f"{name} {' or '.join(sorted(found))}" for name, found in sorted(every.items())]
-
-
-def _command(manifest: Mapping[str, Any]) -> str:
-    command = manifest.get("command")
-    return " ".join(map(str, command)) if isinstance(command, list) else ""
 
 
 def _table(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:

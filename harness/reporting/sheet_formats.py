@@ -54,8 +54,11 @@ def latex(sheet: Sheet) -> str:
     alignment = "".join("r" if column.number else "l" for column in sheet.columns)
     head = [_latex_text(column.heading) for column in sheet.columns]
     rows = [
-        [_latex_number(cell) if column.number else _latex_text(cell) for cell, column in pairs]
-        for pairs in (zip(row, sheet.columns, strict=True) for row in sheet.rows)
+        [
+            _latex_text(cell).replace("-", "$-$") if column.number and cell != NONE else _latex_text(cell)
+            for cell, column in zip(row, sheet.columns, strict=True)
+        ]
+        for row in sheet.rows
     ]
     return "\n".join(
         [
@@ -85,10 +88,6 @@ def _markdown_text(text: str) -> str:
 
 def _latex_text(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in one_line(text))
-
-
-def _latex_number(text: str) -> str:
-    return _latex_text(text).replace("-", "$-$") if text != NONE else "--"
 
 
 def _latex_row(cells: Sequence[str]) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from harness.analysis.curves import CELL
 from harness.analysis.overall import COUNTS, LABEL
+from harness.analysis.results import Results
 from harness.reporting import cells
 from harness.reporting.cells import NONE, Writer, count, number, share
 from harness.statistics.groups import FEWEST_OF_QUARTER
@@ -16,8 +18,7 @@ from harness.statistics.intervals import FEWEST_RUNS
 from harness.statistics.survival import FEWEST_OF_MEDIAN
 from harness.text import reason
 
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
+LONGEST_REASON = 300  # characters
 
 
 class Column(NamedTuple):
@@ -66,7 +67,7 @@ class Sheet:
         return replace(self, columns=self.columns[1:], rows=rows)
 
 
-def scores(results: "Results") -> Sheet:
+def scores(results: Results) -> Sheet:
     """Final scores."""
     data = results.scores()
     columns = [
@@ -87,12 +88,12 @@ def scores(results: "Results") -> Sheet:
     return _sheet("scores", "Final scores", note, data, columns)
 
 
-def sample_efficiency(results: "Results") -> Sheet:
+def sample_efficiency(results: Results) -> Sheet:
     """Area under the curve, steps and seconds to the threshold."""
     data = results.sample_efficiency()
     columns = [
         numbers("area"),
-        Column("95 % interval", lambda row: cells.interval(row, "area_")),
+        Column("95 % interval", partial(cells.interval, prefix="area_")),
         Column("threshold", lambda row: number(row["threshold"], ".6g")),
         Column("reached", _reached),
         _estimates("median steps", "median_steps", cells.steps, FEWEST_OF_MEDIAN, "of"),
@@ -112,7 +113,7 @@ def sample_efficiency(results: "Results") -> Sheet:
     return _sheet("sample_efficiency", "Sample efficiency", note, data, columns)
 
 
-def wall_clock(results: "Results") -> Sheet:
+def wall_clock(results: Results) -> Sheet:
     """Seconds, speed and memory."""
     data = results.wall_clock()
     names = {"steps_per_second": "steps/s"}
@@ -140,7 +141,7 @@ def wall_clock(results: "Results") -> Sheet:
     return _sheet("wall_clock", "Wall-clock", note, data, columns)
 
 
-def reliability(results: "Results") -> Sheet:
+def reliability(results: Results) -> Sheet:
     """Dispersion and risk."""
     data = results.reliability()
     columns = [
@@ -160,7 +161,7 @@ def reliability(results: "Results") -> Sheet:
     return _sheet("reliability", "Reliability", note, data, columns)
 
 
-def pairwise(results: "Results") -> Sheet:
+def pairwise(results: Results) -> Sheet:
     """Differences of final scores with adjusted p-values."""
     note = (
         "Final score of the first less that of the second; n: runs of either side, or pairs where three seeds are "
@@ -172,7 +173,7 @@ def pairwise(results: "Results") -> Sheet:
     return _pairs(results, "pairwise", "Pairs", note, results.pairwise())
 
 
-def pairwise_steps(results: "Results") -> Sheet:
+def pairwise_steps(results: Results) -> Sheet:
     """Differences of steps to the threshold with adjusted p-values."""
     note = (
         "Steps to the threshold of the first less those of the second, restricted means, so that less is better: a run "
@@ -187,7 +188,7 @@ def pairwise_steps(results: "Results") -> Sheet:
 
 
 def _pairs(
-    results: "Results", name: str, title: str, note: str, data: pd.DataFrame, more: Sequence[Column] = ()
+    results: Results, name: str, title: str, note: str, data: pd.DataFrame, more: Sequence[Column] = ()
 ) -> Sheet:
     """A sheet with a row per pair; ``more`` columns stand after its numbers of runs."""
     columns = (
@@ -198,29 +199,31 @@ def _pairs(
         numbers("missing", "n_missing", count),
         *more,
         numbers("difference"),
-        Column("95 % interval", _pair_interval),
+        Column("95 % interval", partial(cells.interval, runs="fewest")),
         words("test"),
         numbers("p", write=cells.p_value),
         numbers("p, Holm", "p_holm", cells.p_value),
         numbers("p, Benjamini-Hochberg", "p_bh", cells.p_value),
     )
-    return Sheet(name, title, note, columns, _cells(data, columns), data)
+    table = data.assign(fewest=data[["n", "than_n"]].min(axis=1))
+    return Sheet(name, title, note, columns, table_cells(table, columns), data)
 
 
-def aggregates(results: "Results") -> Sheet:
+def aggregates(results: Results) -> Sheet:
     """Statistics over environments, a row per contestant."""
     data = results.aggregates()
     ends = ["low", "high", "population_low", "population_high"]
     wide = data.pivot(index=[*LABEL, *COUNTS], columns="statistic", values=["value", *ends])
-    wide.columns = wide.columns.map(lambda name: f"{name[1]}_{name[0]}")
+    wide.columns = wide.columns.map(lambda name: name[1] if name[0] == "value" else f"{name[1]}_{name[0]}")
+    population = partial(cells.interval, prefix="iqm_population_", write=share, fewest=0, runs="n_runs")
     headings = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap"}
     columns = (
         _algorithm(results, "algorithm"),
         numbers("n", "n_runs", count),
         numbers("environments", "n_tasks", count),
         numbers("missing", "n_missing", count),
-        *(_overall(heading, name) for name, heading in headings.items()),
-        Column("IQM of environments like these", _of_population),
+        *(_estimates(heading, name, share, of="fewest_runs") for name, heading in headings.items()),
+        Column("IQM of environments like these", population),
     )
     note = (
         "Normalised final scores, in brackets 95 % intervals: 0 is the random policy, 1 the reference. IQM: mean of "
@@ -230,13 +233,14 @@ def aggregates(results: "Results") -> Sheet:
         "them, with as many runs each. n: runs that count, on all environments; failed ones count as 0, or as their "
         "algorithm's worst run there if that is less. Missing: runs that are not done."
     )
-    return Sheet("aggregates", "Over environments", note, columns, _cells(wide.reset_index(), columns), data)
+    return Sheet("aggregates", "Over environments", note, columns, table_cells(wide.reset_index(), columns), data)
 
 
-def failures(results: "Results") -> Sheet:
+def failures(results: Results) -> Sheet:
     """Runs that are not done, those with one reason in one row."""
     data = results.failures()
-    grouped = data.assign(reason=data["error"].map(_reason)).groupby([*CELL, "status", "reason"], as_index=False)
+    reasons = data["error"].map(lambda error: reason(error)[:LONGEST_REASON] or "no reason was recorded")
+    grouped = data.assign(reason=reasons).groupby([*CELL, "status", "reason"], as_index=False)
     table = grouped.agg(seeds=("seed", cells.ranges), runs=("seed", "size"))
     columns = (
         *_cell_columns(data),
@@ -246,10 +250,10 @@ def failures(results: "Results") -> Sheet:
         words("reason", prose=True),
     )
     note = "Runs that did not finish. None of them is part of a mean; all of them are counted beside it."
-    return Sheet("failures", "Runs that did not finish", note, columns, _cells(table, columns), data)
+    return Sheet("failures", "Runs that did not finish", note, columns, table_cells(table, columns), data)
 
 
-def overview(results: "Results") -> Sheet:
+def overview(results: Results) -> Sheet:
     """The most important columns of the others, narrow enough for a terminal."""
     scored, efficiency, clock = results.scores(), results.sample_efficiency(), results.wall_clock()
     keep = [*CELL, "reached", "of"]
@@ -270,7 +274,7 @@ def _sheet(name: str, title: str, note: str, data: pd.DataFrame, columns: Sequen
     if data["other"].any():
         counts.append(numbers("not run", "other", str))
     every = (*_cell_columns(data), *counts, *columns)
-    return Sheet(name, title, f"n: runs that are done. {note}".strip(), every, _cells(data, every), data)
+    return Sheet(name, title, f"n: runs that are done. {note}".strip(), every, table_cells(data, every), data)
 
 
 def _cell_columns(data: pd.DataFrame) -> list[Column]:
@@ -278,11 +282,12 @@ def _cell_columns(data: pd.DataFrame) -> list[Column]:
     return [words(name) for name in (CELL if data["device"].nunique() > 1 else CELL[:2])]
 
 
-def _cells(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
+def table_cells(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[tuple[str, ...], ...]:
+    """A row of text for each row of a table."""
     return tuple(tuple(column.text(row) for column in columns) for row in table.to_dict("records"))
 
 
-def _algorithm(results: "Results", heading: str, prefix: str = "") -> Column:
+def _algorithm(results: Results, heading: str, prefix: str = "") -> Column:
     """An algorithm, on its device where there are several."""
     if results.runs["device"].nunique() > 1:
         return Column(heading, lambda row: f"{row[f'{prefix}algorithm']} on {row[f'{prefix}device']}", number=False)
@@ -290,33 +295,4 @@ def _algorithm(results: "Results", heading: str, prefix: str = "") -> Column:
 
 
 def _reached(row: Any) -> str:
-    """How many of how many runs were at the threshold."""
     return NONE if pd.isna(row["of"]) else f"{count(row['reached'])}/{count(row['of'])}"
-
-
-def _pair_interval(row: Any) -> str:
-    if min(row["n"], row["than_n"]) < FEWEST_RUNS:
-        return f"n < {FEWEST_RUNS}"
-    return NONE if pd.isna(row["low"]) else f"{number(row['low'])} to {number(row['high'])}"
-
-
-def _overall(heading: str, name: str) -> Column:
-    """A statistic over environments, with its interval."""
-
-    def text(row: Any) -> str:
-        value, low, high = (share(row[f"{name}_{part}"]) for part in ("value", "low", "high"))
-        bounds = f"n < {FEWEST_RUNS}" if row["fewest_runs"] < FEWEST_RUNS else f"{low} to {high}"
-        return f"{value} ({bounds})"
-
-    return Column(heading, text)
-
-
-def _of_population(row: Any) -> str:
-    """The interval of the IQM where environments are drawn, too."""
-    low, high = row["iqm_population_low"], row["iqm_population_high"]
-    return NONE if pd.isna(low) else f"{share(low)} to {share(high)}"
-
-
-def _reason(error: str) -> str:
-    """Why a run did not finish, not too long for a cell."""
-    return reason(error)[:300] or "no reason was recorded"

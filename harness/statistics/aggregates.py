@@ -5,7 +5,7 @@ Pooled statistics (mean, IQM, optimality gap) give every task the same weight, h
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,11 +101,13 @@ IQM = Aggregate("iqm", _iqm, _winsorised)
 def optimality_gap(target: float = 1.0) -> Aggregate:
     """How far scores fall short of a target on average; what exceeds it makes up for nothing. Less is better."""
 
-    def resampled(runs: Runs) -> Resampled:
-        short = (target - np.minimum(runs.values, target)) * runs.weights
-        return lambda indices: np.asarray(short.take(indices, mode="clip").sum(axis=1))
+    def short(scores: Floats) -> Floats:
+        return target - np.minimum(scores, target)
 
-    return Aggregate("optimality_gap", resampled, lambda scores: _themselves(target - np.minimum(scores, target)))
+    def resampled(runs: Runs) -> Resampled:
+        return _mean(replace(runs, values=short(runs.values)))
+
+    return Aggregate("optimality_gap", resampled, lambda scores: _themselves(short(scores)))
 
 
 def task_means(runs: Runs, indices: Indices) -> Floats:

@@ -103,7 +103,8 @@ def intervals(
         of_groups = replicates(same, aggregates, drawn)
         for index, of_group in zip(indices, of_groups, strict=True):
             values = [each(groups[index]) for each in aggregates]
-            found[index] = _estimates(values, of_group, wider, method)
+            whole = zip(values, *ends(values, of_group.T, wider), strict=True)
+            found[index] = [Estimate(value, float(low), float(high), method) for value, low, high in whole]
     return [found[index] for index in range(len(groups))]
 
 
@@ -204,12 +205,6 @@ def widening(counts: Sequence[int], level: float = LEVEL) -> float:
     variance = np.sum(1 / units) / np.sum((units - 1) / units**2)
     upper = (1 + level) / 2
     return sqrt(variance) * student_quantile(upper, int(np.sum(units - 1))) / NORMAL.inv_cdf(upper)
-
-
-def _estimates(values: Sequence[float], drawn: Floats, wider: float, method: str) -> list[Estimate]:
-    """Estimates [Q] from replicates [Q, B]."""
-    low, high = ends(values, drawn.T, wider)
-    return [Estimate(v, float(a), float(b), method) for v, a, b in zip(values, low, high, strict=True)]
 
 
 def _student(value: float, error: float, degrees: float, level: float = LEVEL) -> Estimate:

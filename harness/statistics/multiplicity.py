@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from harness.statistics.permutation import share_at_least
 from harness.statistics.runs import Floats
@@ -14,7 +14,7 @@ def holm(p: ArrayLike) -> Floats:
     p = np.asarray(p, float)
     order = np.argsort(p, kind="stable")
     scaled = p[order] * np.arange(len(p), 0, -1)
-    return _restored(np.minimum(np.maximum.accumulate(scaled), 1), order)
+    return np.minimum(np.maximum.accumulate(scaled), 1)[np.argsort(order)]
 
 
 def benjamini_hochberg(p: ArrayLike) -> Floats:
@@ -22,7 +22,7 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
     p = np.asarray(p, float)
     order = np.argsort(p, kind="stable")
     scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    return _restored(np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1), order)
+    return np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)[np.argsort(order)]
 
 
 def adjustment(adjust: Callable[[Floats], Floats], p: ArrayLike) -> Floats:
@@ -43,10 +43,4 @@ def max_t(statistics: ArrayLike) -> Floats:
     order = np.argsort(-statistics[0], kind="stable")
     largest_left = np.maximum.accumulate(statistics[:, order[::-1]], axis=1)[:, ::-1]
     largest_left[0] = statistics[0, order]
-    return _restored(np.maximum.accumulate(share_at_least(largest_left)), order)
-
-
-def _restored(ordered: Floats, order: NDArray[np.int64]) -> Floats:
-    original = np.empty_like(ordered)
-    original[order] = ordered
-    return original
+    return np.maximum.accumulate(share_at_least(largest_left))[np.argsort(order)]

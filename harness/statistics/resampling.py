@@ -31,8 +31,7 @@ def resamples(runs: Runs, count: int, stream: int = 0, rows: int | None = None) 
     """
     first = np.repeat(runs.starts, runs.counts)
     rows = rows or rows_at_once(runs)
-    for index, block in enumerate(_blocks(count)):
-        rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(stream, index)))
+    for rng, block in _blocks(count, stream):
         picked = _picked(rng, runs)[:block]
         for begin in range(0, block, rows):
             yield np.add(picked[begin : begin + rows], first, dtype=np.intp)
@@ -49,8 +48,7 @@ def resamples_of_tasks(runs: Runs, count: int) -> Iterator[Indices]:
     """
     if not runs.equal:
         raise ValueError("tasks can be resampled only where each has the same number of runs")
-    for index, block in enumerate(_blocks(count)):
-        rng = np.random.default_rng(np.random.SeedSequence(SEED, spawn_key=(0, index)))
+    for rng, block in _blocks(count):
         tasks = rng.integers(runs.tasks, size=(BLOCK, runs.tasks))
         begins = np.repeat(runs.starts[tasks], runs.counts[0], axis=1)
         yield np.add(_picked(rng, runs), begins, dtype=np.intp)[:block]
@@ -86,10 +84,11 @@ def identity(runs: Runs) -> Indices:
     return np.arange(len(runs.values))[None]
 
 
-def _blocks(count: int) -> Iterator[int]:
-    """Sizes of the blocks; the last is cut short, after it was drawn whole."""
-    for begin in range(0, count, BLOCK):
-        yield min(BLOCK, count - begin)
+def _blocks(count: int, stream: int = 0) -> Iterator[tuple[np.random.Generator, int]]:
+    """The generator of each block, and its size; the last is cut short, after it was drawn whole."""
+    for index, begin in enumerate(range(0, count, BLOCK)):
+        seed = np.random.SeedSequence(SEED, spawn_key=(stream, index))
+        yield np.random.default_rng(seed), min(BLOCK, count - begin)
 
 
 def _picked(rng: np.random.Generator, runs: Runs) -> NDArray[np.unsignedinteger]:

@@ -3,6 +3,7 @@
 A run that crashed or diverged before the threshold never reaches it: censor it at the whole budget.
 """
 
+from itertools import accumulate
 from math import comb
 from typing import NamedTuple
 
@@ -36,13 +37,10 @@ def median_interval(times: ArrayLike, level: float = LEVEL) -> tuple[float, floa
     all have been watched equally long. NaN if so few runs have no such interval (below `FEWEST_OF_MEDIAN` at 95 %).
     """
     ordered = np.sort(np.asarray(times, float))
-    runs, below, outside = len(ordered), 0.0, 0
-    while outside <= runs // 2:  # runs beyond each end
-        below += comb(runs, outside) * 0.5**runs
-        if 2 * below > 1 - level:
-            break
-        outside += 1
-    if outside == 0 or runs == 0:
+    runs = len(ordered)
+    chances = accumulate(comb(runs, beyond) * 0.5**runs for beyond in range(runs // 2 + 1))
+    outside = sum(2 * chance <= 1 - level for chance in chances)  # runs beyond each end
+    if outside == 0:
         return np.nan, np.nan
     return float(ordered[outside - 1]), float(ordered[runs - outside])
 

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,11 +18,9 @@ from pydantic_core import ErrorDetails
 
 from harness.contract.errors import UsageError
 from harness.contract.specs import SuiteSpec
+from harness.discovery.registry import Registry
 from harness.suite import schema
 from harness.suite.schema import Claim, Suite, SuiteFile, TaskSettings
-
-if TYPE_CHECKING:
-    from harness.discovery.registry import Registry
 
 __all__ = ["Mistake", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
 
@@ -96,7 +94,7 @@ def suite_text(spec: SuiteSpec) -> str:
         raise SuiteError(spec.resource, [Mistake("", message)]) from error
 
 
-def find_suite(argument: str, registry: "Registry") -> Suite:
+def find_suite(argument: str, registry: Registry) -> Suite:
     """The suite in a ``.toml`` file, or the registered suite of that name.
 
     Raises:
@@ -128,9 +126,8 @@ def _file_text(path: Path, origin: str) -> str:
 
 def _problems(error: ValidationError) -> list[Mistake]:
     """Every problem but the length of a list that only its bad items made too short."""
-    return [
-        _problem(details) for details in error.errors() if not (details["type"] == "too_short" and details["input"])
-    ]
+    every = error.errors()
+    return [_problem(each) for each in every if not (each["type"] == "too_short" and each["input"])]
 
 
 def _problem(details: ErrorDetails) -> Mistake:
@@ -151,7 +148,8 @@ def _complaint(details: ErrorDetails) -> str:
     """Pydantic's message without Python's words for TOML's things, and what was found instead."""
     if details["type"] == "value_error":
         return details["msg"].removeprefix("Value error, ")
-    given = _shortened(details["input"])
+    given = repr(details["input"])
+    given = given if len(given) <= 60 else f"{given[:57]}..."
     if details["type"] == "string_pattern_mismatch":
         return f"{given} is not allowed"
     if details["type"] == "model_type":
@@ -174,7 +172,6 @@ def _key(location: Sequence[str | int]) -> str:
 
 
 def _field(location: Sequence[str | int]) -> FieldInfo | None:
-    """The declaration of the key at a location."""
     table = str(location[0])
     depth = 2 if table in ("environment", "claims") else 1
     if len(location) <= depth:
@@ -194,13 +191,7 @@ def _advice(location: Sequence[str | int]) -> str:
     return f"known here: {', '.join(known)}"
 
 
-def _shortened(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
 def _contradictions(suite: Suite) -> Iterator[Mistake]:
-    """What is wrong between keys that are each right."""
     for name, override in suite.environment.items():
         if name not in suite.environments:
             yield Mistake(_key(("environment", name)), f"is not in suite.environments{_near(name, suite.environments)}")

@@ -110,7 +110,6 @@ def parametrize_with_checks(
 
 
 def _asked(check: Check) -> Callable[[], None]:
-    """The check in pytest's terms."""
     import pytest
 
     def ask() -> None:

@@ -8,13 +8,14 @@ undecided between. What becomes of runs that did not finish is said in docs/sema
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis.measures import OF_GROUP
 from harness.analysis.pairing import UNKNOWN, difference, interval
+from harness.analysis.results import Results
 from harness.analysis.summaries import FAILED
 from harness.analysis.tasks import task_of, told_seeds, valued
 from harness.contract.errors import UsageError
@@ -27,9 +28,6 @@ from harness.statistics.runs import Floats, ragged
 from harness.suite.measures import named
 from harness.suite.schema import Claim, Suite
 from harness.text import counted
-
-if TYPE_CHECKING:
-    from harness.analysis.results import Results
 
 
 class ClaimVerdict(StrEnum):
@@ -87,7 +85,7 @@ class _Entry(NamedTuple):
         return f"{counted(count, 'run')} of {self.name} failed" if count else ""
 
 
-def judged(suite: Suite, results: "Results") -> list[JudgedClaim]:
+def judged(suite: Suite, results: Results) -> list[JudgedClaim]:
     """The verdict on every claim of a suite, on every device that its runs were trained on; other runs are left out.
 
     Raises:
@@ -113,8 +111,7 @@ def expected_by_chance(claims: Sequence[JudgedClaim]) -> float:
     return sum(1 - each.claim.confidence for each in claims if each.verdict is not ClaimVerdict.NOT_JUDGED)
 
 
-def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: "Results") -> JudgedClaim:
-    """The verdict on one claim."""
+def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: Results) -> JudgedClaim:
     runs = stored[stored["device"] == device]
     try:
         better, than = (_entry(runs, name, claim.environment) for name in (claim.better, claim.than))
@@ -139,7 +136,7 @@ def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
     return _Entry(contestant, found)
 
 
-def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, results: "Results") -> None:
+def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, results: Results) -> None:
     """Refuse runs that were not all asked what the suite asks now."""
     both = pd.concat([better.runs, than.runs])
     if both["task_hash"].nunique() > 1:

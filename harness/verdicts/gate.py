@@ -10,8 +10,9 @@ from math import isfinite, nan, sqrt
 
 import numpy as np
 
-from harness.analysis.pairing import UNKNOWN, Difference, Side, Task, difference
+from harness.analysis.pairing import UNKNOWN, Difference, Task, difference
 from harness.analysis.results import Results
+from harness.analysis.summaries import mean
 from harness.analysis.tasks import matched
 from harness.contract.errors import UsageError
 from harness.statistics import intervals
@@ -58,17 +59,14 @@ def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
 
 
 def _nothing(suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reasons: Sequence[str]) -> Judgement:
-    """Of no task."""
     seeds = Seeds([], [], False, [])
     return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
 
 
 def _judgement(suite: Suite, rule: Rule, scope: Scope, failing: list[str], damaged: Sequence[str]) -> Judgement:
-    """Of at least one task."""
     seeds = chosen_seeds(scope.tasks, suite.seeds)
     tasks = scope.tasks
-    old = _scores(tasks, [task.base for task in tasks], seeds.base)
-    new = _scores(tasks, [task.head for task in tasks], seeds.head)
+    old, new = _scores(tasks, seeds)
     enough = seeds.each >= min(rule.looks[0], *(len(task.base) for task in tasks))
     same = seeds.paired and enough and not seeds.unfinished and all(map(_identical, tasks))
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
@@ -77,7 +75,7 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, failing: list[str], damag
     used = decision.look.seeds if decision.look else seeds.each
     safe = decision.verdict in (Verdict.PASSED, Verdict.WITHIN_TOLERANCE)
     losses = lost_thresholds(tasks, rule.alpha) if safe else []
-    failing += [loss.reason for loss in losses]
+    failing += [reason for _, reason in losses]
     outcome = _outcome(scope, seeds, decision, bool(failing), same)
     found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
     overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, rule, decision)
@@ -94,7 +92,7 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, failing: list[str], damag
         used=used,
         look=decision.look,
         tasks=tuple(
-            replace(judged, verdict=TaskVerdict.LOST) if any(loss.task is judged.task for loss in losses) else judged
+            replace(judged, verdict=TaskVerdict.LOST) if any(task is judged.task for task, _ in losses) else judged
             for judged in (
                 JudgedTask(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
                 if decision.look
@@ -146,18 +144,14 @@ def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same
 
 
 def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
-    """Reasons to call the head regressed by its failures alone."""
     for task in tasks:
         for seed in task.newly_failing:
             yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
     sides = [task.base for task in tasks], [task.head for task in tasks]
-    old, new = ([run for side in of for run in side.values() if run.counts] for of in sides)
-    if not (old and new):
-        return
-    failed = [sum(run.failed for run in runs) for runs in (old, new)]
-    p = more_failures(failed[0], len(old), failed[1], len(new))
+    old, new = ([run.failed for side in of for run in side.values() if run.counts] for of in sides)
+    p = more_failures(sum(old), len(old), sum(new), len(new)) if old and new else nan
     if p <= alpha:
-        yield f"{failed[1]} of {len(new)} runs failed, {failed[0]} of {len(old)} on the base (Fisher's p = {p:.2g})"
+        yield f"{sum(new)} of {len(new)} runs failed, {sum(old)} of {len(old)} on the base (Fisher's p = {p:.2g})"
 
 
 def _identical(task: Task) -> bool:
@@ -170,29 +164,29 @@ def _identical(task: Task) -> bool:
     )
 
 
-def _scores(tasks: Sequence[Task], sides: Sequence[Side], seeds: Sequence[int]) -> Floats:
-    """Scores [N, M] less what counts as none."""
-    return np.stack([task.scores(side, seeds) - task.origin for task, side in zip(tasks, sides, strict=True)], axis=1)
+def _scores(tasks: Sequence[Task], seeds: Seeds) -> tuple[Floats, Floats]:
+    """Scores [N, M] of both sides, less what counts as none."""
+    old = [task.scores(task.base, seeds.base) - task.origin for task in tasks]
+    new = [task.scores(task.head, seeds.head) - task.origin for task in tasks]
+    return np.stack(old, axis=1), np.stack(new, axis=1)
 
 
 def _changes(
     old: Floats, new: Floats, apart: Sequence[Difference], paired: bool, rule: Rule, decision: Decision
 ) -> list[Change]:
     """The change over all tasks, then that of each, from scores [N, M] of both sides and the tasks' differences."""
-    tasks, seen = old.shape[1], decision.seen
+    tasks, seen, unseen = old.shape[1], decision.seen, [nan] * (old.shape[1] + 1)
     if not len(old):
         return [Change(UNKNOWN, nan, nan, nan, nan)] * (tasks + 1)
     scale = np.abs(old.mean(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = old / scale, new / scale
     relative = [_share(found.estimate, size) for found, size in zip(apart, scale, strict=True)]
-    whole = bool(np.isfinite(a).all() and np.isfinite(b).all())
-    if tasks == 1:
-        overall = relative[0]
-    else:
-        overall = intervals.difference(matrix(b), matrix(a), paired=paired) if whole else UNKNOWN
-    regressed = [nan] * (tasks + 1) if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
-    passed = [nan] * (tasks + 1) if seen is None else [seen.passed, *seen.task_passed.tolist()]
+    overall = relative[0] if tasks == 1 else UNKNOWN
+    if tasks > 1 and np.isfinite(a).all() and np.isfinite(b).all():
+        overall = intervals.difference(matrix(b), matrix(a), paired=paired)
+    regressed = unseen if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
+    passed = unseen if seen is None else [seen.passed, *seen.task_passed.tolist()]
     detectable = detectable_drop(1.0, len(old), rule.alpha) if len(old) > 1 else nan
     sides = [(a.mean(axis=1), b.mean(axis=1)), *zip(a.T, b.T, strict=True)]
     spreads = [_spread(*both, paired) for both in sides]
@@ -217,7 +211,7 @@ def _spread(old: Floats, new: Floats, paired: bool) -> float:
 def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decision) -> JudgedTask:
     """A task where no look was taken at all of them: its own seeds tell about it, whatever others lack."""
     own = chosen_seeds([task], suite.seeds)
-    old, new = _scores([task], [task.base], own.base), _scores([task], [task.head], own.head)
+    old, new = _scores([task], own)
     found = difference(task, own.base[: own.each], own.head[: own.each])
     change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, rule, decision)
     return JudgedTask(task, found, change, _task_verdict(task, seeds, change, rule, decision))
@@ -256,11 +250,7 @@ def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int) -> int
 def _seconds(task: Task) -> float:
     """Of one more seed on both sides."""
     sides = task.base.values(), task.head.values()
-    return sum(_mean([run.seconds for run in side if run.status == "done"]) for side in sides)
-
-
-def _mean(values: Sequence[float] | Floats) -> float:
-    return float(np.mean(values)) if len(values) else nan
+    return sum(mean([run.seconds for run in side if run.status == "done"]) for side in sides)
 
 
 def _notes(scope: Scope, seeds: Seeds) -> Iterator[str]:
@@ -272,7 +262,7 @@ def _notes(scope: Scope, seeds: Seeds) -> Iterator[str]:
             yield f"{task.name}: {task.note}"
         if not isfinite(task.random):
             yield f"{task.name}: no random score is known, so that shares are of the score itself"
-        elif seeds.each and _mean(task.scores(task.base, seeds.base)) <= task.random:
+        elif seeds.each and mean(task.scores(task.base, seeds.base)) <= task.random:
             yield f"{task.name}: the base is no better than a random policy, so that shares of its score mean little"
     if seeds.each and not seeds.paired:
         yield "seeds are not shared, so that runs do not pair"

@@ -45,7 +45,6 @@ class Unfinished(NamedTuple):
     side: str  # that it is missing on
 
     def __str__(self) -> str:
-        """What a person reads."""
         return f"{self.task}, seed {self.seed}: {self.status} on the {self.side}"
 
 

@@ -5,43 +5,36 @@ having is a small one.
 """
 
 from collections.abc import Sequence
-from itertools import chain
-from typing import NamedTuple
 
-from harness.analysis.pairing import Run, Side, Task
+from harness.analysis.pairing import Side, Task
 from harness.statistics.decision import more_failures
 
 
-class Loss(NamedTuple):
-    """Fewer runs end at a threshold."""
-
-    task: Task | None  # whose; None for all of them together
-    reason: str  # in words
-
-
-def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[Loss]:
+def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[tuple[Task | None, str]]:
     """What Fisher's exact tests say of runs that end at their task's threshold or above it.
 
     Half of alpha is for all tasks together, and half is shared among the tasks. Those are meant whose threshold some
     run reaches, be it of the head: to choose by the base alone would make it look better than it is.
+
+    Returns:
+        Each task of which fewer runs do, None for all of them together, and how many in words.
     """
     kept = [task for task in tasks if any(run.at_threshold for run in task.runs)]
     if not kept:
         return []
-    old, new = [_counting(task.base) for task in kept], [_counting(task.head) for task in kept]
-    found = [(task, *_compared(*sides)) for task, *sides in zip(kept, old, new, strict=True)]
-    losses = [Loss(task, f"{task.name}: {told}") for task, p, told in found if p <= alpha / 2 / len(kept)]
-    p, told = _compared([*chain(*old)], [*chain(*new)])
-    return [*losses, Loss(None, f"all tasks: {told}")] if p <= alpha / 2 else losses
+    found = [(task, f"{task.name}: ", alpha / 2 / len(kept), [task.base], [task.head]) for task in kept]
+    whole = (None, "all tasks: ", alpha / 2, [task.base for task in kept], [task.head for task in kept])
+    return [
+        (task, name + told)
+        for task, name, level, base, head in (*found, whole)
+        for p, told in [_compared(base, head)]
+        if p <= level
+    ]
 
 
-def _counting(side: Side) -> list[Run]:
-    return [run for run in side.values() if run.counts]
-
-
-def _compared(old: Sequence[Run], new: Sequence[Run]) -> tuple[float, str]:
-    """The p-value that the new runs end at their threshold as often, and both counts in words."""
-    short = [sum(not run.at_threshold for run in runs) for runs in (old, new)]
-    p = more_failures(short[0], len(old), short[1], len(new))
-    ended = [f"{len(runs) - count} of {len(runs)}" for runs, count in zip((old, new), short, strict=True)]
-    return p, f"{ended[1]} runs end at the threshold, {ended[0]} on the base (Fisher's p = {p:.2g})"
+def _compared(base: Sequence[Side], head: Sequence[Side]) -> tuple[float, str]:
+    """The p-value that the runs of the head end at their threshold as often, and both counts in words."""
+    old, new = ([bool(run.at_threshold) for side in of for run in side.values() if run.counts] for of in (base, head))
+    p = more_failures(old.count(False), len(old), new.count(False), len(new))
+    ended = f"{sum(new)} of {len(new)} runs end at the threshold, {sum(old)} of {len(old)} on the base"
+    return p, f"{ended} (Fisher's p = {p:.2g})"
