@@ -68,6 +68,7 @@ CHANGED = {
     "requires": ("other",),
     "version": "2",
     "summary": "another",
+    "waived": {"passes_check_env": "it is known"},
 }
 PLAIN = {"name": "plain", "id": "Plain-v0"}
 
