@@ -110,17 +110,12 @@ def pairwise_steps(results: "Results") -> pd.DataFrame:
     """
     rows = []
     for pairs in _pairs(results, "steps_to_threshold"):
-        compared = [(pair, difference(pair.task), _arrived(pair.task)) for pair in pairs]
-        kept = [(pair, apart, arrived) for pair, apart, arrived in compared if any(arrived)]
+        compared = [(pair, difference(pair.task)) for pair in pairs]
+        reached = [[int((of < pair.task.budget).sum()) for of in apart.sample.scores[::-1]] for pair, apart in compared]
+        kept = [(*both, arrived) for both, arrived in zip(compared, reached, strict=True) if any(arrived)]
         of_pairs = _rows([pair for pair, *_ in kept], [apart for _, apart, _ in kept])
         rows += [(*row, *arrived, pair.task.budget) for row, (pair, _, arrived) in zip(of_pairs, kept, strict=True)]
     return pd.DataFrame(rows, columns=[*PAIRWISE, "reached", "than_reached", "budget"])
-
-
-def _arrived(task: Task) -> tuple[int, int]:
-    """How many of the runs that are compared were at the threshold, of the head and of the base."""
-    base, head = (int((scores < task.budget).sum()) for scores in sample(task).scores)
-    return head, base
 
 
 def _rows(pairs: Sequence[Pair], differences: Sequence[Difference]) -> Iterator[tuple[Any, ...]]:
