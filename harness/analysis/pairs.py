@@ -4,7 +4,7 @@ Which runs count and pair, and what a failed one scores, is said in `pairing`; w
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,10 +52,9 @@ def improvement(results: "Results") -> pd.DataFrame:
         (that count), n_tasks, n_missing (runs of both that are not done).
     """
     found: dict[tuple[Label, Label], list[tuple[Sample, int]]] = {}
-    for pairs in _pairs(results, "final_score"):
-        for pair in pairs:
-            if (chosen := sample(pair.task)).known:
-                found.setdefault((pair.one, pair.two), []).append((chosen, pair.missing))
+    for pair in chain.from_iterable(_pairs(results, "final_score")):
+        if (chosen := sample(pair.task)).known:
+            found.setdefault((pair.one, pair.two), []).append((chosen, pair.missing))
     rows: dict[tuple[Label, Label], tuple[Any, ...]] = {}
     for (one, two), of_pair in found.items():
         rows[one, two], rows[two, one] = _improvements(of_pair)

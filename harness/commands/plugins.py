@@ -55,7 +55,6 @@ def _row(plugin: Plugin) -> tuple[object, ...]:
 
 
 def _describe(plugin: Plugin) -> None:
-    """Print everything known about one plugin, its traceback as it was."""
     click.echo(f"{one_line(plugin.name)}: {plugin.status}")
     click.echo(f"from {one_line(plugin.source)}, module {one_line(plugin.target)}, {plugin.import_ms:.1f} ms")
     for kind, ids in _provided(plugin).items():

@@ -71,9 +71,8 @@ def _ranking(results: Results, environment: str) -> str:
     if not best:
         text = "no algorithm has a rank"
     elif len(best) == 1:
-        text = (
-            f"{_names(results, best)[0]} ends at {rough(means[best[0]])}, {counted(int(scores.size()[best[0]]), 'run')}"
-        )
+        [name], runs = _names(results, best), int(scores.size()[best[0]])
+        text = f"{name} ends at {rough(means[best[0]])}, {counted(runs, 'run')}"
     else:
         text, best = _difference(results, environment, best, of)
     return " ".join([f"{text}.", *_seconds(results, environment, best), *_absent(results, environment)])

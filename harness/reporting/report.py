@@ -188,10 +188,12 @@ def _page(results: Results, tables: Sequence[Sheet], drawings: Sequence[Drawing]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["grouped"] = _grouped
+    # Rows of one environment together, so that its name is written once.
+    environment.filters["grouped"] = lambda rows: [[*group] for _, group in groupby(rows, itemgetter(0))]
+    asked = [_table(results.manifest(key), "suite").get("question") for key in results.runs["key"]]
     return environment.get_template("report.html.j2").render(
         title=" and ".join(sorted(results.runs["suite"].unique())),
-        questions=_questions(results),
+        questions=list(dict.fromkeys(str(question) for question in asked if question)),
         answers=answers,
         first=first,
         facts=_facts(results.runs),
@@ -221,21 +223,10 @@ def _sections(results: Results, tables: Mapping[str, Sheet], drawings: Sequence[
         yield Section("Runs that did not finish", "failures", [tables["failures"]])
 
 
-def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
-    """Rows in groups of one environment, so that its name is written once."""
-    return [list(group) for _, group in groupby(rows, itemgetter(0))]
-
-
 def _facts(runs: pd.DataFrame) -> list[str]:
     sizes = [counted(runs[kind].nunique(), kind) for kind in ("environment", "algorithm", "seed")]
     counts = [f"{n} {status}" for status, n in Counter(runs["status"]).most_common()]
     return [f"{len(runs)} runs", *counts, *sizes, " and ".join(sorted(runs["device"].unique()))]
-
-
-def _questions(results: Results) -> list[str]:
-    """What the suites ask, as their runs recorded it."""
-    asked = [_table(results.manifest(key), "suite").get("question") for key in results.runs["key"]]
-    return list(dict.fromkeys(str(question) for question in asked if question))
 
 
 def _provenance(results: Results) -> dict[str, Any]:
