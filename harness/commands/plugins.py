@@ -21,8 +21,7 @@ HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROB
 def command(given: GlobalOptions, name: str | None, json_wanted: bool) -> None:
     """Show every plugin, or one plugin or distribution in full."""
     plugins = given.load_registry().plugins
-    chosen = [plugin for plugin in plugins if name is None or plugin.answers_to({name})]
-    if not chosen:
+    if not (chosen := [plugin for plugin in plugins if name is None or plugin.answers_to({name})]):
         near = get_close_matches(str(name), [plugin.name for plugin in plugins], n=1)
         advice = f"; did you mean {near[0]}?" if near else ""
         raise MissingPlugin(f"no plugin or distribution named {name!r} is installed{advice}")

@@ -46,7 +46,6 @@ def answer(results: Results, claims: Sequence[JudgedClaim] = ()) -> list[str]:
 
 
 def _claim(each: JudgedClaim) -> str:
-    """The verdict on a claim, and how large the advantage is."""
     advantage, low, high = map(rough, each.advantage[:3])
     bounds = {
         ClaimVerdict.HOLDS: f"at least {low}",
@@ -83,8 +82,7 @@ def _difference(results: Results, environment: str, best: list[Label], of: str) 
     table = results.pairwise()
     rows = table[table["environment"] == environment].set_index([*LABEL, *THAN]).to_dict("index")
     there, back = (*best[0], *best[1]), (*best[1], *best[0])
-    row = rows.get(there) or rows.get(back)
-    if not row:
+    if not (row := rows.get(there) or rows.get(back)):
         names = " and ".join(_names(results, best))
         return f"{names} are not compared: one has runs of a seed in several suites", best
     order = best if there in rows else best[::-1]
