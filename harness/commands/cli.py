@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -26,7 +27,7 @@ COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is importe
     "rerun": "Repeat a stored run: does it give the same result?",
     "check": "Check that a plugin keeps the contract.",
     "new": "Write a new plugin that installs and passes `check`.",
-    "results": "List or compact stored runs.",
+    "results": "List, compact or remove stored runs.",
     "schema": "Print the JSON Schema of suite files.",
 }
 HIDDEN = ("time-blocks",)  # commands that only programs use
@@ -80,6 +81,9 @@ def cli(ctx: click.Context, choices: tuple[str, ...], no_plugins: bool, strict_p
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; ``arguments`` are those of the process unless given."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a terminal or a file cannot show, it shows as "?"
+            stream.reconfigure(errors="replace")
     try:
         return _answered(sys.argv[1:] if arguments is None else arguments)
     except BrokenPipeError:

@@ -28,6 +28,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
             click.option("--seeds", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
             click.option("--device", "devices", multiple=True, type=DEVICE, help="Device, replacing the suite's."),
+            click.option("--keep-going", is_flag=True, help="Run the rest where an environment cannot be made."),
             click.option("--out", default="results", show_default=True, help="Folder of results."),
             click.option("--executor", default="local", show_default=True, help="Where trials run."),
             click.option(
@@ -86,6 +87,7 @@ def planned(
     seeds: str | None,
     devices: tuple[str, ...],
     out: str,
+    keep_going: bool,
 ) -> "Plan":
     """The plan that the options ask for."""
     from harness.running.plan import make_plan
@@ -93,7 +95,8 @@ def planned(
 
     found = find_suite(suite, given.registry)
     chosen = () if seeds is None else parse_seeds(seeds)
-    return make_plan(found, given.registry, algorithms, environments, chosen, devices, executor.lacks, origin=suite)
+    selected = algorithms, environments, chosen, devices
+    return make_plan(found, given.registry, *selected, executor.lacks, origin=suite, keep_going=keep_going)
 
 
 def where_to_run(given: GlobalOptions, options: dict[str, Any], jobs: int = 0, gpu_share: float = 1.0) -> Executor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import GlobalOptions, name_problems, note
-from harness.commands.results import existing
+from harness.commands.results import FOLDER
 from harness.contract.errors import ExitCode, UsageError
 from harness.text import one_line
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @click.command(help=__doc__)
 @click.argument("key")
-@click.option("--out", "results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+@click.option("--out", "results", type=FOLDER, default=Path("results"), show_default=True)
 @click.pass_obj
 def command(given: GlobalOptions, key: str, results: Path) -> ExitCode:
     """Repeat the run whose key starts with KEY and compare fingerprints."""
     from harness.running import provenance
+    from harness.storage.results_files import as_table
 
-    run, manifest = _stored(existing(results), key)
+    run, manifest = _stored(results, key)
     trial = _trial(given, run, manifest)
-    then = manifest.get("versions")
-    for name, version in then.items() if isinstance(then, dict) else ():
+    for name, version in as_table(manifest.get("versions")).items():
         here = provenance.versions((name,)).get(name, "missing")
         if here != version:
             note(one_line(f"{name} is {here} here and was {version} then"))
@@ -52,8 +52,7 @@ def command(given: GlobalOptions, key: str, results: Path) -> ExitCode:
 def _trial(given: GlobalOptions, run: dict[str, Any], manifest: dict[str, Any]) -> "TrialPlan":
     """The trial that the run was part of, made of what is installed here: a results file runs no code.
 
-    What is installed must be what ran: else its runs would have other keys. Before these are compared, nothing is done
-    with what the file says.
+    What is installed must be what ran: else its runs would have other keys.
     """
     from harness.running.plan import Contestant, TrialPlan, make_cell
     from harness.suite.reading import TaskSettings

@@ -56,12 +56,15 @@ def command(
     note(summarised(plan, missing, store.folder))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     limits = plan.suite.limits
+    session = Session(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs)
+    if complaint := session.git.get("complaint"):
+        note(f"warning: runs do not tell their commit: {complaint} (git config --global --add safe.directory FOLDER)")
     with shown(missing) as progress:
         runner = Runner(
             store,
             where,
             given.registry,
-            Session(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs),
+            session,
             progress,
             time_limit or limits.seconds,
             memory_limit or limits.memory_gib,
@@ -70,6 +73,6 @@ def command(
     for problem in tally.problems:
         note(problem)
     report(given, folder, suite=plan.suite)
-    if plan.runs == 0:
+    if plan.runs == 0 and not plan.broken:
         return ExitCode.NOTHING_RAN
-    return ExitCode.INCOMPLETE if tally.unfinished else ExitCode.YES
+    return ExitCode.INCOMPLETE if tally.unfinished or plan.broken else ExitCode.YES

@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.conformance.laboratory import ExperimentFailedError
 
-CheckStatus = Literal["pass", "warn", "fail", "skip"]
+CheckStatus = Literal["pass", "warn", "fail", "skip", "waived"]
 
 
 class CheckFailed(AssertionError):  # noqa: N818, because it is the answer to a question
@@ -21,6 +21,10 @@ class CheckSkipped(Exception):  # noqa: N818, likewise
     """The question does not arise; the message says why."""
 
 
+class CheckWaived(CheckSkipped):
+    """The contract is broken, which the plugin has said, and why; the message has both."""
+
+
 @dataclass(frozen=True)
 class CheckResult:
     """What a check found.
@@ -28,7 +32,7 @@ class CheckResult:
     Attributes:
         subject: id of what was checked.
         check: name of the check.
-        status: "pass", "warn" (passed, with a remark), "fail" or "skip".
+        status: "pass", "warn" (passed, with a remark), "fail", "skip" or "waived" (failed, as its plugin says and why).
         reason: the remark, or why it failed or was skipped; "" for a plain pass.
         question: what the check asks, in one line.
     """
@@ -49,12 +53,14 @@ class Check:
         name: of the check.
         question: what it asks, in one line.
         ask: asks it; returns a remark or None.
+        waived: why its failure is to be lived with, as the plugin says; "" if it is not.
     """
 
     subject: str
     name: str
     question: str
     ask: Callable[[], str | None]
+    waived: str = ""
 
     @classmethod
     def of(cls, subject: str, function: Callable[..., str | None], *arguments: object) -> "Check":
@@ -67,11 +73,13 @@ class Check:
 
         Raises:
             CheckFailed: the contract is broken, or the plugin's code raised, crashed or took too long.
-            CheckSkipped: the question does not arise.
+            CheckSkipped: the question does not arise, or its failure is waived.
         """
         try:
             return self.ask()
-        except ExperimentFailedError as error:
+        except (ExperimentFailedError, CheckFailed) as error:
+            if self.waived:
+                raise CheckWaived(f"{self.waived} (waived: {error})") from error
             raise CheckFailed(str(error)) from error
 
     def outcome(self) -> CheckResult:
@@ -84,7 +92,7 @@ class Check:
         except CheckFailed as failed:
             status, reason = "fail", str(failed)
         except CheckSkipped as skipped:
-            status, reason = "skip", str(skipped)
+            status, reason = "waived" if isinstance(skipped, CheckWaived) else "skip", str(skipped)
         return CheckResult(self.subject, self.name, status, reason, self.question)
 
 

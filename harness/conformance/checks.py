@@ -1,10 +1,12 @@
 """From a name to the conformance checks of everything it stands for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from harness.conformance.algorithms import AlgorithmSubject, algorithm_checks
-from harness.conformance.check import Check, CheckSkipped
+from harness.conformance.check import Check, CheckSkipped, require
 from harness.conformance.environments import EnvironmentSubject, environment_checks
 from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.conformance.laboratory import Laboratory
@@ -77,9 +79,25 @@ def _checks(
         return [Check.of(entry.id, requirements_are_met)]
     if kind == "algorithm":  # in a laboratory of its own, into which its module is preloaded
         request = config_request(entry, selection)
-        return algorithm_checks(AlgorithmSubject(request.id, request.spec, request.layers, Laboratory()))
+        subject = AlgorithmSubject(request.id, request.spec, request.layers, Laboratory())
+        return waived(entry, algorithm_checks(subject))
     if kind == "environment":
-        return environment_checks(EnvironmentSubject(entry.id, entry.spec, laboratory))
+        return waived(entry, environment_checks(EnvironmentSubject(entry.id, entry.spec, laboratory)))
     if kind == "executor":
-        return executor_checks(ExecutorSubject(entry.id, entry.spec, settings or {}))
+        return waived(entry, executor_checks(ExecutorSubject(entry.id, entry.spec, settings or {})))
     return suite_checks(SuiteSubject(entry.id, entry.spec, registry))
+
+
+def waived(entry: Entry[Any], checks: list[Check]) -> list[Check]:
+    """The checks, with the reasons for which the description waives them; and one that fails if it waives no check."""
+    reasons: Mapping[str, str] = entry.spec.waived
+    names = [check.name for check in checks]
+
+    def waives_what_is_asked() -> None:
+        """Is everything that it waives asked of it?"""
+        for name in reasons:
+            near = get_close_matches(name, names, n=1)
+            require(name in names, f"waived: there is no check {name!r}" + f"; did you mean {near[0]}?" * len(near))
+
+    own = [Check.of(entry.id, waives_what_is_asked)] if reasons else []
+    return [*(replace(check, waived=reasons.get(check.name, "")) for check in checks), *own]

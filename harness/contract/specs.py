@@ -22,7 +22,7 @@ LARGEST = sys.float_info.max
 KNOWN_FUNCTIONS = ("reward_fn", "termination_fn", "initial_fn", "dynamics_fn")
 # Fields of an environment that only interpret its results. All others are part of the key of a run.
 INTERPRETING = ("threshold", "lowest_return", "highest_return")  # numbers
-INTERPRETIVE = ("name", "summary", "requires", "random_score", "reference_score", *INTERPRETING)
+INTERPRETIVE = ("name", "summary", "requires", "waived", "random_score", "reference_score", *INTERPRETING)
 # What JSON has no form for is a table with one of these keys alone, and the function makes it of the value again.
 MADE: Mapping[str, Any] = {"$tuple": tuple, "$number": float, "$pairs": dict}
 # Fields that show the same environment in another way; they are part of the key of runs whose algorithm uses them.
@@ -83,6 +83,12 @@ def _freeze(spec: object, *fields: str) -> None:
             object.__setattr__(spec, attribute, tuple(value))
         else:
             _check(False, spec, f"{attribute} must be a list or a table, not {value!r}")
+
+
+def _check_waived(spec: Any) -> None:
+    """Refuse to wave a check through without a reason."""
+    for name, reason in spec.waived.items():
+        _check(isinstance(reason, str) and bool(reason.strip()), spec, f"waived.{name} must say why, not {reason!r}")
 
 
 def _check_values(spec: object, path: str, value: object) -> None:
@@ -168,6 +174,7 @@ class AlgorithmSpec:
         dataset: whether it learns from recorded transitions; its budget is counted in updates.
         presets: named overrides of ``Config``; ``dqn:paper`` selects preset "paper".
         requires: distributions it needs beyond its plugin's own dependencies, as in ``"sb3-contrib>=2.4"``.
+        waived: why checks that fail are to be lived with, by their names.
     """
 
     name: str
@@ -188,12 +195,14 @@ class AlgorithmSpec:
     dataset: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    waived: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_name(self)
         _check_version(self)
         _check_module(self, "target")
-        _freeze(self, "observation_spaces", "action_spaces", "devices", "requires", "known")
+        _freeze(self, "observation_spaces", "action_spaces", "devices", "requires", "known", "waived")
+        _check_waived(self)
         for kind, existing in (("observation_spaces", SPACES), ("action_spaces", SPACES), ("devices", DEVICES)):
             named = getattr(self, kind)
             unknown = [name for name in named if name not in existing]
@@ -248,6 +257,7 @@ class EnvironmentSpec:
         dataset: module of recorded transitions. These four are None where there are none, and imported only
             where a run needs them.
         requires: distributions it needs beyond its plugin's own dependencies.
+        waived: why checks that fail are to be lived with, by their names.
         version: raised whenever behaviour changes; runs of different versions are not comparable.
         summary: one line.
     """
@@ -268,6 +278,7 @@ class EnvironmentSpec:
     game: str | None = None
     dataset: str | None = None
     requires: tuple[str, ...] = ()
+    waived: Mapping[str, str] = field(default_factory=dict)
     version: str = "1"
     summary: str = ""
 
@@ -276,7 +287,8 @@ class EnvironmentSpec:
         _check_version(self)
         versioned = isinstance(self.id, str) and re.search(r"-v\d+$", self.id) is not None
         _check(versioned, self, f'id must carry its version, as in "CartPole-v1", not {self.id!r}')
-        _freeze(self, "imports", "kwargs", "wrappers", "requires")
+        _freeze(self, "imports", "kwargs", "wrappers", "requires", "waived")
+        _check_waived(self)
         for module in self.imports:
             _check(MODULE.fullmatch(module) is not None, self, f"imports: bad {module!r}")
         normal = [(each, {}) if isinstance(each, str) else each for each in self.wrappers]
@@ -357,17 +369,20 @@ class ExecutorSpec:
         target: ``"package.module:function"``; ``function(options)`` returns a `harness.api.Executor`.
         summary: one line.
         requires: distributions it needs beyond its plugin's own dependencies.
+        waived: why checks that fail are to be lived with, by their names.
     """
 
     name: str
     target: str
     summary: str = ""
     requires: tuple[str, ...] = ()
+    waived: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_name(self)
         _check_function(self, "target")
-        _freeze(self, "requires")
+        _freeze(self, "requires", "waived")
+        _check_waived(self)
 
 
 def made(spec: ExecutorSpec, options: Any) -> Any:

@@ -29,4 +29,4 @@ class Ledger:
     def end(self, row: int, value: float, terminated: bool, truncated: bool) -> None:
         """Report the episode of a copy, whose return is told, and begin another."""
         length, self.began[row] = self.time - self.began[row], self.time
-        self._ended(row, value, length, terminated, truncated)
+        self._ended(row, value, length, bool(terminated), bool(truncated))

@@ -108,10 +108,7 @@ class Meter(CopyMeter):
 
     @contextmanager
     def evaluating(self, generators: Generators, index: int) -> Iterator[Callable[[], None]]:
-        """Protect training from an evaluation; yields what puts the policy's streams at their beginning.
-
-        All random state is put back, unless another thread may be drawing from it.
-        """
+        """Protect training from an evaluation, unless in another thread; yields as `Generators.evaluating` does."""
         self._evaluator = threading.get_ident()
         try:
             with generators.evaluating(index) if self.own_process else nullcontext(lambda: None) as begin:
@@ -153,9 +150,8 @@ class LocalMeter(Meter):
 
     def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Record a finished episode."""
-        ends = bool(terminated), bool(truncated)
         record = self._runs[run]
-        record.episodes.append(Episode(copy, self.steps, self.clock.training, value, length, *ends))
+        record.episodes.append(Episode(copy, self.steps, self.clock.training, value, length, terminated, truncated))
         check_return(self._runs, record, value, "training", self.steps)
 
     def stop(self) -> BudgetExhausted:

@@ -128,8 +128,7 @@ class CopyOfMeter:
 
     def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Write down a finished episode."""
-        ends = bool(terminated), bool(truncated)
-        episode = Episode(copy, self._step, self._control.clock(), value, length, *ends)
+        episode = Episode(copy, self._step, self._control.clock(), value, length, terminated, truncated)
         self._episodes.write(EPISODE.pack(*episode))
 
     def close(self) -> None:
@@ -175,8 +174,7 @@ class SharedMeter(Meter):
 
     def ended(self, run: int, copy: int, value: float, length: int, terminated: bool, truncated: bool) -> None:
         """Record an episode of the trial's own process."""
-        ends = bool(terminated), bool(truncated)
-        episode = Episode(copy, self._control.steps, self.clock.training, value, length, *ends)
+        episode = Episode(copy, self._control.steps, self.clock.training, value, length, terminated, truncated)
         self._runs[run].episodes.append(episode)
 
     def stop(self) -> BudgetExhausted:

@@ -49,6 +49,7 @@ class LocalTrial:
         self.description = description
         self.environment = description.environment
         self.seeds = description.seeds
+        self.num_seeds = len(self.seeds)
         self._device = torch.device(device)
         self.clock = Clock(self._synchronize)
         self.runs = [RunRecord(seed) for seed in self.seeds]
@@ -64,7 +65,7 @@ class LocalTrial:
         self._evaluations = 0
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
-        self._rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
+        self.rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
         self._generators = Generators(self.seeds, self._device)
         self._dataset: Dataset | None = None
         self._logged: list[tuple[int, str, Any]] = []
@@ -85,11 +86,6 @@ class LocalTrial:
         self._policy = policy
         if first:
             self.meter.start()
-
-    @property
-    def num_seeds(self) -> int:
-        """S."""
-        return len(self.seeds)
 
     @property
     def budget(self) -> int:
@@ -117,11 +113,6 @@ class LocalTrial:
     def device(self) -> torch.device:
         """Where to train."""
         return self._device
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """The NumPy stream "policy"."""
-        return self._rng
 
     def _synchronize(self) -> None:
         if self._device.type == "cuda":
@@ -288,9 +279,9 @@ class LocalTrial:
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
-        told = self.description
+        policy, told = self.policy, self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
-        asked = (self._fresh, self.policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+        asked = (self._fresh, policy, self.seeds, index, told.episodes, self._device, told.lockstep)
         with self.meter.evaluating(self._generators, index) as begin:
             with self.clock.paused():
                 played = evaluate(*asked, begin)

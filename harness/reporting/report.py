@@ -110,10 +110,10 @@ def write_report(results: Results, registry: Registry, folder: Path, claims: Seq
     if claims:
         tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
-    for part in (folder / "tables", folder / "figures"):
-        if part.is_symlink():
-            raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
-        part.mkdir(parents=True, exist_ok=True)
+    if any((part := folder / name).is_symlink() for name in ("tables", "figures")):
+        raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     for sheet, (ending, write) in product(tables, WRITERS.items()):
         _write(folder / "tables" / f"{sheet.name}.{ending}", write(sheet))
     for drawing in drawings:

@@ -3,9 +3,11 @@
 import contextlib
 import ctypes
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -26,6 +28,7 @@ from harness.storage.orphans import end_processes_in
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
 PRELOADED = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
+LONGEST_TEMPORARY = 60  # bytes; the rest of a socket's path are 40
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
 PR_SET_CHILD_SUBREAPER = 36
@@ -72,6 +75,7 @@ class LocalExecutor:
         os.environ.update(variables)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
+            _short_temporary_folder()
             forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -195,6 +199,17 @@ class LocalExecutor:
             self._kill(running)
         for running in list(self._running.values()):
             self._reap(running)
+
+
+def _short_temporary_folder() -> None:
+    """Have Python make its folder of sockets, of whose paths the system takes 100 bytes, where that is not too long."""
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        multiprocessing.util.get_temp_dir()  # which it remembers
+    finally:
+        tempfile.tempdir = before
 
 
 def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:

@@ -46,6 +46,7 @@ class Plan:
 
     suite: Suite
     cells: tuple[Cell, ...]
+    broken: Mapping[str, str] = field(default_factory=dict)  # why environments that are left out cannot be made
 
     @property
     def runs(self) -> int:
@@ -62,11 +63,13 @@ def make_plan(
     devices: Sequence[str] = (),
     lacks: Callable[[str], str] = lambda device: "",
     origin: str = "",
+    keep_going: bool = False,
 ) -> Plan:
     """Expand a suite; what is given replaces what the suite says, and ``environments`` of the suite are kept alone.
 
     ``lacks`` tells why there is no such device where the trials would run; nothing if there is. Messages about a name
-    in the suite call that after its ``origin``, such as its file; by its own name unless given.
+    in the suite call that after its ``origin``, such as its file; by its own name unless given. To ``keep_going`` is to
+    leave out environments that cannot be made; the plan says which and why.
 
     Raises:
         UsageError: something named does not exist, a configuration is wrong, or no algorithm is named.
@@ -82,15 +85,20 @@ def make_plan(
         chosen = _chosen_environments(suite, registry, environments)
     for entry in entries:
         registry.check_requirements(entry)
-    for environment in chosen.values():
-        registry.check_requirements(environment)
+    broken: dict[str, str] = {}
+    for name, environment in chosen.items():
+        if keep_going and (lacking := registry.missing_requirements(environment)):
+            broken[name] = f"it needs {', '.join(lacking)}"
+        else:
+            registry.check_requirements(environment)
     described = describe_targets(
         [config_request(entry, selection) for entry, selection in zip(entries, selections, strict=True)],
-        {name: entry.spec for name, entry in chosen.items()},
+        {name: entry.spec for name, entry in chosen.items() if name not in broken},
         {view for entry in entries for view in entry.spec.views},
     )
-    spaces = {answer.id: answer for answer in described.environments}
-    _refuse_errors(described.configs, described.environments)
+    spaces = {name: EnvironmentDescription(name, error=why) for name, why in broken.items()}
+    spaces |= {answer.id: answer for answer in described.environments}
+    _refuse_errors(described.configs, [] if keep_going else described.environments)
     contestants = [
         Contestant(entry, description.id, description.config or {}, description.needs)
         for entry, description in zip(entries, described.configs, strict=True)
@@ -103,7 +111,7 @@ def make_plan(
         for device in (devices or suite.devices)
     ]
     _refuse_repetitions(cells)
-    return Plan(suite, tuple(cells))
+    return Plan(suite, tuple(cells), {name: answer.error for name, answer in spaces.items() if answer.error})
 
 
 @contextmanager
@@ -153,6 +161,8 @@ def _cell(
     lacks: Callable[[str], str],
 ) -> Cell:
     algorithm = contestant.entry.spec
+    if spaces.error:
+        return make_cell(contestant, environment, device, task, seeds, spaces.error)
     reason = incompatibility(algorithm, spaces.observation_space, spaces.action_space, environment.spec, spaces.known)
     fits = not reason
     reason = reason or device_lacking(algorithm, device) or lacks(device)

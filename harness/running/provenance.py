@@ -1,5 +1,6 @@
 """Where and with what a result was made: versions, hardware, commit. Collected once per session."""
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -10,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+MEMBERSHIP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 LIBRARIES = ("rl-harness", "torch", "numpy", "gymnasium", "pandas", "pyarrow")
 
 
@@ -26,8 +28,26 @@ def versions(distributions: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many this process may use: a container may have a share of the machine's time, told by its control group."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min(found, _quota())))
+
+
+def _quota() -> float:
+    """The cores that control groups, of either version, leave this process; infinite where they do not say."""
+    quota = float("inf")
+    with contextlib.suppress(OSError):
+        for line in MEMBERSHIP.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            place = GROUPS / ("cpu" if controllers else "") / path.lstrip("/")
+            for folder in (place, *place.parents):
+                with contextlib.suppress(OSError, ValueError):  # "max" is no number
+                    files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+                    most, period = map(int, " ".join((folder / file).read_text() for file in files).split())
+                    quota = min(quota, most / period) if most > 0 else quota
+    return quota
 
 
 @cache
@@ -61,15 +81,22 @@ def _processor() -> str:
 
 
 def git() -> dict[str, Any]:
-    """Commit of the working folder's repository, and a hash of what differs from it; empty outside one."""
+    """Commit of the working folder's repository, and a hash of what differs from it; empty outside one.
+
+    Where git distrusts the owner of the folder, as in containers, ``complaint`` is what it says.
+    """
 
     def ask(*arguments: str) -> str:
         command = ["git", "--no-optional-locks", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        english = {**os.environ, "LC_ALL": "C"}
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, env=english).stdout
 
     try:
         commit = ask("rev-parse", "HEAD").strip()
         difference = ask("diff", "HEAD", "--no-ext-diff", "--binary")
+    except subprocess.CalledProcessError as error:
+        said = next((line for line in error.stderr.splitlines() if "dubious ownership" in line), "")
+        return {"complaint": said.removeprefix("fatal: ")} if said else {}
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return {}
     changed = hashlib.sha256(difference.encode()).hexdigest()[:20] if difference else ""

@@ -29,9 +29,7 @@ from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
 from harness.running import provenance
 from harness.running.job_files import JOB, LOG, OUTCOME, PLACE, PROGRESS, leave
-from harness.storage.fingerprint import fingerprint
-from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, RUN_TABLE_FORMAT
-from harness.storage.store import KEY
+from harness.storage.schema_tables import DIAGNOSTICS, EPISODES, EVALUATIONS, KEY, RUN_TABLE_FORMAT, fingerprint
 
 BEAT_SECONDS = 0.5
 # Servers that Python itself starts for an algorithm, and that have no public way to stop.
@@ -143,7 +141,7 @@ def _measured(trial: LocalTrial | None, device: str) -> dict[str, Any]:
     on_gpu = device.startswith("cuda")
     measured: dict[str, Any] = {
         "cpu_seconds": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
-        "peak_memory_mib": max(own.ru_maxrss, children.ru_maxrss) / 1024,
+        "peak_memory_mib": max(own.ru_maxrss, children.ru_maxrss) / (2**20 if sys.platform == "darwin" else 2**10),
         "peak_gpu_memory_mib": torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else None,
         "device_name": torch.cuda.get_device_name(device) if on_gpu else "cpu",
     }

@@ -1,6 +1,8 @@
 """Folding finished runs into one file per table, so that thousands of them load fast."""
 
+import contextlib
 import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.storage.files import StoreError, state_of
-from harness.storage.results_files import Stored, read
+from harness.storage.results_files import Stored, read, read_compact
 from harness.storage.schema_tables import COMPACT_FOLDER, COMPACT_RUNS, FORMAT_KEY, RUN_FILE, RUN_FORMAT, TABLES
 from harness.storage.store import Store, flush
 
@@ -25,22 +27,46 @@ def compact(store: Store) -> int:
     Raises:
         StoreError: another session is compacting, what was compacted before is damaged, or the disk is full.
     """
-    lock = store.lock(COMPACT_FOLDER)
-    if lock is None:
-        raise StoreError(f"{store.folder}: another session is compacting it")
-    try:
+    with _alone(store) as place:
         seen = {path.parent.name: state_of(path) for path in store.folder.glob(f"*/{RUN_FILE}")}
         stored = read(store.folder)
-        _refuse_damage(stored, store.folder / COMPACT_FOLDER)
+        _refuse_damage(stored, place)
         done = [key for key, run in stored.runs.items() if run["status"] == "done"]
         damaged = {problem.key for problem in stored.problems}
         fresh = [key for key in done if key in seen and key not in damaged]
         if fresh:
             with store.staging() as staging:
-                _write(stored, done, staging, store.folder / COMPACT_FOLDER)
+                _write(stored, done, staging, place)
         return sum(_discard(store, key, seen[key]) for key in fresh)
+
+
+def remove(store: Store, unwanted: Collection[str]) -> int:
+    """Remove runs for good, folder and compacted rows; returns how many. One that a session is at work on stays.
+
+    A kill leaves some of them whole: of what is compacted, the list of runs shrinks first. Raises what `compact` does.
+    """
+    with _alone(store) as place:
+        seen = {key: state_of(store.folder / key / RUN_FILE) for key in unwanted}
+        stored = read_compact(place)
+        _refuse_damage(stored, place)
+        kept = [key for key in stored.runs if key not in seen]
+        if len(kept) < len(stored.runs):
+            with store.staging() as staging:
+                _write(stored, kept, staging, place, shrinks=True)
+        folders = {key for key, state in seen.items() if _discard(store, key, state)}
+        return len(folders | (stored.runs.keys() - kept))
+
+
+@contextlib.contextmanager
+def _alone(store: Store) -> Iterator[Path]:
+    """The folder of compacted runs, to which no other session writes meanwhile."""
+    place, lock = store.folder / COMPACT_FOLDER, store.lock(COMPACT_FOLDER)
+    if lock is None:
+        raise StoreError(f"{store.folder}: another session is compacting it")
+    try:
+        yield place
     except OSError as error:
-        raise StoreError(f"{store.folder / COMPACT_FOLDER}: cannot be written: {error}") from error
+        raise StoreError(f"{place}: cannot be written: {error}") from error
     finally:
         lock.release()
 
@@ -66,29 +92,24 @@ def _refuse_damage(stored: Stored, place: Path) -> None:
     """Refuse to write anew beside compacted runs that cannot be read: that would erase them."""
     for problem in stored.problems:
         if Path(problem.path).is_relative_to(place):
-            why_not = "nothing was compacted, because the runs in it would be lost"
-            raise StoreError(f"{problem.path}: {problem.message}; {why_not}")
+            raise StoreError(f"{problem.path}: {problem.message}; nothing was done, for the runs in it would be lost")
 
 
-def _write(stored: Stored, done: list[str], staging: Path, place: Path) -> None:
-    """Write the four files beside their place and rename them into it, the list of runs last."""
+def _write(stored: Stored, done: list[str], staging: Path, place: Path, shrinks: bool = False) -> None:
+    """Write the four files beside their place and rename them into it, the list of runs last, or first to shrink."""
     keys = pa.array(done, pa.string())
     tables = {}
     for name, schema in TABLES.items():
-        pieces = [piece.cast(schema) for piece in stored.tables[name]]
-        table = pa.concat_tables(pieces) if pieces else schema.empty_table()
+        table = pa.concat_tables([schema.empty_table(), *(piece.cast(schema) for piece in stored.tables[name])])
         tables[name] = table.filter(pc.is_in(table["key"], keys))
-    rows = [{**stored.runs[key], "manifest": _text(stored.manifests[key])} for key in done]
+    told = {key: text if isinstance(text, str) else json.dumps(text) for key, text in stored.manifests.items()}
+    rows = [{**stored.runs[key], "manifest": told[key]} for key in done]
     tables["runs"] = pa.Table.from_pylist(rows, COMPACT_RUNS)
     place.mkdir(exist_ok=True)
-    for name, table in tables.items():
+    for name in reversed(tables) if shrinks else tables:
         path = staging / f"{name}.parquet"
-        formatted = table.replace_schema_metadata({FORMAT_KEY: str(RUN_FORMAT)})
+        formatted = tables[name].replace_schema_metadata({FORMAT_KEY: str(RUN_FORMAT)})
         pq.write_table(formatted, path, compression="zstd", write_page_checksum=True)
         flush(path)
         path.replace(place / path.name)
     flush(place)
-
-
-def _text(manifest: object) -> str:
-    return manifest if isinstance(manifest, str) else json.dumps(manifest)

@@ -22,17 +22,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.storage.files import NewerFormatError, StoreError, UnusableError, read_file, size_of, state_of
-from harness.storage.fingerprint import fingerprint
 from harness.storage.schema_tables import (
     COMPACT_FOLDER,
     COMPACT_RUNS,
     FORMAT_KEY,
+    KEY,
     RUN_FILE,
     RUN_FORMAT,
     RUNS,
     STATUSES,
     TABLES,
     check_format,
+    fingerprint,
 )
 
 LARGEST_RUN = 2**24  # bytes of a run.json; most of an ordinary one's ten thousand are descriptions
@@ -87,18 +88,13 @@ def _folders(path: Path) -> list[Path]:
 def _read_suite(folder: Path, stored: Stored) -> bool:
     """Read one suite's folder; tells whether it is one."""
     found = False
-    for place in _folders(folder):
-        if place.name == COMPACT_FOLDER:
-            continue
+    for place in (place for place in _folders(folder) if place.name != COMPACT_FOLDER):
         try:
             found |= _read_run(place, stored)
         except UnusableError as reason:
             found = True
             stored.problems.append(Problem(str(reason.path), place.name, str(reason)))
-    compact = folder / COMPACT_FOLDER
-    if compact.is_dir():
-        found |= _read_compact(compact, stored)
-    return found
+    return _read_compact(folder / COMPACT_FOLDER, stored) or found
 
 
 def _read_run(folder: Path, stored: Stored) -> bool:
@@ -154,6 +150,8 @@ def _checked_row(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
             raise UnusableError(path, f"run.{name}: {value!r:.80} is out of range")
         # JSON can spell halves of characters, as of file names in error texts, that no table can hold.
         row[name] = value.encode(errors="replace").decode() if isinstance(value, str) else value
+    if KEY.fullmatch(row["key"]) is None:
+        raise UnusableError(path, f"run.key: {row['key']!r:.80} is no key")
     if row["status"] not in STATUSES:
         raise UnusableError(path, f"run.status: {row['status']!r:.80} is none of {', '.join(STATUSES)}")
     return row
@@ -283,7 +281,7 @@ def _read_compact(folder: Path, stored: Stored) -> bool:
     """Add the compacted runs that have no folder of their own; tells whether there is something."""
     path = folder / "runs.parquet"
     try:
-        if not path.exists() and not _holds_lost_runs(folder):
+        if not folder.is_dir() or not (path.exists() or _holds_lost_runs(folder)):
             return False
         rows = _table(path, path, size_of(path), COMPACT_RUNS).to_pylist()
         places = {name: folder / f"{name}.parquet" for name in TABLES}
@@ -312,6 +310,13 @@ def _read_compact(folder: Path, stored: Stored) -> bool:
     return True
 
 
+def read_compact(folder: Path) -> Stored:
+    """What a folder of compacted runs holds; nothing if there is none."""
+    stored = Stored()
+    _read_compact(folder, stored)
+    return stored
+
+
 def _holds_lost_runs(folder: Path) -> bool:
     """Whether tables without a list of runs, as a killed first compaction leaves them, hold one that has no folder."""
     places = {folder / f"{name}.parquet": schema for name, schema in TABLES.items()}
@@ -319,8 +324,8 @@ def _holds_lost_runs(folder: Path) -> bool:
     return not {key for table in tables for key in _keys(table)} <= {entry.name for entry in _folders(folder.parent)}
 
 
-def as_table(manifest: dict[str, Any] | str) -> dict[str, Any]:
-    """A manifest, whichever way it is stored; empty where a stranger's is unreadable."""
+def as_table(manifest: Any) -> dict[str, Any]:
+    """A manifest, or a table in it, whichever way it is stored; empty where a stranger's is something else."""
     try:
         table = json.loads(manifest) if isinstance(manifest, str) else manifest
     except (ValueError, RecursionError):
@@ -329,12 +334,7 @@ def as_table(manifest: dict[str, Any] | str) -> dict[str, Any]:
 
 
 class StoredRuns:
-    """What is stored in ``results/<suite>``, run by run, which is only read.
-
-    Attributes:
-        folder: of the suite; it need not exist.
-        problems: files met that could not be used, by path.
-    """
+    """What is stored in ``results/<suite>``, run by run, which is only read; ``problems`` are what it met, by path."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -348,21 +348,17 @@ class StoredRuns:
         Raises:
             StoreError: a newer harness wrote it; to run it again would replace what is no worse.
         """
-        folder = self.folder / key
+        folder, stored = self.folder / key, Stored()
         state = [state_of(folder / name) for name in (RUN_FILE, *(f"{name}.parquet" for name in TABLES))]
         if key not in self._rows or self._rows[key][0] != state:
-            self._rows[key] = state, self._read(folder)
+            try:
+                _read_run(folder, stored)
+            except NewerFormatError as reason:
+                raise StoreError(f"{reason.path}: {reason}") from None
+            except UnusableError as reason:
+                self.problems[str(reason.path)] = Problem(str(reason.path), key, str(reason))
+            self._rows[key] = state, stored.runs.get(key)
         return self._rows[key][1]
-
-    def _read(self, folder: Path) -> dict[str, Any] | None:
-        stored = Stored()
-        try:
-            _read_run(folder, stored)
-        except NewerFormatError as reason:
-            raise StoreError(f"{reason.path}: {reason}") from None
-        except UnusableError as reason:
-            self.problems[str(reason.path)] = Problem(str(reason.path), folder.name, str(reason))
-        return stored.runs.get(folder.name)
 
     def is_done(self, key: str) -> bool:
         """Whether a run of this key is complete: whether the tables of results hold it as done."""
@@ -374,9 +370,7 @@ class StoredRuns:
         folder = self.folder / COMPACT_FOLDER
         state = [state_of(folder / f"{name}.parquet") for name in ("runs", *TABLES)]
         if self._compacted[0] != state:
-            stored = Stored()
-            if folder.is_dir():
-                _read_compact(folder, stored)
+            stored = read_compact(folder)
             self.problems |= {problem.path: problem for problem in stored.problems}
             self._compacted = state, frozenset(key for key, run in stored.runs.items() if run["status"] == "done")
         return self._compacted[1]

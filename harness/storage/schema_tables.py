@@ -5,16 +5,28 @@ many runs. Schemas may grow by columns that may be null; any other change is a n
 stays among the tests.
 """
 
+import hashlib
+import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import ArrayLike
 
 from harness.storage.files import NewerFormatError, UnusableError
 
+KEY = re.compile(r"[0-9a-f]{20}")  # of a run, and the name of its folder
 RUN_FILE = "run.json"
 RUN_FORMAT = 1  # of run.json: {"schema": RUN_FORMAT, "run": {column: value of RUNS}, "manifest": {...}}
 FORMAT_KEY = b"harness.format"  # of the metadata of compacted Parquet files; absent is 1
 COMPACT_FOLDER = "compact"
+
+
+def fingerprint(returns: ArrayLike, lengths: ArrayLike) -> str:
+    """The hash of all (return, length) pairs of a run's training and then evaluation episodes, in order."""
+    pairs = np.empty(len(np.asarray(returns)), [("return", "<f8"), ("length", "<i8")])
+    pairs["return"], pairs["length"] = returns, lengths
+    return hashlib.sha256(pairs.tobytes()).hexdigest()[:20]
 
 
 def check_format(path: Path, found: object) -> None:

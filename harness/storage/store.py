@@ -6,11 +6,11 @@ system drops when their holder dies.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,8 @@ from typing import Any
 from harness.storage.files import StoreError
 from harness.storage.orphans import end_processes_in
 from harness.storage.results_files import StoredRuns
-from harness.storage.schema_tables import COMPACT_FOLDER, RUN_FILE, RUN_FORMAT
+from harness.storage.schema_tables import COMPACT_FOLDER, KEY, RUN_FILE, RUN_FORMAT
 
-KEY = re.compile(r"[0-9a-f]{20}")
 STAGING = ".staging"
 LOCKS = ".locks"
 OLD = "old-"  # followed by the key of the result that was moved away
@@ -58,7 +57,11 @@ class Store(StoredRuns):
                 place.mkdir(parents=True, exist_ok=True)
             probe = folder / STAGING / f"probe-{uuid.uuid4().hex}"
             probe.write_bytes(b"x")
-            probe.unlink()
+            try:
+                if (held := _lock(probe)) is not None:
+                    os.close(held)
+            finally:
+                probe.unlink()
         except OSError as error:
             raise StoreError(f"{folder}: results cannot be written there: {error}") from error
 
@@ -168,9 +171,12 @@ def _lock(path: Path) -> int | None:
         raise StoreError(f"{path}: cannot be locked: {error.strerror}; remove it") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(descriptor)
-        return None
+        if isinstance(error, BlockingIOError):
+            return None
+        why = f"files cannot be locked there ({error.strerror}), so two sessions could spoil each other's runs"
+        raise StoreError(f"{path.parent.parent}: {why}; choose another folder with --out") from None
     return descriptor
 
 
@@ -191,9 +197,12 @@ def _checksum(path: Path) -> str:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file's content, or a folder's entries, are on disk."""
+    """Wait until a file's content, or a folder's entries, are on disk; many file systems cannot say so of a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno == errno.EIO or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)

@@ -1,6 +1,7 @@
 """Executors: a second one that uses nothing but the contract, and the checks that tell a right one from a wrong one."""
 
 import ast
+import contextlib
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 import harness
@@ -152,15 +154,24 @@ class Immortal(LocalExecutor):
             super().close()
 
 
-class MainOnly(LocalExecutor):
-    """Weighs and kills the process that it started, and nothing that this started."""
+class KillsMain(LocalExecutor):
+    """Kills the process that it started, and nothing that this started."""
+
+    def _kill(self, running):
+        running.process.kill()
+
+
+class WeighsMain(LocalExecutor):
+    """Weighs the process that it started, and nothing that this started; it looks for that when it kills."""
 
     def _watch(self, running):
         running.look_again = math.inf
         super()._watch(running)
 
     def _kill(self, running):
-        running.process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            running.seen |= {child.pid: child for child in running.own.children(recursive=True)}
+        super()._kill(running)
 
 
 class Silent(LocalExecutor):
@@ -174,11 +185,12 @@ WRONG = [
     ("returns_everything", Forgetful, "its outcome is missing"),
     ("returns_everything", Deaf, "not started with the variables"),
     ("keeps_the_time_limit", Patient, "a job that never ends is 'crashed'"),
-    ("keeps_the_time_limit", MainOnly, "what a job started goes on after it was stopped at its time limit"),
-    ("keeps_the_memory_limit", MainOnly, "a job that hoards memory is 'timeout'"),
+    ("keeps_the_time_limit", KillsMain, "what it started, goes on after its end was reported"),
+    ("keeps_the_memory_limit", KillsMain, "what it started, goes on after its end was reported"),
+    ("keeps_the_memory_limit", WeighsMain, "a job that hoards memory is 'timeout'"),
     ("counts_its_room", Greedy, "it has room"),
     ("closing_ends_jobs", Immortal, "goes on after the executor was closed"),
-    ("closing_ends_jobs", MainOnly, "goes on after the executor was closed"),
+    ("closing_ends_jobs", KillsMain, "goes on after the executor was closed"),
     ("says_what_it_lacks", Silent, "lacks"),
 ]
 

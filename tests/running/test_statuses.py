@@ -105,3 +105,18 @@ def test_a_suite_whose_every_pair_is_incompatible_runs_nothing_and_says_so(tmp_p
 
     assert finished.returncode == 5
     assert "steady trains on cpu, not cuda" in finished.stderr
+
+
+def test_one_environment_that_cannot_be_made_stops_the_rest_only_unless_told_to_keep_going(tmp_path):
+    suite = write_suite(tmp_path, ["hostile/steady"], ["hostile/short", "hostile/unmakeable"])
+
+    refused = harness("run", suite, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "Unmakeable" in refused.stderr
+    kept = harness("run", suite, "--keep-going", cwd=tmp_path)
+
+    assert kept.returncode == 3, kept.stderr
+    found = {row["environment"]: row for row in stored_runs(tmp_path).values()}
+    assert found["short"]["status"] == "done"
+    assert found["unmakeable"]["status"] == "skipped"
+    assert "Unmakeable" in found["unmakeable"]["error"]

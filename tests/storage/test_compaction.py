@@ -4,11 +4,14 @@ import json
 import shutil
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import harness
+from harness.commands import cli
+from harness.contract.errors import ExitCode
 from harness.storage import compaction
-from harness.storage.compaction import compact
+from harness.storage.compaction import compact, remove
 from harness.storage.schema_tables import TABLES
 from harness.storage.store import Store, StoreError
 from support.results import Run, write_compact, write_run, write_runs
@@ -73,3 +76,77 @@ def test_compacted_runs_are_read_by_pandas_alone(tmp_path):
     returns = evaluations.merge(runs[["key", "algorithm"]], on="key").sort_values("key", kind="stable")["return"]
     assert list(runs.sort_values("seed")["key"]) == list(before.runs["key"])
     assert list(returns) == list(before.evaluations.astype({"key": "str"}).sort_values("key", kind="stable")["return"])
+
+
+# Removing
+
+
+def versions() -> list[Run]:
+    return [Run(seed=seed, changes={"algorithm_version": version}) for seed in range(2) for version in ("1", "2")]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_runs_that_nobody_wants_are_removed_and_no_others(tmp_path, compacted, capsys):
+    write_runs(tmp_path, versions())
+    if compacted:
+        compact(Store(tmp_path))
+    wanted = ["results", "rm", str(tmp_path), "algorithm_version=1"]
+    assert cli.main(wanted) == ExitCode.YES
+    assert len(harness.load(tmp_path).runs) == 4
+    told = capsys.readouterr()
+    assert "0 of 2 runs removed; --yes removes them" in told.err
+    assert [line.split()[0] for line in told.out.splitlines()[1:]] == [run.key for run in versions()[::2]]
+    assert cli.main([*wanted, "--yes"]) == ExitCode.YES
+    assert "2 of 2 runs removed" in capsys.readouterr().err
+    results = harness.load(tmp_path)
+    assert not results.problems
+    assert list(results.runs["algorithm_version"]) == ["2", "2"]
+    assert set(results.evaluations["key"]) == {run.key for run in versions()[1::2]}
+
+
+@pytest.mark.parametrize("wanted", [["version=1"], ["algorithm_version"], ["seed=1", "seed=2"]])
+def test_what_names_no_column_removes_nothing(tmp_path, wanted, capsys):
+    write_runs(tmp_path, versions())
+    assert cli.main(["results", "rm", str(tmp_path), *wanted, "--yes"]) == ExitCode.USAGE
+    assert "write COLUMN=VALUE" in capsys.readouterr().err
+    assert len(harness.load(tmp_path).runs) == 4
+
+
+def test_a_removal_that_was_killed_leaves_what_can_be_removed_again(tmp_path, monkeypatch):
+    write_runs(tmp_path, versions())
+    compact(Store(tmp_path))
+    keys, flush = [run.key for run in versions()[::2]], compaction.flush
+
+    def killed(path):
+        flush(path)
+        if path.name != "runs.parquet":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(compaction, "flush", killed)
+    with pytest.raises(KeyboardInterrupt):
+        remove(Store(tmp_path), keys)
+    monkeypatch.undo()
+    assert not harness.load(tmp_path).problems
+    assert list(harness.load(tmp_path).runs["algorithm_version"]) == ["2", "2"]
+
+
+def test_a_run_that_another_session_is_at_work_on_is_not_removed(tmp_path):
+    write_runs(tmp_path, versions())
+    store, keys = Store(tmp_path), [run.key for run in versions()]
+    lock = store.lock(keys[0])
+    assert remove(store, keys) == 3
+    assert list(harness.load(tmp_path).runs["key"]) == keys[:1]
+    lock.release()
+
+
+def test_no_key_of_a_stranger_leads_out_of_the_results(tmp_path):
+    outside = write_run(tmp_path, Run())
+    write_compact(tmp_path / "suite", [Run()])
+    path = tmp_path / "suite" / "compact" / "runs.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(0, table.schema.field("key"), [[f"../{outside.name}"]]), path)
+    (problem,) = harness.load(tmp_path / "suite").problems
+    assert "is no key" in problem.message
+    with pytest.raises(StoreError):
+        remove(Store(tmp_path / "suite"), [f"../{outside.name}"])
+    assert outside.is_dir()

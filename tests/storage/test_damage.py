@@ -196,7 +196,7 @@ def test_compacted_tables_whose_list_of_runs_was_lost_are_kept_and_named(tmp_pat
     (tmp_path / "compact" / "runs.parquet").unlink()
     (problem,) = package.load(tmp_path).problems
     assert problem.path.endswith("compact/runs.parquet")
-    with pytest.raises(StoreError, match="nothing was compacted"):
+    with pytest.raises(StoreError, match="nothing was done"):
         compact(Store(tmp_path))
 
 

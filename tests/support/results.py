@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.storage.fingerprint import fingerprint
 from harness.storage.schema_tables import (
     COMPACT_RUNS,
     DIAGNOSTICS,
@@ -22,6 +21,7 @@ from harness.storage.schema_tables import (
     RUN_FORMAT,
     RUN_TABLE_FORMAT,
     TABLES,
+    fingerprint,
 )
 
 EPISODES_PER_EVALUATION = 5
