@@ -49,7 +49,11 @@ def render_plugin(kind: Writable, name: str) -> dict[str, str]:
 def write_plugin(kind: Writable, name: str, parent: Path) -> Path:
     """Write a new plugin into a new folder of ``parent``, and return that folder."""
     files = render_plugin(kind, name)
-    _refuse_taken(name)
+    module = f"harness_{name.replace('-', '_')}"
+    if name in {point.name for point in importlib.metadata.entry_points(group="harness")} | {"harness"}:
+        raise UsageError(f"a plugin named {name!r} is installed already; choose another name")
+    if importlib.util.find_spec(module) is not None:
+        raise UsageError(f"a module named {module!r} is installed already; choose another name")
     folder = parent / f"harness-{name}"
     try:
         folder.mkdir()
@@ -62,12 +66,3 @@ def write_plugin(kind: Writable, name: str, parent: Path) -> Path:
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from None
     return folder
-
-
-def _refuse_taken(name: str) -> None:
-    plugins = {point.name for point in importlib.metadata.entry_points(group="harness")} | {"harness"}
-    module = f"harness_{name.replace('-', '_')}"
-    if name in plugins:
-        raise UsageError(f"a plugin named {name!r} is installed already; choose another name")
-    if importlib.util.find_spec(module) is not None:
-        raise UsageError(f"a module named {module!r} is installed already; choose another name")

@@ -26,7 +26,7 @@ from harness.suite.measures import Failure, Measure
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
-EVERYWHERE = "all"
+
 _Compared = tuple[Task, Difference]
 _Means = tuple[float, float, Estimate]  # of the base, of the head, and their difference
 NO_MEANS = (nan, nan, UNKNOWN)
@@ -111,27 +111,27 @@ def compare_algorithms(results: "Results", base: str, head: str, measure: str) -
 
 
 def _rows(tasks: Sequence[Task], same_algorithm: bool) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    found = [None if _why_not(task) else (task, pairing.difference(task)) for task in tasks]
-    usable = [each for each in found if each is not None]
-    adjusted = iter(adjustment(holm, [apart.test.p for _, apart in usable]))
-    rows = tuple(
-        _not_comparable(task) if each is None else _task_row(*each, next(adjusted), same_algorithm)
-        for task, each in zip(tasks, found, strict=True)
-    )
-    return rows, tuple(_overall_rows(usable))
+    usable = [(task, pairing.difference(task)) for task in tasks if not _why_not(task)]
+    each = zip(usable, adjustment(holm, [apart.test.p for _, apart in usable]), strict=True)
+    rows = []
+    for task in tasks:
+        if why_not := _why_not(task):
+            apart = Difference(pairing.sample(task, pair=False), UNKNOWN, UNTESTED)
+            rows.append(_row([(task, apart)], NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, why_not))
+            continue
+        (_, apart), adjusted = next(each)
+        verdict, reason = _finding(task.measure, apart.test, adjusted, apart.estimate.value), task.note
+        if same_algorithm and task.newly_failing:
+            verdict, reason = Finding.NEWLY_FAILING, told_seeds(task.newly_failing)
+        means = (*apart.sample.means, apart.estimate)
+        rows.append(_row([(task, apart)], means, apart.test, adjusted, verdict, reason))
+    return tuple(rows), tuple(_overall_rows(usable))
 
 
 def _why_not(task: Task) -> str:
     """Why there is nothing to compare; empty if there is."""
     absent = [name for name, side in (("base", task.base), ("head", task.head)) if not pairing.counting(side)]
     return task.why_not or task.unscored or (f"no run of the {absent[0]} is done" if absent else "")
-
-
-def _task_row(task: Task, apart: Difference, adjusted: float, same_algorithm: bool) -> Row:
-    verdict, reason = _finding(task.measure, apart.test, adjusted, apart.estimate.value), task.note
-    if same_algorithm and task.newly_failing:
-        verdict, reason = Finding.NEWLY_FAILING, told_seeds(task.newly_failing)
-    return _row([(task, apart)], (*apart.sample.means, apart.estimate), apart.test, adjusted, verdict, reason)
 
 
 def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
@@ -182,7 +182,7 @@ def _row(
     (task, _), (base, head, apart) = group[0], means
     base_runs, head_runs = (min(len(found.sample.seeds[side]) for _, found in group) for side in (0, 1))
     return Row(
-        environment=task.environment if len(group) == 1 else EVERYWHERE,
+        environment=task.environment if len(group) == 1 else "all",
         algorithm=task.algorithm,
         device=task.device,
         tasks=len(group),
@@ -201,8 +201,3 @@ def _row(
         verdict=verdict,
         reason=reason,
     )
-
-
-def _not_comparable(task: Task) -> Row:
-    apart = Difference(pairing.sample(task, pair=False), UNKNOWN, UNTESTED)
-    return _row([(task, apart)], NO_MEANS, UNTESTED, nan, Finding.NOT_COMPARABLE, _why_not(task))

@@ -63,9 +63,8 @@ def mean_curves(points: pd.DataFrame, against: str) -> pd.DataFrame:
         grid, scores = aligned([every[key] for key in dict.fromkeys(group["key"])], against)
         several = against == "seconds" and group["machine"].nunique() > 1
         ends = [np.full(len(grid), np.nan)] * len(BANDS) if several else mean_bands(scores).within(*possible(group))[1:]
-        found = dict(zip(BANDS, ends, strict=True))
-        where = {**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores)}
-        frames.append(pd.DataFrame(where).assign(mean=scores.mean(axis=0), **found))
+        where = {**dict(zip(CELL, cell, strict=True)), against: grid, "done": len(scores), "mean": scores.mean(axis=0)}
+        frames.append(pd.DataFrame({**where, **dict(zip(BANDS, ends, strict=True))}))
     columns = [*CELL, against, "done", "mean", *BANDS]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.analysis import metrics
 from harness.analysis.curves import Curve, run_curves
-from harness.analysis.stats import NO_INTERVAL, Interval, mean_interval, possible
+from harness.analysis.stats import NO_INTERVAL, mean_interval, possible
 from harness.analysis.summaries import Row, ends, mean, per_cell
 from harness.statistics.runs import Floats
 from harness.statistics.survival import NEVER, kaplan_meier, median_interval, restricted_mean
@@ -59,7 +59,7 @@ def _until_threshold(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[
         "reached": int(reached.sum()),
         "of": len(times),
         "median_steps": kaplan_meier(times, reached).median,
-        **ends("median_steps_", Interval(*median_interval(np.where(reached, times, NEVER)))),
+        **ends("median_steps_", median_interval(np.where(reached, times, NEVER))),
         "restricted_steps": restricted_mean(times, reached, budget),
         **ends("restricted_steps_", of_mean),
         **_seconds(done, failed, curves),
@@ -75,7 +75,7 @@ def _seconds(done: pd.DataFrame, failed: pd.DataFrame, curves: Sequence[Curve]) 
     alone = bool((done["runs_in_trial"] == 1).all())
     return {
         "median_seconds": kaplan_meier(times, np.isfinite(times)).median,
-        **ends("median_seconds_", Interval(*median_interval(times)) if alone else NO_INTERVAL),
+        **ends("median_seconds_", median_interval(times) if alone else NO_INTERVAL),
     }
 
 

@@ -6,13 +6,12 @@ never share a label, so nothing downstream can average them.
 
 import hashlib
 from collections.abc import Mapping
-from functools import partial
 
 import pandas as pd
 
 UNITS = {"step": "steps", "ply": "plies", "update": "updates"}
 OPAQUE = ["task"]  # a number that tells a reader nothing
-REFERENCES = ("random_score", "reference_score", "threshold")  # as the catalogue had them when a run was stored
+REFERENCES = ["random_score", "reference_score", "threshold"]  # as the catalogue had them when a run was stored
 
 
 def algorithm_labels(runs: pd.DataFrame) -> pd.Series:
@@ -29,6 +28,7 @@ def environment_labels(runs: pd.DataFrame) -> pd.Series:
     """Labels of the runs' environments; what differs is added where one name stands for several tasks."""
     counts = zip(runs["budget"], runs["budget_unit"], strict=True)
     budgets = [f"{number:,} {UNITS.get(unit or '', 'steps')}" for number, unit in counts]
+    scores = runs[REFERENCES].astype(object).where(runs[REFERENCES].notna(), "none").map(str)
     return _distinct(
         runs["environment"],
         {
@@ -36,7 +36,7 @@ def environment_labels(runs: pd.DataFrame) -> pd.Series:
             "version": "version " + runs["environment_version"],
             "budget": pd.Series(budgets, runs.index, dtype=object),
             "task": "task " + runs["task_hash"].str[:6],
-            **{name: runs[name].map(partial(_told, name.replace("_", " "))) for name in REFERENCES},
+            **{name: f"{name.replace('_', ' ')} " + scores[name] for name in REFERENCES},
         },
     )
 
@@ -53,7 +53,3 @@ def _distinct(names: pd.Series, facts: Mapping[str, pd.Series]) -> pd.Series:
         if differing.shape[1]:
             labels[group.index] = f"{name} (" + differing.agg(", ".join, axis=1) + ")"
     return labels
-
-
-def _told(name: str, score: float) -> str:
-    return f"{name} {'none' if pd.isna(score) else score}"

@@ -6,6 +6,7 @@ nothing about an algorithm; they are left out, and counted.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, Aggregate, optimality_gap
 from harness.statistics.intervals import bands, clipped, intervals
 from harness.statistics.profiles import Of, profile_band
-from harness.statistics.runs import Floats, Runs, ragged
+from harness.statistics.runs import Runs, ragged
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -154,7 +155,12 @@ def curves(results: "Results") -> pd.DataFrame:
         simultaneous_low, simultaneous_high (of the whole curve), and the counts of `aggregates`.
     """
     counting = results.counted.set_index("key")["normalised"].items()
-    on_grid = {key: np.full(len(SHARES), score) for key, score in counting} | _normalised_curves(results)
+    on_grid = {key: np.full(len(SHARES), score) for key, score in counting}
+    references = results.runs.set_index("key")[["random_score", "reference_score"]]
+    known = {key: scores for key, *scores in references.itertuples(name=None)}
+    for key, curve in run_curves(results.points).items():
+        scores = metrics.normalised(curve.scores, *known[key])
+        on_grid[key] = np.interp(SHARES, curve.steps / curve.steps[-1], scores, left=np.nan)
     rows = []
     for tasks, [limit] in zip(_tasks(results, results.counted, "key").values(), _limits(results, [IQM]), strict=True):
         runs = ragged([[on_grid[key] for key in keys] for keys in tasks])
@@ -193,24 +199,16 @@ def trade_off(results: "Results") -> pd.DataFrame:
 def _table(results: "Results", columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """The rows of each contestant, between what it is and the runs they rest on."""
     statuses = _tasks(results, results.runs, "status")
-    whole = [
-        (*one, *row, *counts)
-        for one, of_one in zip(_compared(results), rows, strict=True)
-        for counts in [_counts(statuses[one])]
-        for row in of_one
-    ]
+    whole: list[tuple[Any, ...]] = []
+    for one, of_one in zip(_compared(results), rows, strict=True):
+        done, failed = ([int(np.isin(task, kinds).sum()) for task in statuses[one]] for kinds in (("done",), FAILED))
+        sizes, missing = list(map(add, done, failed)), sum(map(len, statuses[one])) - sum(done)
+        counts = sum(sizes), min(sizes), max(sizes), len(sizes), missing, sum(failed)
+        whole += [(*one, *row, *counts) for row in of_one]
     return pd.DataFrame(whole, columns=[*LABEL, *columns, *COUNTS])
 
 
-def _counts(statuses: Sequence[Any]) -> tuple[int, ...]:
-    done, failed = ([int(np.isin(of_task, kinds).sum()) for of_task in statuses] for kinds in (("done",), FAILED))
-    sizes = np.add(done, failed)
-    missing = sum(map(len, statuses)) - sum(done)
-    return int(sizes.sum()), int(sizes.min()), int(sizes.max()), len(sizes), missing, sum(failed)
-
-
 def _compared(results: "Results") -> list[Label]:
-    """The contestants, if there is anything to compare them on."""
     return results.common.labels if results.common.environments else []
 
 
@@ -236,15 +234,3 @@ def _means(tasks: dict[Label, list[Any]]) -> dict[Label, tuple[float, float, flo
     estimates = intervals(list(whole.values()), [MEAN], count=RESAMPLES)
     found = {one: estimate[:3] for one, (estimate,) in zip(whole, estimates, strict=True)}
     return dict.fromkeys(tasks, (np.nan, np.nan, np.nan)) | found
-
-
-def _normalised_curves(results: "Results") -> dict[str, Floats]:
-    """Per done run, its normalised scores at `SHARES` of the steps it took; straight lines between evaluations."""
-    references = results.runs.set_index("key")[["random_score", "reference_score"]]
-    known = {key: (random, reference) for key, random, reference in references.itertuples(name=None)}
-    return {
-        key: np.interp(
-            SHARES, curve.steps / curve.steps[-1], metrics.normalised(curve.scores, *known[key]), left=np.nan
-        )
-        for key, curve in run_curves(results.points).items()
-    }

@@ -150,12 +150,6 @@ class Sample(NamedTuple):
         base, head = (float(scores.mean()) if len(scores) else nan for scores in self.scores)
         return base, head
 
-    @property
-    def runs(self) -> tuple[Runs, Runs]:
-        """The scores as statistics take them."""
-        base, head = self.scores
-        return ragged([base]), ragged([head])
-
 
 class PValues(NamedTuple):
     """Permutation tests of no difference."""
@@ -212,8 +206,8 @@ def difference(task: Task, base: Collection[int] | None = None, head: Collection
     found = sample(task, base, head)
     if not found.known:
         return Difference(found, UNKNOWN, UNTESTED)
-    sides = found.runs
-    return Difference(found, interval(*sides, found.paired, task.most), p_values(*sides, found.paired))
+    old, new = (ragged([scores]) for scores in found.scores)
+    return Difference(found, interval(old, new, found.paired, task.most), p_values(old, new, found.paired))
 
 
 def interval(base: Runs, head: Runs, paired: bool, most: float = inf, level: float = LEVEL) -> Estimate:

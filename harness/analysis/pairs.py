@@ -4,7 +4,7 @@ Which runs count and pair, and what a failed one scores, is said in `pairing`; w
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,10 +52,9 @@ def improvement(results: "Results") -> pd.DataFrame:
         (that count), n_tasks, n_missing (runs of both that are not done).
     """
     found: dict[tuple[Label, Label], list[tuple[Sample, int]]] = {}
-    for pairs in _pairs(results, "final_score"):
-        for pair in pairs:
-            if (chosen := sample(pair.task)).known:
-                found.setdefault((pair.one, pair.two), []).append((chosen, pair.missing))
+    for pair in chain.from_iterable(_pairs(results, "final_score")):
+        if (chosen := sample(pair.task)).known:
+            found.setdefault((pair.one, pair.two), []).append((chosen, pair.missing))
     rows: dict[tuple[Label, Label], tuple[Any, ...]] = {}
     for (one, two), of_pair in found.items():
         rows[one, two], rows[two, one] = _improvements(of_pair)
@@ -110,17 +109,12 @@ def pairwise_steps(results: "Results") -> pd.DataFrame:
     """
     rows = []
     for pairs in _pairs(results, "steps_to_threshold"):
-        compared = [(pair, difference(pair.task), _arrived(pair.task)) for pair in pairs]
-        kept = [(pair, apart, arrived) for pair, apart, arrived in compared if any(arrived)]
+        compared = [(pair, difference(pair.task)) for pair in pairs]
+        reached = [[int((of < pair.task.budget).sum()) for of in apart.sample.scores[::-1]] for pair, apart in compared]
+        kept = [(*both, arrived) for both, arrived in zip(compared, reached, strict=True) if any(arrived)]
         of_pairs = _rows([pair for pair, *_ in kept], [apart for _, apart, _ in kept])
         rows += [(*row, *arrived, pair.task.budget) for row, (pair, _, arrived) in zip(of_pairs, kept, strict=True)]
     return pd.DataFrame(rows, columns=[*PAIRWISE, "reached", "than_reached", "budget"])
-
-
-def _arrived(task: Task) -> tuple[int, int]:
-    """How many of the runs that are compared were at the threshold, of the head and of the base."""
-    base, head = (int((scores < task.budget).sum()) for scores in sample(task).scores)
-    return head, base
 
 
 def _rows(pairs: Sequence[Pair], differences: Sequence[Difference]) -> Iterator[tuple[Any, ...]]:

@@ -216,13 +216,8 @@ def _table(pieces: Sequence[pa.Table], schema: pa.Schema, runs: pd.DataFrame, po
     if np.any(np.diff(row) < 0):
         order = np.argsort(row, kind="stable")
         frame, row = frame.take(order).reset_index(drop=True), row[order]
-    for name in ("algorithm", "environment", "device"):
-        frame[name] = _repeated(runs[name], row)
-    frame["key"] = _repeated(runs["key"], row)
+    for name in ("algorithm", "environment", "device", "key"):
+        codes, values = pd.factorize(runs[name], sort=True)
+        frame[name] = pd.Categorical.from_codes(codes[row], categories=values)
     frame["seed"] = runs["seed"].to_numpy()[row]
     return frame
-
-
-def _repeated(column: pd.Series, row: NDArray[np.int64]) -> pd.Categorical:
-    codes, values = pd.factorize(column, sort=True)
-    return pd.Categorical.from_codes(codes[row], categories=values)

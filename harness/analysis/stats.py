@@ -4,7 +4,7 @@ They draw from generators of their own with a fixed seed, so a number depends on
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,14 +18,8 @@ from harness.statistics.runs import Floats, ragged
 RESAMPLES = 2_000  # of a number, or a curve, about one environment: a report has hundreds of them
 
 
-class Interval(NamedTuple):
-    """Both ends of a confidence interval; NaN where there are too few runs for one."""
-
-    low: float
-    high: float
-
-
-NO_INTERVAL = Interval(np.nan, np.nan)
+Interval = tuple[float, float]  # both ends of a confidence interval; NaN where there are too few runs for one
+NO_INTERVAL = (np.nan, np.nan)
 
 
 def mean_interval(values: ArrayLike, least: float = np.nan, most: float = np.nan) -> Interval:
@@ -48,11 +42,11 @@ def mean_intervals(columns: ArrayLike, least: Any = np.nan, most: Any = np.nan) 
         kept = columns[:, whole]
         if runs < STUDENT_BELOW:
             estimates = intervals([ragged([column]) for column in kept.T], [MEAN])
-            found[whole] = [(each.low, each.high) for (each,) in estimates] or np.empty((0, 2))
+            found[whole] = np.reshape([(each.low, each.high) for (each,) in estimates], (-1, 2))
         else:
             found[whole] = np.transpose(ends(kept.mean(axis=0), shares((runs,), RESAMPLES) @ kept, widening([runs])))
         found = np.transpose(clipped(columns.mean(axis=0), found[:, 0], found[:, 1], least, most))
-    return [Interval(float(low), float(high)) for low, high in found]
+    return [(float(low), float(high)) for low, high in found]
 
 
 def mean_bands(curves: ArrayLike) -> Bands:
@@ -65,7 +59,7 @@ def mean_bands(curves: ArrayLike) -> Bands:
 
 def deviation_interval(values: ArrayLike) -> Interval:
     """The 95 % interval of the standard deviation of one number per run, [N]."""
-    return Interval(*deviation_ends(values)) if np.isfinite(values).all() else NO_INTERVAL
+    return deviation_ends(values) if np.isfinite(values).all() else NO_INTERVAL
 
 
 def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) -> Interval:
@@ -79,4 +73,4 @@ def resampled_interval(values: ArrayLike, statistic: Callable[[Floats], Any]) ->
     runs = ragged([np.zeros(len(values))])
     drawn = np.concatenate([statistic(values[indices]) for indices in resamples(runs, RESAMPLES)])
     low, high = ends(float(statistic(values[None])[0]), drawn, widening(runs.counts))
-    return Interval(float(low), float(high))
+    return float(low), float(high)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from harness.analysis.curves import aligned, run_curves
 from harness.analysis.stats import NO_INTERVAL, Interval, mean_intervals, possible, resampled_interval
-from harness.analysis.summaries import Row, mean, per_cell
+from harness.analysis.summaries import Row, ends, mean, per_cell
 from harness.statistics.groups import FEWEST_RUNS, worst_quarter, worst_quarter_ends
 from harness.statistics.reliability import dispersion_across_time, interquartile_range, long_term_risk
 from harness.statistics.runs import Floats
@@ -30,9 +30,9 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         scores = aligned([every[key] for key in done["key"]], "step")[1]
         found = _measures(scores, *possible(done)) if scores.size else dict.fromkeys(MEASURES, (np.nan, NO_INTERVAL))
         return {
-            f"{name}{end}": number
-            for name, (value, (low, high)) in found.items()
-            for end, number in (("", value), ("_low", low), ("_high", high))
+            column: number
+            for name, (value, interval) in found.items()
+            for column, number in {name: value, **ends(f"{name}_", interval)}.items()
         }
 
     return per_cell(runs, row)
@@ -41,19 +41,17 @@ def reliability(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 def _measures(scores: Floats, least: float, most: float) -> dict[str, tuple[float, Interval]]:
     """Each measure of curves [N, L] on one grid, whose scores can be from ``least`` to ``most``."""
     final, changes = scores[:, -1], scores.shape[1] - 1
-    evaluations = np.arange(changes + 1)
+    over_time = np.full(len(scores), np.nan)
     if changes:
-        over_time = dispersion_across_time(evaluations, scores, min(WINDOW, changes))
-    else:
-        over_time = np.full(len(scores), np.nan)
+        over_time = dispersion_across_time(np.arange(changes + 1), scores, min(WINDOW, changes))
     drawdowns = np.array([long_term_risk(curve) for curve in scores])
-    of_spread = resampled_interval(final, interquartile_range) if len(final) >= FEWEST_RUNS else NO_INTERVAL
+    spread = resampled_interval(final, interquartile_range) if len(final) >= FEWEST_RUNS else NO_INTERVAL
     columns = np.column_stack([over_time, drawdowns, final])
     of_time, of_drawdown, of_mean = mean_intervals(columns, [0, 0, least], [np.inf, np.inf, most])
     low, high = worst_quarter_ends(final)
-    of_quarter = Interval(max(low, least), min(high, of_mean.high))
+    of_quarter = max(low, least), min(high, of_mean[1])
     return {
-        "across_runs": (float(interquartile_range(final)), Interval(max(of_spread.low, 0.0), of_spread.high)),
+        "across_runs": (float(interquartile_range(final)), (max(spread[0], 0.0), spread[1])),
         "across_time": (mean(over_time), of_time),
         "drawdown": (mean(drawdowns), of_drawdown),
         "worst_quarter": (float(worst_quarter(final)), of_quarter),

@@ -14,7 +14,6 @@ from harness.analysis import metrics
 from harness.analysis.curves import CELL, run_curves
 from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, mean_intervals, possible
 from harness.contract.specs import INTERPRETING
-from harness.statistics.runs import Floats
 
 FAILED = ("failed", "crashed", "timeout", "diverged", "unmetered")
 INTEGERS = ("reached", "of", "budget", "runs_in_trial", "jobs", "threads")  # missing where a cell has no run
@@ -83,7 +82,11 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
         whole = spent[:, [SPENT.index(part) for part in RUN]].sum(axis=1)
         measured = np.column_stack([spent, whole, done[MEMORY].to_numpy(float)])
         machines = done["machine"].nunique()
-        means = _means(measured, alone=machines == 1 and bool((done["runs_in_trial"] == 1).all()))
+        alone = machines == 1 and (done["runs_in_trial"] == 1).all()  # each row is a measurement of its own
+        intervals = mean_intervals(measured, 0) if alone else [NO_INTERVAL] * len(MEASURED)
+        means: dict[str, float] = {}
+        for name, values, interval in zip(MEASURED, measured.T, intervals, strict=True):
+            means |= {name: mean(values), **ends(f"{name}_", interval)}
         steps = mean(done["steps"])
         largest = ("runs_in_trial", "jobs", "threads")
         return {
@@ -95,15 +98,6 @@ def wall_clock(runs: pd.DataFrame) -> pd.DataFrame:
         }
 
     return per_cell(runs, row)
-
-
-def _means(measured: Floats, alone: bool) -> dict[str, float]:
-    """The means of the columns `MEASURED`, with intervals where each row is a measurement of its own."""
-    intervals = mean_intervals(measured, 0) if alone else [NO_INTERVAL] * len(MEASURED)
-    found: dict[str, float] = {}
-    for name, values, interval in zip(MEASURED, measured.T, intervals, strict=True):
-        found |= {name: mean(values), **ends(f"{name}_", interval)}
-    return found
 
 
 def _rate(steps: float, seconds: float) -> float:
@@ -139,7 +133,7 @@ def per_cell(runs: pd.DataFrame, row: Callable[[pd.DataFrame, pd.DataFrame], Row
 
 def ends(prefix: str, interval: Interval) -> dict[str, float]:
     """An interval as two columns."""
-    return {f"{prefix}low": interval.low, f"{prefix}high": interval.high}
+    return {f"{prefix}low": interval[0], f"{prefix}high": interval[1]}
 
 
 def mean(values: Any) -> float:

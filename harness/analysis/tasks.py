@@ -111,8 +111,14 @@ def _places(results: "Results", measure: str) -> dict[Place, _Groups]:
 def _tasks(place: Place, old: _Groups, new: _Groups, measure: Measure, same_algorithm: bool) -> Iterator[Task]:
     """What both sides of a place have in common, then what they have not."""
     for facts in (each for each in old if each in new):
-        task = task_of(place, old[facts], new[facts], measure)
-        yield _of_one_algorithm(task, old[facts], new[facts]) if same_algorithm else task
+        first, second = old[facts], new[facts]
+        task = task_of(place, first, second, measure)
+        if same_algorithm:  # of one version; another configuration is noted
+            versions = [[runs[column].iloc[0] for column in ALGORITHM] for runs in (first, second)]
+            changed = not task.why_not and first["config"].iloc[0] != second["config"].iloc[0]
+            why = task.why_not or what_differs([*ALGORITHM.values()], *versions)
+            task = replace(task, why_not=why, note="its configuration differs" if changed else "")
+        yield task
     only_old, only_new = ([facts for facts in one if facts not in other] for one, other in ((old, new), (new, old)))
     for left, right in zip_longest(only_old, only_new):
         why = _why_apart(left, right) if left and right else f"only the {'base' if left else 'head'} has it"
@@ -161,17 +167,6 @@ def told_seeds(seeds: Iterable[int]) -> str:
     ordered = sorted(seeds)
     shown = ", ".join(map(str, ordered[:10]))
     return f"seed{'s' * (len(ordered) > 1)} {shown}{', ...' * (len(ordered) > 10)}"
-
-
-def _of_one_algorithm(task: Task, base: pd.DataFrame, head: pd.DataFrame) -> Task:
-    """The task, if both sides are of one version; another configuration is noted."""
-    facts = [[runs[column].iloc[0] for column in ALGORITHM] for runs in (base, head)]
-    changed = not task.why_not and base["config"].iloc[0] != head["config"].iloc[0]
-    return replace(
-        task,
-        why_not=task.why_not or what_differs([*ALGORITHM.values()], *facts),
-        note="its configuration differs" if changed else "",
-    )
 
 
 def _why_apart(base: tuple[object, ...], head: tuple[object, ...]) -> str:

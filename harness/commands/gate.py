@@ -12,6 +12,7 @@ import click
 from harness.commands import gate_commits
 from harness.commands.common import GlobalOptions, loaded, note
 from harness.commands.gate_commits import Commits, commit_options
+from harness.commands.plan import DEVICE
 from harness.contract.errors import ExitCode, UsageError
 from harness.suite.measures import GATED
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from harness.verdicts.judgement import Inconclusive, Judgement
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+ENDS = click.Choice(["pass", "warn", "fail"])  # of a gate that is inconclusive
 
 
 @click.command(name="gate")
@@ -31,13 +33,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @commit_options
 @click.option("-a", "--algorithm", "algorithms", multiple=True, help="Judge this one, not the suite's.")
 @click.option("-e", "--environment", "environments", multiple=True, help="Only this environment.")
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    type=click.Choice(["cpu", "cuda"]),
-    help="Judge runs on this device, not on the suite's.",
-)
+@click.option("--device", "devices", multiple=True, type=DEVICE, help="Judge runs on this device, not on the suite's.")
 @click.option("--measure", type=click.Choice(GATED), help="Of a run; default: the suite's.")
 @click.option(
     "--tolerance",
@@ -48,13 +44,7 @@ SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--alpha", type=SHARE, help="Chance of a false alarm; default: the suite's.")
 @click.option("--looks", metavar="N,N,...", help="Seeds per side at which it may decide; default: the suite's.")
 @click.option("--strict", is_flag=True, help="A regression within the tolerance is one.")
-@click.option(
-    "--inconclusive",
-    type=click.Choice(["pass", "warn", "fail"]),
-    default="warn",
-    show_default=True,
-    help="What becomes of that outcome.",
-)
+@click.option("--inconclusive", type=ENDS, default="warn", show_default=True, help="What becomes of that outcome.")
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; - writes it to stdout, not the table.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit XML file.")
 @click.option("--summary", type=click.Path(path_type=Path), help="Append Markdown; default: $GITHUB_STEP_SUMMARY.")

@@ -11,11 +11,10 @@ from harness.contract.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry
 
-KINDS: dict[str, Kind] = {"algorithms": "algorithm", "environments": "environment", "suites": "suite"}
-HEADERS: dict[str, tuple[str, ...]] = {
-    "algorithms": ("ID", "VERSION", "OBSERVES", "ACTS", "DEVICES", "LOCKSTEP", "SUMMARY"),
-    "environments": ("ID", "VERSION", "GYMNASIUM", "RANDOM", "REFERENCE", "SOLVED", "SUMMARY"),
-    "suites": ("ID", "SUMMARY"),
+KINDS: dict[str, tuple[Kind, tuple[str, ...]]] = {  # and the columns of their tables
+    "algorithms": ("algorithm", ("ID", "VERSION", "OBSERVES", "ACTS", "DEVICES", "LOCKSTEP", "SUMMARY")),
+    "environments": ("environment", ("ID", "VERSION", "GYMNASIUM", "RANDOM", "REFERENCE", "SOLVED", "SUMMARY")),
+    "suites": ("suite", ("ID", "SUMMARY")),
 }
 
 
@@ -25,16 +24,17 @@ HEADERS: dict[str, tuple[str, ...]] = {
 @click.pass_obj
 def command(given: GlobalOptions, what: str, json_wanted: bool) -> None:
     """List what is installed."""
-    registry = given.registry
-    entries = registry.entries(KINDS[what]).values()
+    registry, (kind, header) = given.registry, KINDS[what]
+    entries = registry.entries(kind).values()
     missing = {entry.id: registry.missing_requirements(entry) for entry in entries}
     if json_wanted:
-        print_json([_record(entry, missing[entry.id]) for entry in entries])
+        print_json([described(entry, missing[entry.id]) for entry in entries])
     else:
-        print_table(HEADERS[what], [_row(entry, missing[entry.id]) for entry in entries])
+        print_table(header, [_row(entry, missing[entry.id]) for entry in entries])
 
 
-def _record(entry: Entry[Any], missing: list[str]) -> dict[str, Any]:
+def described(entry: Entry[Any], missing: list[str]) -> dict[str, Any]:
+    """An entry as JSON values."""
     spec = as_json(entry.spec, tuples=False)
     return {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": spec}
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from harness.running.plan import Plan
     from harness.storage.store import Store
 
+DEVICE = click.Choice(["cpu", "cuda"])
+
 
 def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is asked for and where it would run, shared by ``run`` and ``plan``."""
@@ -25,13 +27,7 @@ def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."),
             click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
             click.option("--seeds", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
-            click.option(
-                "--device",
-                "devices",
-                multiple=True,
-                type=click.Choice(["cpu", "cuda"]),
-                help="Device, replacing the suite's.",
-            ),
+            click.option("--device", "devices", multiple=True, type=DEVICE, help="Device, replacing the suite's."),
             click.option("--keep-going", is_flag=True, help="Run the rest where an environment cannot be made."),
             click.option("--out", default="results", show_default=True, help="Folder of results."),
             click.option("--executor", default="local", show_default=True, help="Where trials run."),

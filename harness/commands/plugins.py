@@ -21,8 +21,7 @@ HEADER = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "MS", "PROVIDES", "PROB
 def command(given: GlobalOptions, name: str | None, json_wanted: bool) -> None:
     """Show every plugin, or one plugin or distribution in full."""
     plugins = given.load_registry().plugins
-    chosen = [plugin for plugin in plugins if name is None or plugin.answers_to({name})]
-    if not chosen:
+    if not (chosen := [plugin for plugin in plugins if name is None or plugin.answers_to({name})]):
         near = get_close_matches(str(name), [plugin.name for plugin in plugins], n=1)
         advice = f"; did you mean {near[0]}?" if near else ""
         raise MissingPlugin(f"no plugin or distribution named {name!r} is installed{advice}")
@@ -55,7 +54,6 @@ def _row(plugin: Plugin) -> tuple[object, ...]:
 
 
 def _describe(plugin: Plugin) -> None:
-    """Print everything known about one plugin, its traceback as it was."""
     click.echo(f"{one_line(plugin.name)}: {plugin.status}")
     click.echo(f"from {one_line(plugin.source)}, module {one_line(plugin.target)}, {plugin.import_ms:.1f} ms")
     for kind, ids in _provided(plugin).items():

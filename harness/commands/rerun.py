@@ -104,7 +104,6 @@ def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _repeat(trial: "TrialPlan") -> "TrialOutcome":
-    """Run the trial again, outside the store, and read what it left."""
     from harness.contract.executor import ExecutorOptions, Job
     from harness.running.executor_local import LocalExecutor
     from harness.running.job_files import JOB, VARIABLES, leave, outcome_in

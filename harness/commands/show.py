@@ -13,8 +13,9 @@ import click
 
 from harness.api import Count, Fraction
 from harness.commands.common import GlobalOptions, note
+from harness.commands.list import described
 from harness.commands.printing import print_json, print_table
-from harness.contract.specs import AlgorithmSpec, SuiteSpec, as_json
+from harness.contract.specs import AlgorithmSpec, SuiteSpec
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
 from harness.suite.reading import suite_text
@@ -40,15 +41,7 @@ def command(given: GlobalOptions, name: str, json_wanted: bool) -> None:
 
 
 def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
-    """The description, and what only its file or its code says."""
-    spec = entry.spec
-    missing = registry.missing_requirements(entry)
-    record: dict[str, Any] = {
-        "id": entry.id,
-        "distribution": entry.plugin.source,
-        "missing": missing,
-        "spec": as_json(spec, tuples=False),
-    }
+    spec, record = entry.spec, described(entry, registry.missing_requirements(entry))
     if isinstance(spec, SuiteSpec):
         record["text"] = suite_text(spec)
     if isinstance(spec, AlgorithmSpec):
@@ -93,7 +86,6 @@ def _name(type_: Any) -> str:
 
 
 def _print_record(kind: str, record: dict[str, Any]) -> None:
-    """Print what is set, then the configuration or the file."""
     click.echo(f"{kind} {record['id']}")
     spec = {"gymnasium id" if key == "id" else key: value for key, value in record["spec"].items()}
     del spec["name"]

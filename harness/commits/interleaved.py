@@ -70,8 +70,7 @@ def judge_learning(
         judgement = judge(asked, old, new, *chosen)
         minutes = (monotonic() - began) / 60
         tell(f"{judgement.outcome} after {counted(judgement.used, 'seed')} per side and {minutes:.1f} minutes")
-        more = _next_look(judgement, seeds)
-        if not more:
+        if not (more := _next_look(judgement, seeds)):
             return judgement
         if limits.seeds is not None and more > limits.seeds:
             tell(f"no look at {more} seeds: {limits.seeds} per side are all that --max-seeds allows")
@@ -89,9 +88,8 @@ def place_of(code: Code, question: Question, cache: Path) -> Path:
 
 def _next_look(judgement: Judgement, seeds: int) -> int:
     """Seeds per side at the next look that can tell more; 0 if none can."""
-    unclear = judgement.outcome is GateAnswer.INCONCLUSIVE
     tolerable = judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None
-    if not (unclear or tolerable):
+    if judgement.outcome is not GateAnswer.INCONCLUSIVE and not tolerable:
         return 0
     declared = looks(judgement.rule, len(judgement.tasks), judgement.seeds.paired)
     return next((look.seeds for look in declared if look.seeds > seeds), 0)

@@ -125,8 +125,7 @@ def _timed(processes: Sequence["_Process"], task: TimedTask, pair: int) -> list[
     spent, steps = [0.0] * len(processes), [0] * len(processes)
     for turn in turns(BLOCKS, pair):
         for side in turn:
-            processes[side].ask(do="go")
-            block = processes[side].hear()
+            block = processes[side].told()
             spent[side] += block["seconds"]
             steps[side] += block["steps"]
     return [a / b for a, b in zip(spent, steps, strict=True)]
@@ -174,14 +173,14 @@ class _Process(NamedTuple):
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
         except BrokenPipeError:
-            self._fail(self._last_words())
+            self._fail()
 
     def hear(self) -> dict[str, Any]:
         """Wait for the answer."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            self._fail(self._last_words())
+            self._fail()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             self._fail(answer["error"])
@@ -195,15 +194,20 @@ class _Process(NamedTuple):
         tasks: dict[str, Any] = answer["tasks"]
         return tasks
 
-    def _last_words(self) -> str:
-        self.process.wait()
-        self.log.seek(0)
-        lines: list[str] = self.log.read().strip().splitlines()
-        if any(f"No command '{COMMAND}'" in line for line in lines):
-            return "its harness is older than this way to time it"
-        return lines[-1] if lines else f"its process ended with {self.process.returncode}"
+    def told(self) -> dict[str, Any]:
+        """Have the next block trained, and wait for it."""
+        self.ask(do="go")
+        return self.hear()
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str = "") -> None:
+        """Raise an error that says why; if it is dead, what it said last."""
+        if not reason:
+            self.process.wait()
+            self.log.seek(0)
+            lines = self.log.read().strip().splitlines()
+            reason = lines[-1] if lines else f"its process ended with {self.process.returncode}"
+            if any(f"No command '{COMMAND}'" in line for line in lines):
+                reason = "its harness is older than this way to time it"
         raise SpeedError(f"the {self.side} cannot be timed: {reason}")
 
 

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.commits.speed import PROTOCOL
@@ -103,37 +103,34 @@ def calibrated(cell: Cell, seeds: Sequence[int], start: int) -> int:
     return block
 
 
+@dataclass(frozen=True)
 class Worker:
     """Answers requests about a plan until there are no more, when ``ask`` gives None."""
 
-    def __init__(
-        self, plan: Plan, answer: Callable[[Mapping[str, Any]], None], ask: Callable[[], Mapping[str, Any] | None]
-    ) -> None:
-        self._cells = {name_of(cell): cell for cell in plan.cells}
-        self._answer = answer
-        self._ask = ask
+    plan: Plan
+    answer: Callable[[Mapping[str, Any]], None]
+    ask: Callable[[], Mapping[str, Any] | None]
 
     def serve(self) -> None:
         """Say what there is to time, then do as told."""
-        tasks = {name: self._described(cell) for name, cell in self._cells.items()}
-        self._answer({"protocol": PROTOCOL, "tasks": tasks})
-        while (request := self._ask()) is not None:
-            cell = self._cells[request["task"]]
+        cells, tasks = {name_of(cell): cell for cell in self.plan.cells}, {}
+        for name, cell in cells.items():
+            many = cell.contestant.needs.processes == "many"
+            why_not = cell.reason or ("its environments step in other processes" if many else "")
+            tasks[name] = {"warm_up": warm_up(cell.contestant.config), "why_not": why_not}
+        self.answer({"protocol": PROTOCOL, "tasks": tasks})
+        while (request := self.ask()) is not None:
+            cell = cells[request["task"]]
             try:
                 self._serve(cell, request)
             except Exception as error:
-                self._answer({"error": f"{type(error).__name__}: {error}"})
-
-    def _described(self, cell: Cell) -> dict[str, Any]:
-        many = cell.contestant.needs.processes == "many"
-        why_not = cell.reason or ("its environments step in other processes" if many else "")
-        return {"warm_up": warm_up(cell.contestant.config), "why_not": why_not}
+                self.answer({"error": f"{type(error).__name__}: {error}"})
 
     def _serve(self, cell: Cell, request: Mapping[str, Any]) -> None:
         every = tuple(cell.keys)
         seeds = every if cell.contestant.entry.spec.lockstep else every[:1]
         if request["do"] == "calibrate":
-            self._answer({"block": calibrated(cell, seeds, request["start"])})
+            self.answer({"block": calibrated(cell, seeds, request["start"])})
             return
         block, blocks = request["block"], request["blocks"]
         skipped = math.ceil(request["start"] / block) + 1
@@ -148,11 +145,11 @@ class Worker:
             if steps < skipped * block:
                 return
             taken, before = (steps - before[0], seconds - before[1]), (steps, seconds)
-            self._answer({"steps": taken[0], "seconds": taken[1]})
+            self.answer({"steps": taken[0], "seconds": taken[1]})
             if done == blocks:
                 raise Over
             done += 1
-            self._ask()
+            self.ask()
 
         return report
 

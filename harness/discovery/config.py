@@ -72,11 +72,9 @@ def check_config_class(config_class: Any, owner: str) -> None:
         raise ConfigError(f"{owner}: Config must be a dataclass, not {config_class!r}")
     if not config_class.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise ConfigError(f"{owner}: Config must be frozen; declare it @dataclass(frozen=True)")
-    bare = [f.name for f in fields(config_class) if f.default is MISSING and f.default_factory is MISSING]
-    if bare:
+    if bare := [f.name for f in fields(config_class) if f.default is MISSING and f.default_factory is MISSING]:
         raise ConfigError(f"{owner}: every field of Config needs a default; missing for {', '.join(bare)}")
-    derived = [f.name for f in fields(config_class) if not f.init]
-    if derived:
+    if derived := [f.name for f in fields(config_class) if not f.init]:
         raise ConfigError(f"{owner}: fields of Config with init=False cannot be set: {', '.join(derived)}")
 
 

@@ -46,7 +46,6 @@ def answer(results: Results, claims: Sequence[JudgedClaim] = ()) -> list[str]:
 
 
 def _claim(each: JudgedClaim) -> str:
-    """The verdict on a claim, and how large the advantage is."""
     advantage, low, high = map(rough, each.advantage[:3])
     bounds = {
         ClaimVerdict.HOLDS: f"at least {low}",
@@ -71,9 +70,8 @@ def _ranking(results: Results, environment: str) -> str:
     if not best:
         text = "no algorithm has a rank"
     elif len(best) == 1:
-        text = (
-            f"{_names(results, best)[0]} ends at {rough(means[best[0]])}, {counted(int(scores.size()[best[0]]), 'run')}"
-        )
+        [name], runs = _names(results, best), int(scores.size()[best[0]])
+        text = f"{name} ends at {rough(means[best[0]])}, {counted(runs, 'run')}"
     else:
         text, best = _difference(results, environment, best, of)
     return " ".join([f"{text}.", *_seconds(results, environment, best), *_absent(results, environment)])
@@ -84,8 +82,7 @@ def _difference(results: Results, environment: str, best: list[Label], of: str) 
     table = results.pairwise()
     rows = table[table["environment"] == environment].set_index([*LABEL, *THAN]).to_dict("index")
     there, back = (*best[0], *best[1]), (*best[1], *best[0])
-    row = rows.get(there) or rows.get(back)
-    if not row:
+    if not (row := rows.get(there) or rows.get(back)):
         names = " and ".join(_names(results, best))
         return f"{names} are not compared: one has runs of a seed in several suites", best
     order = best if there in rows else best[::-1]

@@ -49,7 +49,6 @@ def _missing(results: Results) -> str:
 
 
 def _repeated(results: Results) -> list[str]:
-    """That a seed was run more than once."""
     told = []
     if number := len(results.superseded):
         are = "is" if number == 1 else "are"
@@ -64,7 +63,6 @@ def _repeated(results: Results) -> list[str]:
 
 
 def _unfit(results: Results) -> list[str]:
-    """Who cannot meet, and is therefore missing nowhere."""
     pairs = results.unfit[["algorithm", "environment"]].drop_duplicates()
     told = [f"{algorithm} on {environment}" for algorithm, environment in pairs.itertuples(index=False)]
     more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
@@ -72,7 +70,6 @@ def _unfit(results: Results) -> list[str]:
 
 
 def _machines(results: Results) -> list[str]:
-    """That seconds of different machines say nothing about algorithms."""
     machines = results.runs.loc[results.runs["status"] == "done", "machine"].nunique()
     if machines < 2:
         return []

@@ -5,8 +5,8 @@ the page chooses; a figure of a plugin that is drawn in the same colours follows
 """
 
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import product
 from typing import Any, NamedTuple, cast
 
@@ -94,11 +94,9 @@ class Style(NamedTuple):
         return {"color": self.color, "linestyle": dash, "marker": self.marker, "linewidth": 1.6, "markersize": 5}
 
 
-@contextmanager
-def style() -> Iterator[None]:
+def style() -> AbstractContextManager[None]:
     """Matplotlib's settings while a figure is made and written; the caller's are restored."""
-    with matplotlib.rc_context(cast(Any, _RC)):
-        yield
+    return matplotlib.rc_context(cast(Any, _RC))
 
 
 def styles_of(contestants: Sequence[str]) -> dict[str, Style]:

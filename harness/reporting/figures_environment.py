@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
-from numpy.typing import ArrayLike
 
 from harness.analysis.curves import Curve, run_curves
 from harness.analysis.efficiency import threshold_times
@@ -34,43 +33,43 @@ PARTS = dict(zip(SECONDS, (SERIES[7], SERIES[0], SERIES[1], SERIES[4]), strict=T
 
 def learning_curves(results: Results, environment: str) -> Figure | None:
     """Learning curves against environment steps, and against seconds of training."""
-    points = _here(results, results.points, environment)
-    if points.empty:
+    if _here(results, results.points, environment).empty:
         return None
+    return curves(results, ["", ""], [(environment, against) for against in AXES], height=2.9)
+
+
+def curves(results: Results, titles: Sequence[str], plots: Sequence[tuple[str, str]], height: float) -> Figure:
+    """Plots side by side, each of an environment against "step" or "seconds".
+
+    In each is every run's curve, and each contestant's mean with its band.
+    """
     styles = contestants(results)
-    figure, axes = figure_style.facets(["", ""], columns=2, height=2.9)
-    for axis, against in zip(axes, AXES, strict=True):
-        draw_curves(axis, results, environment, against, styles)
+    figure, axes = figure_style.facets(titles, len(titles), height)
+    for axis, (environment, against) in zip(axes, plots, strict=True):
+        points = _here(results, results.points, environment)
+        means = _here(results, results.curves(against), environment)
+        _draw_runs(axis, points, means, against, styles)
+        _label_curves(axis, results, environment, against)
+        if against == "seconds":
+            _spread_out(axis, means)
+        _limit_returns(axis, points["score"])
     axes[0].set_ylabel("mean return")
-    means = _here(results, results.curves("step"), environment)
-    legend_with_runs(figure, styles, means.groupby("contestant")["done"].agg(["min", "max"]))
+    means = named(results, results.curves("step"))
+    done = means[means["environment"].isin([environment for environment, _ in plots])].groupby("contestant")["done"]
+    legend_with_runs(figure, styles, done.agg(["min", "max"]))
     return figure
-
-
-def draw_curves(axis: Axes, results: Results, environment: str, against: str, styles: dict[str, Style]) -> None:
-    """Every run's curve on one environment, and each contestant's mean with its band, against "step" or "seconds"."""
-    points = _here(results, results.points, environment)
-    means = _here(results, results.curves(against), environment)
-    _draw_runs(axis, points, against, styles)
-    _draw_means(axis, means, against, styles)
-    _label_curves(axis, results, environment, against)
-    if against == "seconds":
-        _spread_out(axis, means)
-    _limit_returns(axis, points["score"])
 
 
 def _here(results: Results, table: pd.DataFrame, environment: str) -> pd.DataFrame:
     return named(results, table[table["environment"] == environment])
 
 
-def _draw_runs(axis: Axes, points: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
+def _draw_runs(axis: Axes, points: pd.DataFrame, means: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
+    """A thin line per run; a thick line and a band per contestant."""
     for name, group in points.groupby("contestant"):
         xy, keys = group[[against, "score"]].to_numpy(), group["key"].to_numpy()
         lines = np.split(xy, np.flatnonzero(keys[1:] != keys[:-1]) + 1)
         axis.add_collection(LineCollection(lines, colors=styles[str(name)].color, linewidths=0.5, alpha=0.3))
-
-
-def _draw_means(axis: Axes, means: pd.DataFrame, against: str, styles: dict[str, Style]) -> None:
     for name, mean in means.groupby("contestant"):
         this = styles[str(name)]
         fill_bands(axis, mean, against, this.color)
@@ -137,16 +136,23 @@ def every_run(results: Results, environment: str) -> Figure | None:
     figure, axes = figure_style.facets(list(panels), len(panels), figure_style.height_of(names))
     for axis, draw in zip(axes, panels.values(), strict=True):
         figure_style.rows(axis, names, first=axis is axes[0])
-        for height, text in enumerate(draw(axis, lines)):
+        for height, text in enumerate(draw(axis, lines, pd.DataFrame([line.facts for line in lines]))):
             figure_style.note(axis, text, height)
         if draw is _draw_steps:
             axis.set_xlabel(unit(results, environment))
-    _legend_of_runs(figure)
+    handles: dict[str, Artist] = {
+        "one run": mark("o", MUTED),
+        "mean, or median of steps": mark("|", INK, 11),
+        "95 % interval": Line2D([], [], color=INK),
+        "not reached within the budget": mark(">", MUTED, hollow=True),
+    }
+    for part, color in PARTS.items():
+        handles["set-up" if part == "setup" else part] = Patch(color=color, linewidth=0)
+    figure_style.legend(figure, list(handles.values()), list(handles))
     return figure
 
 
 def _lines(results: Results, environment: str) -> list[Line]:
-    """A line for each contestant that was to run here."""
     tables = [results.scores(), results.sample_efficiency(), results.wall_clock()]
     facts = pd.concat(tables, axis=1)  # each has a row per cell, in the same order
     facts = _here(results, facts.loc[:, ~facts.columns.duplicated()], environment)
@@ -160,11 +166,10 @@ def _lines(results: Results, environment: str) -> list[Line]:
     ]
 
 
-def _draw_final_scores(axis: Axes, lines: Sequence[Line]) -> list[str]:
+def _draw_final_scores(axis: Axes, lines: Sequence[Line], facts: pd.DataFrame) -> list[str]:
     """A mark per run, their mean and its interval; the notes are runs done of all runs."""
     for height, line in enumerate(lines):
         dots(axis, [curve.scores[-1] for curve in line.curves], height, line.style)
-    facts = pd.DataFrame([line.facts for line in lines])
     _draw_centres(axis, facts["mean"], facts["low"], facts["high"])
     axis.set_xlabel("return of the final evaluation")
     axis.xaxis.set_major_formatter(RETURNS)
@@ -172,13 +177,12 @@ def _draw_final_scores(axis: Axes, lines: Sequence[Line]) -> list[str]:
     return [f"{of[0]}/{of.sum()}" for of in counts]
 
 
-def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
+def _draw_steps(axis: Axes, lines: Sequence[Line], facts: pd.DataFrame) -> list[str]:
     """A mark per run, hollow at the budget where it did not arrive; the notes are runs that did of those that count."""
     for height, line in enumerate(lines):
         times, reached = threshold_times(line.done, line.failed, line.curves)
         dots(axis, times[reached], height, line.style)
         dots(axis, times[~reached], height, line.style._replace(marker=">"), hollow=True)
-    facts = pd.DataFrame([line.facts for line in lines])
     median, low, high = (facts[f"median_steps{end}"].astype(float) for end in ("", "_low", "_high"))
     last = max(line.facts["budget"] for line in lines if line.curves)
     _draw_centres(axis, median.where(np.isfinite(median)), low.where(np.isfinite(low)), high.clip(upper=1.04 * last))
@@ -187,33 +191,20 @@ def _draw_steps(axis: Axes, lines: Sequence[Line]) -> list[str]:
     return [f"{row['reached']}/{row['of']}" if pd.notna(row["of"]) else "" for row, *_ in lines]
 
 
-def _draw_seconds(axis: Axes, lines: Sequence[Line]) -> list[str]:
+def _draw_seconds(axis: Axes, lines: Sequence[Line], facts: pd.DataFrame) -> list[str]:
     """The parts of a run's time end to end; the notes are steps per second of training."""
     starts = np.zeros(len(lines))
     for part, color in PARTS.items():
         widths = np.nan_to_num(np.array([line.facts[f"{part}_seconds"] for line in lines], float))
         axis.barh(range(len(lines)), widths, left=starts, height=0.62, color=color, linewidth=0)
         starts += widths
-    facts = pd.DataFrame([line.facts for line in lines])
     axis.hlines(range(len(lines)), facts["run_seconds_low"], facts["run_seconds_high"], color=INK, linewidth=1.4)
     axis.set_xlabel("seconds per run")
     return [SPEED(line.facts["steps_per_second"]) if line.curves else "" for line in lines]
 
 
-def _draw_centres(axis: Axes, values: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+def _draw_centres(axis: Axes, values: pd.Series, low: pd.Series, high: pd.Series) -> None:
     """Upright strokes, one per line, and their intervals."""
-    heights = range(len(np.asarray(values)))
+    heights = range(len(values))
     axis.hlines(heights, low, high, color=INK, linewidth=1.4)
     axis.plot(values, heights, "|", color=INK, markersize=11, markeredgewidth=1.8, zorder=4)
-
-
-def _legend_of_runs(figure: Figure) -> None:
-    handles: dict[str, Artist] = {
-        "one run": mark("o", MUTED),
-        "mean, or median of steps": mark("|", INK, 11),
-        "95 % interval": Line2D([], [], color=INK),
-        "not reached within the budget": mark(">", MUTED, hollow=True),
-    }
-    for part, color in PARTS.items():
-        handles["set-up" if part == "setup" else part] = Patch(color=color, linewidth=0)
-    figure_style.legend(figure, list(handles.values()), list(handles))

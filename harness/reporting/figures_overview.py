@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 from harness.analysis.results import Results
 from harness.reporting.contestants import contestants, fill_bands, legend_with_runs, named
 from harness.reporting.figure_style import MUTED, PAPER, RETURNS, SERIES, Style, facets, height_of, note, rows, wrapped
-from harness.reporting.figures_environment import draw_curves
+from harness.reporting.figures_environment import curves
 
 STATISTICS = {"iqm": "IQM", "mean": "mean", "median": "median", "optimality_gap": "optimality gap\n(less is better)"}
 SIDE_BY_SIDE = 4  # environments at most
@@ -29,17 +29,11 @@ WRITTEN_INTERVALS = 8  # contestants, up to which the matrix has room for them
 
 def side_by_side(results: Results) -> Figure | None:
     """Learning curves against environment steps, a plot per environment, where these are few."""
-    means = named(results, results.curves("step"))
-    environments = [str(name) for name in means["environment"].unique()]
+    environments = [str(name) for name in results.curves("step")["environment"].unique()]
     if not 0 < len(environments) <= SIDE_BY_SIDE:
         return None
-    styles, width = contestants(results), 96 // len(environments)
-    figure, axes = facets([wrapped(name, width) for name in environments], len(environments), height=2.5)
-    for axis, environment in zip(axes, environments, strict=True):
-        draw_curves(axis, results, environment, "step", styles)
-    axes[0].set_ylabel("mean return")
-    legend_with_runs(figure, styles, means.groupby("contestant")["done"].agg(["min", "max"]))
-    return figure
+    titles = [wrapped(name, 96 // len(environments)) for name in environments]
+    return curves(results, titles, [(name, "step") for name in environments], height=2.5)
 
 
 def aggregates(results: Results) -> Figure | None:
@@ -112,18 +106,15 @@ def improvement(results: Results) -> Figure | None:
         place = order.index(row["than_contestant"]), order.index(row["contestant"])
         _draw_probability(axis, row, *place, intervals=len(order) <= WRITTEN_INTERVALS)
     rows(axis, names, first=True)
-    axis.set_xlabel(f"than a run of\n({_sizes(table)})")
+    runs, tasks = (_range(counts) for counts in (table["n_runs"] / table["n_tasks"], table["n_tasks"]))
+    on = f"on an environment, {tasks} environment{'s' * (tasks != '1')}"
+    axis.set_xlabel(f"than a run of\n(n = {runs} runs of a side {on})")
     axis.set_xticks(range(len(names)), [str(number) for number in range(1, len(names) + 1)])
     axis.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
     axis.tick_params(axis="x", length=0)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
     return figure
-
-
-def _sizes(table: pd.DataFrame) -> str:
-    runs, tasks = (_range(counts) for counts in (table["n_runs"] / table["n_tasks"], table["n_tasks"]))
-    return f"n = {runs} runs of a side on an environment, {tasks} environment{'s' * (tasks != '1')}"
 
 
 def _range(counts: pd.Series) -> str:
@@ -152,8 +143,7 @@ def trade_off(results: Results) -> Figure | None:
         return None
     styles = contestants(results)
     costs = {"steps": "share of the budget until the threshold", "seconds": "training seconds per run"}
-    shown = [cost for cost in costs if table[cost].notna().any()]
-    if not shown:
+    if not (shown := [cost for cost in costs if table[cost].notna().any()]):
         return None
     figure, axes = facets([""] * len(shown), len(shown), 3.2)
     for axis, cost in zip(axes, shown, strict=True):

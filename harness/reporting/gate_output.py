@@ -54,7 +54,12 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     """The answer, why, and what would help, a line each."""
     yield f"{judgement.suite}: {judgement.outcome}"
     if judgement.tasks:
-        yield _basis(judgement)
+        pairs = "paired by seed" if judgement.seeds.paired else "not paired"
+        on = counted(len(judgement.tasks), "task")
+        yield (
+            f"{judgement.measure} of {counted(judgement.used, 'seed')} per side on {on}, {pairs}; tolerated: "
+            f"{judgement.rule.drop:.0%} overall, {judgement.rule.task_drop:.0%} on a task"
+        )
     if judgement.look is not None and judgement.overall is not None:
         _, _, no_drop, drop, _ = _cells(judgement.overall)
         yield (
@@ -73,15 +78,6 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     if judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None:
         yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
-
-
-def _basis(judgement: Judgement) -> str:
-    pairs = "paired by seed" if judgement.seeds.paired else "not paired"
-    tasks = counted(len(judgement.tasks), "task")
-    return (
-        f"{judgement.measure} of {counted(judgement.used, 'seed')} per side on {tasks}, {pairs}; tolerated: "
-        f"{judgement.rule.drop:.0%} overall, {judgement.rule.task_drop:.0%} on a task"
-    )
 
 
 def _advice(judgement: Judgement) -> str:

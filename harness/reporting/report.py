@@ -110,10 +110,10 @@ def write_report(results: Results, registry: Registry, folder: Path, claims: Seq
     if claims:
         tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
-    for part in (folder / "tables", folder / "figures"):
-        if part.is_symlink():
-            raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
-        part.mkdir(parents=True, exist_ok=True)
+    if any((part := folder / name).is_symlink() for name in ("tables", "figures")):
+        raise OSError(f"{part} is a link, and what it leads to would be written; remove it")
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     for sheet, (ending, write) in product(tables, WRITERS.items()):
         _write(folder / "tables" / f"{sheet.name}.{ending}", write(sheet))
     for drawing in drawings:
@@ -188,10 +188,12 @@ def _page(results: Results, tables: Sequence[Sheet], drawings: Sequence[Drawing]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["grouped"] = _grouped
+    # Rows of one environment together, so that its name is written once.
+    environment.filters["grouped"] = lambda rows: [[*group] for _, group in groupby(rows, itemgetter(0))]
+    asked = [_table(results.manifest(key), "suite").get("question") for key in results.runs["key"]]
     return environment.get_template("report.html.j2").render(
         title=" and ".join(sorted(results.runs["suite"].unique())),
-        questions=_questions(results),
+        questions=list(dict.fromkeys(str(question) for question in asked if question)),
         answers=answers,
         first=first,
         facts=_facts(results.runs),
@@ -221,21 +223,10 @@ def _sections(results: Results, tables: Mapping[str, Sheet], drawings: Sequence[
         yield Section("Runs that did not finish", "failures", [tables["failures"]])
 
 
-def _grouped(rows: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
-    """Rows in groups of one environment, so that its name is written once."""
-    return [list(group) for _, group in groupby(rows, itemgetter(0))]
-
-
 def _facts(runs: pd.DataFrame) -> list[str]:
     sizes = [counted(runs[kind].nunique(), kind) for kind in ("environment", "algorithm", "seed")]
     counts = [f"{n} {status}" for status, n in Counter(runs["status"]).most_common()]
     return [f"{len(runs)} runs", *counts, *sizes, " and ".join(sorted(runs["device"].unique()))]
-
-
-def _questions(results: Results) -> list[str]:
-    """What the suites ask, as their runs recorded it."""
-    asked = [_table(results.manifest(key), "suite").get("question") for key in results.runs["key"]]
-    return list(dict.fromkeys(str(question) for question in asked if question))
 
 
 def _provenance(results: Results) -> dict[str, Any]:

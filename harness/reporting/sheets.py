@@ -278,7 +278,6 @@ def _sheet(name: str, title: str, note: str, data: pd.DataFrame, columns: Sequen
 
 
 def _cell_columns(data: pd.DataFrame) -> list[Column]:
-    """Environment, algorithm, and the device where there are several."""
     return [words(name) for name in (CELL if data["device"].nunique() > 1 else CELL[:2])]
 
 

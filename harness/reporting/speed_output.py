@@ -28,8 +28,7 @@ def sentences(answer: SpeedAnswer) -> Iterator[str]:
         f"training time of the head against the base, evaluation off: {answer.pairs} pairs of processes, {BLOCKS} "
         f"blocks each, one-sided 95 % bounds; noticed: {NOTICED:.0%}, tolerated: {answer.tolerated:.0%}"
     )
-    noisy = [name for name, timing in answer.tasks.items() if timing.noisy(answer.tolerated)]
-    if noisy:
+    if noisy := [name for name, timing in answer.tasks.items() if timing.noisy(answer.tolerated)]:
         yield f"the base differs from itself, so the machine is too noisy to judge {', '.join(map(one_line, noisy))}"
     elif answer.verdict is Speed.INCONCLUSIVE:
         yield "more pairs of processes (--pairs) or a quieter machine would tell"

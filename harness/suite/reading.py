@@ -131,7 +131,6 @@ def _problems(error: ValidationError) -> list[Mistake]:
 
 
 def _problem(details: ErrorDetails) -> Mistake:
-    """What pydantic found, in the words of the file."""
     location = [part for part in details["loc"] if isinstance(part, str | int)]
     if details["type"] == "extra_forbidden":
         return Mistake(_key(location), f"unknown key; {_advice(location)}")
@@ -182,8 +181,7 @@ def _field(location: Sequence[str | int]) -> FieldInfo | None:
 def _advice(location: Sequence[str | int]) -> str:
     """What somebody who wrote an unknown key may have meant."""
     unknown = str(location[-1])
-    homes = [table for table, model in TABLES.items() if unknown in model.model_fields]
-    if homes:
+    if homes := [table for table, model in TABLES.items() if unknown in model.model_fields]:
         return f"it belongs in [{homes[0]}]"
     known = list(TABLES if len(location) == 1 else TABLES[str(location[0])].model_fields)
     if near := difflib.get_close_matches(unknown, known, n=1):

@@ -28,8 +28,7 @@ def _seed_list(value: Any) -> Any:
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    repeated = [value for value, count in Counter(values).items() if count > 1]
-    if repeated:
+    if repeated := [value for value, count in Counter(values).items() if count > 1]:
         raise ValueError(f"lists {', '.join(map(repr, repeated[:5]))} more than once; keep one")
     return values
 

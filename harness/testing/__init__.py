@@ -16,7 +16,8 @@ What the checks are called and ask, ``harness check NAME`` prints, and the modul
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.conformance import checks
@@ -101,18 +102,7 @@ def parametrize_with_checks(
     if unknown or not chosen:
         raise ValueError(f"no such checks: {', '.join(sorted(unknown)) or 'none were given'}")
 
-    def parameter(check: Check) -> "pytest.ParameterSet":
-        reason = expected.get(check.name)
-        marks = [pytest.mark.xfail(reason=reason, strict=True, raises=CheckFailed)] if reason else []
-        return pytest.param(_asked(check), id=f"{check.subject}-{check.name}", marks=marks)
-
-    return pytest.mark.parametrize("check", [parameter(check) for check in chosen])
-
-
-def _asked(check: Check) -> Callable[[], None]:
-    import pytest
-
-    def ask() -> None:
+    def ask(check: Check) -> None:
         try:
             remark = check()
         except CheckSkipped as skipped:
@@ -120,4 +110,9 @@ def _asked(check: Check) -> Callable[[], None]:
         if remark:
             warnings.warn(f"{check.subject}: {check.name}: {remark}", ConformanceWarning, stacklevel=2)
 
-    return ask
+    def parameter(check: Check) -> "pytest.ParameterSet":
+        reason = expected.get(check.name)
+        marks = [pytest.mark.xfail(reason=reason, strict=True, raises=CheckFailed)] if reason else []
+        return pytest.param(partial(ask, check), id=f"{check.subject}-{check.name}", marks=marks)
+
+    return pytest.mark.parametrize("check", [parameter(check) for check in chosen])

@@ -88,8 +88,7 @@ def parametrize_with_algorithms(*names: str) -> pytest.MarkDecorator:
     Raises:
         UsageError, MissingPlugin: as `installed_algorithms`, and where there is no algorithm.
     """
-    found = installed_algorithms(*names)
-    if not found:
+    if not (found := installed_algorithms(*names)):
         raise UsageError(f"there is no algorithm of {' or '.join(names) or 'any plugin'} to measure")
     return pytest.mark.parametrize("algorithm", found, ids=found)
 
@@ -129,21 +128,13 @@ def measure_acting(benchmark: Benchmark, algorithm: str, *, steps: int = STEPS, 
 
 @dataclass(frozen=True)
 class _Subject:
-    """An algorithm to measure, in this process.
+    """An algorithm to measure, in this process."""
 
-    Attributes:
-        id: of the algorithm, with preset and overrides.
-        entry: of the algorithm.
-        description: of each training.
-        device: where to train.
-        folder: in which environments of other processes meter.
-    """
-
-    id: str
+    id: str  # with preset and overrides
     entry: Entry[AlgorithmSpec]
-    description: TrialDescription
+    description: TrialDescription  # of each training
     device: str
-    folder: Path
+    folder: Path  # in which environments of other processes meter
 
     def training(self) -> Training:
         """A fresh training, always of the same seed."""
@@ -158,7 +149,9 @@ def _subject(algorithm: str, steps: int, device: str) -> Iterator[_Subject]:
     entry = registry.resolve("algorithm", selection.id)
     environment = _environment(registry, entry, device)
     request = config_request(entry, selection)
-    with _threads(), tempfile.TemporaryDirectory(prefix="harness-speed-") as folder:
+    with contextlib.ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-speed-")))
         config_class = importlib.import_module(entry.spec.target).Config
         config = resolve_config(config_class, *request.layers, owner=request.id)
         description = TrialDescription(
@@ -171,7 +164,7 @@ def _subject(algorithm: str, steps: int, device: str) -> Iterator[_Subject]:
             views=entry.spec.views,
             needs=needs_of(entry.spec, config, request.id),
         )
-        yield _Subject(request.id, entry, description, device, Path(folder))
+        yield _Subject(request.id, entry, description, device, folder)
 
 
 def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -> EnvironmentSpec:
@@ -181,23 +174,11 @@ def _environment(registry: Registry, entry: Entry[AlgorithmSpec], device: str) -
     reasons = []
     for observation, action in itertools.product(OBSERVATIONS, ACTIONS):
         toy = toy_for(entry.spec, observation, action)
-        reason = incompatibility(entry.spec, observation, action, toy, KNOWN_FUNCTIONS) or device_lacking(
-            entry.spec, device
-        )
-        if not reason:
+        unfit = incompatibility(entry.spec, observation, action, toy, KNOWN_FUNCTIONS)
+        reasons.append(unfit or device_lacking(entry.spec, device))
+        if not reasons[-1]:
             return toy
-        reasons.append(reason)
     pytest.skip(f"no ring can be trained on: {reasons[0]}")
-
-
-@contextlib.contextmanager
-def _threads() -> Iterator[None]:
-    """Give torch back the number of threads it had."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _asked(trial: LocalTrial) -> Callable[[], Any]:

@@ -8,6 +8,7 @@ undecided between. What becomes of runs that did not finish is said in docs/sema
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -98,28 +99,24 @@ def judged(suite: Suite, results: Results) -> list[JudgedClaim]:
         others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
         raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
     of_runs = {claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims}
-    runs = {metric: valued(results, name)[results.runs["suite"] == suite.name] for metric, name in of_runs.items()}
-    return [
-        _judged(suite, claim, device, runs[claim.metric], results)
-        for claim in suite.claims
-        for device in sorted(stored["device"].unique())
-    ]
+    runs = {metric: valued(results, name).query("suite == @suite.name") for metric, name in of_runs.items()}
+    found = []
+    for claim, device in product(suite.claims, sorted(stored["device"].unique())):
+        here = runs[claim.metric]
+        here = here[here["device"] == device]
+        try:
+            better, than = (_entry(here, name, claim.environment) for name in (claim.better, claim.than))
+            _check_tasks(suite, claim, better, than, results)
+            _check_seeds(suite, better, than)
+            found.append(_compared(claim, device, better, than))
+        except _NotJudgedError as reason:
+            found.append(JudgedClaim(claim, device, ClaimVerdict.NOT_JUDGED, str(reason)))
+    return found
 
 
 def expected_by_chance(claims: Sequence[JudgedClaim]) -> float:
     """How many of these claims would be found to hold if each advantage were exactly the margin."""
     return sum(1 - each.claim.confidence for each in claims if each.verdict is not ClaimVerdict.NOT_JUDGED)
-
-
-def _judged(suite: Suite, claim: Claim, device: str, stored: pd.DataFrame, results: Results) -> JudgedClaim:
-    runs = stored[stored["device"] == device]
-    try:
-        better, than = (_entry(runs, name, claim.environment) for name in (claim.better, claim.than))
-        _check_tasks(suite, claim, better, than, results)
-        _check_seeds(suite, better, than)
-        return _compared(claim, device, better, than)
-    except _NotJudgedError as reason:
-        return JudgedClaim(claim, device, ClaimVerdict.NOT_JUDGED, str(reason))
 
 
 def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
@@ -202,21 +199,17 @@ def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> 
     Run i of both has the same seed; of group measures it is final scores that are given. No advantage exceeds ``most``.
     """
     first, second = (better, than) if named(claim.metric).more_is_better else (than, better)
-    estimate, spread = _bounded(claim, first, second, most)
+    level = 2 * claim.confidence - 1  # of an interval whose ends are bounds of that confidence
+    if statistic := OF_GROUP.get(claim.metric):
+        estimate, spread = group_difference(first, second, statistic, level=level)
+    else:
+        estimate = interval(ragged([second]), ragged([first]), True, most, level)
+        spread = float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
     if estimate.low >= claim.margin and estimate.low > 0:
         return ClaimDecision(ClaimVerdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:
         return ClaimDecision(ClaimVerdict.FAILS, estimate, None)
     return ClaimDecision(ClaimVerdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
-
-
-def _bounded(claim: Claim, first: Floats, second: Floats, most: float) -> tuple[Estimate, float]:
-    """One side less the other, with bounds, and the standard deviation that decides how many runs are needed."""
-    level = 2 * claim.confidence - 1  # of an interval whose ends are bounds of that confidence
-    if statistic := OF_GROUP.get(claim.metric):
-        return group_difference(first, second, statistic, level=level)
-    estimate = interval(ragged([second]), ragged([first]), True, most, level)
-    return estimate, float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
 
 
 def _more_seeds(claim: Claim, estimate: Estimate, spread: float, runs: int) -> int | None:

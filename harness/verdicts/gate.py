@@ -123,8 +123,7 @@ def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None)
         UsageError: naming the first look that can.
     """
     rule = rule_of(suite, tasks)
-    worth = [look.seeds for look in looks(rule, tasks, paired)]
-    if not worth:
+    if not (worth := [look.seeds for look in looks(rule, tasks, paired)]):
         enough = next(seeds for seeds in count(1) if smallest_p(seeds, tasks, True) <= rule.alpha)
         raise UsageError(
             f"looks {list(rule.looks)} can decide nothing: on {counted(tasks, 'task')}, with "

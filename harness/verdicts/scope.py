@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product, takewhile
 from typing import NamedTuple
 
-from harness.analysis.pairing import Side, Task, paired
+from harness.analysis.pairing import Task, paired
 from harness.discovery.selection import parse_selection
 from harness.suite.reading import Suite
 
@@ -117,7 +117,7 @@ def _sort(scope: Scope, task: Task, budget: int) -> None:
     why = task.why_not
     if not why and task.budget != budget:
         why = f"its budget is {task.budget:,} steps, the suite's is {budget:,}"
-    if not why and _skipped(task.base) and _skipped(task.head):
+    if not why and all(run.status == "skipped" for run in task.runs):
         why = SKIPPED
     if task.base and not task.head:
         scope.unanswered.append(f"{task.name}: no run of the head")
@@ -125,10 +125,6 @@ def _sort(scope: Scope, task: Task, budget: int) -> None:
         scope.not_comparable.append(replace(task, why_not=why))
     else:
         scope.tasks.append(task)
-
-
-def _skipped(side: Side) -> bool:
-    return all(run.status == "skipped" for run in side.values())
 
 
 def chosen_seeds(tasks: Sequence[Task], declared: Sequence[int]) -> Seeds:

@@ -19,8 +19,7 @@ def lost_thresholds(tasks: Sequence[Task], alpha: float) -> list[tuple[Task | No
     Returns:
         Each task of which fewer runs do, None for all of them together, and how many in words.
     """
-    kept = [task for task in tasks if any(run.at_threshold for run in task.runs)]
-    if not kept:
+    if not (kept := [task for task in tasks if any(run.at_threshold for run in task.runs)]):
         return []
     found = [(task, f"{task.name}: ", alpha / 2 / len(kept), [task.base], [task.head]) for task in kept]
     whole = (None, "all tasks: ", alpha / 2, [task.base for task in kept], [task.head for task in kept])

@@ -63,7 +63,7 @@ NUMBERS = (
 
 def capped(scores: Floats) -> float:
     """The upper end for the worst quarter, which is no better than that of the mean."""
-    return min(worst_quarter_ends(scores)[1], mean_interval(scores).high)
+    return min(worst_quarter_ends(scores)[1], mean_interval(scores)[1])
 
 
 def held(number: Number, population: Floats, runs: int, simulations: int, seed: int, name: str) -> float:

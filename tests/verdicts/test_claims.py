@@ -22,7 +22,7 @@ from harness.suite.reading import Suite, load_suite
 from harness.suite.schema import Claim
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim, decide, expected_by_chance, judged
 from support.paths import ROOT
-from support.results import CARTPOLE, Environment, Run, write_runs
+from support.results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
 
 OURS, THEIRS = "algorithms/dqn:small", "algorithms/sarsa"
 SPREAD = (-3.0, 1.0, 0.0, 2.0, -1.0, 1.5, -2.0, 0.5, 3.0, -2.0)  # of ten seeds; the mean is 0
@@ -354,6 +354,15 @@ def test_results_of_another_suite_are_refused(tmp_path):
 def test_runs_of_other_suites_in_the_folder_are_left_out(tmp_path):
     write_runs(tmp_path / "other", side(OURS, [9.0] * 3, suite="other"))
     write_runs(tmp_path / "synthetic", [*side(OURS, [2.0] * 3), *side(THEIRS, [1.0] * 3)])
+    (found,) = judged(suite(seeds=3), harness.load(tmp_path))
+    assert (found.better, found.runs) == (2, 3)
+
+
+def test_pairs_that_do_not_fit_leave_the_others_judged(tmp_path):
+    unfit = replace(
+        side(OURS, [1.0])[0], environment=ENVIRONMENTS[5], status="skipped", scores=(), changes={"fits": False}
+    )
+    write_runs(tmp_path, [*side(OURS, [2.0] * 3), *side(THEIRS, [1.0] * 3), unfit])
     (found,) = judged(suite(seeds=3), harness.load(tmp_path))
     assert (found.better, found.runs) == (2, 3)
 
