@@ -99,7 +99,7 @@ def judged(suite: Suite, results: Results) -> list[JudgedClaim]:
         others = ", ".join(map(repr, sorted(results.runs["suite"].unique()))) or "none"
         raise UsageError(f"{results.path}: holds no run of suite {suite.name!r}; suites there: {others}")
     of_runs = {claim.metric: "final_score" if claim.metric in OF_GROUP else claim.metric for claim in suite.claims}
-    runs = {metric: valued(results, name).query("suite == @suite.name") for metric, name in of_runs.items()}
+    runs = {metric: (table := valued(results, name))[table["suite"] == suite.name] for metric, name in of_runs.items()}
     found = []
     for claim, device in product(suite.claims, sorted(stored["device"].unique())):
         here = runs[claim.metric]
