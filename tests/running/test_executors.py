@@ -160,6 +160,9 @@ class KillsMain(LocalExecutor):
     def _kill(self, running):
         running.process.kill()
 
+    def _end_orphans(self):
+        pass
+
 
 class WeighsMain(LocalExecutor):
     """Weighs the process that it started, and nothing that this started; it looks for that when it kills."""
