@@ -23,8 +23,8 @@ from harness.contract.errors import ExitCode, HarnessError, UsageError
 from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import PROGRESS
 from harness.running.provenance import cores
+from harness.storage.files import read_bytes
 from harness.storage.orphans import end_processes_in
-from harness.storage.regular_file import read_bytes
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
@@ -115,7 +115,9 @@ class LocalExecutor:
             except (OSError, EOFError) as error:  # the fork server died
                 if attempt + 1 == ATTEMPTS:
                     raise NoProcessError(f"no process for a trial could be started: {error}") from error
-        own = _process(process.pid or 0)
+        own: psutil.Process | None = None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            own = psutil.Process(process.pid or 0)
         self._server = own.parent() if own is not None else self._server
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
 
@@ -193,7 +195,8 @@ class LocalExecutor:
         if ending == "ended" and code != 0:
             ending, error = "crashed", f"its process ended with exit code {code}"
             if code < 0:
-                error = f"its process was killed by {_signal_name(-code)}"
+                names = {number.value: number.name for number in signal.Signals}
+                error = f"its process was killed by {names.get(-code, f'signal {-code}')}"
         running.process.close()
         return Ended(running.job.id, ending, error, time.monotonic() - running.started)
 
@@ -291,17 +294,3 @@ def _memory(processes: Sequence[psutil.Process], limit: float) -> float:
             full = process.memory_full_info()
             shared_out += getattr(full, "pss", full.rss)
     return shared_out
-
-
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid)
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness.measuring.description import TrialOutcome
-from harness.storage.regular_file import read_bytes, read_end
+from harness.storage.files import read_bytes, read_end
 from harness.storage.results_files import table_problem
 from harness.storage.schema_tables import TABLES
 from harness.text import one_line
