@@ -69,7 +69,7 @@ class LocalExecutor:
     """Runs jobs in processes of this machine; each in its own session, watched for time and memory."""
 
     def __init__(self, options: ExecutorOptions) -> None:
-        self._jobs = options.jobs or cores()
+        self.jobs = options.jobs or cores()  # of one core, at the same time
         self._gpu_share = options.gpu_share
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")
@@ -91,15 +91,10 @@ class LocalExecutor:
             os.environ.clear()
             os.environ.update(before)
 
-    @property
-    def jobs(self) -> int:
-        """How many one-core jobs can run at the same time."""
-        return self._jobs
-
     def has_room(self, device: str, cpus: int) -> bool:
         """Whether enough cores and, on cuda, a share of a GPU are free."""
-        used = sum(min(running.job.cpus, self._jobs) for running in self._running.values())
-        return used + min(cpus, self._jobs) <= self._jobs and self._place(device) is not None
+        used = sum(min(running.job.cpus, self.jobs) for running in self._running.values())
+        return used + min(cpus, self.jobs) <= self.jobs and self._place(device) is not None
 
     def start(self, job: Job) -> None:
         """Start a job in a process of its own."""

@@ -130,9 +130,8 @@ def _chosen_environments(suite: Suite, registry: Registry, names: Sequence[str])
     """Environments of the suite by the name it uses; ``names`` keeps only those."""
     for name in names:
         if name not in suite.environments:
-            raise UsageError(
-                f"suite {suite.name!r} has no environment {name!r}; it has {', '.join(suite.environments)}"
-            )
+            known = ", ".join(suite.environments)
+            raise UsageError(f"suite {suite.name!r} has no environment {name!r}; it has {known}")
     return {name: registry.resolve("environment", name) for name in (names or suite.environments)}
 
 
