@@ -22,13 +22,9 @@ class ExitCode(IntEnum):
 
 
 class HarnessError(Exception):
-    """Something a person has to decide or repair; the message says what and how.
+    """Something a person has to decide or repair; the message says what and how."""
 
-    Attributes:
-        exit_code: what the process ends with.
-    """
-
-    exit_code: ExitCode = ExitCode.USAGE
+    exit_code: ExitCode = ExitCode.USAGE  # what the process ends with
 
 
 class UsageError(HarnessError):

@@ -160,13 +160,10 @@ class AlgorithmSpec:
         version: raised whenever learning behaviour changes; runs of different versions are not comparable.
         summary: one line.
         reference: the publication.
-        observation_spaces: names of the Gymnasium spaces it can observe.
-        action_spaces: names of the Gymnasium spaces it can act in.
+        observation_spaces, action_spaces: names of the Gymnasium spaces it can observe and act in.
         lockstep: whether one ``train`` call may train several seeds on a leading array axis.
         devices: device types it can train on.
-        processes: "one", or "many" if environments step in other processes.
-        cpus: cores one trial keeps busy.
-        deterministic: whether one seed always gives one result, bit for bit, on one machine.
+        processes, cpus, deterministic: what a trial needs of a machine, as in `Needs`.
         needs: ``"package.module:function"``; where the three fields above follow from the configuration,
             ``function(config)`` returns them as `Needs`.
         known: which of `KNOWN_FUNCTIONS` it plans with; it cannot run where the environment does not give them.

@@ -40,11 +40,7 @@ def resolve_config(config_class: type[C], *layers: Mapping[str, Any], owner: str
 
 
 def config_to_json(config: Any) -> dict[str, Any]:
-    """A configuration as JSON values that `resolve_config` takes back.
-
-    Raises:
-        ConfigError: it holds something that JSON has no form for, such as infinity, or no one form, as sets.
-    """
+    """A configuration as JSON values that `resolve_config` takes; a `ConfigError` if a value has no one form there."""
     owner = type(config).__qualname__
     adapter = _adapter(type(config), owner)
     try:

@@ -176,15 +176,11 @@ def _pressed() -> Iterator[list[bool]]:
         if callable(before):
             before(number, frame)
 
-    try:
-        signal.signal(signal.SIGINT, heed)
-    except ValueError:  # not in the main thread, which is the only one that it reaches
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ValueError):  # not in the main thread, which is the only one that it reaches
+            signal.signal(signal.SIGINT, heed)
+            stack.callback(signal.signal, signal.SIGINT, before)
         yield pressed
-        return
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _refuse_collisions(plugins: list[Plugin]) -> None:
@@ -195,10 +191,8 @@ def _refuse_collisions(plugins: list[Plugin]) -> None:
         if counts[plugin.name] > 1:
             sources = [other.source for other in wanted if other.name == plugin.name]
             plugin.status = "collision"
-            plugin.error = (
-                f"the name {plugin.name!r} is taken by {' and by '.join(sources)}; "
-                f"uninstall one of them or leave it out with -p no:{plugin.distribution}"
-            )
+            advice = f"uninstall one of them or leave it out with -p no:{plugin.distribution}"
+            plugin.error = f"the name {plugin.name!r} is taken by {' and by '.join(sources)}; {advice}"
 
 
 def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager, pressed: list[bool]) -> None:

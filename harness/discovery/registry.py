@@ -53,13 +53,8 @@ class Registry:
     ) -> Self:
         """Load the built-in and the installed plugins.
 
-        Args:
-            blocked: plugins or distributions to leave out, without importing them.
-            only: the only plugins or distributions to import; None for all.
-            strict: whether any plugin with an error or a warning is fatal.
-
-        Raises:
-            MissingPlugin: a plugin is not perfect and ``strict`` is set.
+        Plugins and distributions that are ``blocked``, or not among the ``only`` ones, are not imported. Where it is
+        ``strict``, any plugin with an error or a warning is a `MissingPlugin`.
         """
         registry = cls(*load_plugins(blocked, only))
         problems = [
@@ -94,10 +89,7 @@ class Registry:
         return self.find(name, (kind,))[kind]
 
     def find(self, name: str, kinds: Sequence[Kind]) -> dict[Kind, Entry[Any]]:
-        """What has this id or short name, by kind: an algorithm may share the name of an environment.
-
-        It raises what `resolve` does, within one kind.
-        """
+        """What has this id or short name, by kind, as an algorithm may share an environment's; raises as `resolve`."""
         found = {kind: entry for kind in kinds if (entry := self._of_kind(kind, name)) is not None}
         if not found:
             raise self._unknown(kinds, name)
@@ -114,10 +106,7 @@ class Registry:
             raise MissingPlugin(f"{entry.id} needs {', '.join(lacking)}; try: {install_command(lacking)}")
 
     def run_finished(self, run: Mapping[str, Any]) -> list[str]:
-        """Tell every observer about one finished run, a row of the table of runs.
-
-        What goes wrong in observers changes no result; it is returned, one line each.
-        """
+        """Tell observers about one finished run, a row of the table of runs; returns what went wrong in them."""
         problems = []
         arguments = {"run": run}
         for plugin in self.plugins:

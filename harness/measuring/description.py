@@ -71,7 +71,3 @@ class TrialOutcome:
     def of(self, key: str) -> RunOutcome | None:
         """What became of the run with this key, if it was left."""
         return next((run for run in self.runs if run.key == key), None)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return as_json(self)

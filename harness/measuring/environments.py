@@ -21,19 +21,14 @@ class EnvironmentError_(ValueError):  # noqa: N801, N818, because the builtin ha
 
 
 def make(spec: EnvironmentSpec) -> Env:
-    """A fresh environment: registered id, time limit, then the wrappers, innermost first.
+    """A fresh environment: registered id, time limit (`EnvironmentError_` without), then wrappers, innermost first.
 
     Gymnasium's checker is left out: it looks at the first step only and costs a call on every later one.
-
-    Raises:
-        EnvironmentError_: no time limit is set, so that an episode might never end.
     """
     env: Env = gymnasium.make(spec.id, disable_env_checker=True, **_arguments(spec))
     if env.spec is None or env.spec.max_episode_steps is None:
-        raise EnvironmentError_(
-            f"environment {spec.name!r}: {spec.id} has no time limit, so an episode might never end; "
-            "set max_episode_steps"
-        )
+        lacking = "has no time limit, so an episode might never end; set max_episode_steps"
+        raise EnvironmentError_(f"environment {spec.name!r}: {spec.id} {lacking}")
     for target, kwargs in spec.wrappers:
         env = pkgutil.resolve_name(target)(env, **kwargs)
     env.close = partial(_close_once, spec.name, [env.close])  # type: ignore[method-assign]
@@ -68,11 +63,7 @@ def _arguments(spec: EnvironmentSpec) -> dict[str, Any]:
 
 
 def make_native_vector(spec: EnvironmentSpec, copies: int, autoreset: str) -> VectorEnv:
-    """The environment's own vectorised implementation, with autoreset "next_step", "same_step" or "disabled".
-
-    Raises:
-        EnvironmentError_: it has none with that autoreset, or declares wrappers, which it cannot carry.
-    """
+    """The environment's own vector with autoreset "next_step", "same_step" or "disabled"; else `EnvironmentError_`."""
     arguments = _arguments(spec)
     if spec.wrappers:
         raise EnvironmentError_(f"environment {spec.name!r}: a native vector environment cannot carry wrappers")

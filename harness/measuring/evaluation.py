@@ -121,9 +121,8 @@ def unbatched(space: gymnasium.Space[Any], chosen: Any, batch: tuple[int, ...]) 
         chosen = np.fromiter(chosen if isinstance(chosen, list | np.ndarray) else (), object)
     chosen = np.asarray(chosen)
     if chosen.shape[: len(batch)] != batch:
-        raise ContractBroken(
-            f"the policy gave actions of shape {chosen.shape} in {space} for {batch} observations; act on whole batches"
-        )
+        what = f"actions of shape {chosen.shape} in {space} for {batch} observations"
+        raise ContractBroken(f"the policy gave {what}; act on whole batches")
     return chosen.reshape(-1, *chosen.shape[2:]) if len(batch) > 1 else chosen  # type: ignore[no-any-return]
 
 

@@ -105,11 +105,7 @@ class EnvLockstep(Lockstep):
         return self._tensor(obs)
 
     def step(self, action: torch.Tensor) -> Step:
-        """Take one step in every copy with action [S, N, ...].
-
-        Raises:
-            BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
-        """
+        """Take one step in every copy with action [S, N, ...]; `BudgetExhausted` after those that the budget holds."""
         copies = self._take()
         chosen = action.cpu().numpy()
         began = self._now()

@@ -87,12 +87,7 @@ class ArrayLockstep(Lockstep):
         return obs
 
     def step(self, action: torch.Tensor) -> Step:
-        """Take one step in every copy with action [S, N, ...].
-
-        Raises:
-            BudgetExhausted: the budget does not hold a step of every copy. Copies that it holds were stepped.
-            ContractBroken: the action has another shape.
-        """
+        """Take one step in every copy as `EnvLockstep.step` does; `ContractBroken` if the action has another shape."""
         if action.shape != self._action_shape:
             raise ContractBroken(f"step wants action {list(self._action_shape)}, not {list(action.shape)}")
         copies = self._take()

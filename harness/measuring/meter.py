@@ -41,11 +41,7 @@ class Marks:
 
 
 def check_return(runs: Sequence[RunRecord], run: RunRecord, value: float, phase: str, step: int) -> None:
-    """Mark a run as diverged if the return of an episode is not finite.
-
-    Raises:
-        Diverged: none of the runs is left.
-    """
+    """Mark a run as diverged if the return of an episode is not finite; raise `Diverged` if none of them is left."""
     if math.isfinite(value):
         return
     run.diverged = run.diverged or f"the return of an episode in {phase} is {value} at step {step}"

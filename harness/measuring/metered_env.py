@@ -22,11 +22,7 @@ class CopyMeter(Protocol):
     clock: Clock
 
     def take(self, count: int = 1) -> bool:
-        """Take steps of each run from the budget, before they are made; tells whether to settle after them.
-
-        Raises:
-            BudgetExhausted: it does not hold them; nothing was taken.
-        """
+        """Take all these steps of each run before they are made or raise `BudgetExhausted`; tells whether to settle."""
 
     def settle(self) -> None:
         """Let a due evaluation happen, once the steps taken have been made and their episodes recorded."""
@@ -67,11 +63,7 @@ class MeteredEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return result
 
     def step(self, action: Any) -> StepResult:
-        """Take one step, count it, and let a due evaluation happen.
-
-        Raises:
-            BudgetExhausted: the budget holds no further step; nothing was done.
-        """
+        """Take one step and count it, then let a due evaluation happen; `BudgetExhausted` instead if none is left."""
         take, ledger = self._take, self._ledger
         if take is reset_first:
             reset_first(action)  # before a step is taken from the budget

@@ -24,34 +24,25 @@ class RecordedEpisode(Protocol):
     truncations: Any  # bool [T]
 
 
-class DatasetModule(Protocol):
-    """What the module that ``EnvironmentSpec.dataset`` names holds."""
-
-    def episodes(self) -> Iterable[RecordedEpisode]:
-        """All episodes, always the same ones in the same order."""
-
-
 def load_dataset(spec: EnvironmentSpec, device: torch.device) -> Dataset:
-    """The transitions of all recorded episodes, in their order.
+    """The transitions of all recorded episodes, in their order; an `EnvironmentError_` if none, or one that is broken.
 
-    Raises:
-        EnvironmentError_: an episode's arrays do not fit together, or there is none.
+    ``episodes()`` of the module that ``EnvironmentSpec.dataset`` names gives all, always the same in the same order.
     """
     assert spec.dataset is not None
     env = environments.make(spec)
     obs_dtype, action_dtype = array_dtype(env.observation_space), array_dtype(env.action_space)
     env.close()
     columns: list[tuple[Any, ...]] = []
-    for number, episode in enumerate(importlib.import_module(spec.dataset).episodes()):
+    recorded: Iterable[RecordedEpisode] = importlib.import_module(spec.dataset).episodes()
+    for number, episode in enumerate(recorded):
         obs, action = np.asarray(episode.observations, obs_dtype), np.asarray(episode.actions, action_dtype)
         reward = np.asarray(episode.rewards, np.float32)
         terminated, truncated = (np.asarray(f, bool) for f in (episode.terminations, episode.truncations))
         lengths = {len(obs) - 1, *map(len, (action, reward, terminated, truncated))}
         if len(lengths) > 1 or not len(action):
-            raise EnvironmentError_(
-                f"environment {spec.name!r}: episode {number} of {spec.dataset} has arrays that do not fit together: "
-                "T + 1 observations and T of all others are wanted"
-            )
+            wrong = "has arrays that do not fit together: T + 1 observations and T of all others are wanted"
+            raise EnvironmentError_(f"environment {spec.name!r}: episode {number} of {spec.dataset} {wrong}")
         ended = terminated | truncated
         ended[-1] = True  # a recording may be cut off
         columns.append((obs[:-1], action, reward, 1 - terminated.astype(np.float32), ended, obs[1:]))

@@ -27,12 +27,7 @@ class GamesInLockstep(Lockstep):
         return self._state.clone()  # since what an algorithm does to its positions shall change no game
 
     def step(self, action: torch.Tensor) -> Ply:
-        """Make one move in every game.
-
-        Raises:
-            BudgetExhausted: the budget does not hold a ply of every game. Those that it holds were made.
-            ContractBroken: a move is illegal, or the moves have another shape.
-        """
+        """Make one move in every game that the budget holds, as `EnvLockstep`; `ContractBroken` if one is illegal."""
         if action.shape != (self.num_seeds, self.copies):
             raise ContractBroken(f"step wants moves {[self.num_seeds, self.copies]}, not {list(action.shape)}")
         began = self._now()

@@ -74,11 +74,7 @@ class Control:
         return self._integers[STATE]
 
     def take(self, count: int) -> int:
-        """Take steps from the budget, waiting while the trial evaluates; returns the number of the last.
-
-        Raises:
-            BudgetExhausted: so many are not left.
-        """
+        """Take steps, waiting while the trial evaluates; returns the number of the last or raises `BudgetExhausted`."""
         while True:
             with self.locked():
                 numbers = self._integers
@@ -190,21 +186,17 @@ class SharedMeter(Meter):
 
     def start(self) -> None:
         """Evaluate at 0, here and now, and let steps begin."""
-        self._marks.pass_by(0)
-        self._on_mark()
-        self._proceed()
+        self._evaluate(0)
 
-    def _proceed(self) -> None:
+    def _evaluate(self, steps: int) -> None:
+        self._marks.pass_by(steps)
+        self._on_mark()
         self._control.set_clock(self.clock.training)
         self._control.proceed(self._marks.next)
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Evaluate from a thread meanwhile; afterwards collect the episodes of all copies.
-
-        Raises:
-            BaseException: what an evaluation raised.
-        """
+        """Evaluate from a thread meanwhile; then raise what an evaluation raised, or collect all copies' episodes."""
         self._control.set_clock(self.clock.training)
         thread = threading.Thread(target=self._watch, name="harness-evaluation", daemon=True)
         thread.start()
@@ -232,9 +224,7 @@ class SharedMeter(Meter):
 
     def _attend(self) -> None:
         if self._control.state == EVALUATING:
-            self._marks.pass_by(self._control.steps)
-            self._on_mark()
-            self._proceed()
+            self._evaluate(self._control.steps)
 
     def env_factory(self, environment: EnvironmentSpec, seed: int, copy: int) -> EnvFactory:
         """Makes one metered copy, in any process."""

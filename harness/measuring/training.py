@@ -16,7 +16,7 @@ from harness.measuring import seeding
 from harness.measuring.description import TrialDescription
 from harness.measuring.meter import first_of
 from harness.measuring.records import Diverged
-from harness.measuring.trial import LocalTrial
+from harness.measuring.trial import AtMark, LocalTrial
 
 Train = Callable[[Trial, Any], None]
 
@@ -29,11 +29,7 @@ class Training:
     """
 
     def __init__(
-        self,
-        description: TrialDescription,
-        device: str = "cpu",
-        folder: Path | None = None,
-        at_mark: Callable[[LocalTrial], None] | None = None,
+        self, description: TrialDescription, device: str = "cpu", folder: Path | None = None, at_mark: AtMark = None
     ) -> None:
         seed_libraries(description.seeds[0], description.needs.cpus)
         self.trial = LocalTrial(description, device, folder, at_mark)
@@ -67,11 +63,7 @@ def seed_libraries(seed: int, threads: int) -> None:
 def run_training(trial: LocalTrial, train: Train, config: Any) -> None:
     """Train until the budget is spent, then evaluate the final policy.
 
-    Raises:
-        ContractBroken: see `LocalTrial.finish`.
-        Diverged: a return was not finite.
-        Unmetered: see `LocalTrial.finish`.
-        Exception: whatever ``train`` raised, unless the budget's end caused it.
+    Raises `Diverged`, what `LocalTrial.finish` raises, and whatever ``train`` raised unless the budget's end caused it.
     """
     trial.clock.start()
     try:

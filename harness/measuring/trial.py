@@ -4,6 +4,7 @@ import importlib
 import operator
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, cast
@@ -30,6 +31,7 @@ from harness.measuring.self_play import GamesInLockstep
 from harness.measuring.shared_meter import SharedMeter
 from harness.measuring.unmetered import WATCH
 
+AtMark = Callable[["LocalTrial"], None] | None  # what happens at marks and at the end in place of evaluating
 LOGGED_POINTS = 1_000  # per name and run; a later call within the same 1/1000 of the budget is not kept
 
 
@@ -37,15 +39,11 @@ class LocalTrial:
     """Implements `harness.contract.trial.Trial` in this process.
 
     ``device`` is "cpu" or "cuda", with an index or not. Environments of other processes meter in ``folder``, which is
-    needed where ``needs.processes`` is "many". ``at_mark`` is called at marks and at the end in place of evaluating.
+    needed where ``needs.processes`` is "many".
     """
 
     def __init__(
-        self,
-        description: TrialDescription,
-        device: str = "cpu",
-        folder: Path | None = None,
-        at_mark: "Callable[[LocalTrial], None] | None" = None,
+        self, description: TrialDescription, device: str = "cpu", folder: Path | None = None, at_mark: AtMark = None
     ) -> None:
         self.description = description
         self.environment = description.environment
@@ -54,7 +52,7 @@ class LocalTrial:
         self._device = torch.device(device)
         self.clock = Clock(self._synchronize)
         self.runs = [RunRecord(seed) for seed in self.seeds]
-        self._at_mark = at_mark
+        self._reached_mark = partial(at_mark or LocalTrial._evaluate, self)
         marks = evaluation_marks(description.budget, description.points)
         counted = (description.budget, marks, self._reached_mark, self.runs, self.clock)
         if description.needs.processes == "many":
@@ -267,20 +265,7 @@ class LocalTrial:
                     raise ContractBroken(f"trial.log({name}=...) wants a scalar or [S], not {tuple(kept.shape)}")
                 self._logged.append((step, name, kept))
 
-    def _flush_log(self) -> None:
-        for step, name, value in self._logged:
-            array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value, np.float64)
-            for run, scalar in zip(self.runs, np.broadcast_to(array, (self.num_seeds,)), strict=True):
-                run.diagnostics.append((step, name, float(scalar)))
-        self._logged.clear()
-
     # Evaluation and the end
-
-    def _reached_mark(self) -> None:
-        if self._at_mark is None:
-            self._evaluate()
-        else:
-            self._at_mark(self)
 
     def _evaluate(self) -> None:
         """Evaluate the policy now, with the training clock stopped."""
@@ -299,23 +284,14 @@ class LocalTrial:
                 check_return(self.runs, run, episode.value, "evaluation", steps)
 
     def finish(self) -> None:
-        """End training: the last evaluation, unless the algorithm broke the contract.
-
-        Raises:
-            ContractBroken: it did.
-            Unmetered: it learned from more than the meter counted.
-        """
+        """End training: the last evaluation, a `ContractBroken`, or `Unmetered` for learning from uncounted steps."""
         self.clock.stop()
         if self._policy is None:
             raise ContractBroken("train ended without setting trial.policy")
         if self.meter.left > self.meter.slack:
-            raise ContractBroken(
-                f"train returned after {self.steps} of {self.budget} steps; loop while trial.within_budget"
-            )
+            advice = "loop while trial.within_budget"
+            raise ContractBroken(f"train returned after {self.steps} of {self.budget} steps; {advice}")
         self._reached_mark()
-        self._check_metered()
-
-    def _check_metered(self) -> None:
         beside = self.meter.unmetered[0] - self._planned
         recorded = max(sum(episode.length for episode in run.episodes) for run in self.runs)
         problems = [f"train replaced {name}.step" for name in WATCH.replaced()]
@@ -329,7 +305,11 @@ class LocalTrial:
 
     def close(self) -> None:
         """Close every environment made and flush diagnostics."""
-        self._flush_log()
+        for step, name, value in self._logged:
+            array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value, np.float64)
+            for run, scalar in zip(self.runs, np.broadcast_to(array, (self.num_seeds,)), strict=True):
+                run.diagnostics.append((step, name, float(scalar)))
+        self._logged.clear()
         for close in reversed(self._closers):
             close()
         self._closers.clear()

@@ -19,23 +19,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from harness.contract.specs import (
-    KNOWN_FUNCTIONS,
-    SPACES,
-    AlgorithmSpec,
-    EnvironmentSpec,
-    Needs,
-    algorithm_from_json,
-    as_json,
-    environment_from_json,
-    from_json,
-)
+from harness.contract import specs
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs, as_json, from_json
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
 from harness.running.job_files import child_variables
 
 TIME_LIMIT = 120.0  # seconds a child may take
 FUNCTIONS_OF_VIEWS = {
-    "known": KNOWN_FUNCTIONS,
+    "known": specs.KNOWN_FUNCTIONS,
     "game": ("initial", "legal", "apply", "to_move", "outcome", "observe"),
     "dataset": ("episodes",),
 }
@@ -149,7 +140,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer one request; runs in the child. Whatever a plugin raises becomes the answer's error."""
     try:
         if "environment" in request:
-            spec = environment_from_json(request["environment"])
+            spec = specs.environment_from_json(request["environment"])
             return {"id": request["id"], **_spaces(spec), "known": _views(spec, request["views"])}
         return {"id": request["id"], **_configured(request["spec"], from_json(request["layers"]), request["id"])}
     except ConfigError as error:
@@ -160,7 +151,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _configured(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], owner: str) -> dict[str, dict[str, Any]]:
     """The configuration and the needs of an algorithm with these layers."""
-    algorithm, target = algorithm_from_json(spec), spec["target"]
+    algorithm, target = specs.algorithm_from_json(spec), spec["target"]
     module = importlib.import_module(target)
     if not callable(getattr(module, "train", None)):
         raise ConfigError(f"{owner}: module {target} has no train(trial, config)")
@@ -209,7 +200,7 @@ def _spaces(spec: EnvironmentSpec) -> dict[str, str]:
 def _kind(space: object) -> str:
     """The Gymnasium space a space is, itself or by inheritance."""
     names = [base.__name__ for base in type(space).__mro__ if base.__module__.startswith("gymnasium.")]
-    return next((name for name in names if name in SPACES), type(space).__name__)
+    return next((name for name in names if name in specs.SPACES), type(space).__name__)
 
 
 def main(requests: TextIO, answers: Path) -> None:

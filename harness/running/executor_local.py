@@ -23,8 +23,8 @@ from harness.contract.errors import ExitCode, HarnessError, UsageError
 from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import PROGRESS
 from harness.running.provenance import cores
+from harness.storage.files import read_bytes
 from harness.storage.orphans import end_processes_in
-from harness.storage.regular_file import read_bytes
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
@@ -69,7 +69,7 @@ class LocalExecutor:
     """Runs jobs in processes of this machine; each in its own session, watched for time and memory."""
 
     def __init__(self, options: ExecutorOptions) -> None:
-        self._jobs = options.jobs or cores()
+        self.jobs = options.jobs or cores()  # of one core, at the same time
         self._gpu_share = options.gpu_share
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")
@@ -91,15 +91,10 @@ class LocalExecutor:
             os.environ.clear()
             os.environ.update(before)
 
-    @property
-    def jobs(self) -> int:
-        """How many one-core jobs can run at the same time."""
-        return self._jobs
-
     def has_room(self, device: str, cpus: int) -> bool:
         """Whether enough cores and, on cuda, a share of a GPU are free."""
-        used = sum(min(running.job.cpus, self._jobs) for running in self._running.values())
-        return used + min(cpus, self._jobs) <= self._jobs and self._place(device) is not None
+        used = sum(min(running.job.cpus, self.jobs) for running in self._running.values())
+        return used + min(cpus, self.jobs) <= self.jobs and self._place(device) is not None
 
     def start(self, job: Job) -> None:
         """Start a job in a process of its own."""
@@ -115,7 +110,9 @@ class LocalExecutor:
             except (OSError, EOFError) as error:  # the fork server died
                 if attempt + 1 == ATTEMPTS:
                     raise NoProcessError(f"no process for a trial could be started: {error}") from error
-        own = _process(process.pid or 0)
+        own: psutil.Process | None = None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            own = psutil.Process(process.pid or 0)
         self._server = own.parent() if own is not None else self._server
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
 
@@ -193,7 +190,8 @@ class LocalExecutor:
         if ending == "ended" and code != 0:
             ending, error = "crashed", f"its process ended with exit code {code}"
             if code < 0:
-                error = f"its process was killed by {_signal_name(-code)}"
+                names = {number.value: number.name for number in signal.Signals}
+                error = f"its process was killed by {names.get(-code, f'signal {-code}')}"
         running.process.close()
         return Ended(running.job.id, ending, error, time.monotonic() - running.started)
 
@@ -291,17 +289,3 @@ def _memory(processes: Sequence[psutil.Process], limit: float) -> float:
             full = process.memory_full_info()
             shared_out += getattr(full, "pss", full.rss)
     return shared_out
-
-
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid)
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness.measuring.description import TrialOutcome
-from harness.storage.regular_file import read_bytes, read_end
-from harness.storage.results_files import table_problem
+from harness.storage.files import UnusableError, read_bytes, read_end
+from harness.storage.results_files import run_table
 from harness.storage.schema_tables import TABLES
 from harness.text import one_line
 
@@ -72,7 +72,9 @@ def take_tables(job: Path, place: Path, run: Mapping[str, Any]) -> str:
         with contextlib.suppress(OSError, ValueError):
             if not left.parent.is_symlink():
                 taken.write_bytes(read_bytes(left, TABLE_BYTES))
-        if why_not := table_problem(place, name, run):
+        try:
+            run_table(place, name, run, {})
+        except UnusableError as why_not:
             taken.unlink(missing_ok=True)
             unusable = unusable or f"{taken.name} is {why_not}"
     with contextlib.suppress(OSError, ValueError):

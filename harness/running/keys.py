@@ -40,13 +40,7 @@ def task_hash(
 
 
 def run_key(
-    algorithm_id: str,
-    version: str,
-    config: Mapping[str, Any],
-    task: str,
-    seed: int,
-    device: str,
-    views: Sequence[str] = (),
+    algorithm_id: str, version: str, config: Mapping[str, Any], task: str, seed: int, device: str, views: Sequence[str]
 ) -> str:
     """The key of a run: runs with the same key have the same result.
 

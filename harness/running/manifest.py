@@ -2,9 +2,11 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from harness.contract.executor import Ended
@@ -33,7 +35,7 @@ class Session:
     started_at: str = field(default_factory=now)
     machine: str = field(default_factory=provenance.machine)
     git: Mapping[str, Any] = field(default_factory=provenance.git)
-    command: tuple[str, ...] = field(default_factory=lambda: tuple(provenance.command_line()))
+    command: tuple[str, ...] = field(default_factory=lambda: (Path(sys.argv[0]).name, *sys.argv[1:]))
 
 
 def run_row(

@@ -15,6 +15,8 @@ from harness.running.describe import ConfigDescription, ConfigRequest, Environme
 from harness.running.keys import run_key, task_hash
 from harness.suite.reading import Suite, TaskSettings
 
+Lacks = Callable[[str], str]  # why there is no such device; empty if there is
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -61,7 +63,7 @@ def make_plan(
     environments: Sequence[str] = (),
     seeds: Sequence[int] = (),
     devices: Sequence[str] = (),
-    lacks: Callable[[str], str] = lambda device: "",
+    lacks: Lacks = lambda device: "",
     origin: str = "",
     keep_going: bool = False,
 ) -> Plan:
@@ -104,11 +106,12 @@ def make_plan(
         for entry, description in zip(entries, described.configs, strict=True)
     ]
     cells = [
-        _cell(contestant, entry, spaces[name], suite.for_environment(name), device, seeds or suite.seeds, lacks)
+        make_cell(contestant, entry, device, suite.for_environment(name), seeds or suite.seeds, *obstacle)
         for name, entry in chosen.items()
         for selection, contestant in zip(selections, contestants, strict=True)
         if algorithms or selection.text in suite.contestants_on(name)
         for device in (devices or suite.devices)
+        for obstacle in [_obstacle(contestant.entry.spec, entry.spec, spaces[name], device, lacks)]
     ]
     _refuse_repetitions(cells)
     return Plan(suite, tuple(cells), {name: answer.error for name, answer in spaces.items() if answer.error})
@@ -127,9 +130,8 @@ def _chosen_environments(suite: Suite, registry: Registry, names: Sequence[str])
     """Environments of the suite by the name it uses; ``names`` keeps only those."""
     for name in names:
         if name not in suite.environments:
-            raise UsageError(
-                f"suite {suite.name!r} has no environment {name!r}; it has {', '.join(suite.environments)}"
-            )
+            known = ", ".join(suite.environments)
+            raise UsageError(f"suite {suite.name!r} has no environment {name!r}; it has {known}")
     return {name: registry.resolve("environment", name) for name in (names or suite.environments)}
 
 
@@ -151,22 +153,14 @@ def _refuse_errors(configs: Sequence[ConfigDescription], environments: Sequence[
         raise UsageError("\n".join(["the suite cannot run:", *errors]))
 
 
-def _cell(
-    contestant: Contestant,
-    environment: Entry[EnvironmentSpec],
-    spaces: EnvironmentDescription,
-    task: TaskSettings,
-    device: str,
-    seeds: Sequence[int],
-    lacks: Callable[[str], str],
-) -> Cell:
-    algorithm = contestant.entry.spec
-    if spaces.error:
-        return make_cell(contestant, environment, device, task, seeds, spaces.error)
-    reason = incompatibility(algorithm, spaces.observation_space, spaces.action_space, environment.spec, spaces.known)
-    fits = not reason
-    reason = reason or device_lacking(algorithm, device) or lacks(device)
-    return make_cell(contestant, environment, device, task, seeds, reason, fits)
+def _obstacle(
+    algorithm: AlgorithmSpec, on: EnvironmentSpec, found: EnvironmentDescription, device: str, lacks: Lacks
+) -> tuple[str, bool]:
+    """Why a cell cannot run, and whether it could on another machine: its ``reason`` and ``fits``."""
+    if found.error:
+        return found.error, True
+    never = incompatibility(algorithm, found.observation_space, found.action_space, on, found.known)
+    return never or device_lacking(algorithm, device) or lacks(device), not never
 
 
 def make_cell(

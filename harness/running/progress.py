@@ -55,7 +55,7 @@ class Live:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        self._bars = Bars(
+        self.bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
@@ -64,34 +64,27 @@ class Live:
             console=Console(stderr=True),
             transient=True,
         )
-        self._all = self._bars.add_task("runs", total=total)
+        self._all = self.bars.add_task("runs", total=total)
         self._tasks: dict[str, tuple[TaskID, float]] = {}
-
-    def __enter__(self) -> "Live":
-        self._bars.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bars.stop()
 
     def started(self, job: str, trial: TrialPlan) -> None:
         """Add its bar, in steps."""
-        task = self._bars.add_task(str(trial), total=trial.cell.task.steps)
+        task = self.bars.add_task(str(trial), total=trial.cell.task.steps)
         self._tasks[job] = (task, time.monotonic())
 
     def advanced(self, steps: Mapping[str, int]) -> None:
         """Move the bars."""
         for job, taken in steps.items():
             if job in self._tasks:
-                self._bars.update(self._tasks[job][0], completed=taken)
+                self.bars.update(self._tasks[job][0], completed=taken)
 
     def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
         """Remove its bar and print its line."""
         task, began = self._tasks.pop(job)
-        self._bars.remove_task(task)
-        self._bars.advance(self._all, len(statuses))
+        self.bars.remove_task(task)
+        self.bars.advance(self._all, len(statuses))
         line = summary(trial, statuses, errors, time.monotonic() - began)
-        self._bars.console.print(line, markup=False, highlight=False)
+        self.bars.console.print(line, markup=False, highlight=False)
 
 
 Progress = Plain | Live
@@ -101,7 +94,8 @@ Progress = Plain | Live
 def shown(total: int) -> Iterator[Progress]:
     """The display that suits where stderr goes."""
     if sys.stderr.isatty():
-        with Live(total) as live:
+        live = Live(total)
+        with live.bars:
             yield live
     else:
         yield Plain(total)

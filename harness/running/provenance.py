@@ -5,7 +5,6 @@ import hashlib
 import os
 import platform
 import subprocess
-import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -101,8 +100,3 @@ def git() -> dict[str, Any]:
         return {}
     changed = hashlib.sha256(difference.encode()).hexdigest()[:20] if difference else ""
     return {"commit": commit, "dirty_diff": changed}
-
-
-def command_line() -> list[str]:
-    """The command that started this session."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]

@@ -109,18 +109,14 @@ class Runner:
             if lock is None or self.store.is_done(key):
                 self._tally.complete += 1
             else:
-                self._commit_skipped(cell, seed)
+                stored = self.store.row(key)
+                if stored is None or stored["error"] != cell.reason:
+                    trial, nothing = TrialPlan(cell, (seed,)), TrialOutcome()
+                    row = run_row(self.session, trial, seed, now(), None, nothing)
+                    self._commit(row, manifest(self.session, trial, nothing))
+                self._tally.statuses["skipped"] += 1
             if lock is not None:
                 lock.release()
-
-    def _commit_skipped(self, cell: Cell, seed: int) -> None:
-        key = cell.keys[seed]
-        stored = self.store.row(key)
-        if stored is None or stored["error"] != cell.reason:
-            trial, nothing = TrialPlan(cell, (seed,)), TrialOutcome()
-            row = run_row(self.session, trial, seed, now(), None, nothing)
-            self._commit(row, manifest(self.session, trial, nothing))
-        self._tally.statuses["skipped"] += 1
 
     def _commit(self, row: dict[str, Any], facts: Mapping[str, Any], job: Path | None = None) -> None:
         """Store a run with what its job left, which changes the row if that is not what it says."""

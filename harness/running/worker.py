@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from harness.contract.specs import as_json
 from harness.contract.trial import ContractBroken
 from harness.measuring.description import RunOutcome, Status, TrialDescription, TrialOutcome
 from harness.measuring.records import Diverged, Episode, EvaluationEpisode, Unmetered
@@ -44,7 +45,7 @@ def run_job(folder: Path, device: str) -> None:
     leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})
     with _apart(folder):
         outcome = _outcome(folder, description, device)
-    leave(folder / OUTCOME, outcome.to_json())
+    leave(folder / OUTCOME, as_json(outcome))
 
 
 @contextlib.contextmanager

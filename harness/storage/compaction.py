@@ -47,7 +47,7 @@ def remove(store: Store, unwanted: Collection[str]) -> int:
     """
     with _alone(store) as place:
         seen = {key: state_of(store.folder / key / RUN_FILE) for key in unwanted}
-        stored = read_compact(place)
+        read_compact(place, stored := Stored())
         _refuse_damage(stored, place)
         kept = [key for key in stored.runs if key not in seen]
         if len(kept) < len(stored.runs):

@@ -21,14 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.storage import schema_tables
 from harness.storage.files import NewerFormatError, StoreError, UnusableError, read_file, size_of, state_of
 from harness.storage.schema_tables import (
     COMPACT_FOLDER,
-    COMPACT_RUNS,
-    FORMAT_KEY,
     KEY,
     RUN_FILE,
-    RUN_FORMAT,
     RUNS,
     STATUSES,
     TABLES,
@@ -93,7 +91,7 @@ def _read_suite(folder: Path, stored: Stored) -> bool:
         except UnusableError as reason:
             found = True
             stored.problems.append(Problem(str(reason.path), place.name, str(reason)))
-    return _read_compact(folder / COMPACT_FOLDER, stored) or found
+    return read_compact(folder / COMPACT_FOLDER, stored) or found
 
 
 def _read_run(folder: Path, stored: Stored) -> bool:
@@ -119,7 +117,7 @@ def _read_run(folder: Path, stored: Stored) -> bool:
     tables = {}
     for name in TABLES:
         try:
-            tables[name] = _run_table(folder, name, row, manifest)
+            tables[name] = run_table(folder, name, row, manifest)
         except UnusableError as reason:
             if row["status"] == "done":
                 raise
@@ -156,15 +154,8 @@ def _checked_row(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _kinds(column: pa.Field) -> tuple[type, ...]:
-    if pa.types.is_string(column.type):
-        return (str,)
-    if pa.types.is_boolean(column.type):
-        return (bool,)
-    return (int,) if pa.types.is_integer(column.type) else (int, float)
-
-
-_COLUMNS = {column.name: (_kinds(column), column.nullable) for column in RUNS}
+_KINDS: dict[pa.DataType, tuple[type, ...]] = {pa.string(): (str,), pa.bool_(): (bool,), pa.float64(): (int, float)}
+_COLUMNS = {column.name: (_KINDS.get(column.type, (int,)), column.nullable) for column in RUNS}
 _LARGEST = {
     column.name: np.iinfo(column.type.to_pandas_dtype()).max for column in RUNS if pa.types.is_integer(column.type)
 }
@@ -178,17 +169,8 @@ def _in_range(name: str, value: float) -> bool:
     return abs(value) <= (EXACT if isinstance(value, int) else HUGE)  # False where it is no number
 
 
-def table_problem(folder: Path, name: str, run: Mapping[str, Any]) -> str:
-    """Why a table in a folder cannot be one of a run; empty if it can."""
-    try:
-        _run_table(folder, name, run, {})
-    except UnusableError as reason:
-        return str(reason)
-    return ""
-
-
-def _run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> pa.Table | None:
-    """One table of one run; None where a run that is not done left none."""
+def run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> pa.Table | None:
+    """One table of one run; None where a run that is not done left none. An `UnusableError` if it cannot be that."""
     path = folder / f"{name}.parquet"
     files = manifest.get("files")
     checksum = files.get(path.name) if isinstance(files, dict) else None
@@ -247,7 +229,7 @@ def _refuse_bomb(path: Path, metadata: pq.FileMetaData, size: int) -> None:
 
 def _refuse_foreign(path: Path, found: pa.Schema, wanted: pa.Schema) -> None:
     """Raise unless each column is there with its type, or may be missing, and the format is one that is known."""
-    version = (found.metadata or {}).get(FORMAT_KEY, str(RUN_FORMAT).encode())
+    version = (found.metadata or {}).get(schema_tables.FORMAT_KEY, str(schema_tables.RUN_FORMAT).encode())
     check_format(path, int(version) if version.isdigit() else version.decode(errors="replace"))
     for column in wanted:
         told = found.field(column.name).type if column.name in found.names else None
@@ -285,13 +267,13 @@ def _by_key(table: pa.Table) -> dict[str, Any]:
     return dict(iter(table.select(["key", "return", "length"]).to_pandas().groupby("key", observed=True)))
 
 
-def _read_compact(folder: Path, stored: Stored) -> bool:
+def read_compact(folder: Path, stored: Stored) -> bool:
     """Add the compacted runs that have no folder of their own; tells whether there is something."""
     path = folder / "runs.parquet"
     try:
         if not folder.is_dir() or not (path.exists() or _holds_lost_runs(folder)):
             return False
-        rows = _table(path, path, size_of(path), COMPACT_RUNS).to_pylist()
+        rows = _table(path, path, size_of(path), schema_tables.COMPACT_RUNS).to_pylist()
         places = {name: folder / f"{name}.parquet" for name in TABLES}
         tables = {name: _table(place, place, size_of(place), TABLES[name]) for name, place in places.items()}
     except (UnusableError, FileNotFoundError) as error:
@@ -316,13 +298,6 @@ def _read_compact(folder: Path, stored: Stored) -> bool:
     for name, table in tables.items():
         stored.tables[name].append(table.filter(pc.is_in(table["key"].cast(pa.string()), pa.array(fresh, pa.string()))))
     return True
-
-
-def read_compact(folder: Path) -> Stored:
-    """What a folder of compacted runs holds; nothing if there is none."""
-    stored = Stored()
-    _read_compact(folder, stored)
-    return stored
 
 
 def _holds_lost_runs(folder: Path) -> bool:
@@ -351,17 +326,13 @@ class StoredRuns:
         self._compacted: tuple[object, frozenset[str]] = (None, frozenset())
 
     def row(self, key: str) -> dict[str, Any] | None:
-        """The row of the run in the folder of this key; None if there is none, or it is damaged.
-
-        Raises:
-            StoreError: a newer harness wrote it; to run it again would replace what is no worse.
-        """
+        """The row of the run of this key; None if there is none or it is damaged. `StoreError` if a newer harness's."""
         folder, stored = self.folder / key, Stored()
         state = [state_of(folder / name) for name in (RUN_FILE, *(f"{name}.parquet" for name in TABLES))]
         if key not in self._rows or self._rows[key][0] != state:
             try:
                 _read_run(folder, stored)
-            except NewerFormatError as reason:
+            except NewerFormatError as reason:  # to run it again would replace what is no worse
                 raise StoreError(f"{reason.path}: {reason}") from None
             except UnusableError as reason:
                 self.problems[str(reason.path)] = Problem(str(reason.path), key, str(reason))
@@ -378,7 +349,7 @@ class StoredRuns:
         folder = self.folder / COMPACT_FOLDER
         state = [state_of(folder / f"{name}.parquet") for name in ("runs", *TABLES)]
         if self._compacted[0] != state:
-            stored = read_compact(folder)
+            read_compact(folder, stored := Stored())
             self.problems |= {problem.path: problem for problem in stored.problems}
             self._compacted = state, frozenset(key for key, run in stored.runs.items() if run["status"] == "done")
         return self._compacted[1]

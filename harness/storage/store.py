@@ -41,11 +41,7 @@ class Lock:
 
 
 class Store(StoredRuns):
-    """Reads and writes ``results/<suite>``, a folder that is made if missing.
-
-    Raises:
-        StoreError: it cannot be made or written to, or parts of it lie elsewhere.
-    """
+    """Reads and writes ``results/<suite>``, made if missing; a `StoreError` if it cannot be, or parts lie elsewhere."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -120,11 +116,7 @@ class Store(StoredRuns):
             lock.release()
 
     def commit(self, folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        """Make a staged folder the result of its run: write ``run.json``, flush, rename into place.
-
-        Raises:
-            StoreError: the disk is full or the folder cannot be written; what was there before stays.
-        """
+        """Make a staged folder the result of its run; a `StoreError` if it cannot be: what was there before stays."""
         key = run["key"]
         if KEY.fullmatch(key) is None:
             raise ValueError(f"not a run key: {key!r}")

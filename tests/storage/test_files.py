@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.storage.regular_file import read_bytes
+from harness.storage.files import read_bytes
 
 
 def test_a_regular_file_up_to_the_limit_is_read_whole(tmp_path: Path) -> None:
