@@ -1,10 +1,10 @@
 """What every command is given, and what all say the same way."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from harness.storage.results_files import Problem
 
 
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+DEVICE = click.Choice(["cpu", "cuda"])
+
+
+def stacked(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """One decorator for several, in the order of the help."""
+    return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+
 @dataclass(frozen=True)
 class GlobalOptions:
     """What the global options say; every command is given it (``@click.pass_obj``)."""
@@ -24,7 +33,7 @@ class GlobalOptions:
     only: frozenset[str] | None  # the only plugins or distributions to import; None for all
     strict: bool  # whether any problem of a plugin is fatal
 
-    @cached_property
+    @functools.cached_property
     def registry(self) -> "Registry":
         """The plugins, loaded on first use; those that did not load are named on stderr."""
         registry = self.load_registry()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import GlobalOptions, note
+from harness.commands.common import GlobalOptions, note, stacked
 from harness.contract.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.verdicts.judgement import Judgement
 
 CACHE = ".gate"  # in the folder of results; environments and runs of both sides
+MINUTES = click.FloatRange(0, min_open=True)
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,15 @@ def commit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         commits = Commits(**{field.name: options.pop(field.name) for field in fields(Commits)})
         return function(*arguments, commits=commits, **options)
 
-    for option in reversed(
-        (
-            click.option(
-                "--base-ref", metavar="REF", help="Run both sides: HEAD as it is, and where it left this branch."
-            ),
-            click.option("--speed", is_flag=True, help="With --base-ref: judge training time, not scores."),
-            click.option("--out", type=click.Path(path_type=Path), help="Results to run into; default: results."),
-            click.option("-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."),
-            click.option("--max-seeds", type=click.IntRange(min=1), help="Run no more seeds per side."),
-            click.option(
-                "--max-minutes", type=click.FloatRange(0, min_open=True), help="Begin nothing that would end later."
-            ),
-            click.option("--pairs", type=click.IntRange(5, 14), help="Processes timed per side; default: 6."),
-        )
-    ):
-        gathered = option(gathered)
-    return gathered
+    return stacked(
+        click.option("--base-ref", metavar="REF", help="Run both sides: HEAD as it is, and where it left this branch."),
+        click.option("--speed", is_flag=True, help="With --base-ref: judge training time, not scores."),
+        click.option("--out", type=click.Path(path_type=Path), help="Results to run into; default: results."),
+        click.option("-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."),
+        click.option("--max-seeds", type=click.IntRange(min=1), help="Run no more seeds per side."),
+        click.option("--max-minutes", type=MINUTES, help="Begin nothing that would end later."),
+        click.option("--pairs", type=click.IntRange(5, 14), help="Processes timed per side; default: 6."),
+    )(gathered)
 
 
 def refuse_stored_times(base: "Results", head: "Results") -> None:
@@ -145,12 +138,7 @@ def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None
 
 
 def speed(
-    given: GlobalOptions,
-    commits: Commits,
-    argument: str,
-    suite: "Suite",
-    tolerated: float | None,
-    **chosen: Sequence[str],
+    given: GlobalOptions, commits: Commits, argument: str, suite: "Suite", share: float | None, **chosen: Sequence[str]
 ) -> "SpeedAnswer":
     """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
     from harness.commits.plans import known_to
@@ -160,8 +148,8 @@ def speed(
     asked = _question(given, commits, argument, chosen)
     with _sides(commits, asked, suite) as (base, head, plan):
         asked = known_to(base, asked, plan, suite, note)
-        pairs, share = commits.pairs or PAIRS, tolerated or TOLERATED
-        return judge_speed(base, head, asked, pairs=pairs, tolerated=share, minutes=commits.max_minutes, tell=note)
+        pairs, tolerated = commits.pairs or PAIRS, share or TOLERATED
+        return judge_speed(base, head, asked, pairs=pairs, tolerated=tolerated, minutes=commits.max_minutes, tell=note)
 
 
 def _question(given: GlobalOptions, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]) -> "Question":

@@ -43,12 +43,8 @@ def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
     """The description, and what only its file or its code says."""
     spec = entry.spec
     missing = registry.missing_requirements(entry)
-    record: dict[str, Any] = {
-        "id": entry.id,
-        "distribution": entry.plugin.source,
-        "missing": missing,
-        "spec": as_json(spec, tuples=False),
-    }
+    told = as_json(spec, tuples=False)
+    record: dict[str, Any] = {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": told}
     if isinstance(spec, SuiteSpec):
         record["text"] = suite_text(spec)
     if isinstance(spec, AlgorithmSpec):
