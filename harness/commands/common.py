@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.contract.specs import as_json
 from harness.text import one_line
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-    from harness.discovery.registry import Registry
+    from harness.discovery.registry import Entry, Registry
     from harness.storage.results_files import Problem
 
 
@@ -51,6 +52,12 @@ class GlobalOptions:
             if not any(plugin.answers_to({name}) for plugin in registry.plugins):
                 note(f"no plugin or distribution named {name!r} is installed")
         return registry
+
+
+def described(registry: "Registry", entry: "Entry[Any]") -> dict[str, Any]:
+    """What a description says, what it lacks and where it is from, as JSON values."""
+    told = {"id": entry.id, "distribution": entry.plugin.source, "missing": registry.missing_requirements(entry)}
+    return told | {"spec": as_json(entry.spec, tuples=False)}
 
 
 def note(message: str) -> None:

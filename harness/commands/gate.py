@@ -151,10 +151,7 @@ def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
 
 
 def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | None) -> None:
-    """Print the table and what it says, and write a file of JSON; for "-", print JSON, not the table.
-
-    ``output`` is the module that puts into words what was found, `gate_output` or `speed_output`.
-    """
+    """Print the table and what it says, and write JSON, or print it for "-"; ``output`` has the words for each."""
     import json
 
     from harness.commands.printing import print_json, print_table

@@ -46,10 +46,7 @@ class Commits:
         return ((self.out or Path("results")) / CACHE).resolve()
 
     def check(self, base: Path | None, head: Path | None, of_scores: Mapping[str, Any]) -> None:
-        """Refuse options that do not go together, and a limit that is no number.
-
-        ``base`` and ``head`` are folders of stored runs; ``of_scores`` are options about scores, and their values.
-        """
+        """Refuse options that do not go together, and a limit that is no number; ``of_scores`` is for scores alone."""
         if self.max_minutes is not None and math.isnan(self.max_minutes):
             raise UsageError("--max-minutes nan: write a number")
         if self.base_ref is not None:
@@ -99,10 +96,7 @@ def refuse_stored_times(base: "Results", head: "Results") -> None:
 def learning(
     given: GlobalOptions, commits: Commits, argument: str, suite: "Suite", **chosen: Sequence[str]
 ) -> "Judgement":
-    """Run both sides until the gate decides or may run no more.
-
-    ``argument`` named the suite, whose rule is settled; algorithms, environments and devices are ``chosen``.
-    """
+    """Run both sides until the gate decides or may run no more; ``argument`` named the suite, whose rule is settled."""
     from harness.commits.interleaved import Bounds, InterruptedSideError, judge_learning, place_of
     from harness.commits.plans import all_apart, known_to, planned
     from harness.verdicts.gate import apart
@@ -122,10 +116,7 @@ def learning(
 
 @contextmanager
 def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None]:
-    """Keep no runs of a working tree that was changed while they were made, and say so.
-
-    ``head`` is the tree as it was; the runs lie in the folder ``question`` of its own folder in the cache.
-    """
+    """Keep no runs, in the folder ``question``, of a working tree that was changed while they were made; say so."""
     from harness.commits import checkout
 
     try:

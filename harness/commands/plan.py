@@ -14,7 +14,6 @@ from harness.contract.specs import made
 
 if TYPE_CHECKING:
     from harness.running.plan import Plan
-    from harness.storage.store import Store
 
 
 def executor_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -120,16 +119,3 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(f"--seeds {text}: seeds are at most 10,000 numbers from 0 to 2**32 - 1")
         seeds |= dict.fromkeys(range(low, high + 1))
     return tuple(seeds)
-
-
-def to_run(plan: "Plan", store: "Store", force: bool) -> int:
-    """How many runs of a plan are not complete, or are forced."""
-    keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
-    return len(keys) if force else sum(not store.is_done(key) for key in keys)
-
-
-def summarised(plan: "Plan", missing: int, folder: Path) -> str:
-    """What will run, in one or a few lines."""
-    counts = f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {folder}"
-    reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
-    return "\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons))

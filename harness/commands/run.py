@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.commands.common import GlobalOptions, name_problems, note
-from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
+from harness.commands.plan import plan_options, planned, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
 
@@ -46,9 +46,12 @@ def command(
     plan = planned(given, where, **options)
     store = Store(Path(options["out"]) / plan.suite.name)
     store.clear_abandoned()
-    missing = to_run(plan, store, force)
+    keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
+    missing = sum(force or not store.is_done(key) for key in keys)
     name_problems(store.problems.values())
-    note(summarised(plan, missing, store.folder))
+    counts = f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {store.folder}"
+    reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
+    note("\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     seconds, memory = time_limit or plan.suite.limits.seconds, memory_limit or plan.suite.limits.memory_gib
     session = Session(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs)

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from harness.api import Count, Fraction
-from harness.commands.common import GlobalOptions, note
+from harness.commands.common import GlobalOptions, described, note
 from harness.commands.printing import print_json, print_table
-from harness.contract.specs import AlgorithmSpec, SuiteSpec, as_json
+from harness.contract.specs import AlgorithmSpec, SuiteSpec
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
 from harness.suite.reading import suite_text
@@ -42,9 +42,7 @@ def command(given: GlobalOptions, name: str, json_wanted: bool) -> None:
 def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
     """The description, and what only its file or its code says."""
     spec = entry.spec
-    missing = registry.missing_requirements(entry)
-    told = as_json(spec, tuples=False)
-    record: dict[str, Any] = {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": told}
+    record = described(registry, entry)
     if isinstance(spec, SuiteSpec):
         record["text"] = suite_text(spec)
     if isinstance(spec, AlgorithmSpec):
