@@ -46,33 +46,9 @@ def run_job(folder: str | Path, device: str) -> None:
     run_job(Path(folder), device)
 
 
-__all__ = [
-    "API",
-    "AlgorithmSpec",
-    "BudgetExhausted",
-    "Count",
-    "Dataset",
-    "Ended",
-    "EnvironmentSpec",
-    "Executor",
-    "ExecutorOptions",
-    "ExecutorSpec",
-    "FigureSpec",
-    "Fraction",
-    "GameRules",
-    "Job",
-    "LockstepEnv",
-    "Needs",
-    "Ply",
-    "Policy",
-    "RecurrentPolicy",
-    "Score",
-    "SelfPlay",
-    "SpecError",
-    "Step",
-    "SuiteSpec",
-    "Trial",
-    "UsageError",
-    "hookimpl",
-    "run_job",
-]
+__all__ = ["API", "UsageError", "hookimpl", "run_job"]
+__all__ += ["AlgorithmSpec", "EnvironmentSpec", "ExecutorSpec", "FigureSpec", "SuiteSpec"]
+__all__ += ["Needs", "Score", "SpecError"]
+__all__ += ["BudgetExhausted", "Count", "Dataset", "Fraction", "GameRules", "LockstepEnv", "Ply", "Policy"]
+__all__ += ["RecurrentPolicy", "SelfPlay", "Step", "Trial"]
+__all__ += ["Ended", "Executor", "ExecutorOptions", "Job"]

@@ -14,6 +14,42 @@ SUITES = {
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",
 }
+FIGURES = {  # title, and function in harness.reporting; one of `figures_environment` is drawn for each environment
+    "curves": ("Learning curves side by side", "figures_overview:side_by_side"),
+    "aggregates": ("Final scores over environments", "figures_overview:aggregates"),
+    "profiles": ("Performance profiles", "figures_overview:profiles"),
+    "improvement": ("Probability of improvement", "figures_overview:improvement"),
+    "overall-curves": ("Learning curves over environments", "figures_overview:overall_curves"),
+    "trade-off": ("What a score costs", "figures_overview:trade_off"),
+    "learning-curves": ("Learning curves", "figures_environment:learning_curves"),
+    "runs": ("Every run", "figures_environment:every_run"),
+}
+CAPTIONS = {  # of figures
+    "curves": "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap "
+    "intervals over whole runs; n is the number of runs. Dashed: the threshold.",
+    "aggregates": "Normalised final scores of all runs on the common environments: 0 is the random policy, 1 the "
+    "reference. IQM is the mean of the middle half of the runs; the optimality gap is how far runs fall short of 1. "
+    "Bars are 95 % bootstrap intervals over whole runs, stratified by environment; n is the number of runs.",
+    "profiles": "The share of runs, and of environments by the mean of their runs, with a normalised final score above "
+    "τ; higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
+    "improvement": "The probability that a run of the row scores more than a run of the column on the same "
+    "environment, ties counting one half, mean over the environments both have run, with its 95 % bootstrap interval. "
+    "Blue: the row wins more often; orange: the column does; bold: the interval excludes one half.",
+    "overall-curves": "IQM of the normalised scores of all runs after each share of the budget. Bands are 95 % "
+    "bootstrap intervals over whole runs, stratified by environment: the darker holds any one point of the true line, "
+    "the lighter the whole of it; n is the number of runs per environment.",
+    "trade-off": "IQM of normalised final scores against the share of the budget until the threshold (the whole of it "
+    "where a run does not get there), and against seconds of training. Lines are 95 % intervals; dashed: nobody is "
+    "better in both. Seconds of runs that shared a trial have no interval. n: runs per environment.",
+    "learning-curves": "Mean return of each evaluation, against environment steps and against seconds of training, "
+    "evaluation excluded. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap intervals over whole "
+    "runs: the darker holds any one point of the true line, the lighter the whole of it; n is the number of runs. "
+    "Dashed: the threshold. The axis spans the runs, so a wide band leaves it.",
+    "runs": "Each mark is one run. At the right of final scores: runs done of all runs. Of steps: runs that held the "
+    "threshold for two evaluations, of those that count; failed runs never do. Of seconds: environment steps per "
+    "second of training. Intervals: of the mean of scores, of the median of steps (from 6 runs on), of the mean of "
+    "set-up, training and evaluation together (none where a trial trained several runs).",
+}
 
 
 @hookimpl
@@ -31,72 +67,7 @@ def harness_executors() -> list[ExecutorSpec]:
 @hookimpl
 def harness_figures() -> list[FigureSpec]:
     """The figures of every report."""
-    overview, environment = "harness.reporting.figures_overview", "harness.reporting.figures_environment"
     return [
-        FigureSpec(
-            "curves",
-            "Learning curves side by side",
-            f"{overview}:side_by_side",
-            "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap "
-            "intervals over whole runs; n is the number of runs. Dashed: the threshold.",
-        ),
-        FigureSpec(
-            "aggregates",
-            "Final scores over environments",
-            f"{overview}:aggregates",
-            "Normalised final scores of all runs on the common environments: 0 is the random policy, 1 the reference. "
-            "IQM is the mean of the middle half of the runs; the optimality gap is how far runs fall short of 1. Bars "
-            "are 95 % bootstrap intervals over whole runs, stratified by environment; n is the number of runs.",
-        ),
-        FigureSpec(
-            "profiles",
-            "Performance profiles",
-            f"{overview}:profiles",
-            "The share of runs, and of environments by the mean of their runs, with a normalised final score above τ; "
-            "higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
-        ),
-        FigureSpec(
-            "improvement",
-            "Probability of improvement",
-            f"{overview}:improvement",
-            "The probability that a run of the row scores more than a run of the column on the same environment, ties "
-            "counting one half, mean over the environments both have run, with its 95 % bootstrap interval. Blue: "
-            "the row wins more often; orange: the column does; bold: the interval excludes one half.",
-        ),
-        FigureSpec(
-            "overall-curves",
-            "Learning curves over environments",
-            f"{overview}:overall_curves",
-            "IQM of the normalised scores of all runs after each share of the budget. Bands are 95 % bootstrap "
-            "intervals over whole runs, stratified by environment: the darker holds any one point of the true line, "
-            "the lighter the whole of it; n is the number of runs per environment.",
-        ),
-        FigureSpec(
-            "trade-off",
-            "What a score costs",
-            f"{overview}:trade_off",
-            "IQM of normalised final scores against the share of the budget until the threshold (the whole of it where "
-            "a run does not get there), and against seconds of training. Lines are 95 % intervals; dashed: nobody is "
-            "better in both. Seconds of runs that shared a trial have no interval. n: runs per environment.",
-        ),
-        FigureSpec(
-            "learning-curves",
-            "Learning curves",
-            f"{environment}:learning_curves",
-            "Mean return of each evaluation, against environment steps and against seconds of training, evaluation "
-            "excluded. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap intervals over whole "
-            "runs: the darker holds any one point of the true line, the lighter the whole of it; n is the number of "
-            "runs. Dashed: the threshold. The axis spans the runs, so a wide band leaves it.",
-            per_environment=True,
-        ),
-        FigureSpec(
-            "runs",
-            "Every run",
-            f"{environment}:every_run",
-            "Each mark is one run. At the right of final scores: runs done of all runs. Of steps: runs that held the "
-            "threshold for two evaluations, of those that count; failed runs never do. Of seconds: environment steps "
-            "per second of training. Intervals: of the mean of scores, of the median of steps (from 6 runs on), of the "
-            "mean of set-up, training and evaluation together (none where a trial trained several runs).",
-            per_environment=True,
-        ),
+        FigureSpec(name, title, f"harness.reporting.{target}", CAPTIONS[name], target.startswith("figures_environment"))
+        for name, (title, target) in FIGURES.items()
     ]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from harness.commands.common import GlobalOptions, note
-from harness.commands.plan import parse_settings
+from harness.commands.plan import executor_option, parse_settings
 from harness.commands.printing import print_json, print_table
 from harness.conformance.check import Check, CheckResult
 from harness.conformance.checks import CHECKED, checks_of, checks_of_kinds
@@ -18,9 +18,7 @@ HEADER = ("SUBJECT", "CHECK", "RESULT", "REASON")
 
 @click.command(name="check")
 @click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME")
-@click.option(
-    "--executor-option", "settings", multiple=True, metavar="KEY=VALUE", help="Of an executor that is checked."
-)
+@executor_option("Of an executor that is checked.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def command(given: GlobalOptions, words: tuple[str, ...], settings: tuple[str, ...], json_wanted: bool) -> ExitCode:
@@ -43,8 +41,7 @@ def command(given: GlobalOptions, words: tuple[str, ...], settings: tuple[str, .
         for outcome in outcomes:
             if outcome.status == "fail":
                 note(f"{outcome.check} asks: {outcome.question}")
-    failed = any(outcome.status == "fail" for outcome in outcomes)
-    return ExitCode.NO if failed else ExitCode.YES
+    return ExitCode.NO if any(outcome.status == "fail" for outcome in outcomes) else ExitCode.YES
 
 
 def _asked(words: Sequence[str], registry: Registry, settings: Mapping[str, str]) -> list[Check]:

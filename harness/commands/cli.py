@@ -76,7 +76,9 @@ def cli(ctx: click.Context, choices: tuple[str, ...], no_plugins: bool, strict_p
     HARNESS_PLUGINS=a,b imports these plugins only; HARNESS_PLUGINS= imports none. HARNESS_DEBUG=1 shows
     tracebacks.
     """
-    ctx.obj = GlobalOptions(_blocked(choices), frozenset() if no_plugins else _allowed(), strict_plugins)
+    names = "" if no_plugins else os.environ.get("HARNESS_PLUGINS")
+    allowed = None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())
+    ctx.obj = GlobalOptions(_blocked(choices), allowed, strict_plugins)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,9 +144,3 @@ def _blocked(choices: Sequence[str]) -> frozenset[str]:
         if name in ("harness", "rl-harness"):
             raise UsageError(f"-p {choice}: the built-in plugin cannot be left out")
     return frozenset(names)
-
-
-def _allowed() -> frozenset[str] | None:
-    """The names in HARNESS_PLUGINS, or None where it is not set."""
-    names = os.environ.get("HARNESS_PLUGINS")
-    return None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())

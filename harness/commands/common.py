@@ -1,19 +1,29 @@
 """What every command is given, and what all say the same way."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.contract.specs import as_json
 from harness.text import one_line
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
-    from harness.discovery.registry import Registry
+    from harness.discovery.registry import Entry, Registry
     from harness.storage.results_files import Problem
+
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+DEVICE = click.Choice(["cpu", "cuda"])
+
+
+def stacked(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """One decorator for several, in the order of the help."""
+    return lambda function: functools.reduce(lambda inner, option: option(inner), reversed(options), function)
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class GlobalOptions:
     only: frozenset[str] | None  # the only plugins or distributions to import; None for all
     strict: bool  # whether any problem of a plugin is fatal
 
-    @cached_property
+    @functools.cached_property
     def registry(self) -> "Registry":
         """The plugins, loaded on first use; those that did not load are named on stderr."""
         registry = self.load_registry()
@@ -42,6 +52,12 @@ class GlobalOptions:
             if not any(plugin.answers_to({name}) for plugin in registry.plugins):
                 note(f"no plugin or distribution named {name!r} is installed")
         return registry
+
+
+def described(registry: "Registry", entry: "Entry[Any]") -> dict[str, Any]:
+    """What a description says, what it lacks and where it is from, as JSON values."""
+    told = {"id": entry.id, "distribution": entry.plugin.source, "missing": registry.missing_requirements(entry)}
+    return told | {"spec": as_json(entry.spec, tuples=False)}
 
 
 def note(message: str) -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands import gate_commits
-from harness.commands.common import GlobalOptions, loaded, note
+from harness.commands.common import DEVICE, GlobalOptions, loaded, note
 from harness.commands.gate_commits import Commits, commit_options
-from harness.commands.plan import DEVICE
 from harness.contract.errors import ExitCode, UsageError
 from harness.suite.measures import GATED
 
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from harness.verdicts.judgement import Inconclusive, Judgement
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
-ENDS = click.Choice(["pass", "warn", "fail"])  # of a gate that is inconclusive
+OUTCOME = click.Choice(["pass", "warn", "fail"])
+TOLERANCE = "Drop tolerated overall; default: the suite's. With --speed, of speed; default: 0.1."
 
 
 @click.command(name="gate")
@@ -35,16 +35,12 @@ ENDS = click.Choice(["pass", "warn", "fail"])  # of a gate that is inconclusive
 @click.option("-e", "--environment", "environments", multiple=True, help="Only this environment.")
 @click.option("--device", "devices", multiple=True, type=DEVICE, help="Judge runs on this device, not on the suite's.")
 @click.option("--measure", type=click.Choice(GATED), help="Of a run; default: the suite's.")
-@click.option(
-    "--tolerance",
-    type=SHARE,
-    help="Drop tolerated overall; default: the suite's. With --speed, of speed; default: 0.1.",
-)
+@click.option("--tolerance", type=SHARE, help=TOLERANCE)
 @click.option("--task-tolerance", type=SHARE, help="Drop tolerated on a task; default: the suite's.")
 @click.option("--alpha", type=SHARE, help="Chance of a false alarm; default: the suite's.")
 @click.option("--looks", metavar="N,N,...", help="Seeds per side at which it may decide; default: the suite's.")
 @click.option("--strict", is_flag=True, help="A regression within the tolerance is one.")
-@click.option("--inconclusive", type=ENDS, default="warn", show_default=True, help="What becomes of that outcome.")
+@click.option("--inconclusive", type=OUTCOME, default="warn", show_default=True, help="What becomes of that outcome.")
 @click.option("--json", "json_file", metavar="FILE", help="Write JSON; - writes it to stdout, not the table.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit XML file.")
 @click.option("--summary", type=click.Path(path_type=Path), help="Append Markdown; default: $GITHUB_STEP_SUMMARY.")
@@ -80,14 +76,8 @@ def command(
     from harness.verdicts.gate import check_looks, judge
     from harness.verdicts.scope import most_tasks
 
-    of_scores = {
-        "--measure": measure,
-        "--task-tolerance": shares["task_tolerance"],
-        "--alpha": shares["alpha"],
-        "--looks": looks,
-        "--strict": strict or None,
-    }
-    commits.check(base, head, of_scores)
+    of_scores = {"--measure": measure, "--task-tolerance": shares["task_tolerance"], "--alpha": shares["alpha"]}
+    commits.check(base, head, {**of_scores, "--looks": looks, "--strict": strict or None})
     check_writable((junit, summary, Path(json_file) if json_file not in (None, "-") else None), commits)
     asked = regated(find_suite(suite, given.registry), measure, looks, shares)
     for name in environments:
@@ -161,10 +151,7 @@ def check_writable(files: Iterable[Path | None], commits: Commits) -> None:
 
 
 def show(output: ModuleType, found: "Judgement | SpeedAnswer", json_file: str | None) -> None:
-    """Print the table and what it says, and write a file of JSON; for "-", print JSON, not the table.
-
-    ``output`` is the module that puts into words what was found, `gate_output` or `speed_output`.
-    """
+    """Print the table and what it says, and write JSON, or print it for "-"; ``output`` has the words for each."""
     import json
 
     from harness.commands.printing import print_json, print_table

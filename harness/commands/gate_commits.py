@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import GlobalOptions, note
+from harness.commands.common import GlobalOptions, note, stacked
 from harness.contract.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.verdicts.judgement import Judgement
 
 CACHE = ".gate"  # in the folder of results; environments and runs of both sides
+MINUTES = click.FloatRange(0, min_open=True)
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,7 @@ class Commits:
         return ((self.out or Path("results")) / CACHE).resolve()
 
     def check(self, base: Path | None, head: Path | None, of_scores: Mapping[str, Any]) -> None:
-        """Refuse options that do not go together, and a limit that is no number.
-
-        ``base`` and ``head`` are folders of stored runs; ``of_scores`` are options about scores, and their values.
-        """
+        """Refuse options that do not go together, and a limit that is no number; ``of_scores`` is for scores alone."""
         if self.max_minutes is not None and math.isnan(self.max_minutes):
             raise UsageError("--max-minutes nan: write a number")
         if self.base_ref is not None:
@@ -74,23 +72,15 @@ def commit_options(function: Callable[..., Any]) -> Callable[..., Any]:
         commits = Commits(**{field.name: options.pop(field.name) for field in fields(Commits)})
         return function(*arguments, commits=commits, **options)
 
-    for option in reversed(
-        (
-            click.option(
-                "--base-ref", metavar="REF", help="Run both sides: HEAD as it is, and where it left this branch."
-            ),
-            click.option("--speed", is_flag=True, help="With --base-ref: judge training time, not scores."),
-            click.option("--out", type=click.Path(path_type=Path), help="Results to run into; default: results."),
-            click.option("-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."),
-            click.option("--max-seeds", type=click.IntRange(min=1), help="Run no more seeds per side."),
-            click.option(
-                "--max-minutes", type=click.FloatRange(0, min_open=True), help="Begin nothing that would end later."
-            ),
-            click.option("--pairs", type=click.IntRange(5, 14), help="Processes timed per side; default: 6."),
-        )
-    ):
-        gathered = option(gathered)
-    return gathered
+    return stacked(
+        click.option("--base-ref", metavar="REF", help="Run both sides: HEAD as it is, and where it left this branch."),
+        click.option("--speed", is_flag=True, help="With --base-ref: judge training time, not scores."),
+        click.option("--out", type=click.Path(path_type=Path), help="Results to run into; default: results."),
+        click.option("-j", "--jobs", type=click.IntRange(min=0), help="Trials at a time; default: the cores."),
+        click.option("--max-seeds", type=click.IntRange(min=1), help="Run no more seeds per side."),
+        click.option("--max-minutes", type=MINUTES, help="Begin nothing that would end later."),
+        click.option("--pairs", type=click.IntRange(5, 14), help="Processes timed per side; default: 6."),
+    )(gathered)
 
 
 def refuse_stored_times(base: "Results", head: "Results") -> None:
@@ -106,10 +96,7 @@ def refuse_stored_times(base: "Results", head: "Results") -> None:
 def learning(
     given: GlobalOptions, commits: Commits, argument: str, suite: "Suite", **chosen: Sequence[str]
 ) -> "Judgement":
-    """Run both sides until the gate decides or may run no more.
-
-    ``argument`` named the suite, whose rule is settled; algorithms, environments and devices are ``chosen``.
-    """
+    """Run both sides until the gate decides or may run no more; ``argument`` named the suite, whose rule is settled."""
     from harness.commits.interleaved import Bounds, InterruptedSideError, judge_learning, place_of
     from harness.commits.plans import all_apart, known_to, planned
     from harness.verdicts.gate import apart
@@ -129,10 +116,7 @@ def learning(
 
 @contextmanager
 def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None]:
-    """Keep no runs of a working tree that was changed while they were made, and say so.
-
-    ``head`` is the tree as it was; the runs lie in the folder ``question`` of its own folder in the cache.
-    """
+    """Keep no runs, in the folder ``question``, of a working tree that was changed while they were made; say so."""
     from harness.commits import checkout
 
     try:
@@ -145,12 +129,7 @@ def runs_of_one_state(head: "Code", cache: Path, question: str) -> Iterator[None
 
 
 def speed(
-    given: GlobalOptions,
-    commits: Commits,
-    argument: str,
-    suite: "Suite",
-    tolerated: float | None,
-    **chosen: Sequence[str],
+    given: GlobalOptions, commits: Commits, argument: str, suite: "Suite", share: float | None, **chosen: Sequence[str]
 ) -> "SpeedAnswer":
     """Time both sides; arguments as of `learning`, and the share of time by which the head may be slower."""
     from harness.commits.plans import known_to
@@ -160,8 +139,8 @@ def speed(
     asked = _question(given, commits, argument, chosen)
     with _sides(commits, asked, suite) as (base, head, plan):
         asked = known_to(base, asked, plan, suite, note)
-        pairs, share = commits.pairs or PAIRS, tolerated or TOLERATED
-        return judge_speed(base, head, asked, pairs=pairs, tolerated=share, minutes=commits.max_minutes, tell=note)
+        pairs, tolerated = commits.pairs or PAIRS, share or TOLERATED
+        return judge_speed(base, head, asked, pairs=pairs, tolerated=tolerated, minutes=commits.max_minutes, tell=note)
 
 
 def _question(given: GlobalOptions, commits: Commits, argument: str, chosen: dict[str, Sequence[str]]) -> "Question":

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from harness.commands.common import GlobalOptions
+from harness.commands.common import GlobalOptions, described
 from harness.commands.printing import print_json, print_table
-from harness.contract.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score, SuiteSpec, as_json
+from harness.contract.specs import SPACES, AlgorithmSpec, EnvironmentSpec, Score, SuiteSpec
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry
 
@@ -26,17 +26,10 @@ def command(given: GlobalOptions, what: str, json_wanted: bool) -> None:
     """List what is installed."""
     registry, (kind, header) = given.registry, KINDS[what]
     entries = registry.entries(kind).values()
-    missing = {entry.id: registry.missing_requirements(entry) for entry in entries}
     if json_wanted:
-        print_json([described(entry, missing[entry.id]) for entry in entries])
+        print_json([described(registry, entry) for entry in entries])
     else:
-        print_table(header, [_row(entry, missing[entry.id]) for entry in entries])
-
-
-def described(entry: Entry[Any], missing: list[str]) -> dict[str, Any]:
-    """An entry as JSON values."""
-    spec = as_json(entry.spec, tuples=False)
-    return {"id": entry.id, "distribution": entry.plugin.source, "missing": missing, "spec": spec}
+        print_table(header, [_row(entry, registry.missing_requirements(entry)) for entry in entries])
 
 
 def _row(entry: Entry[Any], missing: list[str]) -> Sequence[object]:

@@ -5,7 +5,7 @@ from typing import cast
 
 import click
 
-from harness.commands.common import note
+from harness.commands.common import FOLDER, note
 from harness.scaffold import Writable, write_plugin
 
 
@@ -13,11 +13,7 @@ from harness.scaffold import Writable, write_plugin
 @click.argument("kind", type=click.Choice(["algorithm", "environment"]))
 @click.argument("name")
 @click.option(
-    "--into",
-    "parent",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path(),
-    help="Folder to write it in; the current one unless given.",
+    "--into", "parent", type=FOLDER, default=Path(), help="Folder to write it in; the current one unless given."
 )
 def command(kind: str, name: str, parent: Path) -> None:
     """Write a plugin that installs and passes `harness check`, in a new folder harness-NAME."""

@@ -7,41 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import GlobalOptions, name_problems
+from harness.commands.common import DEVICE, GlobalOptions, name_problems, stacked
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import Executor, ExecutorOptions
 from harness.contract.specs import made
 
 if TYPE_CHECKING:
     from harness.running.plan import Plan
-    from harness.storage.store import Store
-
-DEVICE = click.Choice(["cpu", "cuda"])
 
 
-def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say what is asked for and where it would run, shared by ``run`` and ``plan``."""
-    for option in reversed(
-        (
-            click.argument("suite"),
-            click.option("-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."),
-            click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
-            click.option("--seeds", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
-            click.option("--device", "devices", multiple=True, type=DEVICE, help="Device, replacing the suite's."),
-            click.option("--keep-going", is_flag=True, help="Run the rest where an environment cannot be made."),
-            click.option("--out", default="results", show_default=True, help="Folder of results."),
-            click.option("--executor", default="local", show_default=True, help="Where trials run."),
-            click.option(
-                "--executor-option",
-                "settings",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="What that executor alone understands.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+def executor_option(meaning: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option of which `parse_settings` makes the settings of an executor."""
+    return click.option("--executor-option", "settings", multiple=True, metavar="KEY=VALUE", help=meaning)
+
+
+# What is asked for and where it would run, shared by ``run``, ``plan`` and ``time-blocks``.
+plan_options = stacked(
+    click.argument("suite"),
+    click.option("-a", "--algorithm", "algorithms", multiple=True, help="Contestant, replacing the suite's."),
+    click.option("-e", "--environment", "environments", multiple=True, help="Only this environment."),
+    click.option("--seeds", help="Seeds, replacing the suite's: 0-9 or 1,5,7."),
+    click.option("--device", "devices", multiple=True, type=DEVICE, help="Device, replacing the suite's."),
+    click.option("--keep-going", is_flag=True, help="Run the rest where an environment cannot be made."),
+    click.option("--out", default="results", show_default=True, help="Folder of results."),
+    click.option("--executor", default="local", show_default=True, help="Where trials run."),
+    executor_option("What that executor alone understands."),
+)
 
 
 @click.command(help=__doc__)
@@ -55,26 +46,21 @@ def command(given: GlobalOptions, /, as_json: bool, **options: Any) -> ExitCode:
 
     plan = planned(given, where_to_run(given, options), **options)
     stored = StoredRuns(Path(options["out"]) / plan.suite.name)
-    rows: list[dict[str, Any]] = [
-        {
-            "algorithm": cell.contestant.label,
-            "environment": cell.environment.id,
-            "device": cell.device,
-            "steps": cell.task.steps,
-            "runs": 0 if cell.reason else len(cell.keys),
-            "complete": sum(stored.is_done(key) for key in cell.keys.values()),
-            "skipped": cell.reason,
-        }
-        for cell in plan.cells
-    ]
+    columns = ("algorithm", "environment", "device", "steps", "runs", "complete", "skipped")
+    rows: list[tuple[Any, ...]] = []
+    for cell in plan.cells:
+        runs, complete = 0 if cell.reason else len(cell.keys), sum(map(stored.is_done, cell.keys.values()))
+        where = cell.contestant.label, cell.environment.id, cell.device
+        rows.append((*where, cell.task.steps, runs, complete, cell.reason))
     name_problems(stored.problems.values())
     if as_json:
-        for row, cell in zip(rows, plan.cells, strict=True):
-            row["algorithm_version"] = cell.contestant.entry.spec.version
-            row["environment_version"] = cell.environment.spec.version
-        print_json({"schema": 1, "suite": plan.suite.name, "cells": rows})
+        cells = [dict(zip(columns, row, strict=True)) for row in rows]
+        for told, cell in zip(cells, plan.cells, strict=True):
+            told["algorithm_version"] = cell.contestant.entry.spec.version
+            told["environment_version"] = cell.environment.spec.version
+        print_json({"schema": 1, "suite": plan.suite.name, "cells": cells})
     else:
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
+        print_table(columns, rows)
     return ExitCode.YES if plan.runs else ExitCode.NOTHING_RAN
 
 
@@ -133,16 +119,3 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(f"--seeds {text}: seeds are at most 10,000 numbers from 0 to 2**32 - 1")
         seeds |= dict.fromkeys(range(low, high + 1))
     return tuple(seeds)
-
-
-def to_run(plan: "Plan", store: "Store", force: bool) -> int:
-    """How many runs of a plan are not complete, or are forced."""
-    keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
-    return len(keys) if force else sum(not store.is_done(key) for key in keys)
-
-
-def summarised(plan: "Plan", missing: int, folder: Path) -> str:
-    """What will run, in one or a few lines."""
-    counts = f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {folder}"
-    reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
-    return "\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons))

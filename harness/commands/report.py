@@ -1,6 +1,6 @@
 """Tables and figures of stored runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,23 +12,10 @@ from harness.contract.errors import UsageError
 if TYPE_CHECKING:
     from harness.analysis.results import Results
     from harness.suite.reading import Suite
-    from harness.verdicts.claims import JudgedClaim
 
-TABLES = (
-    "scores",
-    "sample_efficiency",
-    "wall_clock",
-    "reliability",
-    "failures",
-    "pairwise",
-    "pairwise_steps",
-    "improvement",
-    "aggregates",
-    "profiles",
-    "overall_curves",
-    "trade_off",
-    "left_out",
-)
+OF_TASKS = ("scores", "sample_efficiency", "wall_clock", "reliability", "failures")
+OF_PAIRS = ("pairwise", "pairwise_steps", "improvement")
+OVERALL = ("aggregates", "profiles", "overall_curves", "trade_off", "left_out")
 
 
 @click.command(name="report")
@@ -59,12 +46,14 @@ def report(
     from harness.reporting.claims_sheet import TEXT_WIDTH, claims_text, evidence
     from harness.reporting.plain_cells import records
     from harness.reporting.report import terminal_table, write_report
+    from harness.verdicts.claims import judged
 
     results = loaded(path)
     folder = path / "report" if out is None else out
     if out is None and folder.is_symlink():  # as archives of strangers may hold one
         raise UsageError(f"{folder}: is a link, so the report would be written elsewhere; remove it, or use --out")
-    claims = _claims(results, [suite] if suite else _installed(given, results))
+    suites = [suite] if suite else _installed(given, results)
+    claims = [each for asked in suites if asked.claims and len(results.runs) for each in judged(asked, results)]
     try:
         page = write_report(results, given.registry, folder, claims)
     except OSError as error:
@@ -72,7 +61,7 @@ def report(
     if as_json:
         problems = [problem._asdict() for problem in results.problems]
         told = {"report": str(page), "problems": problems, "claims": evidence(claims)}
-        print_json(told | {name: records(getattr(results, name)()) for name in TABLES})
+        print_json(told | {name: records(getattr(results, name)()) for name in (*OF_TASKS, *OF_PAIRS, *OVERALL)})
     else:
         click.echo(terminal_table(results))
         if claims:
@@ -80,13 +69,6 @@ def report(
         for line in answer(results, claims):
             click.echo(f"\n{click.wrap_text(line, TEXT_WIDTH)}")
     note(f"wrote {page}")
-
-
-def _claims(results: "Results", suites: "Iterable[Suite]") -> "list[JudgedClaim]":
-    """The verdicts on the claims of these suites, if there are runs and claims."""
-    from harness.verdicts.claims import judged
-
-    return [each for suite in suites if suite.claims and len(results.runs) for each in judged(suite, results)]
 
 
 def _installed(given: GlobalOptions, results: "Results") -> "Iterator[Suite]":

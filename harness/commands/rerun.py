@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import GlobalOptions, name_problems, note
-from harness.commands.results import FOLDER
+from harness.commands.common import FOLDER, GlobalOptions, name_problems, note
 from harness.contract.errors import ExitCode, UsageError
 from harness.text import one_line
 

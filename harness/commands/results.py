@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from harness.commands.common import name_problems, note
+from harness.commands.common import FOLDER, name_problems, note
 from harness.contract.errors import UsageError
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 COLUMNS = ("key", "suite", "algorithm", "environment", "seed", "device", "status", "steps", "finished_at")
 
 

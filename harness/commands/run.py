@@ -8,23 +8,19 @@ from typing import Any
 import click
 
 from harness.commands.common import GlobalOptions, name_problems, note
-from harness.commands.plan import plan_options, planned, summarised, to_run, where_to_run
+from harness.commands.plan import plan_options, planned, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
+
+SHARE, LIMIT = click.FloatRange(0.01, 1.0), click.FloatRange(min=0, min_open=True)
 
 
 @click.command(help=__doc__)
 @plan_options
 @click.option("-j", "--jobs", default=0, type=click.IntRange(min=0), help="Trials at a time; default: the cores.")
-@click.option(
-    "--gpu-share",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(0.01, 1.0),
-    help="Part of a GPU that a trial takes.",
-)
-@click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds per trial.")
-@click.option("--memory-limit", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Memory per trial.")
+@click.option("--gpu-share", default=1.0, show_default=True, type=SHARE, help="Part of a GPU that a trial takes.")
+@click.option("--time-limit", type=LIMIT, metavar="S", help="Seconds per trial.")
+@click.option("--memory-limit", type=LIMIT, metavar="GIB", help="Memory per trial.")
 @click.option("--force", is_flag=True, help="Run complete runs again, too.")
 @click.pass_obj
 def command(
@@ -48,31 +44,24 @@ def command(
             raise UsageError(f"{name} nan: write a number")
     where = where_to_run(given, options, jobs, gpu_share)
     plan = planned(given, where, **options)
-    folder = Path(options["out"]) / plan.suite.name
-    store = Store(folder)
+    store = Store(Path(options["out"]) / plan.suite.name)
     store.clear_abandoned()
-    missing = to_run(plan, store, force)
+    keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
+    missing = sum(force or not store.is_done(key) for key in keys)
     name_problems(store.problems.values())
-    note(summarised(plan, missing, store.folder))
+    counts = f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {store.folder}"
+    reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
+    note("\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    limits = plan.suite.limits
+    seconds, memory = time_limit or plan.suite.limits.seconds, memory_limit or plan.suite.limits.memory_gib
     session = Session(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs)
     if complaint := session.git.get("complaint"):
         note(f"warning: runs do not tell their commit: {complaint} (git config --global --add safe.directory FOLDER)")
     with shown(missing) as progress:
-        runner = Runner(
-            store,
-            where,
-            given.registry,
-            session,
-            progress,
-            time_limit or limits.seconds,
-            memory_limit or limits.memory_gib,
-        )
-        tally = runner.run(plan, force)
+        tally = Runner(store, where, given.registry, session, progress, seconds, memory).run(plan, force)
     for problem in tally.problems:
         note(problem)
-    report(given, folder, suite=plan.suite)
+    report(given, store.folder, suite=plan.suite)
     if plan.runs == 0 and not plan.broken:
         return ExitCode.NOTHING_RAN
     return ExitCode.INCOMPLETE if tally.unfinished or plan.broken else ExitCode.YES

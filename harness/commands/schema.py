@@ -13,8 +13,5 @@ def command() -> None:
     """
     from harness.suite.schema import SuiteFile
 
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **SuiteFile.model_json_schema(mode="validation"),
-    }
-    click.echo(json.dumps(schema, indent=2))
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    click.echo(json.dumps(dialect | SuiteFile.model_json_schema(mode="validation"), indent=2))

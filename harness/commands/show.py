@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from harness.api import Count, Fraction
-from harness.commands.common import GlobalOptions, note
-from harness.commands.list import described
+from harness.commands.common import GlobalOptions, described, note
 from harness.commands.printing import print_json, print_table
 from harness.contract.specs import AlgorithmSpec, SuiteSpec
 from harness.discovery.plugins import Kind
@@ -41,7 +40,9 @@ def command(given: GlobalOptions, name: str, json_wanted: bool) -> None:
 
 
 def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
-    spec, record = entry.spec, described(entry, registry.missing_requirements(entry))
+    """The description, and what only its file or its code says."""
+    spec = entry.spec
+    record = described(registry, entry)
     if isinstance(spec, SuiteSpec):
         record["text"] = suite_text(spec)
     if isinstance(spec, AlgorithmSpec):

@@ -16,8 +16,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import ExperimentFailedError, Laboratory
 from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS
-from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs, algorithm_from_json, as_json
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, algorithm_from_json, as_json
 
+IMPORT = "harness.conformance.experiments:import_modules"  # whose result is for `check_effects`
 BUDGET = 200  # steps
 POINTS = 7  # evaluations where many are wanted
 SEEDS = (0, 1, 2)
@@ -49,9 +50,7 @@ class AlgorithmSubject:
 
     def imported(self) -> dict[str, list[str]]:
         """What importing the target changes; where that is nothing, trainings need not import it again."""
-        effects: dict[str, list[str]] = self.laboratory.perform(
-            "harness.conformance.experiments:import_modules", modules=[self.spec.target]
-        )
+        effects: dict[str, list[str]] = self.laboratory.perform(IMPORT, modules=[self.spec.target])
         if not (effects["changed"] or effects["left"]):
             self.laboratory.preload(self.spec.target)
         return effects
@@ -62,48 +61,26 @@ class AlgorithmSubject:
         """What `harness.conformance.experiments.train` reports of a training, which must finish."""
         spaces = spaces or self.spaces()[0]
         self.imported()
-        report: dict[str, Any] = self.perform(
-            "train",
-            layers=[dict(layer) for layer in self.layers],
-            spaces=spaces,
-            seeds=seeds,
-            budget=BUDGET,
-            points=points,
-            stream=stream,
-        )
+        asked = {"spaces": spaces, "seeds": seeds, "budget": BUDGET, "points": points, "stream": stream}
+        report: dict[str, Any] = self.perform("train", layers=[dict(layer) for layer in self.layers], **asked)
         require(report["status"] in ("done", "unmetered"), f"training {report['status']}: {report['error']}")
         return report
 
-    def needs(self) -> Needs:
-        """What a trial with this configuration needs."""
-        self.imported()
-        return Needs(**self.perform("needs", layers=[dict(layer) for layer in self.layers]))
-
     def require_deterministic(self) -> None:
         """Skip what can be asked of deterministic algorithms only."""
-        if not self.needs().deterministic:
+        self.imported()
+        if not self.perform("needs", layers=[dict(layer) for layer in self.layers])["deterministic"]:
             raise CheckSkipped("it is declared as not deterministic")
 
 
 def algorithm_checks(subject: AlgorithmSubject) -> list[Check]:
     """Every check of an algorithm."""
-    asked = [
-        description_is_valid,
-        import_has_no_side_effects,
-        configuration_is_valid,
-        spends_the_budget_exactly,
-        learns_from_what_is_counted,
-        same_seed_same_episodes,
-        other_seed_other_behaviour,
-        evaluation_leaves_training_alone,
-        policy_treats_observations_alone,
-        actions_lie_in_the_space,
-        declared_spaces_train,
-        leaves_nothing_running,
-        process_is_left_as_found,
-    ]
-    if subject.spec.lockstep:
-        asked.append(lockstep_equals_single)
+    asked = [description_is_valid, import_has_no_side_effects, configuration_is_valid]
+    asked += [spends_the_budget_exactly, learns_from_what_is_counted]
+    asked += [same_seed_same_episodes, other_seed_other_behaviour, evaluation_leaves_training_alone]
+    asked += [policy_treats_observations_alone, actions_lie_in_the_space, declared_spaces_train]
+    asked += [leaves_nothing_running, process_is_left_as_found]
+    asked += [lockstep_equals_single] * subject.spec.lockstep
     return [Check.of(subject.id, function, subject) for function in asked]
 
 
@@ -189,10 +166,8 @@ def same_seed_same_episodes(subject: AlgorithmSubject) -> None:
     """
     subject.require_deterministic()
     first, again = subject.train(0), replace(subject, laboratory=subject.laboratory.twin).train(0)
-    require(
-        first["runs"] == again["runs"],
-        "two trainings with one seed had different episodes; the order of sets differed between them",
-    )
+    same = first["runs"] == again["runs"]
+    require(same, "two trainings with one seed had different episodes; the order of sets differed between them")
 
 
 def other_seed_other_behaviour(subject: AlgorithmSubject) -> None:
@@ -205,7 +180,7 @@ def other_seed_other_behaviour(subject: AlgorithmSubject) -> None:
         runs = subject.train(*SEEDS, stream=0)["runs"]
     else:
         runs = [run for seed in SEEDS[:2] for run in subject.train(seed, stream=0)["runs"]]
-    episodes = [json.dumps(_trace(run)) for run in runs]
+    episodes = [json.dumps(run["episodes"] or run["evaluations"]) for run in runs]  # the latter if it took no steps
     require(
         len(set(episodes)) == len(episodes),
         "seeds behave the same where their environments are the same: draw from trial.rng, trial.generators or "
@@ -225,10 +200,8 @@ def evaluation_leaves_training_alone(subject: AlgorithmSubject) -> None:
     for one, other in zip(rarely["runs"], often["runs"], strict=True):
         require(one["episodes"] == other["episodes"], "training episodes change with the number of evaluations")
     if not rarely["policy"]["random"]:
-        require(
-            rarely["policy"]["actions"] == often["policy"]["actions"],
-            "the learned policy changes with the number of evaluations",
-        )
+        same = rarely["policy"]["actions"] == often["policy"]["actions"]
+        require(same, "the learned policy changes with the number of evaluations")
 
 
 def policy_treats_observations_alone(subject: AlgorithmSubject) -> None:
@@ -315,12 +288,6 @@ def lockstep_equals_single(subject: AlgorithmSubject) -> None:
             for number, (one, other) in enumerate(pairs):
                 same = one[2:] == other[2:] and math.isclose(one[1], other[1], rel_tol=TOLERANCE, abs_tol=TOLERANCE)
                 require(same, f"seed {seed}: {kind} {number} differs: {one[1]} together, {other[1]} alone")
-
-
-def _trace(run: Mapping[str, Any]) -> list[list[Any]]:
-    """The episodes that show what a run did: those of training, or of evaluation where it took no steps."""
-    trace: list[list[Any]] = run["episodes"] or run["evaluations"]
-    return trace
 
 
 def _early(run: Mapping[str, Any]) -> Iterator[list[Any]]:

@@ -27,7 +27,6 @@ LARGEST_DISTANCE = 2.9 * (2 / STARTS) ** 0.5  # between distribution functions: 
 SHAPES = ((), (3,), (2, 3))
 STEPPED = ("successor", "reward", "termination", "observation")  # what `_step_and_observe` gives
 
-
 Draw = Callable[[torch.Generator, tuple[int, ...]], torch.Tensor]
 
 
@@ -56,9 +55,6 @@ def require_same_mdp(spec: EnvironmentSpec) -> None:
         require_rows_apart(name, lambda *row, k=k: _step_and_observe(array, *row)[k], (walk.state, walk.action))
 
 
-# Initial states
-
-
 def _require_initial(array: ArrayModule, env: Env) -> None:
     """Initial states have the right shapes and distribution, and are drawn from the generator alone."""
     env.reset(seed=0)
@@ -85,10 +81,8 @@ def require_alike(name: str, draw: Draw, theirs: torch.Tensor, what: str) -> Non
     require(torch.equal(kept, torch.get_rng_state()), f"{name} draws from torch's global generator")
     require(torch.equal(ours, drawn(STARTS)), f"{name} gives two results for one generator")
     distance = _distance(*(rows.double().reshape(STARTS, -1) for rows in (ours, theirs)))
-    require(
-        distance <= LARGEST_DISTANCE,
-        f"{name} is distributed unlike {what}: {distance:.2g} between distribution functions",
-    )
+    unlike = f"{name} is distributed unlike {what}: {distance:.2g} between distribution functions"
+    require(distance <= LARGEST_DISTANCE, unlike)
 
 
 def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -98,20 +92,14 @@ def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """
     both = torch.cat((ours, theirs))
     spread = both.std(0)
-    directions = torch.randn(
-        PROJECTIONS, both.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
-    directions = torch.cat((torch.eye(both.shape[1], dtype=torch.float64), directions))
+    size, generator = both.shape[1], torch.Generator().manual_seed(0)
+    random = torch.randn(PROJECTIONS, size, generator=generator, dtype=torch.float64)
+    directions = torch.cat((torch.eye(size, dtype=torch.float64), random))
     scaled = (both - both.mean(0)) / torch.where(spread > TOLERANCE, spread, 1.0)
     one, other = (scaled @ directions.T).round(decimals=4).T.contiguous().chunk(2, 1)  # [directions, B]
     places = torch.cat((one, other), 1)
-    shares = [
-        torch.searchsorted(sample.sort(1).values, places, right=True) / sample.shape[1] for sample in (one, other)
-    ]
-    return float((shares[0] - shares[1]).abs().max())
-
-
-# Transitions
+    below, above = (torch.searchsorted(x.sort(1).values, places, right=True) / x.shape[1] for x in (one, other))
+    return float((below - above).abs().max())
 
 
 def _walk(array: ArrayModule, spec: EnvironmentSpec) -> Walk:
@@ -131,8 +119,7 @@ def _walk(array: ArrayModule, spec: EnvironmentSpec) -> Walk:
         obs, reward, terminated, truncated, _ = env.step(action)
         after = array.state_of(env.unwrapped).clone()
         numbers = (action, obs, float(reward), bool(terminated))
-        row = before, after, *(torch.from_numpy(np.array(number)) for number in numbers)
-        rows.append(row)
+        rows.append((before, after, *(torch.from_numpy(np.array(number)) for number in numbers)))
         if terminated or truncated:
             env.reset()
     return Walk(*map(torch.stack, zip(*rows, strict=True)))
@@ -155,12 +142,13 @@ def _takes_beyond(spec: EnvironmentSpec) -> bool:
 
 def _require_transitions(array: ArrayModule, walk: Walk, obs_dtype: np.dtype[Any]) -> None:
     """A step from every state of the walk leads to where it led Gymnasium's environment."""
-    successor, reward, terminated, obs = _step_and_observe(array, walk.state, walk.action)
+    stepped = _step_and_observe(array, walk.state, walk.action)
+    _, _, terminated, obs = stepped
     require(terminated.dtype == torch.bool, f"step must say termination in torch.bool, not {terminated.dtype}")
     dtype = torch.from_numpy(np.empty(0, obs_dtype)).dtype
     require(obs.dtype == dtype, f"observe must give {dtype}, not {obs.dtype}")
     gymnasiums = (walk.successor, walk.reward, walk.terminated, walk.obs)
-    for name, ours, theirs in zip(STEPPED, (successor, reward, terminated, obs), gymnasiums, strict=True):
+    for name, ours, theirs in zip(STEPPED, stepped, gymnasiums, strict=True):
         require(ours.shape == theirs.shape, f"{name} of a batch has shape {[*ours.shape]}, not {[*theirs.shape]}")
         ours, theirs = ours.double(), theirs.double()
         if differ := rows_that_differ(ours, theirs, TOLERANCE, equal_nan=True):
@@ -187,9 +175,8 @@ def require_rows_apart(name: str, function: Callable[..., torch.Tensor], rows: S
             part = slice(start, start + size)
             alone = function(*(each[part].reshape((*shape, *each.shape[1:])) for each in rows))
             beside = whole[part].reshape((*shape, *whole.shape[1:]))
-            same = torch.equal(alone.nan_to_num(7.0), beside.nan_to_num(7.0))
             require(
-                same,
+                torch.equal(alone.nan_to_num(7.0), beside.nan_to_num(7.0)),
                 f"in leading shape {shape}, a state's {name} is not what it is among {count} states: "
                 "seeds would depend on the seeds beside them",
             )
@@ -201,15 +188,12 @@ def _require_new_tensors(array: ArrayModule, walk: Walk) -> None:
     named = dict(zip(STEPPED, _step_and_observe(array, state, action), strict=True))
     require(torch.equal(state, walk.state) and torch.equal(action, walk.action), "step changes its arguments in place")
     named |= {"state": state, "action": action}
+    places = {name: tensor.untyped_storage().data_ptr() for name, tensor in named.items()}
     for one, other in combinations(named, 2):
-        require(
-            named[one].untyped_storage().data_ptr() != named[other].untyped_storage().data_ptr(),
-            f"{one} and {other} share memory: a change of the one would change the other",
-        )
+        apart = places[one] != places[other]
+        require(apart, f"{one} and {other} share memory: a change of the one would change the other")
 
 
-def _step_and_observe(
-    array: ArrayModule, state: torch.Tensor, action: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def _step_and_observe(array: ArrayModule, state: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, ...]:
     successor, reward, terminated = array.step(state, action)
     return successor, reward, terminated, array.observe(successor)

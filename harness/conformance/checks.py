@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 from harness.conformance.algorithms import AlgorithmSubject, algorithm_checks
@@ -17,9 +18,10 @@ from harness.discovery.selection import Selection, parse_selection
 from harness.running.plan import config_request
 
 CHECKED: tuple[Kind, ...] = ("algorithm", "environment", "suite", "executor")
+Settings = Mapping[str, str] | None
 
 
-def checks_of(name: str, registry: Registry, settings: Mapping[str, str] | None = None) -> list[Check]:
+def checks_of(name: str, registry: Registry, settings: Settings = None) -> list[Check]:
     """The checks of all that a plugin or distribution of this name provides; if there is none, `checks_of_kinds`."""
     plugins = [plugin for plugin in registry.plugins if plugin.answers_to({name})]
     if plugins:
@@ -27,9 +29,7 @@ def checks_of(name: str, registry: Registry, settings: Mapping[str, str] | None 
     return checks_of_kinds(name, registry, CHECKED, settings)
 
 
-def checks_of_kinds(
-    name: str, registry: Registry, kinds: Sequence[Kind], settings: Mapping[str, str] | None = None
-) -> list[Check]:
+def checks_of_kinds(name: str, registry: Registry, kinds: Sequence[Kind], settings: Settings = None) -> list[Check]:
     """The checks of what is of one of these kinds and has this id or short name; ``settings`` are of an executor.
 
     That of an algorithm may have a preset and overrides, as in ``"dqn:paper[learning_rate=1e-3]"``.
@@ -42,11 +42,8 @@ def checks_of_kinds(
     if selection.variant:
         kinds = [kind for kind in kinds if kind == "algorithm"]
     entries = registry.find(selection.id, kinds)
-    return [
-        check
-        for kind, entry in entries.items()
-        for check in _checks(kind, entry, registry, selection, Laboratory(), settings)
-    ]
+    checks = (_checks(kind, entry, registry, selection, Laboratory(), settings) for kind, entry in entries.items())
+    return list(chain.from_iterable(checks))
 
 
 def checks_of_plugin(plugin: Plugin, registry: Registry) -> list[Check]:
@@ -56,17 +53,12 @@ def checks_of_plugin(plugin: Plugin, registry: Registry) -> list[Check]:
     for kind in CHECKED:
         for entry in registry.entries(kind).values():
             if entry.plugin is plugin:
-                checks += _checks(kind, entry, registry, parse_selection(entry.id), laboratory)
+                checks += _checks(kind, entry, registry, parse_selection(entry.id), laboratory, None)
     return checks
 
 
 def _checks(
-    kind: Kind,
-    entry: Entry[Any],
-    registry: Registry,
-    selection: Selection,
-    laboratory: Laboratory,
-    settings: Mapping[str, str] | None = None,
+    kind: Kind, entry: Entry[Any], registry: Registry, asked: Selection, laboratory: Laboratory, settings: Settings
 ) -> list[Check]:
     """The checks of one entry; one that skips where it cannot be tried for lack of a package."""
     missing = registry.missing_requirements(entry)
@@ -78,7 +70,7 @@ def _checks(
     if missing:
         return [Check.of(entry.id, requirements_are_met)]
     if kind == "algorithm":  # in a laboratory of its own, into which its module is preloaded
-        request = config_request(entry, selection)
+        request = config_request(entry, asked)
         subject = AlgorithmSubject(request.id, request.spec, request.layers, Laboratory())
         return waived(entry, algorithm_checks(subject))
     if kind == "environment":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 
-from harness.conformance.algorithms import check_description, check_effects
+from harness.conformance.algorithms import IMPORT, check_description, check_effects
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, CheckStatus, require
 from harness.conformance.laboratory import Laboratory
 from harness.contract.specs import VIEWS, EnvironmentSpec, Score, as_json, environment_from_json
@@ -30,6 +30,7 @@ MEASURED = 20_000  # steps of it, unless the fewest episodes take more
 STANDARD_ERRORS = 5.0
 TERMINAL_COLOUR = re.compile(r"\x1b\[\d+m")
 UNWRAPPED_REMARK = "is different from the unwrapped version"  # not a fault: environments come with a time limit
+Question = Callable[[EnvironmentSpec], str | None]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,8 @@ def environment_checks(subject: EnvironmentSubject) -> list[Check]:
     """Every check of an environment; those of its other views where it declares them."""
     here = [description_is_valid, import_has_no_side_effects, same_trajectory_whatever_the_order_of_sets]
     checks = [Check.of(subject.id, function, subject) for function in here]
-    apart = [
-        function for function in APART.values() if function not in OF_VIEWS or getattr(subject.spec, OF_VIEWS[function])
-    ]
-    return checks + [_check_apart(subject, function) for function in apart]
+    of_views = [function for view, function in OF_VIEWS.items() if getattr(subject.spec, view)]
+    return checks + [_check_apart(subject, function) for function in (*OF_ALL, *of_views)]
 
 
 def description_is_valid(subject: EnvironmentSubject) -> None:
@@ -67,9 +66,7 @@ def import_has_no_side_effects(subject: EnvironmentSubject) -> None:
     """
     wrappers = [target.partition(":")[0] for target, _ in subject.spec.wrappers]
     views = [module for view in VIEWS if (module := getattr(subject.spec, view))]
-    effects = subject.laboratory.perform(
-        "harness.conformance.experiments:import_modules", modules=[*subject.spec.imports, *wrappers, *views]
-    )
+    effects = subject.laboratory.perform(IMPORT, modules=[*subject.spec.imports, *wrappers, *views])
     check_effects(effects, "importing its modules")
 
 
@@ -78,10 +75,8 @@ def same_trajectory_whatever_the_order_of_sets(subject: EnvironmentSubject) -> N
 
     Python hashes strings anew in every process. The harness holds that still; others who run the environment may not.
     """
-    here, there = (
-        laboratory.perform("harness.conformance.environments:trajectory_digest", spec=as_json(subject.spec))
-        for laboratory in (subject.laboratory, subject.laboratory.twin)
-    )
+    experiment, spec = f"{__name__}:{trajectory_digest.__name__}", as_json(subject.spec)
+    here, there = (each.perform(experiment, spec=spec) for each in (subject.laboratory, subject.laboratory.twin))
     require(here == there, "with one seed, two processes differ; see whether it follows the order of a set")
 
 
@@ -238,33 +233,17 @@ def recordings_fit(spec: EnvironmentSpec) -> None:
     require_fitting_recordings(spec)
 
 
-APART: Mapping[str, Callable[[EnvironmentSpec], str | None]] = {
-    function.__name__: function
-    for function in (
-        episodes_have_a_limit,
-        passes_check_env,
-        same_seed_same_trajectory,
-        spaces_are_truthful,
-        random_score_holds,
-        array_is_the_same_mdp,
-        known_functions_are_true,
-        game_rules_are_whole,
-        recordings_fit,
-    )
-}
-OF_VIEWS = {
-    array_is_the_same_mdp: "array",
-    known_functions_are_true: "known",
-    game_rules_are_whole: "game",
-    recordings_fit: "dataset",
-}
+OF_ALL: list[Question] = [episodes_have_a_limit, passes_check_env, same_seed_same_trajectory]
+OF_ALL += [spaces_are_truthful, random_score_holds]
+OF_VIEWS: dict[str, Question] = {"array": array_is_the_same_mdp, "known": known_functions_are_true}
+OF_VIEWS |= {"game": game_rules_are_whole, "dataset": recordings_fit}
+APART = {function.__name__: function for function in (*OF_ALL, *OF_VIEWS.values())}
 
 
-def _check_apart(subject: EnvironmentSubject, function: Callable[[EnvironmentSpec], str | None]) -> Check:
+def _check_apart(subject: EnvironmentSubject, function: Question) -> Check:
     def ask() -> str | None:
-        status, reason = subject.laboratory.perform(
-            "harness.conformance.environments:ask_apart", name=function.__name__, spec=as_json(subject.spec)
-        )
+        asked = {"name": function.__name__, "spec": as_json(subject.spec)}
+        status, reason = subject.laboratory.perform(f"{__name__}:{ask_apart.__name__}", **asked)
         require(status != "fail", reason)
         if status == "skip":
             raise CheckSkipped(reason)

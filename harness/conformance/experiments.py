@@ -26,15 +26,15 @@ from harness.contract.specs import AlgorithmSpec, Needs, algorithm_from_json, fr
 from harness.contract.trial import ContractBroken
 from harness.discovery.config import config_to_json, resolve_config
 from harness.measuring.description import TrialDescription
-from harness.measuring.environments import make
 from harness.measuring.records import Diverged, Unmetered
 from harness.measuring.training import Training
 from harness.measuring.trial import LocalTrial
 from harness.running.describe import needs_of
 
 EPISODES = 2  # per evaluation
-TRAINED = ("done", "unmetered")  # statuses of a training that came to its end
 ENVIRONMENT = "environment variables"
+Json = Mapping[str, Any]
+Layers = Sequence[Json]  # of a configuration, later ones winning
 
 
 def process_state() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def import_modules(modules: Sequence[str]) -> dict[str, list[str]]:
     return {"changed": changed, "left": left_over(before)}
 
 
-def resolve_configs(spec: Mapping[str, Any], variants: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def resolve_configs(spec: Json, variants: Mapping[str, Layers]) -> list[str]:
     """What is wrong with named variants, lists of layers, of an algorithm's ``Config``."""
     algorithm = algorithm_from_json(spec)
     config_class = importlib.import_module(algorithm.target).Config
@@ -115,45 +115,26 @@ def resolve_configs(spec: Mapping[str, Any], variants: Mapping[str, Sequence[Map
     return problems
 
 
-def _configured(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> tuple[AlgorithmSpec, Any, Needs]:
+def _configured(spec: Json, layers: Layers) -> tuple[AlgorithmSpec, Any, Needs]:
     """An algorithm, its configuration and what that needs of a machine."""
     algorithm = algorithm_from_json(spec)
     config = resolve_config(importlib.import_module(algorithm.target).Config, *layers)
     return algorithm, config, needs_of(algorithm, config, algorithm.name)
 
 
-def needs(spec: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def needs(spec: Json, layers: Layers) -> dict[str, Any]:
     """What a trial of an algorithm with this configuration needs of a machine."""
     return asdict(_configured(spec, layers)[2])
 
 
 def train(
-    spec: Mapping[str, Any],
-    layers: Sequence[Mapping[str, Any]],
-    spaces: tuple[str, str],
-    seeds: Sequence[int],
-    budget: int,
-    points: int,
-    stream: int | None,
+    spec: Json, layers: Layers, spaces: tuple[str, str], seeds: list[int], budget: int, points: int, stream: int | None
 ) -> dict[str, Any]:
-    """Train an algorithm on the toy with these spaces, and tell everything that checks ask about.
-
-    ``stream`` is the seed of all environments, in place of streams from the run's seed.
-    """
+    """Train on the toy with these spaces, and tell all that checks ask about; ``stream`` is as in `Ring`."""
     algorithm, config, needed = _configured(spec, layers)
-    description = TrialDescription(
-        toy_for(algorithm, *spaces, stream),
-        tuple(seeds),
-        budget,
-        points,
-        EPISODES,
-        algorithm.lockstep,
-        algorithm.target,
-        config_to_json(config),
-        algorithm.views,
-        replace(needed, cpus=1),
-    )
-    training = Training(description, folder=Path.cwd()).load()
+    task = toy_for(algorithm, *spaces, stream), tuple(seeds), budget, points, EPISODES
+    how = algorithm.lockstep, algorithm.target, config_to_json(config), algorithm.views, replace(needed, cpus=1)
+    training = Training(TrialDescription(*task, *how), folder=Path.cwd()).load()
     trial = training.trial
     before, state, recorded = running(), process_state(), _sum_of_data(trial)
     status, error = _run(training)
@@ -172,20 +153,14 @@ def train(
         "outside": Ring.outside[:3],
         "changed": changes(state, process_state()) + ["the data set"] * (recorded != _sum_of_data(trial)),
         "left": left_over(before),
-        "policy": _probed(trial) if status in TRAINED else None,
+        "policy": probe(trial) if status in ("done", "unmetered") else None,  # if it came to its end
     }
 
 
 def _sum_of_data(trial: LocalTrial) -> list[float]:
     """What changes whenever somebody writes into the recorded transitions."""
-    if "dataset" not in trial.description.views:
-        return []
-    return [float(column.double().sum()) for column in trial.dataset()]
-
-
-def _probed(trial: LocalTrial) -> dict[str, Any]:
-    space = make(trial.environment).observation_space
-    return probe(trial.policy, space, trial.num_seeds, trial.description.lockstep, trial.device)
+    columns = trial.dataset() if "dataset" in trial.description.views else ()
+    return [float(column.double().sum()) for column in columns]
 
 
 def _run(training: Training) -> tuple[str, str]:

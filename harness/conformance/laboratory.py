@@ -29,11 +29,7 @@ POLL_SECONDS = 0.005
 
 
 class ExperimentFailedError(Exception):
-    """An experiment gave no result; the message is the last line of why, ``traceback`` all of it."""
-
-    def __init__(self, message: str, trace: str = "") -> None:
-        super().__init__(message)
-        self.traceback = trace
+    """An experiment gave no result; the message is the last line of why."""
 
 
 class Laboratory:
@@ -76,26 +72,20 @@ class Laboratory:
 
     def _ask(self, request: Mapping[str, Any]) -> Any:
         text = json.dumps(request, sort_keys=True)
-        if text not in self._results:
-            self._results[text] = self._answer(text)
-        answer = self._results[text]
+        answer = self._results[text] = self._results.get(text) or self._answer(text)
         if "error" in answer:
-            raise ExperimentFailedError(answer["error"], answer.get("traceback", ""))
+            raise ExperimentFailedError(answer["error"])
         return answer["result"]
 
     def _answer(self, request: str) -> dict[str, Any]:
         server = self._server or self._start()
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
+        assert server.stdin is not None and server.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
             server.stdin.write(request + "\n")
             server.stdin.flush()
-            line = server.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if line:
-            answer: dict[str, Any] = json.loads(line)
-            return answer
+            if line := server.stdout.readline():
+                answer: dict[str, Any] = json.loads(line)
+                return answer
         self.close()
         return {"error": "it ended the process that imported it"}
 
@@ -151,16 +141,11 @@ def _attempt(action: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     try:
         return {"result": action(*arguments)}
     except BaseException as error:
-        last = "".join(traceback.format_exception_only(error)).strip()
-        return {"error": last, "traceback": traceback.format_exc()}
+        return {"error": "".join(traceback.format_exception_only(error)).strip()}
 
 
 def _import(module: str) -> None:
     importlib.import_module(module)
-
-
-def _call(target: str, arguments: Mapping[str, Any]) -> Any:
-    return pkgutil.resolve_name(target)(**arguments)
 
 
 def _in_fork(request: Mapping[str, Any], place: Path, seconds: float) -> dict[str, Any]:
@@ -183,7 +168,7 @@ def _experiment(request: Mapping[str, Any], place: Path, answer: Path) -> None:
     try:
         os.setsid()
         os.chdir(place)
-        result = _attempt(_call, request["experiment"], request["arguments"])
+        result = _attempt(lambda: pkgutil.resolve_name(request["experiment"])(**request["arguments"]))
         partial = answer.with_suffix(".part")
         partial.write_text(json.dumps(result), encoding="utf-8")
         partial.rename(answer)

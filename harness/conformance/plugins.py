@@ -6,9 +6,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
-from harness.conformance.algorithms import check_effects
+from harness.conformance.algorithms import IMPORT, check_effects
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import Laboratory
 from harness.contract.errors import HarnessError
@@ -52,11 +53,7 @@ class SuiteSubject:
 
     @cached_property
     def suite(self) -> Suite:
-        """The suite in its file.
-
-        Raises:
-            CheckFailed: it cannot be used.
-        """
+        """The suite in its file; a check that asks for one that cannot be used fails."""
         try:
             return find_suite(self.id, self.registry)
         except HarnessError as error:
@@ -64,17 +61,11 @@ class SuiteSubject:
 
     @cached_property
     def plan(self) -> Plan:
-        """The runs it asks for.
-
-        Raises:
-            CheckFailed: it cannot be planned.
-            CheckSkipped: it leaves the choice of algorithms to whoever runs it.
-        """
-        suite = self.suite
-        if not suite.algorithms:
+        """The runs it asks for; skips a check where it leaves the choice of algorithms to whoever runs it."""
+        if not self.suite.algorithms:
             raise CheckSkipped("it names no algorithms")
         try:
-            return make_plan(suite, self.registry)
+            return make_plan(self.suite, self.registry)
         except HarnessError as error:
             raise CheckFailed(one_line(error)) from None
 
@@ -89,10 +80,8 @@ def plugin_checks(subject: PluginSubject) -> list[Check]:
 
 def suite_checks(subject: SuiteSubject) -> list[Check]:
     """Every check of a suite."""
-    return [
-        Check.of(subject.id, function, subject)
-        for function in (suite_is_valid, suite_can_be_planned, everybody_takes_part)
-    ]
+    asked = (suite_is_valid, suite_can_be_planned, everybody_takes_part)
+    return [Check.of(subject.id, function, subject) for function in asked]
 
 
 def loads_without_complaint(subject: PluginSubject) -> None:
@@ -125,14 +114,9 @@ def imports_light(subject: PluginSubject) -> str | None:
 
 def _timed_import(module: str) -> dict[str, Any]:
     """Milliseconds to import a module in a fresh process beyond `harness.api`, and the modules loaded then."""
+    command = [sys.executable, "-c", TIMED_IMPORT, module]
     try:
-        ended = subprocess.run(
-            [sys.executable, "-c", TIMED_IMPORT, module],
-            capture_output=True,
-            env=child_variables(),
-            text=True,
-            timeout=IMPORT_SECONDS,
-        )
+        ended = subprocess.run(command, capture_output=True, env=child_variables(), text=True, timeout=IMPORT_SECONDS)
     except subprocess.TimeoutExpired:
         raise CheckFailed(f"importing it takes longer than {IMPORT_SECONDS:g} s") from None
     require(ended.returncode == 0, f"it cannot be imported: {ended.stderr.strip().rpartition(chr(10))[2]}")
@@ -146,7 +130,7 @@ def import_has_no_side_effects(subject: PluginSubject) -> None:
     As for algorithms; but this module is imported into everybody's process.
     """
     target = subject.plugin.target.partition(":")[0]
-    effects = subject.laboratory.perform("harness.conformance.experiments:import_modules", modules=[target])
+    effects = subject.laboratory.perform(IMPORT, modules=[target])
     check_effects(effects, "importing it")
 
 
@@ -155,13 +139,10 @@ def targets_resolve(subject: PluginSubject) -> None:
 
     What algorithms, environments and suites name, their own checks try.
     """
-    missing = []
-    for specs in subject.plugin.provides.values():
-        for spec in specs:
-            if isinstance(spec, FigureSpec | ExecutorSpec):
-                missing += subject.laboratory.perform(
-                    "harness.conformance.plugins:missing_function", name=spec.name, target=spec.target
-                )
+    missing, experiment = [], f"{__name__}:{missing_function.__name__}"
+    for spec in chain(*subject.plugin.provides.values()):
+        if isinstance(spec, FigureSpec | ExecutorSpec):
+            missing += subject.laboratory.perform(experiment, name=spec.name, target=spec.target)
     require(not missing, "; ".join(missing))
 
 

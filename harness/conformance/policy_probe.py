@@ -3,28 +3,28 @@
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 
 from harness.contract.trial import Policy
+from harness.measuring.environments import make
 from harness.measuring.lockstep import array_dtype
+from harness.measuring.trial import LocalTrial
 
 BATCH = 6
 ASKED_AGAIN = 5  # times, to tell a random policy
 Array = np.ndarray[Any, Any]
 
 
-def probe(
-    policy: Policy, space: gymnasium.Space[Any], num_seeds: int, lockstep: bool, device: torch.device
-) -> dict[str, Any]:
-    """Ask a policy for the same actions in different company; ``space`` is that of one observation.
+def probe(trial: LocalTrial) -> dict[str, Any]:
+    """Ask the policy of a trial for the same actions in different company.
 
     Returns:
         ``random``, whether it answers one question in different ways; ``actions``, its answers as nested lists;
         ``problems``, one line each.
     """
-    ask = _asker(policy, lockstep, device)
+    num_seeds, lockstep = trial.num_seeds, trial.description.lockstep
+    ask, space = _asker(trial.policy, lockstep, trial.device), make(trial.environment).observation_space
     space.seed(0)
     shape = (num_seeds, BATCH) if lockstep else (BATCH,)
     rows = np.asarray([space.sample() for _ in range(int(np.prod(shape)))], array_dtype(space))
@@ -40,9 +40,8 @@ def probe(
     if writes:
         answer["problems"].append("it writes into the observations it is given")
     if not _agree(actions, alone):
-        answer["problems"].append(
-            f"a batch of {BATCH} observations gets actions {actions.tolist()}, one at a time {alone.tolist()}"
-        )
+        told = f"actions {actions.tolist()}, one at a time {alone.tolist()}"
+        answer["problems"].append(f"a batch of {BATCH} observations gets {told}")
     leaking = [s for s in range(num_seeds) if lockstep and not _agree(actions[s], ask(_others(obs, s))[s])]
     if leaking:
         answer["problems"].append(f"actions of seed {leaking[0]} depend on observations of other seeds")

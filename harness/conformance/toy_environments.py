@@ -2,10 +2,9 @@
 
 A token walks on a ring of five places. The reward is a cosine of place and action, so two action sequences that
 differ anywhere have different returns, and equal returns mean equal behaviour. Every episode ends after at most
-ten steps, some by termination. Importing this module registers nothing; `register` does.
+ten steps, some by termination. Importing this module registers nothing; importing `toy_registration` does.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -26,6 +25,8 @@ RECORDED = 40  # episodes
 STONES, MOST = 7, 3  # of the game
 
 Observation = Any  # float32 [2] on the unit circle, or the place
+Info = dict[str, Any]
+REGISTRATION, KNOWN = ("harness.conformance.toy_registration",), "harness.conformance.toy_known"
 
 
 class Ring(gymnasium.Env[Observation, Any]):
@@ -41,15 +42,13 @@ class Ring(gymnasium.Env[Observation, Any]):
         self._stream = stream
         self._place = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Put the token anywhere."""
         super().reset(seed=seed if self._stream is None or seed is None else self._stream)
         self._place = int(self.np_random.integers(PLACES))
         return self._observe(), {}
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
         """Move the token by the action and a random place or none."""
         if not self._holds(action):
             Ring.outside.append(repr(action))
@@ -79,15 +78,13 @@ class Nim(gymnasium.Env[Observation, Any]):
         self.action_space = spaces.Discrete(MOST)
         self._left = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Set up the stones; the opponent may begin."""
         super().reset(seed=seed)
         self._left = STONES - int(self.np_random.integers(MOST + 1))
         return self._observe(), {}
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
         """Take stones, then have the opponent take some."""
         if action + 1 >= self._left:
             won = action + 1 == self._left
@@ -116,41 +113,19 @@ def recorded(observation: str, action: str) -> Iterator[SimpleNamespace]:
             seen.append(obs)
             rewards.append(reward)
         last = np.arange(len(actions)) == len(actions) - 1
-        yield SimpleNamespace(
-            observations=np.array(seen),
-            actions=np.array(actions),
-            rewards=np.array(rewards),
-            terminations=last & over,
-            truncations=last & (not over),
-        )
-
-
-def register() -> None:
-    """Make the toys known to Gymnasium in this process."""
-    if NIM.id not in gymnasium.registry:
-        gymnasium.register(NIM.id, f"{__name__}:Nim", max_episode_steps=STONES)
-    for observation, action in itertools.product(OBSERVATIONS, ACTIONS):
-        name = ring(observation, action).id
-        if name not in gymnasium.registry:
-            kinds = {"observation": observation, "action": action}
-            gymnasium.register(name, f"{__name__}:Ring", kwargs=kinds, max_episode_steps=LONGEST)
+        ends = {"terminations": last & over, "truncations": last & (not over)}
+        yield SimpleNamespace(observations=np.array(seen), actions=np.array(actions), rewards=np.array(rewards), **ends)
 
 
 def ring(observation: str, action: str, stream: int | None = None) -> EnvironmentSpec:
     """The description of a ring with these kinds of spaces; ``stream`` as in `Ring`."""
-    return EnvironmentSpec(
-        f"ring-{observation.lower()}-{action.lower()}",
-        f"harness/Ring{observation}{action}-v0",
-        imports=("harness.conformance.toy_registration",),
-        kwargs={} if stream is None else {"stream": stream},
-        known="harness.conformance.toy_known",
-        dataset=f"harness.conformance.toy_data.{observation.lower()}_{action.lower()}",
-    )
+    name, id_ = f"ring-{observation}-{action}".lower(), f"harness/Ring{observation}{action}-v0"
+    dataset = f"harness.conformance.toy_data.{observation}_{action}".lower()
+    kwargs = {} if stream is None else {"stream": stream}
+    return EnvironmentSpec(name, id_, imports=REGISTRATION, kwargs=kwargs, known=KNOWN, dataset=dataset)
 
 
-NIM = EnvironmentSpec(
-    "nim", "harness/Nim-v0", imports=("harness.conformance.toy_registration",), game="harness.conformance.toy_game"
-)
+NIM = EnvironmentSpec("nim", "harness/Nim-v0", imports=REGISTRATION, game="harness.conformance.toy_game")
 
 
 def toy_for(algorithm: AlgorithmSpec, observation: str, action: str, stream: int | None = None) -> EnvironmentSpec:
