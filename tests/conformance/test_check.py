@@ -212,7 +212,7 @@ def test_a_preset_that_does_not_fit_is_caught(algorithm, value):
 
 
 @pytest.mark.parametrize(
-    ("declared", "reason"), [({"summary": object()}, "no JSON form"), ({"requires": ("a package",)}, "'a package'")]
+    ("declared", "reason"), [({"requires": (object(),)}, "no JSON form"), ({"requires": ("a package",)}, "'a package'")]
 )
 def test_a_description_that_cannot_travel_is_caught(algorithm, declared, reason):
     caught = failures(algorithm(**declared), ["description_is_valid"])
@@ -278,7 +278,7 @@ def test_a_broken_environment_is_caught(environment, fault, caught_by, reason):
         ({"lowest_return": 4.5}, "random_score_holds", "lowest_return is 4.5, but an episode returned"),
         ({"highest_return": 5.5}, "random_score_holds", "highest_return is 5.5, but an episode returned"),
         ({"imports": ("broken_imports",)}, "import_has_no_side_effects", "environment variables"),
-        ({"summary": object()}, "description_is_valid", "no JSON form"),
+        ({"requires": (object(),)}, "description_is_valid", "no JSON form"),
     ],
 )
 def test_a_broken_declaration_is_caught(environment, declared, caught_by, reason):

@@ -14,7 +14,7 @@ from harness.statistics.intervals import Bands, Estimate
 def fields(record: type) -> list[str]:
     """Of a dataclass or a named tuple; else none."""
     if dataclasses.is_dataclass(record):
-        return [field.name for field in dataclasses.fields(record)]
+        return [field.name for field in dataclasses.fields(record) if not field.name.startswith("_")]
     return list(getattr(record, "_fields", ()))
 
 
