@@ -34,7 +34,8 @@ CAPTIONS = {  # of figures
     "τ; higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
     "improvement": "The probability that a run of the row scores more than a run of the column on the same "
     "environment, ties counting one half, mean over the environments both have run, with its 95 % bootstrap interval. "
-    "Blue: the row wins more often; orange: the column does; bold: the interval excludes one half.",
+    "Blue: the row wins more often; orange: the column does; bold: the interval excludes one half, unless it is of "
+    "five runs or fewer that all won.",
     "overall-curves": "IQM of the normalised scores of all runs after each share of the budget. Bands are 95 % "
     "bootstrap intervals over whole runs, stratified by environment: the darker holds any one point of the true line, "
     "the lighter the whole of it; n is the number of runs per environment.",

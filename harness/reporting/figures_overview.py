@@ -127,8 +127,9 @@ def _draw_probability(axis: Axes, row: dict[Any, Any], x: int, y: int, intervals
     p, low, high = row["probability"], row["low"], row["high"]
     color = SERIES[0] if p >= 0.5 else SERIES[1]
     axis.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=color, alpha=1.2 * abs(p - 0.5), linewidth=0))
-    # An interval of no width is that of a side that won every time; how sure that is, it does not say.
-    weight = "bold" if low < high and (low > 0.5 or high < 0.5) else "normal"
+    # The interval of a side that won every time has no width, however few its runs are.
+    many = low < high or min(row["n_runs"], row["than_n_runs"]) > 5
+    weight = "bold" if many and (low > 0.5 or high < 0.5) else "normal"
     text = f"{p:.2f}"
     axis.annotate(text, (x, y), ha="center", va="bottom" if intervals else "center", fontsize=9, weight=weight)
     if intervals:

@@ -123,7 +123,8 @@ def test_the_matrix_of_improvement_writes_every_pair_and_marks_the_sure_ones(res
     table = results.improvement()
     assert len([patch for patch in axis.patches if isinstance(patch, Rectangle)]) == len(table) == 20
     bold = [text for text in axis.texts if text.get_weight() == "bold"]
-    sure = (table["low"] < table["high"]) & ((table["low"] > 0.5) | (table["high"] < 0.5))
+    many = table[["n_runs", "than_n_runs"]].min(axis=1) > 5
+    sure = (many | (table["low"] < table["high"])) & ((table["low"] > 0.5) | (table["high"] < 0.5))
     assert len(bold) == sure.sum()
     assert "n = 4 runs of a side on an environment, 5 to 6 environments" in axis.get_xlabel()
 
