@@ -32,6 +32,7 @@ HEAVY = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "py
 PRELOADED = ("harness.running.fork_server", *HEAVY)
 ATTEMPTS = 3  # to start a job
 LONGEST_TEMPORARY = 60  # bytes; the rest of a socket's path are 40
+ORPHANS_SECONDS = 5.0  # for killing all that a job left behind
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
 PR_SET_CHILD_SUBREAPER = 36
@@ -196,13 +197,21 @@ class LocalExecutor:
         return Ended(running.job.id, ending, error, time.monotonic() - running.started)
 
     def _end_orphans(self) -> None:
-        """Kill what jobs that died left running: children of the fork server, in sessions that it has not begun."""
+        """Kill what jobs that died left running: children of the fork server, in sessions that it has not begun.
+
+        Those of the killed become its children in turn, and one that vanishes meanwhile must not save the others.
+        """
         jobs, server = {process.pid for process in multiprocessing.active_children()}, self._server
-        with contextlib.suppress(psutil.Error, OSError):
-            for child in [] if server is None else server.children():
-                if child.pid not in jobs and os.getsid(child.pid) != os.getsid(child.ppid()):
-                    for process in (*child.children(recursive=True), child):
-                        process.kill()
+        deadline, left = time.monotonic() + ORPHANS_SECONDS, server is not None
+        while left and server is not None and time.monotonic() < deadline:
+            left = False
+            with contextlib.suppress(psutil.Error):
+                for child in server.children():
+                    with contextlib.suppress(psutil.Error, OSError):
+                        ours = child.pid in jobs or child.status() == psutil.STATUS_ZOMBIE
+                        if not ours and os.getsid(child.pid) != os.getsid(server.pid):
+                            left = True
+                            child.kill()
 
     def progress(self) -> Mapping[str, int]:
         """Steps taken by every running job, as of its last heartbeat."""

@@ -198,10 +198,11 @@ def test_what_pip_left_behind_is_not_a_second_plugin(install: Install):
 
 
 def test_ctrl_c_during_loading_is_not_swallowed(install: Install):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     install("bad", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     with pytest.raises(KeyboardInterrupt):
         load("bad")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 def test_what_a_plugin_prints_while_it_loads_stays_off_stdout(install: Install, capfd: pytest.CaptureFixture[str]):
