@@ -21,7 +21,7 @@ import psutil
 
 from harness.contract.errors import ExitCode, HarnessError, UsageError
 from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
-from harness.running.job_files import PROGRESS
+from harness.running.job_files import OUTCOME, PROGRESS
 from harness.running.provenance import cores
 from harness.storage.files import read_bytes
 from harness.storage.orphans import end_processes_in
@@ -183,7 +183,8 @@ class LocalExecutor:
         running.process.join()
         code = running.process.exitcode
         self._kill(running)
-        self._end_orphans()
+        if code != 0 or not (running.job.folder / OUTCOME).is_file():  # else it has looked for them itself
+            self._end_orphans()
         if code != 0:  # then it had no chance to look for processes in sessions of their own
             end_processes_in(running.job.folder)
         del self._running[running.job.id]
@@ -227,6 +228,7 @@ class LocalExecutor:
             self._kill(running)
         for running in list(self._running.values()):
             self._reap(running)
+        self._end_orphans()
 
 
 def _short_temporary_folder() -> None:
