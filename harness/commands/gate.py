@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -70,9 +70,8 @@ def command(
     3 runs are missing, 4 a plugin is missing, 5 nothing to compare. An inconclusive gate ends with 0 and a warning
     unless --inconclusive=fail.
     """
-    from harness.analysis.tasks import contestants
     from harness.reporting import gate_output
-    from harness.suite.reading import find_suite
+    from harness.suite.reading import check_environments, find_suite
     from harness.verdicts.gate import check_looks, judge
     from harness.verdicts.scope import most_tasks
 
@@ -80,24 +79,16 @@ def command(
     commits.check(base, head, {**of_scores, "--looks": looks, "--strict": strict or None})
     check_writable((junit, summary, Path(json_file) if json_file not in (None, "-") else None), commits)
     asked = regated(find_suite(suite, given.registry), measure, looks, shares)
-    for name in environments:
-        if name not in asked.environments:
-            known = ", ".join(asked.environments)
-            raise UsageError(f"suite {asked.name!r} has no environment {name!r}; it has {known}")
+    check_environments(asked, environments)
     tasks = most_tasks(asked, algorithms, environments, devices)
     if tasks and not commits.speed:
         check_looks(asked, tasks, commits.base_ref is not None, commits.max_seeds)
     chosen = {"algorithms": algorithms, "environments": environments, "devices": devices}
     if commits.base_ref is None:
         assert base is not None and head is not None
-        sides = stored(base, asked), stored(head, asked)
-        if sides[0].path.resolve() == sides[1].path.resolve():
-            raise UsageError(f"--base and --head are the same folder, {sides[0].path}: nothing is compared")
+        sides = both_stored(base, head, asked, algorithms)
         if commits.speed:
             gate_commits.refuse_stored_times(*sides)
-        everybody = sorted({each for side in sides for each in side.runs["contestant"]})
-        for algorithm in algorithms:
-            contestants(algorithm, everybody)  # refuses one that neither side has
         judgement = judge(asked, *sides, algorithms, environments, devices)
     elif commits.speed:
         answer = gate_commits.speed(given, commits, suite, asked, shares["tolerance"], **chosen)
@@ -131,6 +122,19 @@ def regated(suite: "Suite", measure: str | None, looks: str | None, shares: Mapp
         wrong = [(details["loc"][0], details["msg"].removeprefix("Value error, ")) for details in error.errors()]
         raise UsageError("; ".join(f"--{str(name).replace('_', '-')}: {message}" for name, message in wrong)) from None
     return suite.model_copy(update={"gate": gate})
+
+
+def both_stored(base: Path, head: Path, suite: "Suite", algorithms: Sequence[str]) -> tuple["Results", "Results"]:
+    """The runs of both sides; refuses one folder for both, and an algorithm that neither has."""
+    from harness.analysis.tasks import contestants
+
+    sides = stored(base, suite), stored(head, suite)
+    if sides[0].path.resolve() == sides[1].path.resolve():
+        raise UsageError(f"--base and --head are the same folder, {sides[0].path}: nothing is compared")
+    everybody = sorted({each for side in sides for each in side.runs["contestant"]})
+    for algorithm in algorithms:
+        contestants(algorithm, everybody)
+    return sides
 
 
 def stored(path: Path, suite: "Suite") -> "Results":

@@ -56,13 +56,23 @@ class AlgorithmSubject:
         return effects
 
     def train(
-        self, *seeds: int, spaces: tuple[str, str] | None = None, points: int = 1, stream: int | None = None
+        self,
+        *seeds: int,
+        spaces: tuple[str, str] | None = None,
+        points: int = 1,
+        stream: int | None = None,
+        twin: bool = False,
     ) -> dict[str, Any]:
-        """What `harness.conformance.experiments.train` reports of a training, which must finish."""
+        """What `harness.conformance.experiments.train` reports of a training, in the ``twin`` laboratory if asked.
+
+        It must finish.
+        """
         spaces = spaces or self.spaces()[0]
-        self.imported()
+        if not twin:
+            self.imported()
         asked = {"spaces": spaces, "seeds": seeds, "budget": BUDGET, "points": points, "stream": stream}
-        report: dict[str, Any] = self.perform("train", layers=[dict(layer) for layer in self.layers], **asked)
+        subject = replace(self, laboratory=self.laboratory.twin) if twin else self
+        report: dict[str, Any] = subject.perform("train", layers=[dict(layer) for layer in self.layers], **asked)
         require(report["status"] in ("done", "unmetered"), f"training {report['status']}: {report['error']}")
         return report
 
@@ -165,7 +175,7 @@ def same_seed_same_episodes(subject: AlgorithmSubject) -> None:
     strings are in another order. Skipped for an algorithm declared ``deterministic=False``.
     """
     subject.require_deterministic()
-    first, again = subject.train(0), replace(subject, laboratory=subject.laboratory.twin).train(0)
+    first, again = subject.train(0), subject.train(0, twin=True)
     same = first["runs"] == again["runs"]
     require(same, "two trainings with one seed had different episodes; the order of sets differed between them")
 

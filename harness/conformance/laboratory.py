@@ -5,7 +5,6 @@ thrown away. Heavy modules are imported once, by the process that forks.
 """
 
 import contextlib
-import functools
 import importlib
 import json
 import os
@@ -40,6 +39,7 @@ class Laboratory:
     """
 
     _latest: ClassVar[dict[int, "weakref.ref[Laboratory]"]] = {}
+    _twins: ClassVar[dict[tuple[object, ...], "Laboratory"]] = {}  # by what they were started with
 
     def __init__(self, seconds: float = EXPERIMENT_SECONDS, hash_seed: int = 0) -> None:
         self._seconds = seconds
@@ -60,10 +60,10 @@ class Laboratory:
         """Import a module into the process that forks, so that later experiments need not."""
         self._ask({"preload": module})
 
-    @functools.cached_property
+    @property
     def twin(self) -> "Laboratory":
-        """One in which nothing is different but the order of sets."""
-        return Laboratory(self._seconds, self._hash_seed + 1)
+        """One in which nothing is different but the order of sets; it is shared, for few experiments need it."""
+        return self._twins.setdefault((self._seconds, *sys.path), Laboratory(self._seconds, self._hash_seed + 1))
 
     def close(self) -> None:
         """End the process and whatever it started. A later experiment starts another."""

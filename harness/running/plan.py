@@ -13,7 +13,7 @@ from harness.discovery.selection import Selection, parse_selection
 from harness.measuring.description import TrialDescription
 from harness.running.describe import ConfigDescription, ConfigRequest, EnvironmentDescription, describe_targets
 from harness.running.keys import run_key, task_hash
-from harness.suite.reading import Suite, TaskSettings
+from harness.suite.reading import Suite, TaskSettings, check_environments
 
 Lacks = Callable[[str], str]  # why there is no such device; empty if there is
 
@@ -128,10 +128,7 @@ def _blamed(key: str) -> Iterator[None]:
 
 def _chosen_environments(suite: Suite, registry: Registry, names: Sequence[str]) -> dict[str, Entry[EnvironmentSpec]]:
     """Environments of the suite by the name it uses; ``names`` keeps only those."""
-    for name in names:
-        if name not in suite.environments:
-            known = ", ".join(suite.environments)
-            raise UsageError(f"suite {suite.name!r} has no environment {name!r}; it has {known}")
+    check_environments(suite, names)
     return {name: registry.resolve("environment", name) for name in (names or suite.environments)}
 
 

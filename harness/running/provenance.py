@@ -74,7 +74,7 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or "unknown processor"
     names = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    model = names.get("model name", platform.processor() or "unknown processor")
+    model = names.get("model name") or platform.processor() or "unknown processor"  # which starts a process
     family = f" family {names['cpu family']} model {names['model']}" if "cpu family" in names else ""
     return model + family
 

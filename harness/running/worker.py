@@ -39,7 +39,10 @@ PYTHONS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 def run_job(folder: Path, device: str) -> None:
-    """Run the job in ``folder``, which receives all that it leaves; its outcome file says how training went."""
+    """Run the job in ``folder``, which receives all that it leaves; its outcome file says how training went.
+
+    ``device`` is "cpu", "cuda" or a certain GPU, as in "cuda:1".
+    """
     folder = folder.resolve()
     description = TrialDescription.from_json(json.loads((folder / JOB).read_text(encoding="utf-8")))
     leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})

@@ -110,6 +110,14 @@ def find_suite(argument: str, registry: Registry) -> Suite:
     return suite
 
 
+def check_environments(suite: Suite, names: Sequence[str]) -> None:
+    """Refuse the name of an environment that is none of the suite's."""
+    for name in names:
+        if name not in suite.environments:
+            known = ", ".join(suite.environments)
+            raise UsageError(f"suite {suite.name!r} has no environment {name!r}; it has {known}")
+
+
 def _file_text(path: Path, origin: str) -> str:
     """The text of a file, refused where it is too large to be a suite."""
     try:
