@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from harness.running.executor_local import PRELOADED
+from harness.running.executor_local import IMPORTED_ONCE
 from harness.running.job_files import THREADS, child_variables
 
 EXPERIMENT_SECONDS = 60.0
@@ -123,7 +123,7 @@ def serve(folder: Path, seconds: float) -> None:
     """Answer requests, one JSON object a line, until there are no more."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # because what strangers print is no answer
-    for module in (*PRELOADED, "harness.conformance.experiments"):
+    for module in (*IMPORTED_ONCE, "harness.conformance.experiments"):
         importlib.import_module(module)
     for number, line in enumerate(sys.stdin):
         request = json.loads(line)

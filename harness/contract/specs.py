@@ -52,8 +52,8 @@ def _check_name(spec: Any) -> None:
     allowed = "1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit"
     _check(_has_form(spec.name, NAME), spec, f"name must be {allowed}")
     for each in fields(spec):
-        text = getattr(spec, each.name)
-        _check(each.type is not str or isinstance(text, str), spec, f"{each.name} must be a text, not {text!r}")
+        if each.type is str and not isinstance(text := getattr(spec, each.name), str):
+            _check(False, spec, f"{each.name} must be a text, not {text!r}")
 
 
 def _check_version(spec: Any) -> None:
@@ -93,6 +93,8 @@ def _check_waived(spec: Any) -> None:
 
 def _check_values(spec: object, path: str, value: object) -> None:
     """Refuse, by the path to it, what `as_json` cannot tell another process exactly."""
+    if value is None or isinstance(value, str | int | float):
+        return
     if isinstance(value, Mapping):
         for key, item in value.items():
             _check_values(spec, f"{path}: key {key!r:.80}", key)
@@ -100,9 +102,9 @@ def _check_values(spec: object, path: str, value: object) -> None:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             _check_values(spec, f"{path}[{index}]", item)
-    elif value is not None:
+    else:
         allowed = "text, number, True, False, None, or a list, tuple or table of these"
-        _check(isinstance(value, str | int | float), spec, f"{path} must be {allowed}, not {value!r:.80}")
+        _check(False, spec, f"{path} must be {allowed}, not {value!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -413,10 +415,10 @@ def as_json(spec: object, tuples: bool = True) -> dict[str, Any]:
 
 def from_json(value: Any) -> Any:
     """What `as_json` wrote, with dataclasses as tables."""
-    if isinstance(value, list):
-        return [from_json(item) for item in value]
-    if not isinstance(value, Mapping):
+    if value is None or isinstance(value, str | int | float):
         return value
+    if not isinstance(value, Mapping):
+        return [from_json(item) for item in value]
     key = next(iter(value)) if len(value) == 1 else ""
     return MADE[key](from_json(value[key])) if key in MADE else {key: from_json(item) for key, item in value.items()}
 

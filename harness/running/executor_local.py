@@ -28,8 +28,8 @@ from harness.storage.orphans import end_processes_in
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
-HEAVY = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
-PRELOADED = ("harness.running.fork_server", *HEAVY)
+IMPORTED_ONCE = ("harness.running.worker", "harness.api", "pandas", "torch._dynamo", "pydantic.dataclasses")
+PRELOADED = (*IMPORTED_ONCE, "harness.running.fork_server")  # which readies the server, once all is there
 ATTEMPTS = 3  # to start a job
 LONGEST_TEMPORARY = 60  # bytes; the rest of a socket's path are 40
 ORPHANS_SECONDS = 5.0  # for killing all that a job left behind

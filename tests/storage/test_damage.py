@@ -21,8 +21,8 @@ from harness.storage.compaction import compact
 from harness.storage.files import StoreError
 from harness.storage.results_files import StoredRuns
 from harness.storage.store import Store
+from support.damage import FILES, NO_FILES, replaced, text_with
 from support.hostile import HOSTILE, harness, stored_runs, write_suite
-from support.mutations import FILES, NO_FILES, replaced, text_with
 from support.results import Run, edited, rewritten, with_column, write_compact, write_run, write_runs
 
 RUNS = [Run(seed=0), Run(seed=1)]
