@@ -1,4 +1,4 @@
-"""What can be wrong with stored runs, from a flipped bit to a device in the place of a file, and what becomes of each."""
+"""What can be wrong with stored runs, from a flipped bit to a device in the place of a file, and what comes of each."""
 
 import contextlib
 import json
