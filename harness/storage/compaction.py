@@ -74,7 +74,7 @@ def _alone(store: Store) -> Iterator[Path]:
 def _discard(store: Store, key: str, version: tuple[int, ...]) -> bool:
     """Remove a run's folder if it still holds what was read, under the lock that whoever replaces it needs.
 
-    Claims are taken one by one, because each holds a file open and runs come in thousands.
+    Locks are taken one by one, because each holds a file open and runs come in thousands.
     """
     lock = store.lock(key)
     if lock is None:
