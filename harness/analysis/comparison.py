@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _Compared = tuple[Task, Difference]
 _Means = tuple[float, float, Estimate]  # of the base, of the head, and their difference
 NO_MEANS = (nan, nan, UNKNOWN)
+UNLIKE = "no interval and no test: seeds share luck among environments that have not the same ones"
 
 
 class Finding(StrEnum):
@@ -151,6 +152,8 @@ def _overall_rows(compared: Sequence[_Compared]) -> Iterator[Row]:
         else:  # Without a common scale the test is all there is: it measures each task by its own spread.
             why = "a task has no reference score" if measure.failure is Failure.RANDOM else "it is no return"
             means, told = NO_MEANS, f"no common scale: {why}"
+        if not _sides(group)[0].blocks:
+            told = f"{told}; {UNLIKE}"
         yield _row(group, means, test, adjusted, _finding(measure, test, adjusted, means[2].value), told)
 
 
@@ -160,7 +163,8 @@ def _sides(group: Sequence[_Compared], normalised: bool = False) -> tuple[Runs, 
         [metrics.normalised(of, task.random, task.reference) if normalised else of for of in apart.sample.scores]
         for task, apart in group
     ]
-    base, head = map(ragged, zip(*scores, strict=True))
+    blocks = pairing.related([task for task, _ in group], [apart.sample for _, apart in group])
+    base, head = (ragged(side, blocks) for side in zip(*scores, strict=True))
     return base, head, _paired(group)
 
 

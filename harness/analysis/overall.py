@@ -15,7 +15,7 @@ import pandas as pd
 from harness.analysis import metrics
 from harness.analysis.curves import BANDS, CELL, run_curves
 from harness.analysis.measures import measured
-from harness.analysis.pairing import floor
+from harness.analysis.pairing import blocks_of, floor
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, Aggregate, optimality_gap
@@ -53,7 +53,7 @@ def counted(results: "Results") -> pd.DataFrame:
         Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
         floor, NaN where no random score is known), normalised (NaN without a random or a reference score), least,
         most (that it can be; `FAR` if unknown); steps (until the threshold, or the budget where it is not reached;
-        NaN without a threshold), budget.
+        NaN without a threshold), budget, independent.
     """
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
@@ -65,7 +65,7 @@ def counted(results: "Results") -> pd.DataFrame:
     table["normalised"] = metrics.normalised(table["score"], random, reference)
     table["least"] = metrics.normalised(results.runs["lowest_return"].fillna(-FAR), random, reference)
     table["most"] = metrics.normalised(results.runs["highest_return"].fillna(FAR), random, reference)
-    table["budget"] = results.runs["budget"]
+    table["budget"], table["independent"] = results.runs["budget"], results.runs["independent"]
     steps = measured(results, "steps_to_threshold")["value"].fillna(table["budget"])
     table["steps"] = steps.where(results.runs["threshold"].notna())
     return table[failed | (table["status"] == "done")].reset_index(drop=True)
@@ -104,7 +104,7 @@ def aggregates(results: "Results") -> pd.DataFrame:
         count), fewest_runs and most_runs (of an environment), n_tasks, n_missing (runs that are not done),
         n_floored (those of them that count with the floor).
     """
-    groups = [ragged(tasks) for tasks in _tasks(results, results.counted, "normalised").values()]
+    groups = list(_grouped(results, results.counted, "normalised").values())
     rows = [
         [
             (statistic.name, *estimate, *population)
@@ -125,7 +125,7 @@ def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[li
 
 
 def _of_population(runs: Runs) -> list[tuple[float, float]]:
-    if not runs.equal:
+    if not runs.equal or len(runs.units) not in (1, runs.tasks):
         return [(np.nan, np.nan)] * len(STATISTICS)
     (estimates,) = intervals([runs], STATISTICS, of_tasks=True, count=POPULATION_RESAMPLES)
     return [(estimate.low, estimate.high) for estimate in estimates]
@@ -139,8 +139,8 @@ def profiles(results: "Results") -> pd.DataFrame:
         (pointwise 95 % band), and the counts of `aggregates`.
     """
     rows = []
-    for tasks in _tasks(results, results.counted, "normalised").values():
-        found = [(of, profile_band(ragged(tasks), THRESHOLDS, of)) for of in PROFILES]
+    for runs in _grouped(results, results.counted, "normalised").values():
+        found = [(of, profile_band(runs, THRESHOLDS, of)) for of in PROFILES]
         rows.append([(of, *point) for of, band in found for point in zip(THRESHOLDS, *band, strict=True)])
     return _table(results, ["of", "threshold", "share", "low", "high"], rows)
 
@@ -161,9 +161,11 @@ def curves(results: "Results") -> pd.DataFrame:
     for key, curve in run_curves(results.points).items():
         scores = metrics.normalised(curve.scores, *known[key])
         on_grid[key] = np.interp(SHARES, curve.steps / curve.steps[-1], scores, left=np.nan)
-    rows = []
-    for tasks, [limit] in zip(_tasks(results, results.counted, "key").values(), _limits(results, [IQM]), strict=True):
-        runs = ragged([[on_grid[key] for key in keys] for keys in tasks])
+    related, rows = _related(results, results.counted), []
+    for (one, tasks), [limit] in zip(
+        _tasks(results, results.counted, "key").items(), _limits(results, [IQM]), strict=True
+    ):
+        runs = ragged([[on_grid[key] for key in keys] for keys in tasks], related[one])
         rows.append(list(zip(SHARES, *bands(runs, IQM, count=RESAMPLES).within(*limit), strict=True)))
     return _table(results, ["share", "iqm", *BANDS], rows)
 
@@ -182,8 +184,7 @@ def trade_off(results: "Results") -> pd.DataFrame:
     done = results.runs[results.runs["status"] == "done"]
     clock = done.assign(seconds=done["train_seconds"] / done["runs_in_trial"])
     score = results.aggregates().query("statistic == 'iqm'")[["value", "low", "high"]]
-    steps = _means(_tasks(results, spent, "share"))
-    seconds = _means(_tasks(results, clock, "seconds"))
+    steps, seconds = _means(results, spent, "share"), _means(results, clock, "seconds")
     sharing, machines = _tasks(results, clock, "runs_in_trial"), _tasks(results, clock, "machine")
     rows = []
     for one, of_score in zip(_compared(results), score.to_numpy(), strict=True):
@@ -224,13 +225,28 @@ def _tasks(results: "Results", table: pd.DataFrame, column: str) -> dict[Label, 
     }
 
 
-def _means(tasks: dict[Label, list[Any]]) -> dict[Label, tuple[float, float, float]]:
-    """The mean over environments with its interval; NaN where one has no run, or a run no value."""
-    whole = {
-        one: ragged(arrays)
-        for one, arrays in tasks.items()
+def _related(results: "Results", table: pd.DataFrame) -> dict[Label, tuple[int, ...]]:
+    """On which common environments runs of a seed of each compared contestant share its luck; see `blocks_of`."""
+    seeds, apart = (_tasks(results, table, column) for column in ("seed", "independent"))
+    return {
+        one: blocks_of(results.common.environments, all(map(np.all, apart[one])), list(map(tuple, of_tasks)))
+        for one, of_tasks in seeds.items()
+    }
+
+
+def _grouped(results: "Results", table: pd.DataFrame, column: str) -> dict[Label, Runs]:
+    """A column of the rows of each compared contestant that has numbers on all common environments."""
+    related = _related(results, table)
+    return {
+        one: ragged(arrays, related[one])
+        for one, arrays in _tasks(results, table, column).items()
         if all(len(array) and not np.isnan(array).any() for array in arrays)
     }
+
+
+def _means(results: "Results", table: pd.DataFrame, column: str) -> dict[Label, tuple[float, float, float]]:
+    """The mean over environments with its interval; NaN where one has no run, or a run no value."""
+    whole = _grouped(results, table, column)
     estimates = intervals(list(whole.values()), [MEAN], count=RESAMPLES)
     found = {one: estimate[:3] for one, (estimate,) in zip(whole, estimates, strict=True)}
-    return dict.fromkeys(tasks, (np.nan, np.nan, np.nan)) | found
+    return dict.fromkeys(_compared(results), (np.nan, np.nan, np.nan)) | found

@@ -3,7 +3,7 @@
 Report, `compare`, claims and gate all ask here, so that one question has one answer whoever asks it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isfinite, nan
@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.analysis.summaries import FAILED
 from harness.statistics import intervals
-from harness.statistics.decision import ALPHA, drops, min_p
+from harness.statistics.decision import ALPHA, drops, min_p, permutations
 from harness.statistics.intervals import FEWEST_RUNS, LEVEL, NONE, Estimate
 from harness.statistics.runs import Floats, Runs, ragged
 from harness.suite.measures import MEASURES, USUAL, Failure, Measure
@@ -32,7 +32,8 @@ class Run(NamedTuple):
     machine: str = ""  # it ran on
     commit: str = ""  # it ran with
     error: str = ""  # why it failed or was skipped; empty for others
-    at_threshold: bool = False  # whether it is done, and ended at its threshold or above; not where there is none
+    arrived: bool = False  # whether it is done, and ended at its threshold or above; not where there is none
+    independent: bool = False  # whether its streams depend on the environment, so that others share no luck with it
 
     @property
     def counts(self) -> bool:
@@ -167,12 +168,35 @@ class PValues(NamedTuple):
 UNTESTED = PValues("labels", nan, nan)
 
 
+def related(tasks: Sequence[Task], samples: Sequence[Sample]) -> tuple[int, ...]:
+    """The `blocks` of tasks of which these runs are compared; empty if tasks of a block have not the same seeds."""
+    apart = all(run.independent for task in tasks for run in task.runs)
+    seeds = [tuple(map(tuple, found.seeds)) for found in samples]
+    return blocks_of([task.environment for task in tasks], apart, seeds)
+
+
 class Difference(NamedTuple):
     """The head of a task less its base: the answer that everybody gives."""
 
     sample: Sample  # the runs that it is about
     estimate: Estimate  # of the difference of means, with its 95 % interval
     test: PValues  # that there is none
+
+
+def blocks(tasks: Sequence[Task]) -> tuple[int, ...]:
+    """The blocks of tasks on which runs of a seed share its luck, [M]: tasks on one environment.
+
+    All tasks are one block where the streams of some run are derived from its seed alone.
+    """
+    return blocks_of([task.environment for task in tasks], all(run.independent for task in tasks for run in task.runs))
+
+
+def blocks_of(environments: Sequence[str], apart: bool, seeds: Sequence[object] | None = None) -> tuple[int, ...]:
+    """The same of tasks on these environments, [M]; empty if tasks of a block have not the same seeds, where given."""
+    names = [name.partition(" ")[0] if apart else "" for name in environments]  # what follows tells budgets apart
+    found = tuple(map(list(dict.fromkeys(names)).index, names))
+    alike = seeds is None or len({*zip(found, seeds, strict=True)}) == len({*found})
+    return found if alike else ()
 
 
 def counting(side: Side) -> list[int]:
@@ -223,8 +247,9 @@ def p_values(base: Runs, head: Runs, paired: bool) -> PValues:
     anything is worse, this whether one side is better. Signs are permuted where runs pair and are so many that signs
     can reject, two-sided; those of five cannot.
     """
-    signs = paired and 2 * 0.5 ** len(base.values) <= ALPHA
+    signs = paired and 2 * 0.5 ** sum(base.units) <= ALPHA
     less = more = nan
-    if min(base.fewest, head.fewest) >= FEWEST_RUNS:
-        less, more = min_p(drops(base, head, signs)), min_p(drops(head, base, signs))
+    if min(base.fewest_units, head.fewest_units) >= FEWEST_RUNS:
+        less = min_p(drops(base, head, signs, permutations(base, head, signs)))
+        more = min_p(drops(head, base, signs, permutations(head, base, signs)))
     return PValues("signs" if signs else "labels", less, more)

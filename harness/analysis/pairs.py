@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis.measures import measured
 from harness.analysis.overall import LABEL, Label
-from harness.analysis.pairing import Difference, Run, Sample, Task, counting, difference, sample
+from harness.analysis.pairing import Difference, Run, Sample, Task, counting, difference, related, sample
 from harness.analysis.summaries import mean
 from harness.statistics.improvement import improvement as probability
 from harness.statistics.intervals import Estimate
@@ -51,10 +51,10 @@ def improvement(results: "Results") -> pd.DataFrame:
         interval; NaN where a side has fewer than 3 runs), method (of the interval), paired; n_runs and than_n_runs
         (that count), n_tasks, n_missing (runs of both that are not done).
     """
-    found: dict[tuple[Label, Label], list[tuple[Sample, int]]] = {}
+    found: dict[tuple[Label, Label], list[tuple[Pair, Sample]]] = {}
     for pair in chain.from_iterable(_pairs(results, "final_score")):
         if (chosen := sample(pair.task)).known:
-            found.setdefault((pair.one, pair.two), []).append((chosen, pair.missing))
+            found.setdefault((pair.one, pair.two), []).append((pair, chosen))
     rows: dict[tuple[Label, Label], tuple[Any, ...]] = {}
     for (one, two), of_pair in found.items():
         rows[one, two], rows[two, one] = _improvements(of_pair)
@@ -65,13 +65,14 @@ def improvement(results: "Results") -> pd.DataFrame:
     )
 
 
-def _improvements(found: Sequence[tuple[Sample, int]]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _improvements(found: Sequence[tuple[Pair, Sample]]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The row of a pair, and of the pair turned round: what one wins the other loses."""
-    paired = all(chosen.paired for chosen, _ in found)
-    than, runs = (ragged([chosen.scores[side] for chosen, _ in found]) for side in (0, 1))
+    paired = all(chosen.paired for _, chosen in found)
+    blocks = related([pair.task for pair, _ in found], [chosen for _, chosen in found])
+    than, runs = (ragged([chosen.scores[side] for _, chosen in found], blocks) for side in (0, 1))
     won = probability(runs, than, paired=paired)
     lost = Estimate(1 - won.value, 1 - won.high, 1 - won.low, won.method)
-    sizes, missing = (sum(runs.counts), sum(than.counts)), sum(number for _, number in found)
+    sizes, missing = (sum(runs.counts), sum(than.counts)), sum(pair.missing for pair, _ in found)
     return (*won, paired, *sizes, len(found), missing), (*lost, paired, *sizes[::-1], len(found), missing)
 
 
@@ -134,7 +135,12 @@ def _pairs(results: "Results", measure: str) -> Iterator[list[Pair]]:
     runs = results.runs.assign(value=measured(results, measure)["value"])
     for environment, here in runs.groupby("environment"):
         sides = {
-            (str(algorithm), str(device)): dict(zip(rows["seed"], map(Run, rows["status"], rows["value"]), strict=True))
+            (str(algorithm), str(device)): {
+                seed: Run(status, value, independent=apart)
+                for seed, status, value, apart in rows[["seed", "status", "value", "independent"]].itertuples(
+                    index=False
+                )
+            }
             for (algorithm, device), rows in here.groupby(LABEL)
             if not rows["seed"].duplicated().any()
         }

@@ -21,7 +21,7 @@ from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
 from harness.contract.errors import UsageError
 from harness.storage.results_files import Problem, Stored, as_table, read
-from harness.storage.schema_tables import RUNS, TABLES
+from harness.storage.schema_tables import RUNS, STREAMS, TABLES
 from harness.suite.measures import USUAL
 
 
@@ -62,7 +62,8 @@ class Results:
 
     Attributes:
         path: where they were read.
-        runs: a row per run, whatever became of it. ``algorithm`` and ``environment`` are as short as the runs at
+        runs: a row per run, whatever became of it. ``independent`` is false of older ones, whose streams come from the
+            seed alone, so that runs of one seed share its luck on all environments. ``algorithm`` and ``environment`` are as short as the runs at
             hand allow; ``contestant`` and ``environment_name`` are what was stored.
         unfit: likewise, of algorithms that cannot run on that environment on any machine; they are missing nowhere.
         superseded: likewise, of which the suite has a later one of the same algorithm, environment, device and seed.
@@ -188,6 +189,7 @@ def _runs(stored: Stored) -> pd.DataFrame:
     runs = pd.DataFrame(columns)
     for moment in ("started_at", "finished_at"):
         runs[moment] = pd.to_datetime(runs[moment], format="ISO8601", utc=True, errors="coerce")
+    runs["independent"] = runs["streams"] == STREAMS
     runs["contestant"], runs["environment_name"] = runs["algorithm"], runs["environment"]
     runs["algorithm"], runs["environment"] = algorithm_labels(runs), environment_labels(runs)
     return runs.sort_values([*CELL, "seed", "key"], ignore_index=True)

@@ -96,8 +96,8 @@ _Groups = dict[tuple[Any, ...], pd.DataFrame]  # runs of one side in one place, 
 def valued(results: "Results", measure: str) -> pd.DataFrame:
     """The table of runs with the value of a measure that single runs have, and whether they ended at the threshold."""
     values, final = (measured(results, name)["value"] for name in (measure, "final_score"))
-    runs = results.runs.assign(value=values, at_threshold=final >= results.runs["threshold"])
-    unfit = results.unfit.assign(value=np.nan, at_threshold=False)
+    runs = results.runs.assign(value=values, arrived=final >= results.runs["threshold"])
+    unfit = results.unfit.assign(value=np.nan, arrived=False)
     return pd.concat([runs, unfit], ignore_index=True) if len(unfit) else runs
 
 
@@ -184,7 +184,7 @@ def what_differs(names: Sequence[str], base: Sequence[object], head: Sequence[ob
 def _side(runs: pd.DataFrame) -> dict[int, Run]:
     seconds = (runs["total_seconds"] / runs["runs_in_trial"].clip(lower=1)).astype(float)
     columns = (runs[name] for name in ("status", "value", "fingerprint"))
-    rest = (runs[name] for name in ("machine", "commit", "error", "at_threshold"))
+    rest = (runs[name] for name in ("machine", "commit", "error", "arrived", "independent"))
     rows = zip(runs["seed"], *columns, seconds, *rest, strict=True)
     return {int(seed): Run(*run) for seed, *run in rows}
 

@@ -73,7 +73,7 @@ def command(
     from harness.reporting import gate_output
     from harness.suite.reading import check_environments, find_suite
     from harness.verdicts.gate import check_looks, judge
-    from harness.verdicts.scope import most_tasks
+    from harness.verdicts.scope import most_blocks, most_tasks
 
     of_scores = {"--measure": measure, "--task-tolerance": shares["task_tolerance"], "--alpha": shares["alpha"]}
     commits.check(base, head, {**of_scores, "--looks": looks, "--strict": strict or None})
@@ -82,7 +82,8 @@ def command(
     check_environments(asked, environments)
     tasks = most_tasks(asked, algorithms, environments, devices)
     if tasks and not commits.speed:
-        check_looks(asked, tasks, commits.base_ref is not None, commits.max_seeds)
+        blocks = most_blocks(asked, environments)
+        check_looks(asked, tasks, blocks, commits.base_ref is not None, commits.max_seeds)
     chosen = {"algorithms": algorithms, "environments": environments, "devices": devices}
     if commits.base_ref is None:
         assert base is not None and head is not None

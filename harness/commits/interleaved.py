@@ -20,7 +20,7 @@ from harness.suite.reading import Suite
 from harness.text import counted
 from harness.verdicts.gate import judge, rule_of
 from harness.verdicts.judgement import GateAnswer, Judgement
-from harness.verdicts.scope import most_tasks
+from harness.verdicts.scope import most_blocks, most_tasks
 
 RAN = (ExitCode.YES, ExitCode.INCOMPLETE, ExitCode.NOTHING_RAN)  # with which `harness run` leaves stored runs
 
@@ -59,7 +59,7 @@ def judge_learning(
     question = head[1]
     places = [place_of(*side, cache) for side in (base, head)]
     chosen = (question.algorithms, question.environments, question.devices)
-    seeds = rule_of(suite, most_tasks(suite, *chosen)).looks[0]
+    seeds = rule_of(suite, most_tasks(suite, *chosen), most_blocks(suite, question.environments)).looks[0]
     while True:
         declared = declared_seeds(suite.seeds, seeds)
         for name, (code, asked_of), place in zip(("base", "head"), (base, head), places, strict=True):
@@ -91,7 +91,7 @@ def _next_look(judgement: Judgement, seeds: int) -> int:
     tolerable = judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None
     if judgement.outcome is not GateAnswer.INCONCLUSIVE and not tolerable:
         return 0
-    declared = looks(judgement.rule, len(judgement.tasks), judgement.seeds.paired)
+    declared = looks(judgement.rule, judgement.blocks, judgement.seeds.paired)
     return next((look.seeds for look in declared if look.seeds > seeds), 0)
 
 

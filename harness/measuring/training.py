@@ -31,7 +31,8 @@ class Training:
     def __init__(
         self, description: TrialDescription, device: str = "cpu", folder: Path | None = None, at_mark: AtMark = None
     ) -> None:
-        seed_libraries(description.seeds[0], description.needs.cpus)
+        first = seeding.of_environment(description.seeds[0], description.environment.name)
+        seed_libraries(first, description.needs.cpus)
         self.trial = LocalTrial(description, device, folder, at_mark)
 
     @cached_property

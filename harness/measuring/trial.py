@@ -47,11 +47,11 @@ class LocalTrial:
     ) -> None:
         self.description = description
         self.environment = description.environment
-        self.seeds = description.seeds
-        self.num_seeds = len(self.seeds)
+        self.num_seeds = len(description.seeds)
+        self.seeds = [seeding.of_environment(seed, self.environment.name) for seed in description.seeds]
         self._device = torch.device(device)
         self.clock = Clock(self._synchronize)
-        self.runs = [RunRecord(seed) for seed in self.seeds]
+        self.runs = [RunRecord(seed) for seed in description.seeds]
         self._reached_mark = partial(at_mark or LocalTrial._evaluate, self)
         marks = evaluation_marks(description.budget, description.points)
         counted = (description.budget, marks, self._reached_mark, self.runs, self.clock)

@@ -64,8 +64,10 @@ def sentences(judgement: Judgement) -> Iterator[str]:
         _, _, no_drop, drop, _ = _cells(judgement.overall)
         yield (
             f"look at {judgement.look.seeds} seeds: p = {no_drop} of no drop, p = {drop} of one of "
-            f"{judgement.rule.drop:.0%} or more; it may decide up to {judgement.look.alpha:.2g}"
+            f"{judgement.rule.drop:.0%} or more; "
+            f"it may regress up to {judgement.look.alpha:.2g} and pass up to {judgement.look.passing:.2g}"
         )
+        yield _budget(judgement)
     if judgement.outcome is GateAnswer.IDENTICAL:
         yield f"every return of {counted(judgement.used, 'seed')} per task is the same on both sides"
     elif judgement.overall is not None and isfinite(judgement.overall.detectable):
@@ -78,6 +80,16 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     if judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None:
         yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
+
+
+def _budget(judgement: Judgement) -> str:
+    """What may be wrong, and how often, all questions together."""
+    rule = judgement.rule
+    return (
+        f"of equal sides at most {rule.alpha:.2g} are called regressed: {rule.alpha - rule.of_breaking:.2g} by one "
+        "test of scores, failures and thresholds at all looks, "
+        f"{rule.of_breaking:.2g} by tasks on which every run newly fails"
+    )
 
 
 def _advice(judgement: Judgement) -> str:
@@ -104,10 +116,10 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
             "tolerance": rule.drop,
             "task_tolerance": rule.task_drop,
             "alpha": rule.alpha,
-            "task_alpha": rule.task_alpha,
+            "alpha_of_breaking": rule.of_breaking,
         },
         "seeds": {"base": seeds.base, "head": seeds.head, "paired": seeds.paired, "used": judgement.used},
-        "look": None if look is None else {"seeds": look.seeds, "alpha": look.alpha},
+        "look": None if look is None else {"seeds": look.seeds, "alpha": look.alpha, "passing": look.passing},
         "overall": None if judgement.overall is None else _change(judgement.overall),
         "tasks": [_task(judged) for judged in judgement.tasks],
         "not_comparable": [{**_identity(task), "reason": task.why_not} for task in judgement.scope.not_comparable],

@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.contract.specs import INTERPRETIVE, VIEWS
 
-RESULT_SCHEMA = 1  # raised when the harness itself comes to measure differently
+TASK_SCHEMA = 1  # raised when the harness itself comes to pose other tasks
+RESULT_SCHEMA = 2  # raised when it comes to give other results: since 2, streams depend on the environment, too
 
 
 def digest(value: Any) -> str:
@@ -35,7 +36,7 @@ def task_hash(
         for name, value in environment.items()
         if name not in (*INTERPRETIVE, *VIEWS) and (name in FIRST_FIELDS or value not in (None, "", [], {}))
     }
-    task = [RESULT_SCHEMA, played, budget, points, episodes]
+    task = [TASK_SCHEMA, played, budget, points, episodes]
     return digest(task if dataset is None else [*task, dataset])
 
 

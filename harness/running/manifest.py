@@ -14,6 +14,7 @@ from harness.contract.specs import INTERPRETING, Score, as_json
 from harness.measuring.description import SECONDS, RunOutcome, TrialOutcome
 from harness.running import provenance
 from harness.running.plan import TrialPlan
+from harness.storage.schema_tables import STREAMS
 from harness.text import bounded
 
 UNKNOWN_MACHINE = "unknown machine"  # of a job that ended before it could say
@@ -75,6 +76,7 @@ def run_row(
         **{f"{name}_seconds": _number(told.get(f"{name}_seconds")) for name in SECONDS},
         "total_seconds": None if ended is None else ended.total_seconds,
         **{name: _number(told.get(name)) for name in ("cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib")},
+        "streams": STREAMS,
         "steps": 0 if run is None else run.steps,
         "simulated_steps": None if run is None else run.simulated,
         "fingerprint": "" if run is None else run.fingerprint,

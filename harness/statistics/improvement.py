@@ -29,14 +29,14 @@ def improvement(a: Runs, b: Runs, *, paired: bool, count: int = RESAMPLES) -> Es
     """
     alike(a, b, paired)
     value = probability_of_improvement(a, b)
-    if min(a.fewest, b.fewest) < FEWEST_RUNS:
+    if min(a.fewest_units, b.fewest_units) < FEWEST_RUNS:
         return Estimate(value, np.nan, np.nan, NONE)
     wins = _wins(a, b)
     rows = rows_at_once(a, b)
     of_a = resamples(a, count, rows=rows)
     of_b = resamples(b, count, stream=0 if paired else 1, rows=rows)
     drawn = np.concatenate([_resampled(wins, a, b, *both) for both in zip(of_a, of_b, strict=True)])
-    wider = widening(a.counts if paired else [*a.counts, *b.counts])
+    wider = widening(a.units if paired else [*a.units, *b.units])
     low, high = np.clip(ends(value, drawn, wider), 0, 1)
     return Estimate(value, float(low), float(high), BOOTSTRAP)
 

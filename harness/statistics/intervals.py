@@ -87,18 +87,18 @@ def intervals(
         [G][Q] of G groups and Q statistics.
     """
     found: dict[int, list[Estimate]] = {}
-    resampled: dict[tuple[int, ...], list[int]] = {}
+    resampled: dict[tuple[tuple[int, ...], ...], list[int]] = {}
     for index, runs in enumerate(groups):
-        if runs.fewest < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
+        if runs.fewest_units < FEWEST_RUNS or (of_tasks and runs.tasks < FEWEST_RUNS):
             found[index] = [Estimate(each(runs), np.nan, np.nan, NONE) for each in aggregates]
         elif runs.tasks == 1 and runs.fewest < STUDENT_BELOW:
             found[index] = [_student(*mean_and_error(runs.values, each)) for each in aggregates]
         else:
-            resampled.setdefault(runs.counts, []).append(index)
-    for counts, indices in resampled.items():
+            resampled.setdefault((runs.counts, runs.blocks), []).append(index)
+    for indices in resampled.values():
         same = [groups[index] for index in indices]
         drawn = (resamples_of_tasks if of_tasks else resamples)(same[0], count)
-        wider = widening([len(counts)] if of_tasks else counts)
+        wider = widening([same[0].tasks] if of_tasks else same[0].units)
         method = BOOTSTRAP_OF_TASKS if of_tasks else BOOTSTRAP
         of_groups = replicates(same, aggregates, drawn)
         for index, of_group in zip(indices, of_groups, strict=True):
@@ -121,21 +121,21 @@ def difference(a: Runs, b: Runs, *, paired: bool, level: float = LEVEL) -> Estim
     if a.values.tolist() > b.values.tolist():  # whoever is named first, the resamples are the same
         return difference(b, a, paired=paired, level=level).turned
     value = MEAN(a) - MEAN(b)
-    if min(a.fewest, b.fewest) < FEWEST_RUNS:
+    if min(a.fewest_units, b.fewest_units) < FEWEST_RUNS:
         return Estimate(value, np.nan, np.nan, NONE)
     if a.tasks == 1 and min(a.fewest, b.fewest) < STUDENT_BELOW:
         return _student(*difference_and_error(a.values, b.values, paired), level)
-    of_a = shares(a.counts, DIFFERENCE_RESAMPLES)
-    of_b = of_a if paired else shares(b.counts, DIFFERENCE_RESAMPLES, stream=1)
-    wider = widening(a.counts if paired else [*a.counts, *b.counts], level)
+    of_a = shares(a.counts, DIFFERENCE_RESAMPLES, blocks=a.blocks)
+    of_b = of_a if paired else shares(b.counts, DIFFERENCE_RESAMPLES, stream=1, blocks=b.blocks)
+    wider = widening(a.units if paired else [*a.units, *b.units], level)
     low, high = ends(value, of_a @ a.values - of_b @ b.values, wider, level)
     return Estimate(value, float(low), float(high), BOOTSTRAP)
 
 
 def alike(a: Runs, b: Runs, paired: bool) -> None:
     """Raise ValueError for groups that cannot be compared: other tasks, or pairs that are none."""
-    if a.tasks != b.tasks:
-        raise ValueError(f"{a.tasks} tasks cannot be compared with {b.tasks}")
+    if a.tasks != b.tasks or a.blocks != b.blocks:
+        raise ValueError(f"{a.tasks} tasks cannot be compared with {b.tasks}, or are related otherwise")
     if paired and a.counts != b.counts:
         raise ValueError("runs pair only where both groups have the same ones")
 
@@ -151,10 +151,10 @@ def bands(curves: Runs, aggregate: Aggregate, *, count: int = CURVE_RESAMPLES) -
     whole = np.asarray(np.isfinite(curves.values).all(axis=0))
     points = [point for point, kept in zip(curves.points(), whole, strict=True) if kept]
     found.value[whole] = [aggregate(point) for point in points]
-    if curves.fewest < FEWEST_RUNS or not points:
+    if curves.fewest_units < FEWEST_RUNS or not points:
         return found
     if aggregate is MEAN:
-        drawn = shares(curves.counts, count) @ curves.values[:, whole]
+        drawn = shares(curves.counts, count, blocks=curves.blocks) @ curves.values[:, whole]
     else:
         drawn = replicates(points, [aggregate], resamples(curves, count))[:, 0].T
     value = found.value[whole]
@@ -162,10 +162,10 @@ def bands(curves: Runs, aggregate: Aggregate, *, count: int = CURVE_RESAMPLES) -
         students = [_student(*mean_and_error(point.values, aggregate)) for point in points]
         low, high = (np.array([getattr(each, end) for each in students]) for end in ("low", "high"))
     else:
-        low, high = ends(value, drawn, widening(curves.counts))
+        low, high = ends(value, drawn, widening(curves.units))
     found.low[whole], found.high[whole] = low, high
-    if sum(curves.counts) - curves.tasks >= DEGREES_OF_A_BAND:
-        lowest, highest = simultaneous_ends(value, drawn, curves.counts)
+    if sum(curves.units) - len(curves.units) >= DEGREES_OF_A_BAND:
+        lowest, highest = simultaneous_ends(value, drawn, curves.units)
         found.simultaneous_low[whole] = np.minimum(lowest, low)
         found.simultaneous_high[whole] = np.maximum(highest, high)
     return found

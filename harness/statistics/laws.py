@@ -13,19 +13,19 @@ def student_quantile(probability: float, degrees: float) -> float:
     return float(special.stdtrit(degrees, probability))
 
 
-def power_of_t_test(effect: float, runs: int, alpha: float) -> float:
-    """The power of a one-sided one-sample t test on ``runs`` ≥ 2 differences.
+def power_of_t_test(effect: float, runs: int, alpha: float, paired: bool = True) -> float:
+    """The power of a one-sided t test of ``runs`` ≥ 2 per side, on their differences if paired, else of two samples.
 
-    The effect is the mean difference in standard deviations of one difference.
+    The effect is the mean difference in standard deviations of a difference of two runs.
     """
-    critical = student_quantile(1 - alpha, runs - 1)
-    return float(1 - special.nctdtr(runs - 1, effect * sqrt(runs), critical))
+    degrees = (runs - 1) * (1 if paired else 2)
+    return float(1 - special.nctdtr(degrees, effect * sqrt(runs), student_quantile(1 - alpha, degrees)))
 
 
-def detectable_effect(runs: int, alpha: float, power: float) -> float:
+def detectable_effect(runs: int, alpha: float, power: float, paired: bool = True) -> float:
     """The effect for which `power_of_t_test` is ``power``."""
-    critical = student_quantile(1 - alpha, runs - 1)
-    return float(special.nctdtrinc(runs - 1, 1 - power, critical)) / sqrt(runs)
+    degrees = (runs - 1) * (1 if paired else 2)
+    return float(special.nctdtrinc(degrees, 1 - power, student_quantile(1 - alpha, degrees))) / sqrt(runs)
 
 
 def hypergeometric_tail(at_least: int, marked: int, drawn: int, total: int) -> float:

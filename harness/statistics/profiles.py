@@ -32,10 +32,10 @@ def profile_band(
     """
     thresholds = np.asarray(thresholds, float)
     value = profile(runs, thresholds, of)
-    if runs.fewest < FEWEST_RUNS:
+    if runs.fewest_units < FEWEST_RUNS:
         return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
     drawn = np.concatenate([_shares(runs, thresholds, of, indices) for indices in resamples(runs, count)])
-    low, high = ends(value, drawn, widening(runs.counts))
+    low, high = ends(value, drawn, widening(runs.units))
     return value, np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 

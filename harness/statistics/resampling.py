@@ -1,7 +1,8 @@
 """Resamples of whole runs, stratified by task.
 
-A resample draws, for each task on its own, as many of its runs as it has, with replacement. It is a row of
-*indices* into `Runs.values`; a run's curve is drawn in one piece, because only its index is drawn.
+A resample draws, for each block of tasks on its own, as many of its units as it has, with replacement: on every
+task of the block the same ones. It is a row of *indices* into `Runs.values`; a run's curve is drawn in one piece,
+because only its index is drawn.
 
 Resamples are drawn in blocks of fixed size, each from its own generator, which is seeded by the number of the
 block. So neither the memory at hand, nor the number of threads, nor how many resamples are asked for decides
@@ -27,7 +28,7 @@ INDICES_AT_ONCE = 2**20  # indices in memory: 8 MiB
 def resamples(runs: Runs, count: int, stream: int = 0, rows: int | None = None) -> Iterator[Indices]:
     """Indices of so many resamples, [b, K] at a time with b at most ``rows``, or `rows_at_once`.
 
-    Of the runs only the counts matter. Samples that are to be resampled independently have different streams.
+    Of the runs only counts and blocks matter. Samples that are to be resampled independently have different streams.
     """
     first = np.repeat(runs.starts, runs.counts)
     rows = rows or rows_at_once(runs)
@@ -41,13 +42,14 @@ def resamples_of_tasks(runs: Runs, count: int) -> Iterator[Indices]:
     """Resamples that draw tasks as well, for statements about tasks like these rather than about these.
 
     Every place of a resample is given to a task drawn with replacement, and filled with runs of that task,
-    drawn anew for each place.
+    drawn anew for each place, or once for all where the tasks are one block.
 
     Raises:
-        ValueError: for different numbers of runs per task, when the size of a resample would be random.
+        ValueError: for different numbers of runs per task, when the size of a resample would be random, and for
+            several blocks of which one has several tasks.
     """
-    if not runs.equal:
-        raise ValueError("tasks can be resampled only where each has the same number of runs")
+    if not runs.equal or len(runs.units) not in (1, runs.tasks):
+        raise ValueError("tasks can be resampled only where each has the same number of runs, of seeds alike related")
     for rng, block in _blocks(count):
         tasks = rng.integers(runs.tasks, size=(BLOCK, runs.tasks))
         begins = np.repeat(runs.starts[tasks], runs.counts[0], axis=1)
@@ -67,12 +69,12 @@ def draws(runs: Runs, indices: Indices) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def shares(counts: tuple[int, ...], count: int, stream: int = 0) -> Floats:
+def shares(counts: tuple[int, ...], count: int, stream: int = 0, blocks: tuple[int, ...] | None = None) -> Floats:
     """What share of the mean over tasks each run has in so many resamples, [count, K].
 
     It is the same for all groups with as many runs, and a report has hundreds of them: so the matrix is kept.
     """
-    runs = ragged([np.zeros(n) for n in counts])
+    runs = ragged([np.zeros(n) for n in counts], blocks)
     drawn = np.concatenate([draws(runs, indices) for indices in resamples(runs, count, stream=stream)])
     drawn *= runs.weights
     drawn.setflags(write=False)
@@ -94,8 +96,10 @@ def _blocks(count: int, stream: int = 0) -> Iterator[tuple[np.random.Generator, 
 def _picked(rng: np.random.Generator, runs: Runs) -> NDArray[np.unsignedinteger]:
     """Indices within each task, [BLOCK, K]."""
     if runs.equal:
-        return _below(rng, runs.fewest, len(runs.values))
-    return np.concatenate([_below(rng, n, n) for n in runs.counts], axis=1)
+        picked = _below(rng, runs.fewest, sum(runs.units))
+    else:
+        picked = np.concatenate([_below(rng, n, n) for n in runs.units], axis=1)
+    return picked if len(runs.units) == runs.tasks else picked[:, runs.unit]
 
 
 def _below(rng: np.random.Generator, bound: int, width: int) -> NDArray[np.unsignedinteger]:

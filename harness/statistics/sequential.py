@@ -1,28 +1,29 @@
 """When a gate stops: looks at more and more seeds, declared before the first of them, until one decides.
 
-Each look spends a part of alpha, so that all together raise a false alarm no more often than alpha says. A look
-that could not reject however the runs turned out, because so few of them have too few permutations, spends nothing.
+One alpha is for all that a gate may say. A part of it is kept for tasks that break altogether, which is seen before
+any look. Each look spends a part of the rest, so that all together raise a false alarm no more often than alpha says.
+A look that could not reject however the runs turned out, because so few have too few permutations, spends nothing.
 
 A side that is worse, though overall by less than is tolerated, stays worse. But whether it is so on every task takes
 more seeds to see, so the looks go on while that may still turn a regression into one within tolerance.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import comb
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.statistics.decision import ALPHA, TASK_ALPHA, Evidence, Verdict, evidence, spent, verdict
+from harness.statistics.decision import ALPHA, Evidence, Verdict, evidence, spent, verdict
 from harness.statistics.permutation import RANDOM, SEED
 from harness.statistics.runs import matrix
 
-MANY_TASKS = 4  # from which on so few seeds decide that the first look is at 3
-LOOKS_AT_MANY_TASKS = (3, 5, 8, 12)
-LOOKS_AT_FEW_TASKS = (5, 8, 12, 20)
+OF_BREAKING = 0.1  # the share of alpha that is kept for tasks that break altogether
+MANY_BLOCKS = 4  # of tasks, from which on so few seeds decide that the first look is at 3
+LOOKS_AT_MANY_BLOCKS = (3, 5, 8, 12)
+LOOKS_AT_FEW_BLOCKS = (5, 8, 12, 20)
 DROP, DROP_OF_ONE_TASK, TASK_DROP = 0.10, 0.20, 0.25
 
 
@@ -33,23 +34,28 @@ class Rule:
     looks: tuple[int, ...]  # numbers of seeds per side at which is looked; increasing
     drop: float  # tolerated overall, as a share of the old score
     task_drop: float = TASK_DROP  # tolerated on a single task
-    alpha: float = ALPHA  # of all looks: chance to call an unchanged side regressed, or to pass one worse by the drop
-    task_alpha: float = TASK_ALPHA  # of each task's non-inferiority, at each look
+    alpha: float = ALPHA  # chance to call an unchanged side regressed for any reason, or to pass one worse by a drop
 
     def __post_init__(self) -> None:
         if not self.looks or self.looks[0] < 1 or any(a >= b for a, b in pairwise(self.looks)):
             raise ValueError(f"looks {self.looks} are not increasing numbers of seeds")
         if not (0 < self.drop < 1 and 0 < self.task_drop < 1):
             raise ValueError("a tolerated drop is a share between 0 and 1")
-        if not (0 < self.alpha < 1 and 0 < self.task_alpha < 1):
+        if not 0 < self.alpha < 1:
             raise ValueError("alpha is a chance between 0 and 1")
+
+    @property
+    def of_breaking(self) -> float:
+        """What of alpha is for tasks that break altogether; the looks have the rest."""
+        return OF_BREAKING * self.alpha
 
 
 class Look(NamedTuple):
     """One look that may be taken."""
 
     seeds: int  # per side
-    alpha: float  # it may spend
+    alpha: float  # it may spend on calling the new side regressed
+    passing: float  # it may spend on passing it
 
 
 class Decision(NamedTuple):
@@ -61,14 +67,22 @@ class Decision(NamedTuple):
     final: bool  # whether no further look could change the verdict
 
 
-def usual_rule(tasks: int) -> Rule:
-    """The rule for so many tasks, where nothing else is declared."""
-    looks = LOOKS_AT_MANY_TASKS if tasks >= MANY_TASKS else LOOKS_AT_FEW_TASKS
-    return Rule(looks, DROP_OF_ONE_TASK if tasks == 1 else DROP)
+def usual_rule(tasks: int, blocks: int | None = None) -> Rule:
+    """The rule for so many tasks in so many blocks, each its own if None, where nothing else is declared."""
+    many = (tasks if blocks is None else blocks) >= MANY_BLOCKS
+    return Rule(LOOKS_AT_MANY_BLOCKS if many else LOOKS_AT_FEW_BLOCKS, DROP_OF_ONE_TASK if tasks == 1 else DROP)
 
 
 def decide(
-    old: ArrayLike, new: ArrayLike, rule: Rule, *, paired: bool, random: int = RANDOM, seed: int = SEED
+    old: ArrayLike,
+    new: ArrayLike,
+    rule: Rule,
+    *,
+    paired: bool,
+    blocks: Sequence[int] | None = None,
+    events: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    random: int = RANDOM,
+    seed: int = SEED,
 ) -> Decision:
     """Look at the first seeds of both sides, then at more, and stop at the first look that decides.
 
@@ -78,44 +92,54 @@ def decide(
         new: [N', M] of the new side.
         rule: declared before.
         paired: whether row i of both sides has the same seed.
+        blocks: [M] of the tasks, as `harness.statistics.runs.ragged` takes them.
+        events: how often a bad thing happened to each seed, [N, B] and [N', B] of B blocks, by what it is called.
         random: permutations where there are too many to try all.
         seed: of the permutations.
 
     Raises:
         ValueError: for scores that are missing, and for sides that are not on the same tasks.
     """
-    scores = np.asarray(old, float), np.asarray(new, float)
-    first, second = (matrix(side) for side in scores)
+    first, second = matrix(old, blocks), matrix(new, blocks)
     available = min(first.fewest, second.fewest)
+    happened = {name: (matrix(before), matrix(after)) for name, (before, after) in (events or {}).items()}
+    most_blocks = max(len(first.units), *(before.tasks for before, _ in happened.values()), 0)
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
     worse = False
-    declared = list(looks(rule, first.tasks, paired))
+    declared = list(looks(rule, most_blocks, paired))
     for look in declared:
         if look.seeds > available or decision.final:
             break
-        looked_at = [matrix(side[: look.seeds]) for side in scores]
-        seen = evidence(*looked_at, paired=paired, drop=rule.drop, task_drop=rule.task_drop, random=random, seed=seed)
-        now = verdict(seen, look.alpha, rule.task_alpha)
+        seen = evidence(
+            first.first(look.seeds),
+            second.first(look.seeds),
+            paired=paired,
+            drop=rule.drop,
+            task_drop=rule.task_drop,
+            events={name: (a.first(look.seeds), b.first(look.seeds)) for name, (a, b) in happened.items()},
+            random=random,
+            seed=seed,
+        )
+        now = verdict(seen, look.alpha, look.passing, rule.alpha)
         worse |= now in (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
         if worse:
             now = Verdict.REGRESSED if now in (Verdict.REGRESSED, Verdict.UNDECIDED) else Verdict.WITHIN_TOLERANCE
-        tolerable = now is Verdict.REGRESSED and seen.passed <= look.alpha
+        tolerable = now is Verdict.REGRESSED and seen.passed <= look.passing
         decided = now is not Verdict.UNDECIDED and not tolerable
         decision = Decision(now, look, seen, final=decided or look is declared[-1])
     return decision
 
 
-def looks(rule: Rule, tasks: int, paired: bool) -> Iterator[Look]:
+def looks(rule: Rule, blocks: int, paired: bool) -> Iterator[Look]:
     """The looks that are worth taking, each with what it may spend; what a skipped one would have is kept."""
-    shares = [seeds / rule.looks[-1] for seeds in rule.looks]
-    used = 0.0
-    for seeds, allowed in zip(rule.looks, spent(shares, rule.alpha), strict=True):
-        alpha = float(allowed) - used
-        if smallest_p(seeds, tasks, paired) <= alpha:
-            yield Look(seeds, alpha)
+    used = 0.0  # share of what all may spend
+    for seeds, allowed in zip(rule.looks, spent([seeds / rule.looks[-1] for seeds in rule.looks]), strict=True):
+        share = float(allowed) - used
+        if smallest_p(seeds, blocks, paired) <= share * (rule.alpha - rule.of_breaking):
+            yield Look(seeds, share * (rule.alpha - rule.of_breaking), share * rule.alpha)
             used = float(allowed)
 
 
-def smallest_p(seeds: int, tasks: int, paired: bool) -> float:
-    """The smallest p-value that so many seeds per side on so many tasks can have: one of all permutations."""
-    return float((2**seeds if paired else comb(2 * seeds, seeds)) ** -tasks)
+def smallest_p(seeds: int, blocks: int, paired: bool) -> float:
+    """The smallest p-value that so many seeds per side on so many blocks can have: one of all permutations."""
+    return float((2**seeds if paired else comb(2 * seeds, seeds)) ** -blocks)

@@ -92,11 +92,12 @@ RUNS = _nullable(
         threshold=pa.float64(),
         lowest_return=pa.float64(),  # that an episode can have, as the environment says
         highest_return=pa.float64(),
+        streams=pa.string(),  # what they are derived from: STREAMS, or null of older runs, the seed alone
     ),
     *("train_seconds", "environment_seconds", "learning_seconds", "evaluation_seconds", "setup_seconds"),
     *("total_seconds", "cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib"),
     *("planning_seconds", "budget_unit", "simulated_steps", "fits"),
-    *("random_score", "reference_score", "threshold", "lowest_return", "highest_return"),
+    *("random_score", "reference_score", "threshold", "lowest_return", "highest_return", "streams"),
 )
 
 # A compacted run keeps the rest of its run.json as one JSON text.
@@ -135,4 +136,5 @@ RUN_TABLE_FORMAT = {"compression": "snappy", "write_statistics": False}
 
 TABLES = {"evaluations": EVALUATIONS, "episodes": EPISODES, "diagnostics": DIAGNOSTICS}
 
+STREAMS = "seed and environment"
 STATUSES = ("done", "failed", "crashed", "timeout", "diverged", "unmetered", "interrupted", "skipped")

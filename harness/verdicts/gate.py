@@ -1,30 +1,29 @@
 """Does a commit learn worse? Stored runs of both sides, judged by the rule of `harness.statistics.sequential`.
 
-What needs no statistics comes first: runs that fail where they did not, and sides that are the same bit for bit.
+What needs no look comes first: tasks that break altogether, and sides that are the same bit for bit.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import count
 from math import isfinite, nan, sqrt
 
 import numpy as np
 
-from harness.analysis.pairing import UNKNOWN, Difference, Task, difference
+from harness.analysis.pairing import UNKNOWN, Difference, Side, Task, blocks, difference
 from harness.analysis.results import Results
 from harness.analysis.summaries import mean
 from harness.analysis.tasks import matched
 from harness.contract.errors import UsageError
 from harness.statistics import intervals
-from harness.statistics.decision import Verdict, detectable_drop, more_failures, runs_needed
+from harness.statistics.decision import Verdict, detectable_drop, runs_needed
 from harness.statistics.intervals import Estimate
 from harness.statistics.runs import Floats, matrix
 from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
 from harness.suite.reading import Suite
 from harness.text import counted
+from harness.verdicts import events
 from harness.verdicts.judgement import OF_VERDICT, Change, GateAnswer, JudgedTask, Judgement, TaskVerdict
-from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope
-from harness.verdicts.thresholds import lost_thresholds
+from harness.verdicts.scope import Scope, Seeds, chosen_seeds, in_scope, most_blocks
 
 
 def judge(
@@ -36,18 +35,19 @@ def judge(
     devices: Sequence[str] = (),
 ) -> Judgement:
     """Judge the stored runs of both sides, as the suite's table ``gate`` says, of the tasks that `in_scope` keeps."""
-    scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
-    failing = list(_failing(scope.tasks, suite.gate.alpha))
-    if not failing:
-        scope = scope.scored()
-    rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered))
+    every = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
+    scope = every.scored()
+    rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered), most_blocks(suite, environments, every.tasks))
     damaged = [
         f"damaged on the {side}: {problem.path}: {problem.message}"
         for side, results in (("base", base), ("head", head))
         for problem in results.problems
     ]
+    broken = list(events.broken(every.tasks, rule))
     if scope.tasks:
-        return _judgement(suite, rule, scope, failing, damaged)
+        return _judgement(suite, rule, scope, every.tasks, broken, damaged)
+    if broken:
+        return _nothing(suite, GateAnswer.REGRESSED, rule, scope, (*broken, *scope.unanswered))
     if scope.unanswered and len(base.runs):
         return _nothing(suite, GateAnswer.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
     return _nothing(suite, GateAnswer.NOTHING, rule, scope, scope.unanswered)
@@ -55,7 +55,7 @@ def judge(
 
 def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
     """The judgement where no task is comparable, each for a reason that is known before it is run."""
-    return _nothing(suite, GateAnswer.NOTHING, rule_of(suite, len(tasks)), Scope([], list(tasks), []), ())
+    return _nothing(suite, GateAnswer.NOTHING, rule_of(suite, len(tasks), 1), Scope([], list(tasks), []), ())
 
 
 def _nothing(suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reasons: Sequence[str]) -> Judgement:
@@ -63,25 +63,30 @@ def _nothing(suite: Suite, outcome: GateAnswer, rule: Rule, scope: Scope, reason
     return Judgement(suite.name, outcome, suite.gate.measure, rule, scope, seeds, reasons=tuple(reasons))
 
 
-def _judgement(suite: Suite, rule: Rule, scope: Scope, failing: list[str], damaged: Sequence[str]) -> Judgement:
+def _judgement(
+    suite: Suite, rule: Rule, scope: Scope, every: Sequence[Task], broken: Sequence[str], damaged: Sequence[str]
+) -> Judgement:
     seeds = chosen_seeds(scope.tasks, suite.seeds)
     tasks = scope.tasks
+    told = [*tasks, *(task for task in every if task.unscored and _answers(task, seeds))]  # the scored ones first
     old, new = _scores(tasks, seeds)
     enough = seeds.each >= min(rule.looks[0], *(len(task.base) for task in tasks))
     same = seeds.paired and enough and not seeds.unfinished and all(map(_identical, tasks))
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
-    if seeds.each and not same and not any(task.unscored for task in tasks):
-        decision = decide(old, new, rule, paired=seeds.paired)
+    if seeds.each and not same:
+        bad = events.happened(told, seeds)
+        decision = decide(old, new, rule, paired=seeds.paired, blocks=blocks(told)[: len(tasks)], events=bad)
     used = decision.look.seeds if decision.look else seeds.each
-    safe = decision.verdict in (Verdict.PASSED, Verdict.WITHIN_TOLERANCE)
-    losses = lost_thresholds(tasks, rule.alpha) if safe else []
-    failing += [reason for _, reason in losses]
-    outcome = _outcome(scope, seeds, decision, bool(failing), same)
+    oftener = _oftener(decision, rule)
+    outcome = _outcome(scope, seeds, decision, bool(broken), same)
     found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
-    overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, rule, decision)
-    tolerable = outcome is GateAnswer.REGRESSED and not (failing or decision.final)
+    overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, blocks(tasks), rule, decision)
     missing = (*map(str, seeds.unfinished), *damaged) if outcome is GateAnswer.INCOMPLETE else ()
-    more = _more(changes, rule, seeds, used) if tolerable or outcome is GateAnswer.INCONCLUSIVE else None
+    tolerable = outcome is GateAnswer.REGRESSED and not (broken or decision.final)
+    more = _more(changes, rule, seeds, used, tasks) if tolerable or outcome is GateAnswer.INCONCLUSIVE else None
+    guilty = outcome is GateAnswer.REGRESSED
+    happened = [events.told(told, name, p) for name, p in oftener.items()]
+    failing = list(events.newly_failing(every))
     return Judgement(
         suite=suite.name,
         outcome=outcome,
@@ -92,29 +97,37 @@ def _judgement(suite: Suite, rule: Rule, scope: Scope, failing: list[str], damag
         used=used,
         look=decision.look,
         tasks=tuple(
-            replace(judged, verdict=TaskVerdict.LOST) if any(task is judged.task for task, _ in losses) else judged
-            for judged in (
-                JudgedTask(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
-                if decision.look
-                else _alone(suite, task, seeds, rule, decision)
-                for task, apart, change in zip(tasks, found, each, strict=True)
-            )
+            JudgedTask(task, apart, change, _task_verdict(task, seeds, change, rule, decision))
+            if decision.look
+            else _alone(suite, task, seeds, rule, decision)
+            for task, apart, change in zip(tasks, found, each, strict=True)
         ),
         overall=overall,
-        reasons=(*failing, *scope.unanswered, *missing),
-        notes=tuple(_notes(scope, seeds)),
+        reasons=(*broken, *(failing if guilty else ()), *(happened if guilty else ()), *scope.unanswered, *missing),
+        notes=(*(() if guilty else (*failing, *happened)), *_notes(scope, seeds)),
         more=more,
         minutes=nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
     )
 
 
-def rule_of(suite: Suite, tasks: int) -> Rule:
-    """The rule that a suite declares for so many tasks."""
-    usual, gate = usual_rule(tasks), suite.gate
+def _answers(task: Task, seeds: Seeds) -> bool:
+    """Whether a task has a run of every chosen seed that says something."""
+    sides = (task.base, seeds.base), (task.head, seeds.head)
+    return all(seed in side and side[seed].counts for side, chosen in sides for seed in chosen)
+
+
+def _oftener(decision: Decision, rule: Rule) -> dict[str, float]:
+    """The p-values of the bad things of which the last look doubts that they happen no more often."""
+    return {} if decision.seen is None else {name: p for name, p in decision.seen.events.items() if p <= rule.alpha}
+
+
+def rule_of(suite: Suite, tasks: int, blocks: int) -> Rule:
+    """The rule that a suite declares for so many tasks in so many blocks."""
+    usual, gate = usual_rule(tasks, min(tasks, blocks)), suite.gate
     return Rule(gate.looks or usual.looks, gate.tolerance or usual.drop, gate.task_tolerance, gate.alpha)
 
 
-def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None) -> None:
+def check_looks(suite: Suite, tasks: int, blocks: int, paired: bool, most: int | None = None) -> None:
     """Refuse looks that cannot tell a regression, however the runs of so many tasks, at most, turn out.
 
     Seeds count as paired only if it is known that they will; ``most`` of them per side may be run, None for any number.
@@ -122,11 +135,11 @@ def check_looks(suite: Suite, tasks: int, paired: bool, most: int | None = None)
     Raises:
         UsageError: naming the first look that can.
     """
-    rule = rule_of(suite, tasks)
-    if not (worth := [look.seeds for look in looks(rule, tasks, paired)]):
-        enough = next(seeds for seeds in count(1) if smallest_p(seeds, tasks, True) <= rule.alpha)
+    rule, blocks = rule_of(suite, tasks, blocks), min(tasks, blocks)
+    if not (worth := [look.seeds for look in looks(rule, blocks, paired)]):
+        enough = next(seeds for seeds in count(1) if smallest_p(seeds, blocks, True) <= rule.alpha - rule.of_breaking)
         raise UsageError(
-            f"looks {list(rule.looks)} can decide nothing: on {counted(tasks, 'task')}, with "
+            f"looks {list(rule.looks)} can decide nothing: on {counted(blocks, 'environment')}, with "
             f"alpha {rule.alpha:g}, it takes a look at {enough} seeds per side"
         )
     if most is not None and most < worth[0]:
@@ -140,17 +153,6 @@ def _outcome(scope: Scope, seeds: Seeds, decision: Decision, failing: bool, same
     if scope.unanswered or (decision.verdict is Verdict.UNDECIDED and seeds.unfinished):
         return GateAnswer.INCOMPLETE
     return GateAnswer.IDENTICAL if same else OF_VERDICT[decision.verdict]
-
-
-def _failing(tasks: Sequence[Task], alpha: float) -> Iterator[str]:
-    for task in tasks:
-        for seed in task.newly_failing:
-            yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
-    sides = [task.base for task in tasks], [task.head for task in tasks]
-    old, new = ([run.failed for side in of for run in side.values() if run.counts] for of in sides)
-    p = more_failures(sum(old), len(old), sum(new), len(new)) if old and new else nan
-    if p <= alpha:
-        yield f"{sum(new)} of {len(new)} runs failed, {sum(old)} of {len(old)} on the base (Fisher's p = {p:.2g})"
 
 
 def _identical(task: Task) -> bool:
@@ -171,7 +173,13 @@ def _scores(tasks: Sequence[Task], seeds: Seeds) -> tuple[Floats, Floats]:
 
 
 def _changes(
-    old: Floats, new: Floats, apart: Sequence[Difference], paired: bool, rule: Rule, decision: Decision
+    old: Floats,
+    new: Floats,
+    apart: Sequence[Difference],
+    paired: bool,
+    of_blocks: Sequence[int],
+    rule: Rule,
+    decision: Decision,
 ) -> list[Change]:
     """The change over all tasks, then that of each, from scores [N, M] of both sides and the tasks' differences."""
     tasks, seen, unseen = old.shape[1], decision.seen, [nan] * (old.shape[1] + 1)
@@ -183,10 +191,10 @@ def _changes(
     relative = [_share(found.estimate, size) for found, size in zip(apart, scale, strict=True)]
     overall = relative[0] if tasks == 1 else UNKNOWN
     if tasks > 1 and np.isfinite(a).all() and np.isfinite(b).all():
-        overall = intervals.difference(matrix(b), matrix(a), paired=paired)
+        overall = intervals.difference(matrix(b, of_blocks), matrix(a, of_blocks), paired=paired)
     regressed = unseen if seen is None else [seen.regressed, *seen.task_regressed.tolist()]
     passed = unseen if seen is None else [seen.passed, *seen.task_passed.tolist()]
-    detectable = detectable_drop(1.0, len(old), rule.alpha) if len(old) > 1 else nan
+    detectable = detectable_drop(1.0, len(old), rule.alpha, paired=paired) if len(old) > 1 else nan
     sides = [(a.mean(axis=1), b.mean(axis=1)), *zip(a.T, b.T, strict=True)]
     spreads = [_spread(*both, paired) for both in sides]
     columns = zip([overall, *relative], regressed, passed, spreads, strict=True)
@@ -212,7 +220,7 @@ def _alone(suite: Suite, task: Task, seeds: Seeds, rule: Rule, decision: Decisio
     own = chosen_seeds([task], suite.seeds)
     old, new = _scores([task], own)
     found = difference(task, own.base[: own.each], own.head[: own.each])
-    change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, rule, decision)
+    change, _ = _changes(old[: own.each], new[: own.each], [found], own.paired, [0], rule, decision)
     return JudgedTask(task, found, change, _task_verdict(task, seeds, change, rule, decision))
 
 
@@ -224,22 +232,31 @@ def _task_verdict(task: Task, seeds: Seeds, change: Change, rule: Rule, decision
         return TaskVerdict.INCOMPLETE
     if _identical(task):
         return TaskVerdict.IDENTICAL
-    if decision.look and change.regressed <= decision.look.alpha:
-        return TaskVerdict.WORSE
-    return TaskVerdict.NOT_WORSE if change.passed <= rule.task_alpha else TaskVerdict.UNCLEAR
+    if decision.look is None:
+        return TaskVerdict.UNCLEAR
+    if decision.verdict in (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE):
+        if events.THRESHOLDS in _oftener(decision, rule) and _share_arrived(task.head) < _share_arrived(task.base):
+            return TaskVerdict.LOST
+        if change.regressed <= decision.look.alpha:
+            return TaskVerdict.WORSE
+    return TaskVerdict.NOT_WORSE if change.passed <= decision.look.passing else TaskVerdict.UNCLEAR
 
 
-def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int) -> int | None:
+def _share_arrived(side: Side) -> float:
+    return mean([run.arrived for run in side.values() if run.counts])
+
+
+def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int, tasks: Sequence[Task]) -> int | None:
     """Seeds per side to add: up to the next look at which an unchanged head can be expected to pass.
 
     By a t test with a power of 80 % of the tolerated drop, overall and on every task, at the spread seen so far.
     """
-    left = [look.seeds for look in looks(rule, len(changes) - 1, seeds.paired) if look.seeds > seeds.each]
+    left = [look.seeds for look in looks(rule, max(blocks(tasks)) + 1, seeds.paired) if look.seeds > seeds.each]
     if used < 2:
         return left[0] - seeds.each if left else None
     overall, *each = (change.spread for change in changes)
-    asked = [(overall, rule.drop, rule.alpha), *((spread, rule.task_drop, rule.task_alpha) for spread in each)]
-    needed = [runs_needed(*one) if isfinite(one[0]) else None for one in asked]
+    asked = [(overall, rule.drop), *((spread, rule.task_drop) for spread in each)]
+    needed = [runs_needed(*one, rule.alpha, paired=seeds.paired) if isfinite(one[0]) else None for one in asked]
     enough = max((n for n in needed if n is not None), default=0)
     if None in needed or (not left and enough <= seeds.each):
         return None

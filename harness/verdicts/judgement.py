@@ -5,7 +5,7 @@ from enum import StrEnum
 from math import nan
 from typing import Literal
 
-from harness.analysis.pairing import Difference, Task
+from harness.analysis.pairing import Difference, Task, blocks
 from harness.contract.errors import ExitCode
 from harness.statistics.decision import Verdict
 from harness.statistics.intervals import Estimate
@@ -95,6 +95,11 @@ class Judgement:
     # None if there is nothing more to tell, or no number is enough.
     more: int | None = None
     minutes: float = nan  # that they take, one run after the other; NaN if not known
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of tasks share no luck of their seeds; 0 where nothing was judged."""
+        return len({*blocks([judged.task for judged in self.tasks])})
 
     def exit_code(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> ExitCode:
         """What a process ends with.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product, takewhile
 from typing import NamedTuple
 
-from harness.analysis.pairing import Task, paired
+from harness.analysis.pairing import Task, blocks, paired
 from harness.discovery.selection import parse_selection
 from harness.suite.reading import Suite
 
@@ -67,6 +67,12 @@ def most_tasks(suite: Suite, algorithms: Sequence[str], environments: Sequence[s
     places = {*(environments or suite.environments)}
     cells = sum(len({*(algorithms or suite.contestants_on(place))}) for place in places)
     return cells * len({*(devices or suite.devices)})
+
+
+def most_blocks(suite: Suite, environments: Sequence[str], tasks: Sequence[Task] = ()) -> int:
+    """How many blocks the tasks of a gate on these environments can have; one if stored runs share luck among them."""
+    shared = len({*blocks(tasks)}) < len({task.environment for task in tasks})
+    return 1 if shared else len({*(environments or suite.environments)})
 
 
 def in_scope(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -8,7 +9,7 @@ from harness.statistics.aggregates import MEAN
 from harness.statistics.intervals import bands, ends, intervals, widening
 from harness.statistics.laws import student_quantile
 from harness.statistics.resampling import draws, resamples
-from harness.statistics.runs import Runs, ragged
+from harness.statistics.runs import ragged
 
 
 def test_the_interval_of_few_runs_is_students():
@@ -69,7 +70,7 @@ def test_the_band_of_a_mean_agrees_with_intervals_of_its_points(counts):
     found = bands(curves, MEAN, count=300)
     cells = np.concatenate(list(resamples(curves, 300)))
     for index, point in enumerate(curves.values.T):
-        shares = Runs(point, curves.counts, curves.weights)
+        shares = replace(curves, values=point)
         drawn = draws(shares, cells) @ (point * curves.weights)
         low, high = ends(found.value[index], drawn, widening(counts))
         assert (found.low[index], found.high[index]) == (pytest.approx(low), pytest.approx(high))

@@ -255,7 +255,7 @@ def test_training_is_the_same_however_often_it_is_evaluated(lockstep):
                     env.step(torch.randint(3, (1, 1)))
                 elif any(env.step(env.action_space.sample())[2:4]):
                     env.reset()
-            assert trial.seed("later") == seeding.integer(0, "later")
+            assert trial.seed("later") == seeding.integer(seeding.of_environment(0, LADDER.name), "later")
 
         trial = trained(
             train, replace(LADDER, id="measuring/Careless-v0"), budget=200, points=points, lockstep=lockstep

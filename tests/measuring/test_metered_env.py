@@ -138,7 +138,7 @@ def test_sampled_actions_repeat_with_the_seed():
 def test_the_time_limit_and_declared_wrappers_lie_inside_the_meter():
     spec = EnvironmentSpec("short", LADDER.id, max_episode_steps=3, wrappers=("support.measuring:TenfoldReward",))
     episodes = trained(train_single, spec, budget=100).runs[0].episodes
-    seed = seeding.integer(0, seeding.ENVIRONMENT, 0)
+    seed = seeding.integer(seeding.of_environment(0, "short"), seeding.ENVIRONMENT, 0)
     env = TenfoldReward(gymnasium.make(LADDER.id, max_episode_steps=3))
     obs, _ = env.reset(seed=seed)
     for episode in episodes:

@@ -25,7 +25,7 @@ CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 
 def known_native_copy(copy, number):
     """Episodes of one copy of the native ladder, which seeds copy i with the vector's seed + i."""
-    episodes = known_episodes(seeding.integer(0, seeding.ENVIRONMENT, 0) + copy)
+    episodes = known_episodes(seeding.integer(seeding.of_environment(0, LADDER.name), seeding.ENVIRONMENT, 0) + copy)
     return [episode for episode, _ in zip(episodes, range(number), strict=False)]
 
 

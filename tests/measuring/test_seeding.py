@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 from itertools import combinations
@@ -8,8 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.contract.specs import EnvironmentSpec
 from harness.measuring import seeding
-from harness.measuring.training import seed_libraries
+from harness.measuring.description import TrialDescription
+from harness.measuring.training import Training, seed_libraries
 
 TAGS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 1_000)), max_size=3)
 
@@ -24,6 +27,7 @@ def test_integers_fit_a_signed_32_bit_seed_and_repeat(seed, tags):
 def test_values_are_frozen():
     assert seeding.integer(0, "environment", 0) == 1691794398
     assert seeding.integer(1, "evaluation", 2, 3) == 1877488601
+    assert seeding.of_environment(0, "cartpole") == 0
     assert np.random.default_rng(seeding.stream(0, "policy")).integers(1_000, size=3).tolist() == [1, 389, 315]
 
 
@@ -38,6 +42,26 @@ def test_streams_of_different_names_or_seeds_differ():
     names += [("policy",), ("batches",), ("initialisation",), ("12",), (1, 2), ("1", "2"), (12,)]
     integers = [seeding.integer(seed, *name) for seed in range(10) for name in names]
     assert len(set(integers)) == len(integers)
+
+
+def test_no_stream_of_a_run_is_that_of_its_seed_on_another_environment():
+    """Libraries' global generators, the environment's, the policy's, evaluation's: a seed is lucky on one only."""
+
+    def streams(name):
+        trained = Training(TrialDescription(EnvironmentSpec(name, "CartPole-v1"), target="math"))
+        glob = random.random(), np.random.random(), float(torch.rand(()))  # noqa: NPY002, which libraries draw from
+        trial = trained.trial
+        starts = trial.make_env().reset()[0].tolist()
+        return [
+            *glob,
+            trial.seed("x"),
+            trial.rng.random(),
+            float(torch.rand((), generator=trial.generators()[0])),
+            *starts,
+        ]
+
+    assert streams("one") == streams("one")
+    assert not set(streams("one")) & set(streams("two"))
 
 
 def test_neighbouring_seeds_give_unlike_generators():

@@ -21,7 +21,7 @@ from harness.statistics.intervals import (
 )
 from harness.statistics.laws import hypergeometric_tail, power_of_t_test, student_quantile
 from harness.statistics.resampling import resamples
-from harness.statistics.runs import Runs, matrix, ragged
+from harness.statistics.runs import matrix, ragged
 from harness.statistics.students import difference_and_error, mean_and_error
 
 ALL = [MEAN, MEDIAN, IQM, optimality_gap()]
@@ -267,5 +267,5 @@ def test_bands_of_fewer_than_three_runs_are_none():
 
 
 def test_curves_can_be_taken_apart():
-    curves = Runs(np.array([[1.0, 2.0], [3.0, 4.0]]), (2,), np.array([0.5, 0.5]))
+    curves = ragged([[[1.0, 2.0], [3.0, 4.0]]])
     assert [MEAN(point) for point in curves.points()] == [2.0, 3.0]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap, rep
 from harness.statistics.improvement import improvement, probability_of_improvement
 from harness.statistics.profiles import profile, profile_band
 from harness.statistics.resampling import BLOCK, _below, identity, resamples, resamples_of_tasks
-from harness.statistics.runs import Runs, matrix, ragged
+from harness.statistics.runs import matrix, ragged
 
 GAP = optimality_gap(1.0)
 LINEAR = [MEAN, MEDIAN, IQM]
@@ -66,7 +67,7 @@ def test_a_better_run_never_makes_an_aggregate_worse(tasks, which, gain):
     runs = ragged(tasks)
     better = runs.values.copy()
     better[which % len(better)] += gain
-    improved = Runs(better, runs.counts, runs.weights)
+    improved = replace(runs, values=better)
     assert all(aggregate(improved) >= aggregate(runs) - 1e-9 for aggregate in LINEAR)
     assert GAP(improved) <= GAP(runs) + 1e-9
 
@@ -76,7 +77,7 @@ def test_the_weighted_iqm_of_equal_weights_is_the_plain_one(scores):
     runs = matrix(scores)
     nearly = runs.weights.copy()
     nearly[0] *= 1 + 1e-12  # enough to take the way of unequal weights
-    assert IQM(Runs(runs.values, runs.counts, nearly)) == pytest.approx(IQM(runs), abs=1e-6)
+    assert IQM(replace(runs, weights=nearly)) == pytest.approx(IQM(runs), abs=1e-6)
 
 
 def test_in_ragged_data_every_task_weighs_the_same():
@@ -206,7 +207,7 @@ def test_replicates_equal_the_aggregates_of_the_runs_that_were_drawn():
         cells = drawn(runs, 40)
         (found,) = replicates([runs], [*LINEAR, GAP], [cells])
         for row, resample in enumerate(cells):
-            again = Runs(runs.values[resample], runs.counts, runs.weights)
+            again = replace(runs, values=runs.values[resample])
             assert found[:, row] == pytest.approx([each(again) for each in (*LINEAR, GAP)])
 
 
@@ -245,7 +246,7 @@ def test_replicates_of_profiles_are_profiles_of_resamples():
     thresholds = [0.0, 0.2, 0.5, 0.8]
     for of in ("runs", "means"):
         cells = drawn(runs, 300)
-        again = [profile(Runs(runs.values[row], runs.counts, runs.weights), thresholds, of) for row in cells]
+        again = [profile(replace(runs, values=runs.values[row]), thresholds, of) for row in cells]
         low, high = np.quantile(again, [0.025, 0.975], axis=0)
         _, lower, upper = profile_band(runs, thresholds, of, count=300)
         assert (lower <= low + 1e-9).all()
@@ -264,7 +265,7 @@ def test_probabilities_of_improvement_either_way_add_up_to_one(x, y):
 @given(tasks, st.floats(0.5, 3))
 def test_the_probability_of_improvement_sees_only_the_order(x, stretch):
     a, b = ragged(x), ragged([[v + 3 for v in task] for task in x])
-    bent = [Runs(np.exp(stretch * runs.values / 50), runs.counts, runs.weights) for runs in (a, b)]
+    bent = [replace(runs, values=np.exp(stretch * runs.values / 50)) for runs in (a, b)]
     assert probability_of_improvement(*bent) == pytest.approx(probability_of_improvement(a, b))
 
 

@@ -33,12 +33,13 @@ def test_the_looks_that_are_taken_spend_no_more_than_alpha_by_any_of_them(number
     taken = list(looks(rule, tasks, paired))
     together = np.cumsum([look.alpha for look in taken])
     for look, used in zip(taken, together, strict=True):
-        assert used == pytest.approx(spent([look.seeds / rule.looks[-1]], alpha)[0])
+        assert used == pytest.approx(spent([look.seeds / rule.looks[-1]])[0] * (alpha - rule.of_breaking))
+        assert look.passing == pytest.approx(look.alpha * alpha / (alpha - rule.of_breaking))
         assert smallest_p(look.seeds, tasks, paired) <= look.alpha
 
 
 def test_a_look_that_cannot_reject_is_skipped_and_leaves_its_alpha_to_the_next():
-    """One task, five pairs: no p-value is below 1/32, but the first look may spend .018 only."""
+    """One task, five pairs: no p-value is below 1/32, but the first look may spend .006 only."""
     rule = usual_rule(1)
     paired, unpaired = (list(looks(rule, 1, each)) for each in (True, False))
     assert [look.seeds for look in paired] == [8, 12, 20]
@@ -46,8 +47,26 @@ def test_a_look_that_cannot_reject_is_skipped_and_leaves_its_alpha_to_the_next()
     assert paired[0].alpha == pytest.approx(unpaired[0].alpha + unpaired[1].alpha)
 
 
-def test_a_single_declared_look_has_all_of_alpha():
-    assert [look.alpha for look in looks(Rule((6,), 0.1), 2, True)] == [pytest.approx(0.05)]
+def test_a_single_declared_look_has_all_of_alpha_but_what_is_kept_for_tasks_that_break():
+    rule = Rule((6,), 0.1)
+    (look,) = looks(rule, 2, True)
+    assert (look.alpha, look.passing) == (pytest.approx(0.045), pytest.approx(0.05))
+    assert look.alpha + rule.of_breaking == pytest.approx(rule.alpha)
+
+
+def test_looks_at_tasks_that_share_luck_are_those_at_as_many_blocks():
+    assert usual_rule(5, 1) == Rule((5, 8, 12, 20), 0.10)
+    old, new = sides(20, 5, 0, drop=0.5)
+    found = decide(old, new, usual_rule(5, 1), paired=True, blocks=[0] * 5, random=FEW)
+    assert (found.verdict, found.look.seeds) == (Verdict.REGRESSED, 8)  # five pairs have no p-value below 1/32
+
+
+def test_events_of_blocks_beyond_those_of_the_scores_count():
+    old, _ = sides(12, 1, 0)
+    never, last = np.zeros((12, 3)), np.tile([0.0, 0.0, 1.0], (12, 1))
+    found = decide(old, old, usual_rule(3), paired=True, events={"failures": (never, last)}, random=FEW)
+    assert found.verdict is Verdict.REGRESSED
+    assert found.seen.events["failures"] == found.seen.regressed
 
 
 @pytest.mark.parametrize("paired", [True, False])

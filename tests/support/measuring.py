@@ -129,7 +129,8 @@ def known_episodes(seed: int) -> Iterator[Known]:
 
 def known_copy(seed: int, copy: int, number: int) -> list[Known]:
     """The first episodes of one copy of a run."""
-    return list(islice(known_episodes(seeding.integer(seed, seeding.ENVIRONMENT, copy)), number))
+    own = seeding.of_environment(seed, LADDER.name)
+    return list(islice(known_episodes(seeding.integer(own, seeding.ENVIRONMENT, copy)), number))
 
 
 def recorded_copy(trial: LocalTrial, copy: int, run: int = 0) -> list[Known]:

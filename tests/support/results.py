@@ -120,6 +120,7 @@ class Run:
             "threshold": environment.threshold,
             "lowest_return": environment.lowest,
             "highest_return": environment.highest,
+            "streams": "seed and environment",
         } | self.changes
 
     @property

@@ -1,0 +1,73 @@
+"""Bad things that happen to runs, which no tolerated share of a score may hide: they fail, or miss their threshold.
+
+A drop is a share of the distance to the random policy's score, which may be so low that the loss of everything worth
+having is a small one. How often either happens is a question of the gate like any other, and spends of the same alpha.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from harness.analysis.pairing import Run, Side, Task, blocks
+from harness.statistics.decision import breaking
+from harness.statistics.runs import Floats
+from harness.statistics.sequential import Rule
+from harness.verdicts.scope import Seeds
+
+FAILURES, THRESHOLDS = "failures", "thresholds"
+HAPPENS: dict[str, Callable[[Run], bool]] = {FAILURES: lambda run: run.failed, THRESHOLDS: lambda run: not run.arrived}
+TOLD = {FAILURES: "fail", THRESHOLDS: "end below the threshold"}
+
+
+def asked_of(tasks: Sequence[Task], name: str) -> list[Task]:
+    """The tasks that an event is about: all, or those whose threshold some run reaches, be it of the head.
+
+    To choose by the base alone would make it look better than it is.
+    """
+    return [task for task in tasks if name == FAILURES or any(run.arrived for run in task.runs)]
+
+
+def happened(tasks: Sequence[Task], seeds: Seeds) -> dict[str, tuple[Floats, Floats]]:
+    """How often each event happened to each seed, [N, B] and [N', B] of the tasks' blocks, where it did at all."""
+    of_tasks = np.eye(max(blocks(tasks)) + 1)[list(blocks(tasks))]
+    found = {}
+    for name, bad in HAPPENS.items():
+        asked = asked_of(tasks, name)
+        base, head = (
+            np.array([[task in asked and bad(getattr(task, side)[seed]) for task in tasks] for seed in of]) @ of_tasks
+            for side, of in (("base", seeds.base), ("head", seeds.head))
+        )
+        if base.any() or head.any():
+            found[name] = base, head
+    return found
+
+
+def told(tasks: Sequence[Task], name: str, p: float) -> str:
+    """How often it happened on either side, in words."""
+    asked = asked_of(tasks, name)
+    head, base = (
+        [HAPPENS[name](run) for side in of for run in side.values() if run.counts]
+        for of in ([task.head for task in asked], [task.base for task in asked])
+    )
+    runs = f"{sum(head)} of {len(head)} runs {TOLD[name]}, {sum(base)} of {len(base)} on the base"
+    return f"{runs} (p = {p:.2g} of no more than before)"
+
+
+def broken(tasks: Sequence[Task], rule: Rule) -> Iterator[str]:
+    """Tasks that break altogether: every run of the head fails by itself, none of the base does; they are enough."""
+    enough = breaking(len(tasks), rule.of_breaking) if tasks else 0
+    for task in tasks:
+        base, head = (_failures(side) for side in (task.base, task.head))
+        if min(len(base), len(head)) >= enough and all(head) and not any(base):
+            yield f"{task.name}: all {len(head)} runs of the head fail, none of {len(base)} on the base"
+
+
+def _failures(side: Side) -> list[bool]:
+    return [run.failed for run in side.values() if run.counts]
+
+
+def newly_failing(tasks: Sequence[Task]) -> Iterator[str]:
+    """Every run that fails on the head and was done on the base."""
+    for task in tasks:
+        for seed in task.newly_failing:
+            yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
