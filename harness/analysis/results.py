@@ -63,8 +63,8 @@ class Results:
     Attributes:
         path: where they were read.
         runs: a row per run, whatever became of it. ``independent`` is false of older ones, whose streams come from the
-            seed alone, so that runs of one seed share its luck on all environments. ``algorithm`` and ``environment`` are as short as the runs at
-            hand allow; ``contestant`` and ``environment_name`` are what was stored.
+            seed alone, so that runs of one seed share its luck on all environments. ``algorithm`` and ``environment``
+            are as short as the runs at hand allow; ``contestant`` and ``environment_name`` are what was stored.
         unfit: likewise, of algorithms that cannot run on that environment on any machine; they are missing nowhere.
         superseded: likewise, of which the suite has a later one of the same algorithm, environment, device and seed.
         evaluations: a row per evaluation episode.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.analysis.pairing import Run, Side, Task, blocks
-from harness.statistics.decision import breaking
+from harness.statistics.decision import breaking, more_failures
 from harness.statistics.runs import Floats
 from harness.statistics.sequential import Rule
 from harness.verdicts.scope import Seeds
@@ -60,6 +60,12 @@ def broken(tasks: Sequence[Task], rule: Rule) -> Iterator[str]:
         base, head = (_failures(side) for side in (task.base, task.head))
         if min(len(base), len(head)) >= enough and all(head) and not any(base):
             yield f"{task.name}: all {len(head)} runs of the head fail, none of {len(base)} on the base"
+
+
+def lost(task: Task) -> float:
+    """Fisher's exact p-value that the runs of the head end at the threshold as often as those of the base."""
+    old, new = ([not run.arrived for run in side.values() if run.counts] for side in (task.base, task.head))
+    return more_failures(sum(old), len(old), sum(new), len(new))
 
 
 def _failures(side: Side) -> list[bool]:

@@ -4,12 +4,13 @@ What needs no look comes first: tasks that break altogether, and sides that are 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from math import isfinite, nan, sqrt
 
 import numpy as np
 
-from harness.analysis.pairing import UNKNOWN, Difference, Side, Task, blocks, difference
+from harness.analysis.pairing import UNKNOWN, Difference, Task, blocks, difference
 from harness.analysis.results import Results
 from harness.analysis.summaries import mean
 from harness.analysis.tasks import matched
@@ -35,22 +36,30 @@ def judge(
     devices: Sequence[str] = (),
 ) -> Judgement:
     """Judge the stored runs of both sides, as the suite's table ``gate`` says, of the tasks that `in_scope` keeps."""
-    every = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
-    scope = every.scored()
-    rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered), most_blocks(suite, environments, every.tasks))
+    scope = in_scope(suite, matched(base, head, suite.gate.measure), algorithms, environments, devices)
     damaged = [
         f"damaged on the {side}: {problem.path}: {problem.message}"
         for side, results in (("base", base), ("head", head))
         for problem in results.problems
     ]
+    judgement = judge_scope(suite, scope, most_blocks(suite, environments, scope.tasks), damaged)
+    if judgement.outcome is GateAnswer.INCOMPLETE and not len(base.runs):
+        return replace(judgement, outcome=GateAnswer.NOTHING)
+    return judgement
+
+
+def judge_scope(suite: Suite, every: Scope, blocks: int, damaged: Sequence[str] = ()) -> Judgement:
+    """Judge these tasks, of at most so many blocks; what is damaged is told where runs are missing."""
+    scope = every.scored()
+    rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered), blocks)
     broken = list(events.broken(every.tasks, rule))
     if scope.tasks:
         return _judgement(suite, rule, scope, every.tasks, broken, damaged)
     if broken:
         return _nothing(suite, GateAnswer.REGRESSED, rule, scope, (*broken, *scope.unanswered))
-    if scope.unanswered and len(base.runs):
+    if scope.unanswered:
         return _nothing(suite, GateAnswer.INCOMPLETE, rule, scope, (*scope.unanswered, *damaged))
-    return _nothing(suite, GateAnswer.NOTHING, rule, scope, scope.unanswered)
+    return _nothing(suite, GateAnswer.NOTHING, rule, scope, ())
 
 
 def apart(suite: Suite, tasks: Sequence[Task]) -> Judgement:
@@ -232,18 +241,15 @@ def _task_verdict(task: Task, seeds: Seeds, change: Change, rule: Rule, decision
         return TaskVerdict.INCOMPLETE
     if _identical(task):
         return TaskVerdict.IDENTICAL
-    if decision.look is None:
+    if decision.look is None or decision.seen is None:
         return TaskVerdict.UNCLEAR
     if decision.verdict in (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE):
-        if events.THRESHOLDS in _oftener(decision, rule) and _share_arrived(task.head) < _share_arrived(task.base):
+        level = rule.alpha / len(decision.seen.task_regressed)
+        if events.THRESHOLDS in _oftener(decision, rule) and events.lost(task) <= level:
             return TaskVerdict.LOST
         if change.regressed <= decision.look.alpha:
             return TaskVerdict.WORSE
     return TaskVerdict.NOT_WORSE if change.passed <= decision.look.passing else TaskVerdict.UNCLEAR
-
-
-def _share_arrived(side: Side) -> float:
-    return mean([run.arrived for run in side.values() if run.counts])
 
 
 def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int, tasks: Sequence[Task]) -> int | None:

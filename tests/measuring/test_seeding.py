@@ -27,7 +27,7 @@ def test_integers_fit_a_signed_32_bit_seed_and_repeat(seed, tags):
 def test_values_are_frozen():
     assert seeding.integer(0, "environment", 0) == 1691794398
     assert seeding.integer(1, "evaluation", 2, 3) == 1877488601
-    assert seeding.of_environment(0, "cartpole") == 0
+    assert seeding.of_environment(0, "cartpole") == 262198182
     assert np.random.default_rng(seeding.stream(0, "policy")).integers(1_000, size=3).tolist() == [1, 389, 315]
 
 
@@ -52,13 +52,8 @@ def test_no_stream_of_a_run_is_that_of_its_seed_on_another_environment():
         glob = random.random(), np.random.random(), float(torch.rand(()))  # noqa: NPY002, which libraries draw from
         trial = trained.trial
         starts = trial.make_env().reset()[0].tolist()
-        return [
-            *glob,
-            trial.seed("x"),
-            trial.rng.random(),
-            float(torch.rand((), generator=trial.generators()[0])),
-            *starts,
-        ]
+        drawn = trial.rng.random(), float(torch.rand((), generator=trial.generators()[0]))
+        return [*glob, trial.seed("x"), *drawn, *starts]
 
     assert streams("one") == streams("one")
     assert not set(streams("one")) & set(streams("two"))

@@ -102,7 +102,7 @@ def test_trap_holm_over_five_tasks_of_three_runs_can_never_reject():
     apart = [mean_drop([9.0, 8.0, 7.0], [1.0, 2.0, 3.0], labels(((3, 3),))[0])] * 5
     assert holm([share_at_least(each) for each in apart]).min() == pytest.approx(0.25)
     old, new = (matrix(np.tile(side, (5, 1)).T) for side in ([9.0, 8.0, 7.0], [1.0, 2.0, 3.0]))
-    assert min_p(dropped(old, new, paired=False)) < 0.001
+    assert min_p(dropped(old, new, paired=False, random=10_000)) < 0.001
 
 
 @pytest.mark.parametrize(("old", "new"), [(3, 3), (2, 4), (5, 1)])
@@ -303,7 +303,6 @@ def test_tasks_of_a_block_are_permuted_together_and_others_on_their_own(paired):
     found = permutations(old, new, paired)
     assert len(found) == 2
     assert len(found[0]) == (2 ** (2 * 3) if paired else comb(6, 3) ** 2)
-    first, second, third = np.moveaxis(drops(old, old, paired, found)[..., 0], 1, 0)
     assert drops(old, new, paired, found).shape == (len(found[0]), 3, 2)
     twice = [matrix(np.tile(side.values[:3, None], 2), [0, 0]) for side in (old, new)]
     first, second = np.moveaxis(drops(*twice, paired, permutations(*twice, paired))[..., 0], 1, 0)
@@ -333,7 +332,7 @@ def test_only_the_drop_of_all_tasks_together_says_that_the_whole_is_not_worse():
     old, new = sides(12, 4, 5, rho=0.9, drop=[0.22, 0.22, 0.0, 0.0])
     found = evidence(old, new, paired=True, drop=0.1, task_drop=0.25, random=FEW)
     assert found.passed > 0.5
-    assert evidence(old, new, paired=True, drop=0.13, task_drop=0.25, random=FEW).passed < 0.05
+    assert evidence(old, new, paired=True, drop=0.18, task_drop=0.25, random=FEW).passed < 0.05
 
 
 def test_the_relative_drop_is_the_mean_over_tasks_in_units_of_all_their_runs():
@@ -354,17 +353,14 @@ def test_where_a_share_would_be_of_nothing_a_drop_is_measured_by_the_spread():
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_bad_things_regress_a_side_whose_scores_are_the_same(paired):
-    scores, _ = sides(8, 2, 0)
-    never, often = matrix(np.zeros((8, 2))), matrix(np.tile([1.0, 0.0], (8, 1)))
+    scores, _ = sides(4, 2, 0)
+    never, often = matrix(np.zeros((4, 2))), matrix(np.tile([1.0, 0.0], (4, 1)))
     asked = {"paired": paired, "drop": 0.1, "task_drop": 0.25, "random": FEW}
-    found = evidence(scores, scores, **asked, events={"failures": (never, often), "thresholds": (often, never)})
-    assert (
-        found.events["failures"]
-        == found.regressed
-        == (2.0**-8 if paired else pytest.approx(1 / comb(16, 8), abs=0.002))
-    )
-    assert found.events["thresholds"] > 0.5
-    assert evidence(scores, scores, **asked, events={"failures": (often, often)}).regressed == 1
+    found = evidence(scores, scores, **asked, events={"failures": (never, often)})
+    assert found.events["failures"] == pytest.approx(1 / 16 if paired else 1 / 70)
+    assert found.regressed < 0.07  # the scores, which are asked about, too, are the same
+    assert evidence(scores, scores, **asked, events={"failures": (often, never)}).regressed > 0.5
+    assert evidence(scores, scores, **asked, events={"failures": (often, often)}).regressed > 0.5
 
 
 @pytest.mark.parametrize("paired", [True, False])

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 import harness
 from harness.analysis.pairing import Run as SideRun
-from harness.analysis.pairing import Task
+from harness.analysis.pairing import Task, blocks
 from harness.commands import gate_commits
 from harness.commands.cli import main
 from harness.contract.errors import ExitCode
 from harness.reporting import gate_output
 from harness.statistics.decision import runs_needed
-from harness.verdicts.gate import judge
+from harness.verdicts.gate import judge, judge_scope
 from harness.verdicts.judgement import GateAnswer
-from harness.verdicts.thresholds import lost_thresholds
+from harness.verdicts.scope import Scope
 from support.results import CARTPOLE, ENVIRONMENTS, Environment, Run, write_runs
 from support.verdicts import DQN, FOUR, ended, runs, some, stored, suite, suite_text
 
@@ -89,13 +89,13 @@ def test_a_drop_everywhere_regresses_at_the_first_look(judged):
 def test_no_change_passes_once_every_task_is_known_not_to_be_worse(judged):
     found = judged(runs(seeds=range(8)), runs(seeds=range(8), noise=0.02))
     assert found.outcome is GateAnswer.PASSED
-    assert found.look.seeds == 5
+    assert found.look.seeds == 8  # five pairs of one task have no p-value below 1/32
     assert verdicts(found) == ["not worse"] * 4
     assert found.exit_code() == ExitCode.YES
 
 
 def test_a_small_drop_seen_clearly_is_within_tolerance(judged):
-    found = judged(runs(), runs(drop=0.03, noise=0.001))
+    found = judged(runs(seeds=range(8)), runs(seeds=range(8), drop=0.03, noise=0.001), suite(seeds=8))
     assert found.outcome is GateAnswer.WITHIN_TOLERANCE
     assert found.exit_code() == ExitCode.YES
     assert found.exit_code(strict=True) == ExitCode.NO
@@ -125,22 +125,63 @@ def test_too_much_scatter_is_inconclusive_and_its_exit_code_is_a_choice(judged):
 
 
 @pytest.mark.parametrize("status", ["failed", "crashed", "timeout", "diverged", "unmetered"])
-def test_a_run_that_fails_where_the_base_was_done_regresses_without_statistics(judged, status):
-    head = some(runs(), status, seed=3, environment="cartpole")
-    found = judged(runs(), head)
-    assert found.outcome is GateAnswer.REGRESSED
-    assert found.reasons == (f"algorithms/dqn on cartpole, seed 3: {status} on the head, done on the base",)
+def test_a_run_that_fails_where_the_base_was_done_is_named_and_is_no_regression_by_itself(judged, status):
+    """One in twenty is what luck does, whatever the code: the gate does not pass, and asks for more seeds."""
+    found = judged(runs(), some(runs(), status, seed=3, environment="cartpole"))
+    assert found.outcome is GateAnswer.INCONCLUSIVE
+    assert found.notes == (f"algorithms/dqn on cartpole, seed 3: {status} on the head, done on the base",)
     assert verdicts(found) == ["identical", "newly failing", "identical", "identical"]
-    assert found.more is None
+    assert found.more
 
 
-def test_failures_on_other_seeds_are_judged_by_fishers_test(judged):
-    """12 of 12 against none of 12; with 1 of 12, p is one half."""
-    base, head = runs(ONE, range(12)), runs(ONE, range(20, 32))
-    found = judged(base, some(head, "crashed"), suite(ONE))
+@pytest.mark.parametrize("seeds", [range(5), range(20, 25)])
+def test_a_task_that_breaks_altogether_regresses_before_any_look(judged, seeds):
+    """Five runs of one task of four: by luck, whatever it is, at most 4 / 4^5."""
+    found = judged(runs(), some(runs(seeds=seeds, noise=0.01), "crashed", environment="cartpole"))
     assert found.outcome is GateAnswer.REGRESSED
-    assert re.match(r"12 of 12 runs failed, 0 of 12 on the base \(Fisher's p = 3.7e-07\)", found.reasons[0])
-    assert not judged(base, some(head, "crashed", seed=31), suite(ONE)).reasons
+    assert found.reasons[0] == "algorithms/dqn on cartpole: all 5 runs of the head fail, none of 5 on the base"
+    fewer = judged(runs(seeds=range(3)), some(runs(seeds=range(3)), "crashed", environment="cartpole"), suite(seeds=3))
+    assert not any("all 3 runs" in reason for reason in fewer.reasons)
+
+
+def test_more_failures_are_judged_with_the_scores_by_one_test(judged):
+    """Nobody learns anything on either side, so that scores say nothing; then most of the head's runs fail."""
+
+    def side(failing, seeds):
+        made = [replace(run, scores=(20.0, 22.0, 22.0), luck=run.seed) for run in runs(ONE, seeds)]
+        return [*some(made[:failing], "crashed"), *made[failing:]]
+
+    found = judged(side(0, range(12)), side(11, range(20, 32)), suite(ONE, seeds=12))
+    assert found.outcome is GateAnswer.REGRESSED
+    assert re.match(r"11 of 12 runs fail, 0 of 12 on the base \(p = \S+ of no more than before\)", found.reasons[0])
+    assert "of equal sides at most 0.05 are called regressed" in " ".join(gate_output.sentences(found))
+    assert not judged(side(0, range(12)), side(1, range(20, 32)), suite(ONE, seeds=12)).reasons
+
+
+def gate_of(asked, tasks):
+    return judge_scope(asked, Scope(tasks, [], []), max(blocks(tasks)) + 1)
+
+
+def task_of(place, base, head, algorithm=DQN):
+    return Task(place.name, algorithm, "cpu", place.budget, base, head, random=0.0)
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_crashes_that_come_whatever_the_code_fail_a_gate_seldom(pairs):
+    """Two in a hundred, on five tasks; of 60 gates 3 are 5 %, and three standard errors 5."""
+    rng = np.random.default_rng(0)
+
+    def side(seeds):
+        crashed, scores = rng.random(12) < 0.02, 100 + 15 * rng.normal(size=12)
+        return {
+            seed: SideRun("crashed" if bad else "done", np.nan if bad else score, f"{score}", independent=True)
+            for seed, bad, score in zip(seeds, crashed, scores, strict=True)
+        }
+
+    places, others = ENVIRONMENTS[:5], range(12) if pairs else range(12, 24)
+    gates = [[task_of(place, side(range(12)), side(others)) for place in places] for _ in range(60)]
+    found = [gate_of(suite(places, seeds=12), tasks).outcome for tasks in gates]
+    assert found.count(GateAnswer.REGRESSED) <= 8
 
 
 def test_a_failure_that_the_base_had_too_is_no_regression(judged):
@@ -280,12 +321,12 @@ def test_a_single_task_needs_more_seeds_and_tolerates_more(judged):
 
 
 def test_every_algorithm_on_every_environment_is_a_task(judged):
-    two = FOUR[:2], range(8)
+    two = FOUR[:2], range(12)
     both = [*runs(*two), *runs(*two, "sb3/dqn")]
     head = [*runs(*two, noise=0.01), *runs(*two, "sb3/dqn", drop=0.5, noise=0.01)]
-    found = judged(both, head, suite(FOUR[:2], (DQN, "sb3/dqn"), seeds=8))
-    assert found.rule.looks[0] == 3  # of four tasks
-    assert len(found.tasks) == 4
+    found = judged(both, head, suite(FOUR[:2], (DQN, "sb3/dqn"), seeds=12))
+    assert found.rule.looks[0] == 5  # of two environments, whose seeds have the same luck with both algorithms
+    assert (len(found.tasks), found.blocks) == (4, 2)
     assert found.outcome is GateAnswer.REGRESSED
 
 
@@ -328,14 +369,21 @@ def test_a_task_whose_failed_runs_have_no_score_is_not_judged_and_says_what_help
 
 
 @pytest.mark.parametrize("seeds", [range(12), range(20, 32)])
-def test_trap_failures_without_a_score_regress_by_themselves(judged, seeds):
-    """By the seeds that newly fail or, where other seeds were run, by Fisher's test."""
+def test_trap_a_task_that_breaks_regresses_though_its_failures_have_no_score(judged, seeds):
     head = some(runs((UNKNOWN,), seeds), "crashed")
     found = judged(runs((UNKNOWN,), range(12)), head, suite((UNKNOWN,), seeds=12))
     assert found.outcome is GateAnswer.REGRESSED
     assert found.look is None
-    assert found.reasons
-    assert np.isnan(found.tasks[0].difference.test.p)
+    assert found.reasons == ("algorithms/dqn on unknown: all 12 runs of the head fail, none of 12 on the base",)
+
+
+def test_trap_failures_without_a_score_count_where_other_tasks_have_scores(judged):
+    two = (CARTPOLE, UNKNOWN)
+    head = [run for run in runs(two, range(12), noise=0.001) if run.environment is CARTPOLE or run.seed == 0]
+    head += some(runs((UNKNOWN,), range(1, 12)), "crashed")
+    found = judged(runs(two, range(12)), head, suite(two, seeds=12))
+    assert found.outcome is GateAnswer.REGRESSED
+    assert any("11 of 24 runs fail, 0 of 24 on the base" in reason for reason in found.reasons)
 
 
 def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others(judged):
@@ -371,7 +419,7 @@ def test_what_the_suite_says_about_its_gate_is_kept(judged):
     asked = suite(gate='looks = [4]\ntolerance = 0.3\ntask_tolerance = 0.4\nalpha = 0.1\nmeasure = "final_score"')
     found = judged(runs(), runs(drop=0.2, noise=0.01), asked)
     assert found.rule.looks == (4,)
-    assert found.look == (4, pytest.approx(0.1))
+    assert found.look == (4, pytest.approx(0.09), pytest.approx(0.1))
     assert (found.rule.drop, found.rule.task_drop) == (0.3, 0.4)
     assert found.outcome is GateAnswer.WITHIN_TOLERANCE
     final = np.mean([run.scores[-1] for run in runs(FOUR[:1], range(4))])
@@ -384,7 +432,7 @@ def test_what_the_suite_says_about_its_gate_is_kept(judged):
 def test_the_seeds_that_are_missing_are_those_up_to_a_look_that_can_be_expected_to_decide(judged):
     found = judged(runs(spread=0.3), runs(spread=0.3, noise=0.3))
     overall, *each = (found.overall.spread, *(task.change.spread for task in found.tasks))
-    needed = max(runs_needed(overall, 0.1, 0.05), *(runs_needed(spread, 0.25, 0.10) for spread in each))
+    needed = max(runs_needed(overall, 0.1, 0.05), *(runs_needed(spread, 0.25, 0.05) for spread in each))
     assert found.used + found.more == next((look for look in (8, 12) if look >= needed), needed)
     seconds = 1.3 * 8.0  # of each run, as tests/results.py stores them
     assert found.minutes == pytest.approx(found.more * 2 * 4 * seconds / 60)
@@ -432,8 +480,9 @@ def junit(judgement, **options):
 
 
 def test_junit_fails_where_the_gate_does(judged):
-    assert junit(judged(runs(), runs(noise=0.02)))["all tasks"] == []
-    failing = judged(runs(), some(runs(), "crashed", seed=3, environment="cartpole"))
+    eight = runs(seeds=range(8))
+    assert junit(judged(eight, runs(seeds=range(8), noise=0.02), suite(seeds=8)))["all tasks"] == []
+    failing = judged(runs(), some(runs(), "crashed", environment="cartpole"))
     assert junit(failing) == {
         "all tasks": ["failure"],
         "algorithms/dqn on acrobot": [],
@@ -441,7 +490,7 @@ def test_junit_fails_where_the_gate_does(judged):
         "algorithms/dqn on cliff-walking": [],
         "algorithms/dqn on frozen-lake": [],
     }
-    small = judged(runs(), runs(drop=0.03, noise=0.001))
+    small = judged(eight, runs(seeds=range(8), drop=0.03, noise=0.001), suite(seeds=8))
     assert junit(small)["all tasks"] == []
     assert junit(small, strict=True)["all tasks"] == ["failure"]
     unclear = judged(runs(spread=0.4), runs(spread=0.4, noise=0.5))
@@ -550,19 +599,19 @@ def gate(tmp_path, monkeypatch):
 
 
 def test_exit_codes_of_the_command(gate):
-    same, worse = runs(), runs(drop=0.3, noise=0.01)
-    small, unclear = runs(drop=0.03, noise=0.001), runs(noise=0.5)
+    same, worse = runs(seeds=range(8)), runs(seeds=range(8), drop=0.3, noise=0.01)
+    small, unclear = runs(seeds=range(8), drop=0.03, noise=0.001), runs(seeds=range(8), noise=0.5)
     assert gate(same, same) == ExitCode.YES
     assert gate(same, worse) == ExitCode.NO
     assert gate(same, small) == ExitCode.YES
     assert gate(same, small, "--strict") == ExitCode.NO
     assert gate(same, unclear) == gate(same, unclear, "--inconclusive=pass") == ExitCode.YES
     assert gate(same, unclear, "--inconclusive=fail") == ExitCode.NO
-    assert gate(same, runs(FOUR[:2])) == ExitCode.INCOMPLETE
-    assert gate(same, runs(FOUR[:2]), "-e", "acrobot", "-e", "cartpole") == ExitCode.YES
+    assert gate(same, runs(FOUR[:2], range(8))) == ExitCode.INCOMPLETE
+    assert gate(same, runs(FOUR[:2], range(8)), "-e", "acrobot", "-e", "cartpole") == ExitCode.YES
     assert gate(same, runs(algorithm_version="2")) == ExitCode.NOTHING_RAN
     assert gate(same, worse, "--tolerance", "0.5", "--task-tolerance", "0.6") == ExitCode.YES
-    assert gate(same, worse, "--looks", "8") == ExitCode.YES  # inconclusive: there are five seeds
+    assert gate(same, worse, "--looks", "12") == ExitCode.YES  # inconclusive: there are eight seeds
 
 
 @pytest.mark.parametrize(
@@ -572,8 +621,8 @@ def test_exit_codes_of_the_command(gate):
         (["--looks", "three"], "--looks three: write numbers of seeds"),
         (["--alpha", "nan"], "--alpha"),
         (["-e", "pong"], "has no environment 'pong'"),
-        (["--looks", "1"], "looks [1] can decide nothing: on 4 tasks, with alpha 0.05, it takes a look at 2"),
-        (["--looks", "1,2", "-e", "acrobot"], "on 1 task, with alpha 0.05, it takes a look at 5 seeds per side"),
+        (["--looks", "1"], "looks [1] can decide nothing: on 4 environments, with alpha 0.05, it takes a look at 2"),
+        (["--looks", "1,2", "-e", "acrobot"], "on 1 environment, with alpha 0.05, it takes a look at 5 seeds per side"),
         (["-a", "algorithms/nope"], "'algorithms/nope' has no runs; there are algorithms/dqn"),
         (["-a", "nope", "-a", "dqn"], "'nope' has no runs; there are algorithms/dqn"),
         (["--junit", "/nowhere/at/all.xml"], "cannot be written: there is no folder /nowhere/at"),
@@ -700,7 +749,7 @@ def test_trap_a_small_share_of_a_terrible_random_score_is_not_tolerated_where_th
     found = judge(suite([CLIFF], seeds=8), *sides)
     assert found.outcome is GateAnswer.REGRESSED
     assert found.exit_code() == ExitCode.NO
-    assert "0 of 8 runs end at the threshold, 8 of 8 on the base" in " ".join(found.reasons)
+    assert "8 of 8 runs end below the threshold, 0 of 8 on the base" in " ".join(found.reasons)
 
 
 def cliffs(folder, finals, seeds, salt):
@@ -732,7 +781,7 @@ def test_trap_a_gate_does_not_pass_where_one_task_of_five_loses_its_threshold(tm
     assert "threshold lost" not in verdicts(found)[1:]
     assert found.exit_code() == ExitCode.NO
     bad = ElementTree.fromstring(gate_output.junit(found)).findall(".//testcase[failure]")
-    assert [case.get("name") for case in bad][1:] == [found.tasks[0].task.name]
+    assert found.tasks[0].task.name in [case.get("name") for case in bad]
 
 
 @pytest.mark.parametrize(("tasks", "head"), [(4, range(10, 13)), (13, range(3))])
@@ -758,17 +807,51 @@ def test_trap_a_policy_that_forgets_ends_below_the_threshold_though_it_was_there
 
 
 def test_thresholds_that_are_lost_by_chance_fail_a_gate_seldom():
-    """Twenty tasks that one run in ten solves; on both sides alike, so that every loss is by chance."""
+    """Five tasks that one run in two solves; on both sides alike, so that every loss is by chance."""
     rng = np.random.default_rng(0)
 
-    def side(seeds):
-        return {seed: SideRun("done", 1.0, "f", 1.0, "m", "c", at_threshold=rng.random() < 0.1) for seed in seeds}
+    def side():
+        return {
+            seed: SideRun("done", 50.0, f"{rng.random()}", arrived=rng.random() < 0.5, independent=True)
+            for seed in range(12)
+        }
 
-    gates = [
-        [Task(f"e{number}", DQN, "cpu", 100, side(range(5)), side(range(5))) for number in range(20)]
-        for _ in range(300)
-    ]
-    assert np.mean([bool(lost_thresholds(tasks, 0.05)) for tasks in gates]) <= 0.05
+    places = ENVIRONMENTS[:5]
+    gates = [[task_of(place, side(), side()) for place in places] for _ in range(60)]
+    found = [gate_of(suite(places, seeds=12), tasks).outcome for tasks in gates]
+    assert found.count(GateAnswer.REGRESSED) <= 8
+
+
+@pytest.mark.parametrize(("number", "apart"), [(1, True), (5, False)])
+def test_trap_luck_that_a_seed_has_on_several_tasks_is_no_regression_of_them(number, apart):
+    """Five settings of one algorithm on one environment; or one on five, in runs whose streams are of the seed alone.
+
+    Task by task, a quarter of these gates said "regressed", though the sides are equal.
+    """
+    rng = np.random.default_rng(0)
+    places = [ENVIRONMENTS[k % number] for k in range(5)]
+
+    def sides():
+        luck = 100 + 15 * rng.normal(size=(2, 12))
+        return [
+            task_of(
+                place,
+                *(
+                    {
+                        s: SideRun("done", x + rng.normal(), f"{rng.random()}", independent=apart)
+                        for s, x in enumerate(of)
+                    }
+                    for of in luck
+                ),
+                algorithm=f"{DQN}[x={setting}]",
+            )
+            for setting, place in enumerate(places)
+        ]
+
+    gates = [gate_of(suite(places[:number], seeds=12), sides()) for _ in range(60)]
+    assert {found.blocks for found in gates} == {1}
+    assert {found.rule.looks for found in gates} == {(5, 8, 12, 20)}
+    assert [found.outcome for found in gates].count(GateAnswer.REGRESSED) <= 8
 
 
 def test_a_small_drop_that_keeps_the_threshold_is_within_tolerance(tmp_path):
