@@ -9,7 +9,11 @@ reached. Per task, the drop of the mean and that of the ranks are both looked at
 the second sees small drops everywhere. Where runs do not pair, the better half of the runs is looked at, too, for runs
 that fail now and then on both sides hide the others. Over tasks, their sum sees drops that are everywhere, and their
 maximum one that is in one place. The smallest p-value of all these is judged by its own permutations, so that asking
-so much costs no error: all is one test. How large a drop is overall, their sum alone can answer.
+so much costs no error: all is one test.
+
+How large a drop is, only means can say, and overall only that of all tasks: ranks are blind to runs that collapse, and
+a task that is unharmed says nothing about the others. Where most runs score the same, as where all succeed, their
+spread says nothing about what is rare; there a side passes only once it has enough runs to have shown a failure.
 """
 
 from bisect import bisect_left
@@ -51,6 +55,7 @@ class Evidence(NamedTuple):
     task_regressed: Floats  # [M] that it scores no less on this task; adjusted for looking at all of them
     task_passed: Floats  # [M] that it is worse on this task by the drop tolerated on a single one, or more
     events: Mapping[str, float] = {}  # that this bad thing happens no more often, if it were all that is asked
+    unseen: float = 0.0  # chance that runs which score the same hide failures that make a drop as large as is tolerated
 
 
 Events = Mapping[str, tuple[Runs, Runs]]  # how often bad things happen on both sides, by what they are
@@ -85,14 +90,29 @@ def evidence(
         name: drops(_negative(before), _negative(after), paired, permuted, ranks=False)
         for name, (before, after) in events.items()
     }
-    much_shorter = drops(new, lowered(old, task_drop), paired, permuted)
+    much_shorter = drops(new, lowered(old, task_drop), paired, permuted, ranks=False)
     return Evidence(
         regressed=min_p(worse, *oftener.values()),
         passed=float(share_at_least(relative_drop(new, lowered(old, drop), paired, permuted))),
         task_regressed=max_t(worse.max(axis=2)),
         task_passed=share_at_least(much_shorter.max(axis=2)),
         events={name: min_p(each) for name, each in oftener.items()},
+        unseen=unseen(new, drop, task_drop),
     )
+
+
+def unseen(new: Runs, drop: float, task_drop: float) -> float:
+    """The chance not to see one failure in runs that score the same, if failures alone made the drops just tolerated.
+
+    Asked of tasks on which at least half of the new runs have one score; 0 where there are none.
+    """
+    same = [
+        len(scores) for scores in new.by_task() if 2 * np.unique(scores, return_counts=True)[1].max() >= len(scores)
+    ]
+    if not same:
+        return 0.0
+    overall = (1 - min(1.0, drop * new.tasks / len(same))) ** sum(same)
+    return max(overall, (1 - task_drop) ** min(same))
 
 
 def _negative(runs: Runs) -> Runs:
@@ -102,10 +122,11 @@ def _negative(runs: Runs) -> Runs:
 def verdict(seen: Evidence, alpha: float, passing: float, doubt: float = ALPHA) -> Verdict:
     """What one look decides that may spend ``alpha`` on a regression and ``passing`` on a pass.
 
-    No side passes, or is tolerated, to which bad things happen more often with p-values of at most ``doubt``.
+    No side passes, or is tolerated, to which bad things happen more often with p-values of at most ``doubt``, or which
+    may hide failures with a larger chance.
     """
     safe = seen.passed <= passing and bool(np.all(seen.task_passed <= passing))
-    safe = safe and all(p > doubt for p in seen.events.values())
+    safe = safe and seen.unseen <= doubt and all(p > doubt for p in seen.events.values())
     if seen.regressed <= alpha:
         return Verdict.WITHIN_TOLERANCE if safe else Verdict.REGRESSED
     return Verdict.PASSED if safe else Verdict.UNDECIDED
