@@ -106,9 +106,8 @@ def unseen(new: Runs, drop: float, task_drop: float) -> float:
 
     Asked of tasks on which at least half of the new runs have one score; 0 where there are none.
     """
-    same = [
-        len(scores) for scores in new.by_task() if 2 * np.unique(scores, return_counts=True)[1].max() >= len(scores)
-    ]
+    most = [np.unique(scores, return_counts=True)[1].max() for scores in new.by_task()]
+    same = [n for n, alike in zip(new.counts, most, strict=True) if 2 * alike >= n]
     if not same:
         return 0.0
     overall = (1 - min(1.0, drop * new.tasks / len(same))) ** sum(same)

@@ -7,19 +7,21 @@ row's name, so that rows may be added without changing others.
 """
 
 import argparse
+import multiprocessing
+import os
 import subprocess
 import sys
-import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from populations import REAL, Floats, drawn, made_up, real
+from populations import REAL, Floats, drawn, made_up, more, real
 
 from harness.statistics.decision import Verdict
 from harness.statistics.sequential import Rule, decide, usual_rule
@@ -30,6 +32,8 @@ DECIDING = [  # whose commit the figures belong to
     f"harness/statistics/{name}.py" for name in ("sequential", "decision", "permutation", "multiplicity")
 ]
 SIMULATIONS = 1_000
+PERMUTATIONS = 1_000  # the gate draws 10,000; fewer are as valid
+THRESHOLD = 0.8  # of the mean score
 SEED = 0
 FIVE = 5  # environments
 
@@ -46,6 +50,9 @@ class Case:
         change: of the new side.
         rho: correlation of seeds between sides, judged as pairs; None for sides that share no seeds.
         looks: in place of the gate's; none for those.
+        luck: correlation of a seed's runs on different environments, which are judged as one block; 0 if independent.
+        crashes: chance that a run fails, whatever the code; it scores as the random policy.
+        threshold: whether runs are asked to reach .8, too.
     """
 
     name: str
@@ -53,11 +60,19 @@ class Case:
     change: Change
     rho: float | None = None
     looks: tuple[int, ...] = ()
+    luck: float = 0.0
+    crashes: float = 0.0
+    threshold: bool = False
+
+    @property
+    def blocks(self) -> list[int]:
+        """Of the environments."""
+        return [0] * len(self.populations) if self.luck else list(range(len(self.populations)))
 
     @property
     def rule(self) -> Rule:
         """What is declared: the gate's rule for so many environments."""
-        usual = usual_rule(len(self.populations))
+        usual = usual_rule(len(self.populations), len({*self.blocks}))
         return replace(usual, looks=self.looks or usual.looks)
 
     @property
@@ -92,17 +107,33 @@ def simulated(
 ) -> Figures:
     """Judge so many pairs of sides, each with as many seeds as the last look wants."""
     rng = np.random.default_rng([seed, zlib.crc32(f"{case.name}, {case.where}".encode())])
-    shape = (case.rule.looks[-1],)
     verdicts: Counter[Verdict] = Counter()
     seeds = 0
     for _ in range(simulations):
-        sides = [drawn(populations[name], shape, case.rho or 0.0, rng) for name in case.populations]
-        old, new = (np.stack(columns, axis=1) for columns in zip(*sides, strict=True))
-        decision = decide(old, case.change(new, rng), case.rule, paired=case.rho is not None)
-        assert decision.look is not None
+        old, new = drawn(
+            [populations[name] for name in case.populations], case.rule.looks[-1], case.rho, case.luck, rng
+        )
+        sides, events = happened(case, (old, case.change(new, rng)), rng)
+        paired, blocks = case.rho is not None, case.blocks
+        decision = decide(*sides, case.rule, paired=paired, blocks=blocks, events=events, random=PERMUTATIONS)
         verdicts[decision.verdict] += 1
-        seeds += decision.look.seeds
+        seeds += decision.look.seeds if decision.look else case.rule.looks[-1]
     return Figures(simulations, verdicts, seeds / simulations)
+
+
+def happened(
+    case: Case, sides: tuple[Floats, Floats], rng: np.random.Generator
+) -> tuple[list[Floats], dict[str, tuple[Floats, Floats]]]:
+    """The scores of both sides once runs have crashed, and how often what the gate counts happened to each seed."""
+    of_blocks = np.eye(len({*case.blocks}))[case.blocks]
+    crashed = [rng.random(side.shape) < case.crashes for side in sides]
+    scores = [np.where(lost, 0.0, side) for side, lost in zip(sides, crashed, strict=True)]
+    events = {}
+    if case.crashes:
+        events["failures"] = crashed[0] @ of_blocks, crashed[1] @ of_blocks
+    if case.threshold:
+        events["thresholds"] = (scores[0] < THRESHOLD) @ of_blocks, (scores[1] < THRESHOLD) @ of_blocks
+    return scores, events
 
 
 # What changes
@@ -114,11 +145,13 @@ def nothing(scores: Floats, rng: np.random.Generator) -> Floats:
 
 
 def lower(share: float, environments: int | None = None) -> Change:
-    """Scores less a share of them, on the first so many environments; None for all."""
+    """Scores less a share of them, or so much less success, on the first so many environments; None for all."""
 
     def change(scores: Floats, rng: np.random.Generator) -> Floats:
         scores = scores.copy()
-        scores[:, :environments] *= 1 - share
+        for column in scores.T[:environments]:
+            rate = np.isin(column, (0.0, 1.0)).all()  # of success, which falls by as much
+            column *= rng.random(len(column)) >= share if rate else 1 - share
         return scores
 
     return change
@@ -139,6 +172,8 @@ def collapses(chance: float) -> Change:
 
 
 POPULATIONS = ("normal", "td3", "sac", "bimodal")
+EVERY = (*POPULATIONS, "bimodal 50", "ceiling", "log-normal", "t2", "success", "ten-valued")
+RHO = 0.5  # of pairs in the grids
 REAL_POPULATIONS = tuple(REAL)
 MIXED = (*POPULATIONS, "ceiling")
 LONGER = (5, 8, 12, 20, 30)
@@ -191,6 +226,61 @@ def alone() -> list[Case]:
     ]
 
 
+Column = tuple[str, Callable[[str], Case]]  # its heading, and its case on a population
+
+
+def of_equal_sides() -> list[Column]:
+    """Equal sides of so many environments."""
+    return [
+        (
+            f"{number}{', paired' if rho else ''}",
+            lambda name, number=number, rho=rho: Case("none", (name,) * number, nothing, rho),
+        )
+        for rho in (None, RHO)
+        for number in (1, 3, 5, 8)
+    ]
+
+
+def of_shared_luck() -> list[Column]:
+    """Equal sides whose seeds have the same luck on all environments."""
+    asked = [(5, luck, rho) for rho in (None, RHO) for luck in (0.3, 0.6, 0.9)] + [(3, 0.9, None), (8, 0.9, None)]
+    return [
+        (
+            f"{number} at {luck:g}{', paired' if rho else ''}",
+            lambda name, number=number, luck=luck, rho=rho: Case("luck", (name,) * number, nothing, rho, luck=luck),
+        )
+        for number, luck, rho in asked
+    ]
+
+
+def of_crashes() -> list[Column]:
+    """Equal sides of which one run in fifty crashes, and thresholds that runs reach by chance."""
+    return [
+        (
+            f"{number}{', paired' if rho else ''}",
+            lambda name, number=number, rho=rho: Case(
+                "crashes", (name,) * number, nothing, rho, crashes=0.02, threshold=True
+            ),
+        )
+        for number, rho in ((1, None), (5, None), (5, RHO), (8, None))
+    ]
+
+
+def of_tolerance() -> list[Column]:
+    """Drops of just what is tolerated, and just more."""
+    asked = [(1, 20, 1), (1, 22, 1), (2, 20, 1), (5, 10, 5), (5, 11, 5), (5, 25, 1), (5, 50, 1)]
+    return [
+        (
+            f"{harmed} of {number} by {share} %{', paired' if rho else ''}",
+            lambda name, number=number, share=share, harmed=harmed, rho=rho: Case(
+                f"-{share} % on {harmed}", (name,) * number, lower(share / 100, harmed), rho
+            ),
+        )
+        for rho in (None, 0.9)
+        for number, share, harmed in asked
+    ]
+
+
 # What is written
 
 COLUMNS = ("change", "environments", "pass", "regressed", "within tolerance", "inconclusive", "seeds per side")
@@ -199,14 +289,75 @@ Results = dict[Case, Figures]
 
 def results(cases: Sequence[Case], populations: Mapping[str, Floats], simulations: int, seed: int) -> Results:
     """Figures of the cases whose populations are known; progress on stderr."""
-    found = {}
-    for case in cases:
-        if not set(case.populations) <= set(populations):
-            continue
-        began = time.process_time()
-        found[case] = simulated(case, populations, simulations, seed)
-        print(row(case, found[case]), f"{time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
+    known = [case for case in cases if set(case.populations) <= set(populations)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # of processes, since changes of scores cannot be pickled
+        every = pool.map(lambda case: _forked(case, populations, simulations, seed), known)
+        for case, figures in (found := dict(zip(known, every, strict=True))).items():
+            print(row(case, figures), file=sys.stderr, flush=True)
     return found
+
+
+def _forked(case: Case, populations: Mapping[str, Floats], simulations: int, seed: int) -> Figures:
+    answers: Any = multiprocessing.get_context("fork").SimpleQueue()
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: answers.put(simulated(case, populations, simulations, seed))
+    )
+    process.start()
+    figures: Figures = answers.get()
+    process.join()
+    return figures
+
+
+Grid = dict[str, Results]  # of each column, the case of each population
+GRIDS: list[tuple[str, str, Callable[[], list[Column]], tuple[Verdict, ...]]] = [
+    (
+        "Equal sides",
+        "Share of gates, in percent, that called equal sides *regressed*, within tolerance or not, by the number of "
+        f"environments; pairs at ρ {RHO:g}.",
+        of_equal_sides,
+        (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE),
+    ),
+    (
+        "Equal sides whose seeds have the same luck on all environments",
+        "The same by environments and the correlation of what a seed scores on two of them; judged as one block, as "
+        "runs are whose streams come from the seed alone.",
+        of_shared_luck,
+        (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE),
+    ),
+    (
+        "Equal sides where runs crash and thresholds are missed",
+        f"The same where 2 % of runs crash, whatever the code, and all are asked to reach {THRESHOLD:g}.",
+        of_crashes,
+        (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE),
+    ),
+    (
+        "Drops of just what is tolerated, and just more",
+        "Share of gates, in percent, that *passed*, by how many environments lose how much; pairs at ρ 0.9. Tolerated "
+        "are 20 % of a single environment, else 10 % overall and 25 % on one. Success falls by so much.",
+        of_tolerance,
+        (Verdict.PASSED,),
+    ),
+]
+
+
+def grid(title: str, question: str, found: Grid, counted: tuple[Verdict, ...]) -> list[str]:
+    """A heading, what the grid is to tell, a row per population, and the worst cell."""
+    shares = {column: [figures.share(*counted) for figures in of.values()] for column, of in found.items()}
+    rows = zip(*shares.values(), strict=True)
+    lines = [f"| {name} | {' | '.join(f'{100 * x:.1f}' for x in row)} |" for name, row in zip(EVERY, rows, strict=True)]
+    worst = max((max(zip(column, EVERY, strict=True)), heading) for heading, column in shares.items())
+    (share, name), heading = worst
+    total = next(iter(next(iter(found.values())).values())).simulations
+    told = f"The largest is {100 * share:.1f} ± {100 * sqrt(share * (1 - share) / total):.1f} % ({name}, {heading})."
+    head = [f"| population | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
+    return [f"## {title}", "", f"{question} {told}", "", *head, *lines, ""]
+
+
+def grids(run: Callable[[Sequence[Case]], Results]) -> Iterator[str]:
+    """Every grid."""
+    for title, question, columns, counted in GRIDS:
+        found = {heading: run([of(name) for name in EVERY]) for heading, of in columns()}
+        yield from grid(title, question, found, counted)
 
 
 def percent(figures: Figures, *verdicts: Verdict) -> str:
@@ -307,6 +458,7 @@ def page(populations: Mapping[str, Floats], command: str, simulations: int, seed
     same, one, all_five, single = (
         results(cases, populations, simulations, seed) for cases in (unchanged(), broken(), everywhere(), alone())
     )
+    whole = list(grids(lambda cases: results(cases, populations, simulations, seed)))
     preface = PREFACE.format(
         command=command, commit=commit(), simulations=f"{simulations:,}", seed=seed, rare=f"{300 / simulations:.1f}"
     )
@@ -318,7 +470,7 @@ def page(populations: Mapping[str, Floats], command: str, simulations: int, seed
         *section("Every environment loses the same share", "10 % are tolerated.", all_five),
         *section("A single environment", "20 % are tolerated, and 5, 8, 12 or 20 seeds looked at.", single),
     ]
-    return "\n".join([preface, *judged, "", READING, *tables]).rstrip() + "\n"
+    return "\n".join([preface, *judged, "", READING, *whole, *tables]).rstrip() + "\n"
 
 
 def commit() -> str:
@@ -387,7 +539,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="folder with the returns that Colas et al. published")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the page")
     options = parser.parse_args()
-    populations = made_up() | ({} if options.real is None else real(options.real))
+    populations = made_up() | more() | ({} if options.real is None else real(options.real))
     command = f"tests/simulations/gate_characteristics.py{' --real FOLDER' if options.real else ''}"
     written = page(populations, command, options.simulations, options.seed)
     options.output.write_text(written, encoding="utf-8")

@@ -6,6 +6,7 @@ arXiv:1904.06979, github.com/flowersteam/rl_stats) published without a licence, 
 returns themselves can be read from files.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,29 @@ def real(folder: Path) -> dict[str, Floats]:
     return {name: values / values.mean() for name, values in scores.items()}
 
 
-def drawn(population: Floats, shape: tuple[int, ...], rho: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Scores of both sides, of ``shape``: members whose ranks correlate as normal numbers of correlation ρ do."""
-    first, own = rng.standard_normal((2, *shape))
-    second = rho * first + np.sqrt(1 - rho**2) * own
-    ranks = [(stats.norm.cdf(z) * len(population)).astype(int).clip(max=len(population) - 1) for z in (first, second)]
-    return population[ranks[0]], population[ranks[1]]
+def drawn(
+    populations: Sequence[Floats], runs: int, rho: float | None, luck: float, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Scores of both sides, [N, M], a population per task: members whose ranks correlate as normal numbers do.
+
+    ρ is the correlation of both sides of a pair; that of a seed's runs on two tasks is ``luck``, on either side.
+    """
+    first, own = (
+        np.sqrt(luck) * rng.standard_normal((runs, 1))
+        + np.sqrt(1 - luck) * rng.standard_normal((runs, len(populations)))
+        for _ in range(2)
+    )
+    second = (rho or 0.0) * first + np.sqrt(1 - (rho or 0.0) ** 2) * own
+    return _members(populations, first), _members(populations, second)
+
+
+def _members(populations: Sequence[Floats], bells: Floats) -> Floats:
+    """The member of each column's population at the quantile of a normal number."""
+    shares = stats.norm.cdf(bells).T
+    columns = [
+        of[(share * len(of)).astype(int).clip(max=len(of) - 1)] for of, share in zip(populations, shares, strict=True)
+    ]
+    return np.stack(columns, axis=1)
 
 
 def _mixture(*parts: tuple[float, Floats]) -> Floats:

@@ -89,7 +89,7 @@ def test_populations_have_the_moments_they_are_said_to_have(name: str, spread: f
 
 def test_pairs_are_correlated_as_said_and_each_side_has_the_population() -> None:
     for name in MIXED:
-        old, new = drawn(MADE_UP[name], (4_000,), 0.9, np.random.default_rng(0))
+        (old, _), (new, _) = (side.T for side in drawn([MADE_UP[name]] * 2, 4_000, 0.9, 0.0, np.random.default_rng(0)))
         assert 0.75 <= np.corrcoef(old, new)[0, 1] <= 0.92
         for side in (old, new):
             assert side.mean() == pytest.approx(1, abs=0.02)
