@@ -60,11 +60,8 @@ def drawn(
 
     ρ is the correlation of both sides of a pair; that of a seed's runs on two tasks is ``luck``, on either side.
     """
-    first, own = (
-        np.sqrt(luck) * rng.standard_normal((runs, 1))
-        + np.sqrt(1 - luck) * rng.standard_normal((runs, len(populations)))
-        for _ in range(2)
-    )
+    of_seed, of_task = rng.standard_normal((2, runs, 1)), rng.standard_normal((2, runs, len(populations)))
+    first, own = np.sqrt(luck) * of_seed + np.sqrt(1 - luck) * of_task
     second = (rho or 0.0) * first + np.sqrt(1 - (rho or 0.0) ** 2) * own
     return _members(populations, first), _members(populations, second)
 
