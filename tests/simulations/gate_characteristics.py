@@ -29,7 +29,7 @@ from harness.statistics.sequential import Rule, decide, usual_rule
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "gate-operating-characteristics.md"
 DECIDING = [  # whose commit the figures belong to
-    f"harness/statistics/{name}.py" for name in ("sequential", "decision", "permutation", "multiplicity")
+    f"harness/statistics/{name}.py" for name in ("sequential", "decision", "permutation", "multiplicity", "runs")
 ]
 SIMULATIONS = 1_000
 PERMUTATIONS = 1_000  # the gate draws 10,000; fewer are as valid
@@ -487,12 +487,13 @@ def commit() -> str:
 PREFACE = """# What the gate calls what, and how often
 
 Pairs of results were simulated, and judged by the gate's own sequential decision with its own defaults
-(`harness.statistics.sequential`): 5 % for all looks together; looks at 3, 5, 8 and 12 seeds per side for five
-environments and at 5, 8, 12 and 20 for one; a tolerated drop of 10 % over five environments, 25 % on any one of
-them, and 20 % of a single one.
+(`harness.statistics.sequential`): of 5 % for all that may be called regressed, 4.5 % for all looks together; looks at
+3, 5, 8 and 12 seeds per side for four environments or more and at 5, 8, 12 and 20 for fewer; a tolerated drop of 10 %
+over several environments, 25 % on any one of them, and 20 % of a single one.
 
 `python {command}` made this page, with the decision as of
-commit {commit}: {simulations} simulations per row, seed {seed}. Shares are in percent, with the standard error of the
+commit {commit}: {simulations} simulations per row or cell, seed {seed}, each with 1,000 random permutations (the gate draws
+10,000; fewer are as valid, and see a little less). Shares are in percent, with the standard error of the
 simulation behind ±. Where it is 0.0, what never happened is rarer than {rare} % (with 95 % confidence).
 
 ## Populations
@@ -506,6 +507,10 @@ A run's score is drawn from a population of mean 1, in which 0 is the score of a
 | sac | made up: 0.11 and -5.4, those of SAC on HalfCheetah, from rare collapses: 3.5 % of runs reach 65 %, 0.5 % nothing |
 | bimodal | made up: 15 % of runs fail |
 | ceiling | made up: 70 % of runs reach exactly the best score |
+| bimodal 50 | made up: half of the runs fail |
+| log-normal | a standard deviation of the logarithm of 0.6 |
+| t2 | Student's t with 2 degrees of freedom, whose variance is infinite |
+| success, ten-valued | whether an episode succeeds, 9 in 10; the mean of ten of them |
 | td3 (real), sac (real) | 193 and 192 final returns on HalfCheetah-v2, from github.com/flowersteam/rl_stats (Colas et al., 2019, arXiv:1904.06979) |
 | mixed | one environment of each that is not real |
 
@@ -521,13 +526,15 @@ READING = """Counted as *regressed* in the bars on drops: only what fails a buil
 - **Failures on both sides**: where 15 % of runs fail whatever the commit, means and ranks alone found a loss of 40 % on
   one environment of five in two cases of three. The better half of the runs finds it: see
   [decision 10](decisions/0010-the-better-half-and-the-last-look.md).
-- **Weak**: where a quarter of the runs on one environment come to learn nothing, their mean is lower by just what is
-  tolerated there, and by their ranks three runs of four are as good as before: most of these pass. Of half the runs,
-  twelve seeds are often no proof. A suite that fears collapses wants more seeds and a lower `task_tolerance`.
+- **Weak**: where scores scatter as much as half of the mean (*log-normal*, *bimodal 50*), a loss of 40 % on one
+  environment of five is seldom found, and equal sides are seldom known not to be worse: twelve seeds cannot tell, and
+  the gate says *inconclusive*. Where a quarter of the runs on one environment come to learn nothing, their mean is
+  lower by just what is tolerated there, and few seeds may show none of them: see the rows on collapses. A suite that
+  fears collapses wants more seeds and a lower `task_tolerance`.
 - **Pairing** pays where seeds have something in common. At ρ 0 it costs seeds, and more gates end inconclusive.
 
-Not simulated: runs that depend on each other, drops other than by a share of the score or by collapses, and more than
-one change at a time. Each simulated gate tries the same random permutations, as the gate itself does with its seed.
+Not simulated: drops other than by a share of the score or by collapses, and more than one change at a time. Each
+simulated gate tries the same random permutations, as the gate itself does with its seed.
 """
 
 

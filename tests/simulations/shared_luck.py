@@ -96,18 +96,20 @@ def page() -> str:
 
 PREFACE = """# A seed's luck, on one task and on another
 
-`python tests/simulations/shared_luck.py` made this page. Q-learning was trained with {runs} seeds for {steps:,} steps on five
-environments that are nearly the same (FrozenLake with 80 to 100 steps an episode), and with five nearly equal settings on one. Once streams
-came from the seed alone, as they did until runs were `independent`, and once from seed and environment, as they do. The score is the mean of
-the evaluations. Then {gates} gates compared equal sides: runs of seeds drawn at random, none on both sides. Shares that
-say *regressed*, within tolerance or not, are in percent; 5 are promised, and 2 standard errors are 2.2.
+`python tests/simulations/shared_luck.py` made this page. Q-learning was trained with {runs} seeds for {steps:,} steps
+on five environments that are nearly the same (FrozenLake with 80 to 100 steps an episode), and with five nearly equal
+settings on one. Once streams came from the seed alone, as they did until runs were `independent`, and once from seed
+and environment, as they do. The score is the mean of the evaluations. Then {gates} gates compared equal sides: runs of
+seeds drawn at random, none on both sides. Shares that say *regressed*, within tolerance or not, are in percent; 5 are
+promised, and 2 standard errors are 2.2.
 
 | runs | streams come from | correlation | tasks are permuted | regressed, unpaired | paired |
 |---|---|--:|---|--:|--:|
 """
-READING = """Permuting each task on its own takes luck that a seed has on all of them for a change of the code. Where streams depend on
-the environment, that luck is gone, and each environment counts for itself. Settings of one algorithm on one environment keep their seeds'
-luck, by design: that is what makes them pair. They are permuted together, and so are all tasks of older runs.
+READING = """Permuting each task on its own takes luck that a seed has on all of them for a change of the code. Where streams
+depend on the environment, that luck is gone, and each environment counts for itself. Settings of one algorithm on one
+environment keep their seeds' luck, by design: that is what makes them pair. They are permuted together, and so are all
+tasks of older runs.
 """
 
 

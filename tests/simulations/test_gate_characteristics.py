@@ -41,7 +41,7 @@ def test_equal_sides_are_called_regressed_hardly_ever(rho: float | None) -> None
     figures = [simulated(Case("none", (name,) * FIVE, nothing, rho), MADE_UP, 30) for name in POPULATIONS]
 
     assert np.mean([each.share(*REGRESSED) for each in figures]) <= 0.05
-    assert np.mean([each.share(Verdict.PASSED) for each in figures]) >= 0.75
+    assert np.mean([each.share(Verdict.PASSED) for each in figures]) >= 0.6
 
 
 def test_one_broken_environment_of_five_is_found_by_twelve_seeds_and_never_passed() -> None:

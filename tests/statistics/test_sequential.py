@@ -61,6 +61,16 @@ def test_looks_at_tasks_that_share_luck_are_those_at_as_many_blocks():
     assert (found.verdict, found.look.seeds) == (Verdict.REGRESSED, 8)  # five pairs have no p-value below 1/32
 
 
+def test_a_drop_that_is_certainly_beyond_the_overall_tolerance_is_never_within_it():
+    """Three of four tasks lose 22 %, 16.5 % overall where 10 % are tolerated, with hardly any spread."""
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        old, own = random.normal(size=(2, 12, 4))
+        new = (1 + 0.03 * (0.5 * old + np.sqrt(0.75) * own)) * (1 - np.array([0.22, 0.22, 0.22, 0.0]))
+        found = decide(1 + 0.03 * old, new, Rule((12,), 0.10), paired=True, random=FEW)
+        assert found.verdict is Verdict.REGRESSED
+
+
 def test_events_of_blocks_beyond_those_of_the_scores_count():
     old, _ = sides(12, 1, 0)
     never, last = np.zeros((12, 3)), np.tile([0.0, 0.0, 1.0], (12, 1))

@@ -390,13 +390,14 @@ def test_trap_tasks_that_always_score_the_same_neither_alarm_nor_stop_the_others
     """Without spread there is no standard error to divide by."""
 
     def flat(luck=0):
-        return [replace(run, scores=(0.0, 50.0, 50.0), luck=luck) for run in runs(FOUR[:1], range(8))]
+        return [replace(run, scores=(0.0, 50.0, 50.0), luck=luck) for run in runs(FOUR[:1], range(12))]
 
-    base = [*flat(), *runs(FOUR[1:], range(8))]
-    unchanged = judged(base, [*flat(luck=1), *runs(FOUR[1:], range(8), noise=0.02)], suite(seeds=8))
+    base = [*flat(), *runs(FOUR[1:], range(12))]
+    unchanged = judged(base, [*flat(luck=1), *runs(FOUR[1:], range(12), noise=0.02)], suite(seeds=12))
     assert unchanged.outcome is GateAnswer.PASSED
     assert unchanged.tasks[0].change.regressed == 1
-    worse = judged(base, [*flat(), *runs(FOUR[1:], range(8), drop=0.4, noise=0.02)], suite(seeds=8))
+    assert unchanged.used == 12  # fewer runs that score the same would not have shown that a quarter fail
+    worse = judged(base, [*flat(), *runs(FOUR[1:], range(12), drop=0.4, noise=0.02)], suite(seeds=12))
     assert worse.outcome is GateAnswer.REGRESSED
 
 
