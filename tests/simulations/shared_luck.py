@@ -106,10 +106,10 @@ promised, and 2 standard errors are 2.2.
 | runs | streams come from | correlation | tasks are permuted | regressed, unpaired | paired |
 |---|---|--:|---|--:|--:|
 """
-READING = """Permuting each task on its own takes luck that a seed has on all of them for a change of the code. Where streams
-depend on the environment, that luck is gone, and each environment counts for itself. Settings of one algorithm on one
-environment keep their seeds' luck, by design: that is what makes them pair. They are permuted together, and so are all
-tasks of older runs.
+READING = """Permuting each task on its own takes luck that a seed has on all of them for a change of the code. Where
+streams depend on the environment, that luck is gone, and each environment counts for itself. Settings of one algorithm
+on one environment keep their seeds' luck, by design: that is what makes them pair. They are permuted together, and so
+are all tasks of older runs.
 """
 
 
