@@ -19,12 +19,12 @@ HAPPENS: dict[str, Callable[[Run], bool]] = {FAILURES: lambda run: run.failed, T
 TOLD = {FAILURES: "fail", THRESHOLDS: "end below the threshold"}
 
 
-def asked_of(tasks: Sequence[Task], name: str) -> list[Task]:
-    """The tasks that an event is about: all, or those whose threshold some run reaches, be it of the head.
+def concerns(task: Task, name: str) -> bool:
+    """Whether an event is asked about on a task: failures are on all, thresholds where some run reaches them.
 
-    To choose by the base alone would make it look better than it is.
+    Be it of the head: to choose by the base alone would make it look better than it is.
     """
-    return [task for task in tasks if name == FAILURES or any(run.arrived for run in task.runs)]
+    return name == FAILURES or any(run.arrived for run in task.runs)
 
 
 def happened(tasks: Sequence[Task], seeds: Seeds) -> dict[str, tuple[Floats, Floats]]:
@@ -32,10 +32,10 @@ def happened(tasks: Sequence[Task], seeds: Seeds) -> dict[str, tuple[Floats, Flo
     of_tasks = np.eye(max(blocks(tasks)) + 1)[list(blocks(tasks))]
     found = {}
     for name, bad in HAPPENS.items():
-        asked = asked_of(tasks, name)
+        asked = [concerns(task, name) for task in tasks]
         base, head = (
-            np.array([[task in asked and bad(getattr(task, side)[seed]) for task in tasks] for seed in of]) @ of_tasks
-            for side, of in (("base", seeds.base), ("head", seeds.head))
+            np.array([[bad(side[seed]) for side in sides] for seed in of]) * asked @ of_tasks
+            for sides, of in (([task.base for task in tasks], seeds.base), ([task.head for task in tasks], seeds.head))
         )
         if base.any() or head.any():
             found[name] = base, head
@@ -44,7 +44,7 @@ def happened(tasks: Sequence[Task], seeds: Seeds) -> dict[str, tuple[Floats, Flo
 
 def told(tasks: Sequence[Task], name: str, p: float) -> str:
     """How often it happened on either side, in words."""
-    asked = asked_of(tasks, name)
+    asked = [task for task in tasks if concerns(task, name)]
     head, base = (
         [HAPPENS[name](run) for side in of for run in side.values() if run.counts]
         for of in ([task.head for task in asked], [task.base for task in asked])
