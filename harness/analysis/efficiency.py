@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.analysis import metrics
 from harness.analysis.curves import Curve, run_curves
-from harness.analysis.stats import NO_INTERVAL, mean_interval, possible
+from harness.analysis.stats import NO_INTERVAL, mean_interval, score_intervals
 from harness.analysis.summaries import Row, ends, mean, per_cell
 from harness.statistics.runs import Floats
 from harness.statistics.survival import NEVER, kaplan_meier, median_interval, restricted_mean
@@ -32,15 +32,17 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         _high (NaN below 6 runs); restricted_steps (mean of the steps to the threshold or the budget, whichever
         comes first) with restricted_steps_low and _high (NaN where no run reached it); median_seconds (of training
         until then; of a run's share where a trial trained several, which has no interval, for their clock is one
-        measurement; NaN for runs of several machines) with median_seconds_low and _high; budget.
+        measurement; NaN for runs of several machines) with median_seconds_low and _high; budget; no_interval (why
+        area_low and area_high are NaN).
     """
     every = run_curves(points)
 
     def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
         curves = [every[key] for key in done["key"]]
         areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
-        of_mean = mean_interval(areas, *possible(done))
-        return {"area": mean(areas), **ends("area_", of_mean), **_until_threshold(done, failed, curves)}
+        (of_mean,), why_none = score_intervals(np.reshape(areas, (-1, 1)), done)
+        until = _until_threshold(done, failed, curves)
+        return {"area": mean(areas), **ends("area_", of_mean), **until, "no_interval": why_none}
 
     return per_cell(runs, row)
 

@@ -19,9 +19,10 @@ from harness.analysis.pairing import floor
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, Aggregate, optimality_gap
-from harness.statistics.intervals import bands, clipped, intervals
+from harness.statistics.bounded import bounded_ends, mean_ends
+from harness.statistics.intervals import Estimate, bands, clipped, intervals
 from harness.statistics.profiles import Of, profile_band
-from harness.statistics.runs import Runs, ragged
+from harness.statistics.runs import Floats, ragged
 
 if TYPE_CHECKING:
     from harness.analysis.results import Results
@@ -52,8 +53,8 @@ def counted(results: "Results") -> pd.DataFrame:
     Returns:
         Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
         floor, NaN where no random score is known), normalised (NaN without a random or a reference score), least,
-        most (that it can be; `FAR` if unknown); steps (until the threshold, or the budget where it is not reached;
-        NaN without a threshold), budget.
+        most (that it can be; `FAR` if unknown), top (the most; 1 if unknown); steps (until the threshold, or the
+        budget where it is not reached; NaN without a threshold), budget.
     """
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
@@ -65,6 +66,7 @@ def counted(results: "Results") -> pd.DataFrame:
     table["normalised"] = metrics.normalised(table["score"], random, reference)
     table["least"] = metrics.normalised(results.runs["lowest_return"].fillna(-FAR), random, reference)
     table["most"] = metrics.normalised(results.runs["highest_return"].fillna(FAR), random, reference)
+    table["top"] = metrics.normalised(results.runs["highest_return"].fillna(reference), random, reference)
     table["budget"] = results.runs["budget"]
     steps = measured(results, "steps_to_threshold")["value"].fillna(table["budget"])
     table["steps"] = steps.where(results.runs["threshold"].notna())
@@ -104,18 +106,36 @@ def aggregates(results: "Results") -> pd.DataFrame:
         count), fewest_runs and most_runs (of an environment), n_tasks, n_missing (runs that are not done),
         n_floored (those of them that count with the floor).
     """
-    groups = [ragged(tasks) for tasks in _tasks(results, results.counted, "normalised").values()]
+    groups = list(_tasks(results, results.counted, "normalised").values())
+    tops = [[task[0] for task in tasks] for tasks in _tasks(results, results.counted, "top").values()]
+    names = [statistic.name for statistic in STATISTICS]
     rows = [
-        [
-            (statistic.name, *estimate, *population)
-            for statistic, estimate, population in zip(STATISTICS, of_one, of_population, strict=True)
-        ]
-        for of_one, of_population in zip(intervals(groups, STATISTICS), map(_of_population, groups), strict=True)
+        [(name, *here, *there) for name, here, there in zip(names, spanning(*one), _of_population(one[1]), strict=True)]
+        for one in zip(intervals(list(map(ragged, groups)), STATISTICS), groups, tops, strict=True)
     ]
     columns = ["statistic", "value", "low", "high", "method", "population_low", "population_high"]
     table, limits = _table(results, columns, rows), np.reshape(_limits(results, STATISTICS), (-1, 2)).T
     table["low"], table["high"] = clipped(table["value"], table["low"], table["high"], *limits)
     return table
+
+
+def spanning(estimates: Sequence[Estimate], tasks: Sequence[Floats], tops: Sequence[float]) -> list[Estimate]:
+    """Bootstrapped `STATISTICS` of tasks, of scores from 0 to these, with intervals that know that runs may fail.
+
+    Those of mean and gap span those of as many runs of each task, as if of one; those of the median, the medians of
+    those of the tasks. That of the IQM, which leaves failures out, is wide enough.
+    """
+    if np.isnan(estimates[0].low):
+        return list(estimates)
+    evenly = (np.arange(fewest := min(map(len, tasks))) + 0.5) / fewest
+    pooled = np.concatenate([np.quantile(task, evenly, method="hazen") for task in tasks])
+    mean, short = np.transpose(bounded_ends(np.stack([pooled, np.minimum(pooled, 1)], axis=1), 0, [max(tops), 1]))
+    of_tasks = [np.ravel(mean_ends(task[:, None], 0, top)) for task, top in zip(tasks, tops, strict=True)]
+    wider = zip(estimates[1:], (mean, np.median(of_tasks, axis=0), 1 - short[::-1]), strict=True)
+    return [
+        estimates[0],
+        *(one._replace(low=min(one.low, low), high=max(one.high, high)) for one, (low, high) in wider),
+    ]
 
 
 def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[list[float]]]:
@@ -124,8 +144,8 @@ def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[li
     return [[sorted(map(each, map(ragged, pair))) for each in statistics] for pair in ends]
 
 
-def _of_population(runs: Runs) -> list[tuple[float, float]]:
-    if not runs.equal:
+def _of_population(tasks: Sequence[Floats]) -> list[tuple[float, float]]:
+    if not (runs := ragged(tasks)).equal:
         return [(np.nan, np.nan)] * len(STATISTICS)
     (estimates,) = intervals([runs], STATISTICS, of_tasks=True, count=POPULATION_RESAMPLES)
     return [(estimate.low, estimate.high) for estimate in estimates]

@@ -45,6 +45,11 @@ def _estimates(heading: str, name: str, write: Writer = number, fewest: int = FE
     return Column(heading, lambda row: cells.with_interval(row, name, write, fewest, of))
 
 
+def _interval(prefix: str = "") -> Column:
+    """The interval of a mean score, or why it has none."""
+    return Column("95 % interval", lambda row: row["no_interval"] or cells.interval(row, prefix))
+
+
 @dataclass(frozen=True)
 class Sheet:
     """A table ready to be written in any format."""
@@ -72,7 +77,7 @@ def scores(results: Results) -> Sheet:
     data = results.scores()
     columns = [
         numbers("mean"),
-        Column("95 % interval", cells.interval),
+        _interval(),
         _estimates("std", "std", fewest=FEWEST_OF_GROUP),
         _estimates("normalised", "normalised", share),
         _estimates("best, optimistic", "best"),
@@ -93,7 +98,7 @@ def sample_efficiency(results: Results) -> Sheet:
     data = results.sample_efficiency()
     columns = [
         numbers("area"),
-        Column("95 % interval", partial(cells.interval, prefix="area_")),
+        _interval("area_"),
         Column("threshold", lambda row: number(row["threshold"], ".6g")),
         Column("reached", _reached),
         _estimates("median steps", "median_steps", cells.steps, FEWEST_OF_MEDIAN, "of"),
@@ -260,7 +265,7 @@ def overview(results: Results) -> Sheet:
     data = scored.merge(efficiency[keep], on=CELL).merge(clock[[*CELL, "steps_per_second"]], on=CELL)
     columns = [
         numbers("mean"),
-        Column("95 % interval", cells.interval),
+        _interval(),
         numbers("normalised", write=share),
         Column("solved", _reached),
         numbers("steps/s", "steps_per_second", cells.rough),
