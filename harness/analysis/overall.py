@@ -131,11 +131,9 @@ def spanning(estimates: Sequence[Estimate], tasks: Sequence[Floats], tops: Seque
     pooled = np.concatenate([np.quantile(task, evenly, method="hazen") for task in tasks])
     mean, short = np.transpose(bounded_ends(np.stack([pooled, np.minimum(pooled, 1)], axis=1), 0, [max(tops), 1]))
     of_tasks = [np.ravel(mean_ends(task[:, None], 0, top)) for task, top in zip(tasks, tops, strict=True)]
-    wider = zip(estimates[1:], (mean, np.median(of_tasks, axis=0), 1 - short[::-1]), strict=True)
-    return [
-        estimates[0],
-        *(one._replace(low=min(one.low, low), high=max(one.high, high)) for one, (low, high) in wider),
-    ]
+    ends = (np.inf, -np.inf), mean, np.median(of_tasks, axis=0), 1 - short[::-1]
+    both = zip(estimates, ends, strict=True)
+    return [one._replace(low=min(one.low, low), high=max(one.high, high)) for one, (low, high) in both]
 
 
 def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[list[float]]]:

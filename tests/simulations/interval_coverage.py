@@ -26,11 +26,13 @@ OUTPUT = Path(__file__).parents[2] / "docs" / "interval-coverage.md"
 RUNS = (3, 5, 10, 20, 50)
 SIMULATIONS = 1_000
 OF_SCORES = 10  # times as many of mean scores, which are due to hold in every population
+OVER = 0.3  # times as many of statistics over environments, which take long
 SEED = 0
 ROUNDING = 1e-9
 POINTS = 21  # of a learning curve
 ENVIRONMENTS, FEW = 5, 10  # in statistics over environments, and at most so many runs of each
 RESAMPLES = 2_000  # of statistics over environments
+FAMILIAR = ("normal", "td3", "sac", "bimodal", "ceiling")  # populations of numbers that are no scores
 BOUNDED = ("success", "ten-valued")  # populations of which everybody knows that no score is above 1
 MIXES = {
     "mixed": ("normal", "sac", "bimodal", "log-normal", "success"),
@@ -67,7 +69,7 @@ def lowest_quarter(population: Floats) -> float:
 
 
 NUMBERS = (
-    Number("mean of seconds", 3, np.mean, mean_interval),
+    Number("mean", 3, np.mean, mean_interval),
     Number("standard deviation", 5, np.std, deviation_interval),
     Number(
         "spread of runs",
@@ -154,7 +156,8 @@ def rows(simulations: int, seed: int) -> Iterator[tuple[str, str, list[float | N
             shares = [scores_held(population, most, runs, OF_SCORES * simulations, seed, name) for runs in RUNS]
             yield f"mean score{told}", name, shares
     for number in NUMBERS:
-        for name, population in every.items():
+        for name in FAMILIAR:
+            population = every[name]
             shares = [
                 held(number, population, runs, simulations, seed, name) if runs >= number.fewest else None
                 for runs in RUNS
@@ -162,7 +165,7 @@ def rows(simulations: int, seed: int) -> Iterator[tuple[str, str, list[float | N
             yield number.name, name, shares
     cells = {name: [every[each] for each in mix] for name, mix in MIXES.items()}
     for name, tasks in {**{name: [one] * ENVIRONMENTS for name, one in every.items()}, **cells}.items():
-        few = [over_environments(tasks, runs, simulations, seed, name)[0] for runs in RUNS if runs <= FEW]
+        few = [over_environments(tasks, runs, round(OVER * simulations), seed, name)[0] for runs in RUNS if runs <= FEW]
         for statistic, shares in zip(STATISTICS, np.transpose(few).tolist(), strict=True):
             yield f"{statistic.name} over environments", name, [*shares, *[None] * (len(RUNS) - len(few))]
     of_curves = [curves_held(runs, simulations, seed) for runs in RUNS]
@@ -173,22 +176,34 @@ def rows(simulations: int, seed: int) -> Iterator[tuple[str, str, list[float | N
 
 def page(simulations: int, seed: int) -> str:
     """Simulate everything and write it down."""
-    preface = PREFACE.format(simulations=f"{simulations:,}", seed=seed, points=POINTS)
+    mixed, too = (", ".join(mix) for mix in MIXES.values())
+    numbers = {"simulations": f"{simulations:,}", "seed": seed, "points": POINTS, "environments": ENVIRONMENTS}
+    preface = PREFACE.format(**numbers, mixed=mixed, too=too)
     return "\n".join([preface, *table(rows(simulations, seed)), ""])
 
 
 PREFACE = """# How often intervals hold what they are about
 
-`python tests/simulations/interval_coverage.py` made this page: {simulations} samples per cell, seed {seed}. A
-cell is the share of samples, in percent, whose 95 % interval holds the truth about the population; 95 is due.
+`python tests/simulations/interval_coverage.py` made this page: {simulations} samples per cell, ten times as
+many of mean scores, seed {seed}. A cell is the share of samples, in percent, whose 95 % interval holds the
+truth about the population; 95 is due. An interval that is not given holds nothing here; – is a cell where none
+is ever given.
+
 The populations are those of [the gate's simulations](gate-operating-characteristics.md#populations): *normal*;
 *td3* and *sac*, skewed as final returns of these are, *sac* with rare collapses; *bimodal*, where 15 % of runs
-fail; *ceiling*, where 70 % of runs reach exactly the best score. Curves are mean curves of random walks of
-{points} steps.
+fail; *ceiling*, where 70 % of runs reach exactly the best score. And others that few runs say little about:
+*bimodal 50*, where half of the runs fail; *log-normal* (standard deviation of the logarithm .6); *t2*,
+Student's t with two degrees of freedom; *success*, 0 or 1 with mean .9, and *ten-valued*, the mean of ten such.
+A failed run scores 0. Curves are mean curves of random walks of {points} steps.
 
-Where runs fail now and then, few of them may show no failure at all, and no interval made of them can know of it. That
-is what the low figures are, and why a report says how many runs it rests on. An interval that is not given, as of runs
-that are all equal, holds nothing here.
+- **Mean score** is the interval of [the tables of scores](semantics.md#statistics-over-runs), where neither a
+  reference nor a highest return is known but for *success* and *ten-valued*, whose highest is 1; *highest
+  known* is where it always is.
+- **Mean** is that of other numbers, Student's or from 10 runs on the bootstrap's, which scores had before
+  [decision 15](decisions/0015-an-interval-knows-that-runs-may-fail.md). Where runs fail now and then, few of
+  them may show no failure at all, and no interval made of them alone can know of it.
+- **Over environments**: {environments} environments with runs of one population, with *mixed* {mixed} and
+  with *mixed, too* {too}.
 """
 
 
