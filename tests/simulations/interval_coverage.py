@@ -185,9 +185,9 @@ def page(simulations: int, seed: int) -> str:
 PREFACE = """# How often intervals hold what they are about
 
 `python tests/simulations/interval_coverage.py` made this page: {simulations} samples per cell, ten times as
-many of mean scores, seed {seed}. A cell is the share of samples, in percent, whose 95 % interval holds the
-truth about the population; 95 is due. An interval that is not given holds nothing here; – is a cell where none
-is ever given.
+many of mean scores and three tenths over environments, seed {seed}. A cell is the share of samples, in percent,
+whose 95 % interval holds the truth about the population; 95 is due. An interval that is not given holds nothing
+here; – is a cell where none is ever given, or that was not asked.
 
 The populations are those of [the gate's simulations](gate-operating-characteristics.md#populations): *normal*;
 *td3* and *sac*, skewed as final returns of these are, *sac* with rare collapses; *bimodal*, where 15 % of runs
