@@ -122,16 +122,16 @@ def aggregates(results: "Results") -> pd.DataFrame:
 def spanning(estimates: Sequence[Estimate], tasks: Sequence[Floats], tops: Sequence[float]) -> list[Estimate]:
     """Bootstrapped `STATISTICS` of tasks, of scores from 0 to these, with intervals that know that runs may fail.
 
-    Those of mean and gap span those of as many runs of each task, as if of one; those of the median, the medians of
-    those of the tasks. That of the IQM, which leaves failures out, is wide enough.
+    Those of mean and gap span that of all runs as if of one task, that of the median the medians of those of tasks;
+    of each as many runs as the smallest has, or means of neighbours. That of the IQM, without failures, is wide enough.
     """
     if np.isnan(estimates[0].low):
         return list(estimates)
     evenly = (np.arange(fewest := min(map(len, tasks))) + 0.5) / fewest
-    pooled = np.concatenate([np.quantile(task, evenly, method="hazen") for task in tasks])
+    even = np.column_stack([np.quantile(task, evenly, method="hazen") for task in tasks])
+    pooled = even.ravel()
     mean, short = np.transpose(bounded_ends(np.stack([pooled, np.minimum(pooled, 1)], axis=1), 0, [max(tops), 1]))
-    of_tasks = [np.ravel(mean_ends(task[:, None], 0, top)) for task, top in zip(tasks, tops, strict=True)]
-    ends = (np.inf, -np.inf), mean, np.median(of_tasks, axis=0), 1 - short[::-1]
+    ends = (np.inf, -np.inf), mean, np.median(mean_ends(even, 0, tops), axis=1), 1 - short[::-1]
     both = zip(estimates, ends, strict=True)
     return [one._replace(low=min(one.low, low), high=max(one.high, high)) for one, (low, high) in both]
 

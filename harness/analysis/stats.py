@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from harness.statistics.aggregates import MEAN
 from harness.statistics.bounded import mean_ends
 from harness.statistics.groups import deviation_ends
-from harness.statistics.intervals import FEWEST_RUNS, Bands, bands, clipped, ends, intervals, widening
-from harness.statistics.resampling import resamples
+from harness.statistics.intervals import FEWEST_RUNS, STUDENT_BELOW, Bands, bands, clipped, ends, intervals, widening
+from harness.statistics.resampling import resamples, shares
 from harness.statistics.runs import Floats, ragged
 
 FEWEST_UNBOUNDED = 4  # runs, where nothing says how high scores can be: one time in 8, all of 3 are below the median
@@ -58,12 +58,18 @@ def score_intervals(columns: ArrayLike, runs: Any) -> tuple[list[Interval], str]
 def mean_intervals(columns: ArrayLike, least: Any = np.nan, most: Any = np.nan) -> list[Interval]:
     """The same of several numbers per run, [N, Q], which can be from ``least`` to ``most``, [Q]."""
     columns = np.asarray(columns, float)
-    found, whole = np.full((2, columns.shape[1]), np.nan), np.isfinite(columns).all(axis=0)
-    if len(columns):
-        estimates = intervals([ragged([column]) for column in columns[:, whole].T], [MEAN], count=RESAMPLES)
-        found[:, whole] = np.reshape([each[1:3] for (each,) in estimates], (-1, 2)).T
-        found[:] = clipped(columns.mean(axis=0), found[0], found[1], least, most)
-    return [(float(low), float(high)) for low, high in found.T]
+    runs, numbers = columns.shape
+    found = np.full((numbers, 2), np.nan)
+    if runs >= FEWEST_RUNS:
+        whole = np.isfinite(columns).all(axis=0)
+        kept = columns[:, whole]
+        if runs < STUDENT_BELOW:
+            estimates = intervals([ragged([column]) for column in kept.T], [MEAN])
+            found[whole] = np.reshape([(each.low, each.high) for (each,) in estimates], (-1, 2))
+        else:
+            found[whole] = np.transpose(ends(kept.mean(axis=0), shares((runs,), RESAMPLES) @ kept, widening([runs])))
+        found = np.transpose(clipped(columns.mean(axis=0), found[:, 0], found[:, 1], least, most))
+    return [(float(low), float(high)) for low, high in found]
 
 
 def mean_bands(curves: ArrayLike) -> Bands:

@@ -14,7 +14,7 @@ from harness.statistics.intervals import LEVEL
 from harness.statistics.laws import student_quantile
 from harness.statistics.runs import Floats
 
-NEAR = 1e-9  # an end is found, as a share of what can be
+NEAR = 1e-6  # of what can be: a last step so short leaves its square to go
 
 
 def mean_ends(values: Floats, least: ArrayLike, most: ArrayLike) -> tuple[Floats, Floats]:
@@ -51,7 +51,6 @@ def _law(at: Floats, knots: Floats) -> tuple[Floats, Floats]:
     below = (knots <= at).astype(float)
     for size in range(1, len(knots)):
         width = knots[size:] - knots[:-size]
-        density = (len(knots) - 1) * (below[0] - below[-1]) / width[0]
-        part = np.where(width > 0, np.clip((at - knots[:-size]) / width, 0, 1), 0)
-        below = part * below[:-1] + (1 - part) * below[1:]
-    return below[0], density
+        part = np.fmin(np.fmax((at - knots[:-size]) / width, 0), 1)
+        before, below = below, below[1:] + part * (below[:-1] - below[1:])
+    return below[0], size * (before[0] - before[1]) / width[0]
