@@ -25,11 +25,12 @@ FIGURES = {  # title, and function in harness.reporting; one of `figures_environ
     "runs": ("Every run", "figures_environment:every_run"),
 }
 CAPTIONS = {  # of figures
-    "curves": "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap "
-    "intervals over whole runs; n is the number of runs. Dashed: the threshold.",
+    "curves": "Mean return of each evaluation. Thin lines are runs, thick lines their mean, bands its 95 % intervals "
+    "by Student's t or resampled runs, which know of no failure not seen; n: number of runs. Dashed: the threshold.",
     "aggregates": "Normalised final scores of all runs on the common environments: 0 is the random policy, 1 the "
     "reference. IQM is the mean of the middle half of the runs; the optimality gap is how far runs fall short of 1. "
-    "Bars are 95 % bootstrap intervals over whole runs, stratified by environment; n is the number of runs.",
+    "Bars are 95 % bootstrap intervals over whole runs, stratified by environment, and but for the IQM as wide as runs "
+    "that may still fail demand; n is the number of runs.",
     "profiles": "The share of runs, and of environments by the mean of their runs, with a normalised final score above "
     "τ; higher is better. Bands are pointwise 95 % bootstrap intervals; n is the number of runs per environment.",
     "improvement": "The probability that a run of the row scores more than a run of the column on the same "
@@ -43,13 +44,14 @@ CAPTIONS = {  # of figures
     "where a run does not get there), and against seconds of training. Lines are 95 % intervals; dashed: nobody is "
     "better in both. Seconds of runs that shared a trial have no interval. n: runs per environment.",
     "learning-curves": "Mean return of each evaluation, against environment steps and against seconds of training, "
-    "evaluation excluded. Thin lines are runs, thick lines their mean, bands its 95 % bootstrap intervals over whole "
-    "runs: the darker holds any one point of the true line, the lighter the whole of it; n is the number of runs. "
-    "Dashed: the threshold. The axis spans the runs, so a wide band leaves it.",
+    "evaluation excluded. Thin lines are runs, thick lines their mean, bands its 95 % intervals by Student's t or "
+    "resampled runs, which know of no failure not seen: the darker holds any one point of the true line, the lighter "
+    "the whole of it; n is the number of runs. Dashed: the threshold. The axis spans the runs; a wide band leaves it.",
     "runs": "Each mark is one run. At the right of final scores: runs done of all runs. Of steps: runs that held the "
     "threshold for two evaluations, of those that count; failed runs never do. Of seconds: environment steps per "
-    "second of training. Intervals: of the mean of scores, of the median of steps (from 6 runs on), of the mean of "
-    "set-up, training and evaluation together (none where a trial trained several runs).",
+    "second of training. Intervals: of the mean of scores (the next runs may fail, so it can leave the axis, which "
+    "spans the runs), of the median of steps (from 6 runs on), of the mean of set-up, training and evaluation together "
+    "(none where a trial trained several runs).",
 }
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.analysis import metrics
 from harness.analysis.curves import Curve, run_curves
-from harness.analysis.stats import NO_INTERVAL, mean_interval, possible
+from harness.analysis.stats import NO_INTERVAL, mean_interval, score_intervals
 from harness.analysis.summaries import Row, ends, mean, per_cell
 from harness.statistics.runs import Floats
 from harness.statistics.survival import NEVER, kaplan_meier, median_interval, restricted_mean
@@ -26,10 +26,10 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     diverged or ran out of time, whatever it scored before. Interrupted and skipped runs do not count.
 
     Returns:
-        Columns environment, algorithm, device, done, failed, other; area (mean height of the evaluation
-        curve, in units of return), area_low, area_high (95 % interval); threshold, reached (how many runs), of
-        (how many count); median_steps (Kaplan-Meier; infinite where it is not reached) with median_steps_low and
-        _high (NaN below 6 runs); restricted_steps (mean of the steps to the threshold or the budget, whichever
+        Columns environment, algorithm, device, done, failed, other; area (mean height of the evaluation curve, in
+        units of return), area_low, area_high (95 % interval), no_interval (why not); threshold, reached (how many
+        runs), of (how many count); median_steps (Kaplan-Meier; infinite where it is not reached) with median_steps_low
+        and _high (NaN below 6 runs); restricted_steps (mean of the steps to the threshold or the budget, whichever
         comes first) with restricted_steps_low and _high (NaN where no run reached it); median_seconds (of training
         until then; of a run's share where a trial trained several, which has no interval, for their clock is one
         measurement; NaN for runs of several machines) with median_seconds_low and _high; budget.
@@ -39,8 +39,9 @@ def sample_efficiency(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     def row(done: pd.DataFrame, failed: pd.DataFrame) -> Row:
         curves = [every[key] for key in done["key"]]
         areas = [metrics.area_under_curve(curve.steps, curve.scores) for curve in curves]
-        of_mean = mean_interval(areas, *possible(done))
-        return {"area": mean(areas), **ends("area_", of_mean), **_until_threshold(done, failed, curves)}
+        (of_mean,), why_none = score_intervals(np.reshape(areas, (-1, 1)), done)
+        area = {"area": mean(areas), **ends("area_", of_mean), "no_interval": why_none}
+        return {**area, **_until_threshold(done, failed, curves)}
 
     return per_cell(runs, row)
 

@@ -19,7 +19,8 @@ from harness.analysis.pairing import blocks_of, floor
 from harness.analysis.stats import RESAMPLES
 from harness.analysis.summaries import FAILED
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, Aggregate, optimality_gap
-from harness.statistics.intervals import bands, clipped, intervals
+from harness.statistics.bounded import bounded_ends, mean_ends
+from harness.statistics.intervals import Estimate, bands, clipped, intervals
 from harness.statistics.profiles import Of, profile_band
 from harness.statistics.runs import Runs, ragged
 
@@ -52,8 +53,8 @@ def counted(results: "Results") -> pd.DataFrame:
     Returns:
         Columns key, environment, algorithm, device, seed, status; score (the final score; of a failed run the
         floor, NaN where no random score is known), normalised (NaN without a random or a reference score), least,
-        most (that it can be; `FAR` if unknown); steps (until the threshold, or the budget where it is not reached;
-        NaN without a threshold), budget, independent.
+        most (that it can be; `FAR` if unknown), top (the most; 1 if unknown); steps (until the threshold, or the
+        budget where it is not reached; NaN without a threshold), budget, independent.
     """
     table = measured(results, "final_score").rename(columns={"value": "score"})
     random, reference = results.runs["random_score"], results.runs["reference_score"]
@@ -65,6 +66,7 @@ def counted(results: "Results") -> pd.DataFrame:
     table["normalised"] = metrics.normalised(table["score"], random, reference)
     table["least"] = metrics.normalised(results.runs["lowest_return"].fillna(-FAR), random, reference)
     table["most"] = metrics.normalised(results.runs["highest_return"].fillna(FAR), random, reference)
+    table["top"] = metrics.normalised(results.runs["highest_return"].fillna(reference), random, reference)
     table["budget"], table["independent"] = results.runs["budget"], results.runs["independent"]
     steps = measured(results, "steps_to_threshold")["value"].fillna(table["budget"])
     table["steps"] = steps.where(results.runs["threshold"].notna())
@@ -105,17 +107,38 @@ def aggregates(results: "Results") -> pd.DataFrame:
         n_floored (those of them that count with the floor).
     """
     groups = list(_grouped(results, results.counted, "normalised").values())
+    tops = [[task[0] for task in tasks] for tasks in _tasks(results, results.counted, "top").values()]
+    names = [statistic.name for statistic in STATISTICS]
     rows = [
         [
-            (statistic.name, *estimate, *population)
-            for statistic, estimate, population in zip(STATISTICS, of_one, of_population, strict=True)
+            (name, *here, *there)
+            for name, here, there in zip(names, spanning(of_one, runs, top), _of_population(runs), strict=True)
         ]
-        for of_one, of_population in zip(intervals(groups, STATISTICS), map(_of_population, groups), strict=True)
+        for of_one, runs, top in zip(intervals(groups, STATISTICS), groups, tops, strict=True)
     ]
     columns = ["statistic", "value", "low", "high", "method", "population_low", "population_high"]
     table, limits = _table(results, columns, rows), np.reshape(_limits(results, STATISTICS), (-1, 2)).T
     table["low"], table["high"] = clipped(table["value"], table["low"], table["high"], *limits)
     return table
+
+
+def spanning(estimates: Sequence[Estimate], runs: Runs, tops: Sequence[float]) -> list[Estimate]:
+    """Bootstrapped `STATISTICS` of tasks, of scores from 0 to these, with intervals that know that runs may fail.
+
+    Those of mean and gap span that of all runs as if of one task, or the means of those of tasks where seeds share
+    luck; that of the median the medians of those of tasks; of each as many runs as the smallest has, or means of
+    neighbours. That of the IQM, without failures, is wide enough.
+    """
+    if np.isnan(estimates[0].low):
+        return list(estimates)
+    evenly = (np.arange(runs.fewest) + 0.5) / runs.fewest
+    even = np.column_stack([np.quantile(task, evenly, method="hazen") for task in runs.by_task()])
+    apart = len(runs.units) == runs.tasks
+    of, most = (even.reshape(-1, 1), max(tops)) if apart else (even, tops)
+    mean, short = (np.mean(bounded_ends(*each), axis=1) for each in ((of, 0, most), (np.minimum(of, 1), 0, 1)))
+    ends = (np.inf, -np.inf), mean, np.median(mean_ends(even, 0, tops), axis=1), 1 - short[::-1]
+    both = zip(estimates, ends, strict=True)
+    return [one._replace(low=min(one.low, low), high=max(one.high, high)) for one, (low, high) in both]
 
 
 def _limits(results: "Results", statistics: Sequence[Aggregate]) -> list[list[list[float]]]:

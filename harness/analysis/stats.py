@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.statistics.aggregates import MEAN
+from harness.statistics.bounded import mean_ends
 from harness.statistics.groups import deviation_ends
 from harness.statistics.intervals import FEWEST_RUNS, STUDENT_BELOW, Bands, bands, clipped, ends, intervals, widening
 from harness.statistics.resampling import resamples, shares
 from harness.statistics.runs import Floats, ragged
 
+FEWEST_UNBOUNDED = 4  # runs, where nothing says how high scores can be: one time in 8, all of 3 are below the median
 RESAMPLES = 2_000  # of a number, or a curve, about one environment: a report has hundreds of them
 
 
@@ -30,6 +32,27 @@ def mean_interval(values: ArrayLike, least: float = np.nan, most: float = np.nan
 def possible(runs: Any) -> Floats:
     """The least and the most that these runs can return, as their environment says; NaN if unknown."""
     return np.array([runs["lowest_return"].min(skipna=False), runs["highest_return"].max(skipna=False)])
+
+
+def score_intervals(columns: ArrayLike, runs: Any) -> tuple[list[Interval], str]:
+    """The 95 % intervals of mean scores of these runs, [N, Q], and why the first has none, in a few words.
+
+    A score can be as low as a failed run's, or the environment's lowest where that is not known; and as high as the
+    highest, else as the reference; and as low and as high as any of the runs.
+    """
+    columns = np.asarray(columns, float)
+    least, most = possible(runs)
+    random, reference = runs["random_score"].min(skipna=False), runs["reference_score"].max(skipna=False)
+    floor, top = least if np.isnan(random) else random, reference if np.isnan(most) else most
+    fewest, n = FEWEST_UNBOUNDED if np.isnan(most) else FEWEST_RUNS, len(columns)
+    if n < fewest or np.isnan(floor):
+        return [NO_INTERVAL] * columns.shape[1], "" if n == 0 else f"n < {fewest}" if n < fewest else "no random score"
+    columns = np.where(np.isfinite(columns).all(axis=0), columns, np.nan)
+    lowest, highest = np.minimum(floor, columns.min(axis=0)), np.fmax(top, columns.max(axis=0))
+    low, high = clipped(columns.mean(axis=0), *mean_ends(columns, lowest, highest), least, most)
+    unseen = np.isnan(most) & (lowest == highest)  # equal runs, no better than failed ones
+    found = np.where(unseen, np.nan, [low, high]).T
+    return [(float(low), float(high)) for low, high in found], "equal runs" if unseen[0] else ""
 
 
 def mean_intervals(columns: ArrayLike, least: Any = np.nan, most: Any = np.nan) -> list[Interval]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis import metrics
 from harness.analysis.curves import CELL, run_curves
-from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, mean_intervals, possible
+from harness.analysis.stats import NO_INTERVAL, Interval, deviation_interval, mean_intervals, score_intervals
 from harness.contract.specs import INTERPRETING
 
 FAILED = ("failed", "crashed", "timeout", "diverged", "unmetered")
@@ -34,10 +34,10 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns environment, algorithm, device, done, failed, other (interrupted or skipped); mean, low, high (95 %
-        interval of the mean; NaN below 3 runs); std (over runs, ddof 1), std_low, std_high (NaN below 5
+        interval of the mean); std (over runs, ddof 1), std_low, std_high (NaN below 5
         runs); normalised (0 random, 1 reference), normalised_low, normalised_high; best (mean of the runs' best
         evaluations: an optimistic number, for orientation), best_low, best_high; simulated_per_step (steps of models
-        and planners for each step).
+        and planners for each step); no_interval (why low and high are NaN, in a few words).
     """
     every = run_curves(points)
 
@@ -46,19 +46,19 @@ def scores(runs: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         final = np.array([metrics.final_score(curve.scores) for curve in curves])
         scaled = metrics.normalised(final, done["random_score"], done["reference_score"])
         best = np.array([curve.scores.max() for curve in curves])
-        of_scores = possible(done)
-        limits = of_scores, metrics.normalised(of_scores, *done[["random_score", "reference_score"]].max()), of_scores
-        of_mean, of_scaled, of_best = mean_intervals(np.column_stack([final, scaled, best]), *np.transpose(limits))
+        (of_mean, of_best), why_none = score_intervals(np.column_stack([final, best]), done)
+        low, high = sorted(metrics.normalised(of_mean, *done[["random_score", "reference_score"]].max()))
         return {
             "mean": mean(final),
             **ends("", of_mean),
             "std": final.std(ddof=1) if len(final) > 1 else np.nan,
             **ends("std_", deviation_interval(final)),
             "normalised": mean(scaled),
-            **ends("normalised_", of_scaled),
+            **ends("normalised_", (low, high)),
             "best": mean(best),
             **ends("best_", of_best),
             "simulated_per_step": _rate(mean(done["simulated_steps"]), mean(done["steps"])),
+            "no_interval": why_none,
         }
 
     return per_cell(runs, row)

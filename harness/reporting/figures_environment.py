@@ -167,11 +167,13 @@ def _lines(results: Results, environment: str) -> list[Line]:
 
 
 def _draw_final_scores(axis: Axes, lines: Sequence[Line], facts: pd.DataFrame) -> list[str]:
-    """A mark per run, their mean and its interval; the notes are runs done of all runs."""
+    """A mark per run, their mean and its interval; the axis spans the runs. The notes are runs done of all runs."""
     for height, line in enumerate(lines):
         dots(axis, [curve.scores[-1] for curve in line.curves], height, line.style)
     _draw_centres(axis, facts["mean"], facts["low"], facts["high"])
-    axis.set_xlabel("return of the final evaluation")
+    scores = [curve.scores[-1] for line in lines for curve in line.curves]
+    margin = 0.1 * np.ptp(scores) or 0.5
+    axis.set(xlim=(min(scores) - margin, max(scores) + margin), xlabel="return of the final evaluation")
     axis.xaxis.set_major_formatter(RETURNS)
     counts = facts[["done", "failed", "other"]].to_numpy(int)
     return [f"{of[0]}/{of.sum()}" for of in counts]

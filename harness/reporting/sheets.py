@@ -45,6 +45,11 @@ def _estimates(heading: str, name: str, write: Writer = number, fewest: int = FE
     return Column(heading, lambda row: cells.with_interval(row, name, write, fewest, of))
 
 
+def _interval(prefix: str = "") -> Column:
+    """The interval of a mean score, or why it has none."""
+    return Column("95 % interval", lambda row: row["no_interval"] or cells.interval(row, prefix))
+
+
 @dataclass(frozen=True)
 class Sheet:
     """A table ready to be written in any format."""
@@ -72,7 +77,7 @@ def scores(results: Results) -> Sheet:
     data = results.scores()
     columns = [
         numbers("mean"),
-        Column("95 % interval", cells.interval),
+        _interval(),
         _estimates("std", "std", fewest=FEWEST_OF_GROUP),
         _estimates("normalised", "normalised", share),
         _estimates("best, optimistic", "best"),
@@ -81,7 +86,10 @@ def scores(results: Results) -> Sheet:
         columns.append(numbers("simulated per step", "simulated_per_step"))
     note = (
         "Mean over runs of the return of the final evaluation, the policy at the end of the budget, and standard "
-        "deviation over runs; in brackets 95 % intervals. Normalised: 0 is the random policy, 1 the reference, both "
+        "deviation over runs; in brackets 95 % intervals. That of a mean spans what runs can be, not what few were: "
+        "from the score of a failed run (the random policy's) to the highest return (else the reference or the best "
+        "run); so ten good runs leave room for three in ten that fail. Three runs have one only where the highest "
+        "return is known. Normalised: 0 is the random policy, 1 the reference, both "
         "frozen in the environment's description. Best is the mean of each run's best evaluation, so it is too high "
         "by construction." + " Planners and models simulate steps, which the budget does not hold." * (len(columns) > 5)
     )
@@ -93,7 +101,7 @@ def sample_efficiency(results: Results) -> Sheet:
     data = results.sample_efficiency()
     columns = [
         numbers("area"),
-        Column("95 % interval", partial(cells.interval, prefix="area_")),
+        _interval("area_"),
         Column("threshold", lambda row: number(row["threshold"], ".6g")),
         Column("reached", _reached),
         _estimates("median steps", "median_steps", cells.steps, FEWEST_OF_MEDIAN, "of"),
@@ -102,7 +110,8 @@ def sample_efficiency(results: Results) -> Sheet:
         numbers("budget", write=cells.steps),
     ]
     note = (
-        "Area is the mean height of the evaluation curve, in units of return. The threshold counts as reached at "
+        "Area is the mean height of the evaluation curve, in units of return, with an interval like that of final "
+        "scores. The threshold counts as reached at "
         "the first of two consecutive evaluations at or above it; runs that do not get there, failed ones included, "
         "are censored at the budget. Steps are known to the spacing of evaluations. The medians are Kaplan and "
         "Meier's. The restricted mean counts runs that do not get there as the whole budget, so it is a lower bound "
@@ -228,7 +237,8 @@ def aggregates(results: Results) -> Sheet:
     note = (
         "Normalised final scores, in brackets 95 % intervals: 0 is the random policy, 1 the reference. IQM: mean of "
         "the runs without the lowest and the highest quarter; median: over environments, of the mean over runs; "
-        "optimality gap: how far runs fall short of 1, less is better. The last column is the interval of the IQM "
+        "optimality gap: how far runs fall short of 1, less is better; the intervals of the latter three know that "
+        "runs may fail that did not. The last column is the interval of the IQM "
         "where environments are drawn at random too, as for a statement about environments like these; it needs 3 of "
         "them, with as many runs each. n: runs that count, on all environments; failed ones count as 0, or as their "
         "algorithm's worst run there if that is less. Missing: runs that are not done."
@@ -260,7 +270,7 @@ def overview(results: Results) -> Sheet:
     data = scored.merge(efficiency[keep], on=CELL).merge(clock[[*CELL, "steps_per_second"]], on=CELL)
     columns = [
         numbers("mean"),
-        Column("95 % interval", cells.interval),
+        _interval(),
         numbers("normalised", write=share),
         Column("solved", _reached),
         numbers("steps/s", "steps_per_second", cells.rough),

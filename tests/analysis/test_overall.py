@@ -8,7 +8,7 @@ import pytest
 
 import harness
 from harness.analysis.curves import BANDS
-from harness.analysis.overall import COUNTS, POPULATION_RESAMPLES, SHARES, THRESHOLDS
+from harness.analysis.overall import COUNTS, POPULATION_RESAMPLES, SHARES, STATISTICS, THRESHOLDS, spanning
 from harness.analysis.stats import RESAMPLES
 from harness.statistics.aggregates import IQM, MEAN, MEDIAN, optimality_gap
 from harness.statistics.intervals import bands, intervals
@@ -50,13 +50,46 @@ def rows(table, algorithm):
 
 def test_aggregates_are_those_of_the_normalised_scores(load):
     table = load(runs("a", A), runs("b", B)).aggregates()
-    expected = intervals([normalised(A), normalised(B)], [IQM, MEAN, MEDIAN, optimality_gap()])
-    for name, of_algorithm in zip("ab", expected, strict=True):
+    estimates = intervals([normalised(A), normalised(B)], [IQM, MEAN, MEDIAN, optimality_gap()])
+    both = [spanning(one, normalised(of), [1, 1]) for one, of in zip(estimates, (A, B), strict=True)]
+    for name, of_algorithm in zip("ab", both, strict=True):
         found = rows(table, name)
         assert list(found["statistic"]) == ["iqm", "mean", "median", "optimality_gap"]
         np.testing.assert_allclose(found[["value", "low", "high"]], [each[:3] for each in of_algorithm])
         assert set(found["method"]) == {"bootstrap"}
         assert set(found[COUNTS].itertuples(index=False, name=None)) == {(7, 3, 4, 2, 0, 0)}
+
+
+SUCCESS = Environment("success", "Success-v1", 0.0, 1.0, 0.9, budget=100, highest=1.0)
+
+
+def test_intervals_over_environments_know_that_runs_may_fail(load):
+    """Of equal runs: mean and gap as of 15 successes of 15, the median as of 5 of 5; the IQM leaves failures out."""
+    table = load(runs("a", {replace(SUCCESS, name=f"env-{i}"): [1.0] * 5 for i in range(3)})).aggregates()
+    lows, highs = (table.set_index("statistic")[end] for end in ("low", "high"))
+    all_of_15, all_of_5 = 0.025 ** (1 / 15), 0.025 ** (1 / 5)
+    assert lows["mean"] == pytest.approx(all_of_15)
+    assert highs["optimality_gap"] == pytest.approx(1 - all_of_15)
+    assert lows["median"] == pytest.approx(all_of_5)
+    assert lows["iqm"] == 1
+    assert highs[["mean", "median", "iqm"]].tolist() == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("counts", [(3, 3), (3, 7)])
+def test_intervals_over_environments_span_those_of_resamples(counts):
+    rng = np.random.default_rng(1)
+    tasks = [rng.normal(0.5, 0.2, size=n) for n in counts]
+    (before,) = intervals([ragged(tasks)], STATISTICS)
+    after = spanning(before, ragged(tasks), [1, 1])
+    assert after[0] == before[0]
+    for old, new in zip(before[1:], after[1:], strict=True):
+        assert new.low <= old.low < old.high <= new.high
+        assert new.high - new.low > 1.1 * (old.high - old.low)
+
+
+def test_below_three_runs_of_an_environment_there_are_none_over_environments(load):
+    table = load(runs("a", {ONE: [10.0, 20.0, 35.0], TWO: [1.0]})).aggregates()
+    assert table[["low", "high"]].isna().all(axis=None)
 
 
 def test_intervals_of_environments_like_these_resample_the_environments_too(load):
@@ -67,7 +100,7 @@ def test_intervals_of_environments_like_these_resample_the_environments_too(load
     found = table[["population_low", "population_high"]]
     np.testing.assert_allclose(found, [(each.low, each.high) for each in expected])
     widths = np.diff(found) / np.diff(table[["low", "high"]])
-    assert (widths > 1).all()
+    assert widths[0] > 1  # of the IQM; the others know of failures, which those of the population do not
 
 
 @pytest.mark.parametrize("scores", [A, {**B, replace(ONE, name="three"): [1.0, 2.0, 3.0, 4.0]}])
@@ -199,3 +232,19 @@ def test_steps_to_a_threshold_need_one_on_every_environment(load):
     row = load(runs("a", {ONE: A[ONE], without: A[TWO]})).trade_off().iloc[0]
     assert np.isnan(row["steps"])
     assert np.isfinite(row["score"])
+
+
+def test_environments_on_which_seeds_share_luck_count_for_no_more_than_one(tmp_path):
+    """The same returns everywhere: five seeds are five numbers on ten environments, too."""
+    places = [replace(SUCCESS, name=f"env-{i}") for i in range(10)]
+    same = {place: [0.2, 0.4, 0.5, 0.7, 0.8] for place in places}
+
+    def aggregates(name, made, streams):
+        written = [replace(run, changes={"streams": streams}) for run in runs("a", made)]
+        return harness.load(write_runs(tmp_path / name, written)).aggregates().set_index("statistic")
+
+    apart, shared = (aggregates(str(streams), same, streams) for streams in ("seed and environment", None))
+    widths = [table["high"] - table["low"] for table in (apart, shared)]
+    assert (widths[1] > 2 * widths[0])[["iqm", "mean"]].all()
+    unlike = aggregates("unlike", {**same, places[9]: [0.2, 0.4, 0.5, 0.7]}, None)
+    assert unlike[["low", "high"]].isna().all(axis=None)

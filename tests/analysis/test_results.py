@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binomtest
 
 import harness
 from harness.analysis import metrics
@@ -347,7 +348,7 @@ def test_a_final_score_is_the_mean_of_the_last_evaluation(tmp_path):
     assert row[["std_low", "std_high"]].isna().all()  # of three runs
     assert row["best"] == pytest.approx((90 + 80 + 60) / 3)
     assert row["normalised"] == pytest.approx((50 - 22) / (500 - 22))
-    assert (row["low"], row["high"]) == mean_interval([40.0, 50.0, 60.0])
+    assert row["no_interval"] == "n < 4"
 
 
 def test_runs_that_are_not_done_are_counted_and_never_averaged(tmp_path):
@@ -434,7 +435,60 @@ def test_normalised_and_best_scores_have_the_intervals_of_their_means(tmp_path):
     row = only(harness.load(tmp_path).scores())
     normalised = metrics.normalised(row[["low", "high"]], 22, 500)
     assert tuple(row[["normalised_low", "normalised_high"]]) == pytest.approx(tuple(normalised))
-    assert tuple(row[["best_low", "best_high"]]) == (90, 90)
+    exact = binomtest(4, 4).proportion_ci(method="exact").low  # as a success rate of 4 of 4
+    assert tuple(row[["best_low", "best_high"]]) == pytest.approx((22 + exact * (90 - 22), 500 - exact * (500 - 90)))
+
+
+def scored(folder, *finals: float, **task: float | None) -> pd.Series:
+    """The row of scores of level curves, whose areas are the same."""
+    environment = replace(TASK, **task)
+    runs = [Run("algorithms/sarsa", environment, seed, scores=(final, final)) for seed, final in enumerate(finals)]
+    results = harness.load(write_runs(folder, runs))
+    row, efficiency = only(results.scores()), only(results.sample_efficiency())
+    assert efficiency["no_interval"] == row["no_interval"]
+    np.testing.assert_array_equal(
+        efficiency[["area_low", "area_high"]].astype(float), row[["low", "high"]].astype(float)
+    )
+    return row
+
+
+def test_equal_runs_have_an_interval_from_what_failing_would_score_to_the_best_that_can_be(tmp_path):
+    """All of five runs succeed: in an environment whose random policy never does, that is a rate of 48 to 100 %."""
+    row = scored(tmp_path / "success", *[1.0] * 5, random=0.0, reference=0.9, lowest=0.0, highest=1.0)
+    exact = binomtest(5, 5).proportion_ci(method="exact")
+    assert (row["low"], row["high"]) == pytest.approx((exact.low, exact.high))
+    lower = scored(tmp_path / "lowest", *[1.0] * 5, random=None, reference=None, lowest=-1.0, highest=1.0)
+    assert lower["low"] == pytest.approx(2 * exact.low - 1)
+
+
+@pytest.mark.parametrize(("random", "lowest"), [(22.0, None), (22.0, 0.0), (None, 22.0)])
+def test_a_failed_run_counts_as_random_or_as_the_lowest_return_where_that_is_not_known(tmp_path, random, lowest):
+    row = scored(tmp_path, *[100.0] * 4, random=random, lowest=lowest, reference=None)
+    assert row["low"] == pytest.approx(22 + 78 * 0.025**0.25)
+
+
+def test_the_top_is_the_highest_return_or_the_reference_or_the_best_run(tmp_path):
+    share = 1 - 0.025**0.25
+    for name, task, top in (("a", {"highest": 400.0}, 400), ("b", {}, 500), ("c", {"reference": None}, 100)):
+        assert scored(tmp_path / name, *[100.0] * 4, **task)["high"] == pytest.approx(100 + share * (top - 100))
+
+
+@pytest.mark.parametrize(
+    ("finals", "task", "why"),
+    [
+        ([1, 2], {"highest": 500.0}, "n < 3"),
+        ([1, 2, 3], {"highest": 500.0}, ""),
+        ([1, 2, 3], {}, "n < 4"),
+        ([1, 2, 3, 4], {}, ""),
+        ([1, 2, 3, 4], {"random": None}, "no random score"),
+        ([22, 22, 22, 22], {"reference": None}, "equal runs"),
+        ([22, 22, 22, 22], {}, ""),
+    ],
+)
+def test_a_mean_score_says_why_it_has_no_interval(tmp_path, finals, task, why):
+    row = scored(tmp_path, *finals, **task)
+    assert row["no_interval"] == why
+    assert bool(why) == bool(np.isnan(row["low"])) == bool(np.isnan(row["high"]))
 
 
 def test_seconds_have_an_interval_unless_runs_shared_a_trial(tmp_path):

@@ -188,7 +188,7 @@ def test_publishing_makes_stored_runs_the_reference(
     monkeypatch.setattr(generate, "REFERENCE", tmp_path / "reference")
     monkeypatch.setattr(generate, "FIGURE", tmp_path / "figure.svg")
     write_runs(
-        tmp_path / "runs", [Run(seed=seed, suite="quickstart", scores=(20.0, 480.0, 490.0 + seed)) for seed in range(3)]
+        tmp_path / "runs", [Run(seed=seed, suite="quickstart", scores=(20.0, 480.0, 489.5 + seed)) for seed in range(4)]
     )
 
     generate.publish(tmp_path / "runs")
@@ -196,8 +196,8 @@ def test_publishing_makes_stored_runs_the_reference(
     online = load(tmp_path / "runs").episodes.groupby("key", observed=True)["return"].mean().mean()
 
     sign = "−" if online < 0 else ""
-    assert f"| cartpole | `q_learning` | 3/3 | 491 | 489 to 493 | 0.98 | 3/3 | {sign}{abs(online):.3g} | 8 |" in shown
-    assert "Seeds 0, 1, 2; 20,000 steps per run; 5 episodes per evaluation." in shown
+    assert f"| cartpole | `q_learning` | 4/4 | 491 | 208 to 496 | 0.98 | 4/4 | {sign}{abs(online):.3g} | 8 |" in shown
+    assert "Seeds 0, 1, 2, 3; 20,000 steps per run; 5 episodes per evaluation." in shown
     assert "<svg" in (tmp_path / "figure.svg").read_text()
 
 

@@ -188,6 +188,14 @@ def test_every_run_has_a_mark_among_the_final_scores(results):
     np.testing.assert_allclose(np.sort(marks), np.sort(points.groupby("key")["score"].last()))
 
 
+def test_final_scores_are_seen_apart_though_an_interval_reaches_far_beyond_them(tmp_path):
+    runs = [Run(seed=seed, scores=(20.0, 490.0, 490.0 + seed)) for seed in range(4)]
+    results = harness.load(write_runs(tmp_path, runs))
+    assert results.scores()["low"].item() < 300
+    axis = panel(every_run(results), "final score")
+    assert axis.get_xlim() == pytest.approx((489.7, 493.3))
+
+
 def test_counts_beside_the_final_scores_include_runs_that_failed(results):
     axis = panel(every_run(results, "mountain-car"), "final score")
     assert "3/4" in {text.get_text() for text in axis.texts}

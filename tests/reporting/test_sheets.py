@@ -64,8 +64,12 @@ def test_runs_that_never_ran_get_a_column_where_there_are_some(tmp_path):
     assert cell(sheets.scores(results), "not run") == "1"
 
 
-def test_below_three_runs_the_interval_says_why_there_is_none(tmp_path):
-    assert cell(sheets.scores(load(tmp_path, Run(seed=0), Run(seed=1))), "95 % interval") == "n < 3"
+@pytest.mark.parametrize("sheet", [sheets.scores, sheets.sample_efficiency, sheets.overview])
+def test_a_mean_score_without_an_interval_says_why(tmp_path, sheet):
+    assert cell(sheet(load(tmp_path / "few", Run(seed=0), Run(seed=1))), "95 % interval") == "n < 4"
+    unknown = replace(CARTPOLE, random=None)
+    runs = [Run(environment=unknown, seed=seed) for seed in range(4)]
+    assert cell(sheet(load(tmp_path / "unknown", *runs)), "95 % interval") == "no random score"
 
 
 def test_a_median_beyond_the_budget_is_not_reached(tmp_path):
