@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from harness.analysis.pairing import Run, Side, Task, blocks
+from harness.analysis.tasks import told_seeds
 from harness.statistics.decision import breaking, more_failures
 from harness.statistics.runs import Floats
 from harness.statistics.sequential import Rule
@@ -73,7 +74,8 @@ def _failures(side: Side) -> list[bool]:
 
 
 def newly_failing(tasks: Sequence[Task]) -> Iterator[str]:
-    """Every run that fails on the head and was done on the base."""
+    """The runs that fail on the head and were done on the base, a line per task."""
     for task in tasks:
-        for seed in task.newly_failing:
-            yield f"{task.name}, seed {seed}: {task.head[seed].status} on the head, done on the base"
+        if seeds := task.newly_failing:
+            statuses = dict.fromkeys(task.head[seed].status for seed in seeds)
+            yield f"{task.name}, {told_seeds(seeds)}: {' or '.join(statuses)} on the head, done on the base"
