@@ -51,13 +51,13 @@ class Store(StoredRuns):
         try:
             for place in (folder, folder / STAGING, folder / LOCKS):
                 place.mkdir(parents=True, exist_ok=True)
-            probe = folder / STAGING / f"probe-{uuid.uuid4().hex}"
+            probe = folder / STAGING / f"{uuid.uuid4().hex}.lock"  # as of a session: a kill leaves nothing for ever
             probe.write_bytes(b"x")
             try:
                 if (held := _lock(probe)) is not None:
                     os.close(held)
             finally:
-                probe.unlink()
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{folder}: results cannot be written there: {error}") from error
 
@@ -100,6 +100,9 @@ class Store(StoredRuns):
                 os.close(lock)
         for path in (self.folder / STAGING).glob(f"{OLD}*"):
             self._settle(path)
+        for path in (self.folder / LOCKS).iterdir():
+            if path.is_file() and not path.is_symlink() and (held := self.lock(path.name)) is not None:
+                held.release()
 
     def _settle(self, old: Path) -> None:
         """Remove a result that was moved away; bring it back if its session was killed before the new one came."""

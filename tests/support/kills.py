@@ -1,0 +1,281 @@
+"""Kills of sessions at random moments, each followed by the same command again, and what must hold after every one.
+
+    PYTHONPATH=tests python -m support.kills 300 [FIRST]
+
+kills so many times, the first as the seed FIRST draws it: by turns ``harness run``, one of its trials, its process
+group, the server its trials are forked from, and ``harness results compact``. After each, nothing of it may be running
+ten seconds later, nothing that was done may be gone, the same command ends well, and then all tables are those of a
+session that nobody killed. Each exception is a finding, with the seed that draws those moments again.
+"""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+
+import harness
+from support.hostile import SUITE
+
+TARGETS = ("harness", "trial", "group", "server", "compaction")
+MARK = "HARNESS_KILLS"  # a variable by which everything that a command started is found, in whatever session
+GONE_SECONDS, WEDGED_SECONDS = 10, 120
+CLOCK = "_seconds|_at$|^peak_"  # columns that no two sessions share
+
+
+class Session:
+    """A command of ours in a process group of its own, and all that it starts."""
+
+    started = 0
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        type(self).started += 1
+        self.mark = f"{os.getpid()}-{self.started}"
+        self.output = folder.with_name("output")
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "harness", *arguments],
+                env={**os.environ, MARK: self.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def ended(self, seconds: float) -> int | None:
+        """Its exit code; None if it had to be killed, with all that it started."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            for process in (*self.left(), psutil.Process(self.process.pid)):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+            self.process.wait()
+            return None
+
+    def said(self) -> str:
+        return self.output.read_text(errors="replace")[-1500:]
+
+    def left(self) -> list[psutil.Process]:
+        """What is running of all that it started, itself aside."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.pid != self.process.pid and process.environ().get(MARK) == self.mark:
+                    found.append(process)
+        return found
+
+    def server(self) -> psutil.Process | None:
+        """The process that trials are forked from."""
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(self.process.pid).children():
+                with contextlib.suppress(psutil.Error):
+                    if any("forkserver" in word for word in child.cmdline()):
+                        return child
+        return None
+
+    def trials(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.Error):
+            if server := self.server():
+                return [child for child in server.children() if child.status() != psutil.STATUS_ZOMBIE]
+        return []
+
+
+class Laboratory:
+    """Results that nobody disturbed, and kills of those who make the same."""
+
+    def __init__(self, folder: Path, seeds: int = 3, steps: int = 300) -> None:
+        self.folder, self.file = folder, folder / "suite.toml"
+        lists = {"environments": '["cliff-walking"]', "algorithms": '["q_learning", "sarsa"]'}
+        self.file.write_text(SUITE.format(**lists, seeds=seeds, steps=steps))
+        self.base = folder / "base" / "hostile"
+        self.base.parent.mkdir()
+        began = time.monotonic()
+        session = self._session("run", self.base)
+        assert session.ended(WEDGED_SECONDS) == 0, session.said()
+        self.seconds = time.monotonic() - began
+        self.tables = tables(self.base)
+        self.keys = list(self.tables["runs"]["key"])
+        self.struck: Counter[str] = Counter()
+
+    def _session(self, command: str, results: Path) -> Session:
+        if command == "run":
+            return Session(results, "run", str(self.file), "--out", str(results.parent), "-j", "2")
+        return Session(results, "results", "compact", str(results))
+
+    def findings(self, seed: int) -> Iterator[str]:
+        """Kill once, or again while it recovers; tell what should not be."""
+        target, draw = TARGETS[seed % len(TARGETS)], random.Random(seed)
+        results, struck = self.folder / "case" / "hostile", False
+        while not struck:  # it may have ended before
+            shutil.rmtree(results.parent, ignore_errors=True)
+            results.parent.mkdir()
+            if target == "compaction":
+                yield from self._to_compact(results, draw)
+            struck = yield from self._killed(target, results, draw)
+        self.struck[target] += 1
+        while draw.random() < 0.2:
+            self.struck[f"{target}, again"] += yield from self._killed(target, results, draw)
+        for command in ("compact", "run") if target == "compaction" else ("run",):
+            session = self._session(command, results)
+            if (code := session.ended(WEDGED_SECONDS)) != 0:
+                yield f"{command} again ends with {code}: {session.said()}"
+        yield from self._differences(results)
+
+    def _to_compact(self, results: Path, draw: random.Random) -> Iterator[str]:
+        """Undisturbed results, of which some may be compacted already."""
+        shutil.copytree(self.base, results)
+        if draw.random() < 0.5:
+            late = draw.sample(self.keys, len(self.keys) // 2)
+            for key in late:
+                shutil.rmtree(results / key)
+            if self._session("compact", results).ended(WEDGED_SECONDS) != 0:
+                yield "some results cannot be compacted"
+            for key in late:
+                shutil.copytree(self.base / key, results / key)
+
+    def _killed(self, target: str, results: Path, draw: random.Random) -> Iterator[str]:
+        """Start a session and kill its target; returns whether it lived so long."""
+        before = done(results)
+        session = self._session("compact" if target == "compaction" else "run", results)
+        struck = _await_moment(session, target, results, self.seconds, draw) and _kill(session, target, draw)
+        alone = target in ("trial", "server")  # then the session goes on, and ends by itself
+        code = session.ended(WEDGED_SECONDS if alone or not struck else GONE_SECONDS)
+        if struck and alone and code not in (0, 3):
+            yield f"the session whose {target} was killed ends with {code}: {session.said()}"
+        if not struck and code != 0:
+            yield f"the session that was to be killed ends with {code}: {session.said()}"
+        if left := _left(session):
+            yield f"left running: {left}"
+        if lost := before - done(results):
+            yield f"{len(lost)} runs that were done are not: {sorted(lost)}"
+        return bool(struck)
+
+    def _differences(self, results: Path) -> Iterator[str]:
+        try:
+            found = tables(results)
+        except Exception as error:
+            yield f"the results cannot be read: {error!r}"
+            return
+        for name, expected in self.tables.items():
+            if not found[name].equals(expected):
+                yield f"the table {name} is another: {found[name]} instead of {expected}"
+        for path in (".staging", ".locks"):
+            if there := [each.name for each in (results / path).iterdir()]:
+                yield f"{path} holds {there}"
+        if not (results / "report" / "index.html").is_file():
+            yield "there is no report"
+
+
+def tables(results: Path) -> dict[str, pd.DataFrame]:
+    """All tables but what clocks say, in one order, and what could not be read."""
+    read = harness.load(results)
+    made = {"problems": pd.DataFrame([str(problem) for problem in read.problems])}
+    for name in ("runs", "evaluations", "episodes", "diagnostics"):
+        table = getattr(read, name)
+        rest = table.loc[:, ~table.columns.str.contains(CLOCK)]
+        order = [each for each in ("key", "evaluation", "episode", "step", "name") if each in rest]
+        made[name] = rest.astype({"key": str}).sort_values(order, kind="stable").reset_index(drop=True)
+    scores = read.scores()
+    made["scores"] = scores.loc[:, ~scores.columns.str.contains(CLOCK)]
+    return made
+
+
+def done(results: Path) -> set[tuple[str, str]]:
+    """Keys and fingerprints of the runs that are done."""
+    if not results.is_dir():
+        return set()
+    runs = harness.load(results).runs
+    runs = runs[runs["status"] == "done"]
+    return set(zip(runs["key"], runs["fingerprint"], strict=True))
+
+
+def _await_moment(session: Session, target: str, results: Path, seconds: float, draw: random.Random) -> bool:
+    """Wait for a moment drawn at random; False if the session ends before."""
+    there: Callable[[], Any] = {"trial": session.trials, "server": session.server}.get(target, lambda: True)
+    while not there():
+        if session.process.poll() is not None:
+            return False
+        time.sleep(0.03)
+    if draw.random() < 0.5 or target == "trial":  # by the clock
+        time.sleep(draw.uniform(0, {"trial": 0.2}.get(target, seconds)))
+        return session.process.poll() is None
+    changes, last = draw.randint(1, 8 if target == "compaction" else 30), _entries(results)
+    while changes:  # by what happens in the folder, of which a clock would see little
+        if session.process.poll() is not None:
+            return False
+        time.sleep(0.002)
+        now = _entries(results)
+        changes -= now != last
+        last = now
+    time.sleep(draw.choice((0, draw.uniform(0, 0.01))))
+    return session.process.poll() is None
+
+
+def _entries(results: Path) -> list[str]:
+    names = []
+    for folder in (results, results / ".staging", results / "compact"):
+        with contextlib.suppress(OSError):
+            names += os.listdir(folder)
+    return names
+
+
+def _kill(session: Session, target: str, draw: random.Random) -> bool:
+    """Kill the target; False if it is not there any more."""
+    with contextlib.suppress(psutil.Error, ProcessLookupError):
+        if target == "group":
+            os.killpg(session.process.pid, signal.SIGKILL)
+        elif target == "trial":
+            draw.choice(session.trials() or [psutil.Process(2**31 - 1)]).kill()
+        elif target == "server":
+            (session.server() or psutil.Process(2**31 - 1)).kill()
+        else:
+            session.process.kill()
+        return True
+    return False
+
+
+def _left(session: Session) -> list[str]:
+    """What is running of a session a while after its end."""
+    until = time.monotonic() + GONE_SECONDS
+    while (left := session.left()) and time.monotonic() < until:
+        time.sleep(0.05)
+    told = []
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            told.append(f"{process.pid} {process.status()} {' '.join(process.cmdline())[:100]}")
+            process.kill()
+    return told
+
+
+def main(count: int, first: int = 0) -> int:
+    """Kill so many times; returns how many findings there are."""
+    os.environ |= {"HARNESS_PLUGINS": "algorithms,environments", "NO_COLOR": "1"}
+    found = 0
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        os.chdir(folder)
+        laboratory = Laboratory(Path(folder))
+        for tried, seed in enumerate(range(first, first + count), 1):
+            for finding in laboratory.findings(seed):
+                found += 1
+                print(f"{seed} ({TARGETS[seed % len(TARGETS)]}): {finding}", flush=True)
+            if tried % 20 == 0 and tried < count:
+                print(f"{tried} kills so far", flush=True)
+    struck = ", ".join(f"{n} of the {target}" for target, n in laboratory.struck.items())
+    print(f"{laboratory.struck.total()} kills ({struck}), {found} findings", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(*map(int, sys.argv[1:]))))
