@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
@@ -102,6 +101,7 @@ class LocalExecutor:
         device = self._place(job.device)
         assert device is not None, "there is no room for this job"
         environment = {**os.environ, **job.variables}
+        self._wake_server()
         for attempt in range(ATTEMPTS):
             process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
             try:
@@ -116,6 +116,12 @@ class LocalExecutor:
             own = psutil.Process(process.pid or 0)
         self._server = own.parent() if own is not None else self._server
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
+
+    def _wake_server(self) -> None:
+        """Let the fork server go on if a job has stopped it: without it, no job starts, or is known to have ended."""
+        with contextlib.suppress(psutil.Error):
+            if self._server is not None:
+                self._server.resume()
 
     def lacks(self, device: str) -> str:
         """Whether this machine has no such device."""
@@ -158,6 +164,7 @@ class LocalExecutor:
         with contextlib.suppress(psutil.NoSuchProcess):
             if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
                 running.look_again = time.monotonic() + DESCENDANTS_SECONDS
+                self._wake_server()
                 running.seen |= {process.pid: process for process in running.own.children(recursive=True)}
         seconds, memory_gib = running.job.seconds, running.job.memory_gib
         if seconds is not None and time.monotonic() - running.started > seconds:
@@ -183,7 +190,7 @@ class LocalExecutor:
         running.process.join()
         code = running.process.exitcode
         self._kill(running)
-        if code != 0 or not (running.job.folder / OUTCOME).is_file():  # else it has looked for them itself
+        if code != 0 or not os.path.isfile(running.job.folder / OUTCOME):  # else it has looked for them itself
             self._end_orphans()
         if code != 0:  # then it had no chance to look for processes in sessions of their own
             end_processes_in(running.job.folder)
@@ -260,12 +267,7 @@ def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
         _die_with_parent()
         run_job(folder, device)
         code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
+    finally:  # what it raised is in its log, and nothing for the terminal
         os._exit(code)
 
 

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -161,6 +160,7 @@ class Store(StoredRuns):
 def _lock(path: Path) -> int | None:
     """The descriptor of a lock on a file, made if missing; None while another process holds it."""
     try:
+        path.parent.mkdir(exist_ok=True)  # a trial may have removed it
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
     except OSError as error:  # also of a link, which may lead to anybody's file
         raise StoreError(f"{path}: cannot be locked: {error.strerror}; remove it") from None
@@ -176,11 +176,39 @@ def _lock(path: Path) -> int | None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder; of a link, or of what else has its place, the name alone."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    """Remove a folder, however deep and whatever its permissions; of a link, or what else is there, the name alone."""
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    left = [path]
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
+    while left:  # `shutil.rmtree` calls itself for each level, and gives up after a thousand
+        folder = left.pop()
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                for name in os.listdir(descriptor):
+                    left += _unlinked(name, descriptor, path)
+            finally:
+                os.close(descriptor)
+            if folder != path:
+                folder.rmdir()
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
+def _unlinked(name: str, parent: int, top: Path) -> list[Path]:
+    """Unlink what is no folder; move what is one up to ``top``, so that no path grows long, and return it."""
+    try:
+        os.unlink(name, dir_fd=parent)
+    except (IsADirectoryError, PermissionError):  # Linux and macOS
+        with contextlib.suppress(OSError):
+            os.chmod(name, 0o700, dir_fd=parent)
+            moved = top / uuid.uuid4().hex
+            os.rename(name, moved, src_dir_fd=parent)
+            return [moved]
+    return []
 
 
 def _checksum(path: Path) -> str:
