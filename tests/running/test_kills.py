@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import harness as package
 from support.hostile import harness, start, stored_runs, write_suite
+from support.paths import TESTS
 
 KILLS = 20
 SEEDS = 24
@@ -119,6 +121,16 @@ def test_killing_workers_at_twenty_moments_costs_those_trials_alone(tmp_path: Pa
     assert killed > 0
     assert finished.returncode == 0, finished.stderr
     assert_same_tables(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_the_same_command_goes_on_and_ends_as_if_nothing_had_been():
+    """The harness, a trial, the process group, the fork server and a compaction; ``support.kills 300`` kills more."""
+    line = [sys.executable, "-m", "support.kills", "5"]
+    tried = subprocess.run(
+        line, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, timeout=280
+    )
+    assert tried.stdout.endswith(" 0 findings\n"), tried.stdout + tried.stderr
 
 
 def test_two_sessions_on_one_folder_share_the_work_and_repeat_none_of_it(tmp_path: Path, uninterrupted: Path):

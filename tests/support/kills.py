@@ -127,7 +127,7 @@ class Laboratory:
         self.struck[target] += 1
         while draw.random() < 0.2:
             self.struck[f"{target}, again"] += yield from self._killed(target, results, draw)
-        for command in ("compact", "run") if target == "compaction" else ("run",):
+        for command in ("compact", "run") if target == "compaction" else ("run",):  # which then finds nothing to do
             session = self._session(command, results)
             if (code := session.ended(WEDGED_SECONDS)) != 0:
                 yield f"{command} again ends with {code}: {session.said()}"
