@@ -1,12 +1,10 @@
 """The local executor: one fresh process per trial, forked from a server that has the heavy modules loaded."""
 
 import contextlib
-import ctypes
 import multiprocessing
 import multiprocessing.util
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -23,7 +21,7 @@ from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import OUTCOME, PROGRESS
 from harness.running.provenance import cores
 from harness.storage.files import read_bytes
-from harness.storage.orphans import end_processes_in
+from harness.storage.orphans import adopt_orphans, end_processes_in
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
@@ -34,7 +32,6 @@ LONGEST_TEMPORARY = 60  # bytes; the rest of a socket's path are 40
 ORPHANS_SECONDS = 5.0  # for killing all that a job left behind
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
-PR_SET_CHILD_SUBREAPER = 36
 
 
 def create(options: ExecutorOptions) -> "LocalExecutor":
@@ -269,12 +266,6 @@ def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
         code = 0
     finally:  # what it raised is in its log, and nothing for the terminal
         os._exit(code)
-
-
-def adopt_orphans() -> None:
-    """Have Linux make this process the parent of orphaned descendants, so that none escapes by daemonising."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:

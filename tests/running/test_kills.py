@@ -96,6 +96,24 @@ def test_workers_end_with_the_harness_that_was_killed(tmp_path: Path):
     assert alive == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
+@pytest.mark.parametrize("command", ["plan", "check"])
+def test_what_imports_a_plugin_to_ask_it_ends_with_the_harness_that_was_killed(tmp_path: Path, command: str):
+    suite = write_suite(tmp_path, ["hangs-at-import"], ["short"])
+    session = start(command, suite if command == "plan" else "hangs-at-import", cwd=tmp_path)
+    while not any("harness." in word for child in psutil.Process(session.pid).children() for word in child.cmdline()):
+        assert session.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # so that it imports
+    asked = psutil.Process(session.pid).children(recursive=True)
+    session.kill()
+    session.wait()
+    _, alive = psutil.wait_procs(asked, timeout=10)
+
+    assert asked
+    assert alive == []
+
+
 @pytest.mark.slow
 def test_killing_workers_at_twenty_moments_costs_those_trials_alone(tmp_path: Path, uninterrupted: Path):
     moments = random.Random(21)
