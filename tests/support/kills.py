@@ -4,11 +4,13 @@
 
 kills so many times, the first as the seed FIRST draws it: by turns ``harness run``, one of its trials, its process
 group, the server its trials are forked from, and ``harness results compact``. After each, nothing of it may be running
-ten seconds later, nothing that was done may be gone, the same command ends well, and then all tables are those of a
-session that nobody killed. Each exception is a finding, with the seed that draws those moments again.
+ten seconds later, and nothing that was done may be gone; the same command, perhaps killed in turn, ends well at last,
+and then all tables are those of a session that nobody killed. Each exception is a finding, with the seed that draws
+those moments again.
 """
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -31,6 +33,7 @@ from support.hostile import SUITE
 TARGETS = ("harness", "trial", "group", "server", "compaction")
 MARK = "HARNESS_KILLS"  # a variable by which everything that a command started is found, in whatever session
 GONE_SECONDS, WEDGED_SECONDS = 10, 120
+AGAIN = 0.5  # how often what recovers is killed, too
 CLOCK = "_seconds|_at$|^peak_"  # columns that no two sessions share
 
 
@@ -108,6 +111,7 @@ class Laboratory:
         self.tables = tables(self.base)
         self.keys = list(self.tables["runs"]["key"])
         self.struck: Counter[str] = Counter()
+        self.completed = 0
 
     def _session(self, command: str, results: Path) -> Session:
         if command == "run":
@@ -115,7 +119,7 @@ class Laboratory:
         return Session(results, "results", "compact", str(results))
 
     def findings(self, seed: int) -> Iterator[str]:
-        """Kill once, or again while it recovers; tell what should not be."""
+        """Kill once, and perhaps again while it recovers; tell what should not be."""
         target, draw = TARGETS[seed % len(TARGETS)], random.Random(seed)
         results, struck = self.folder / "case" / "hostile", False
         while not struck:  # it may have ended before
@@ -125,13 +129,15 @@ class Laboratory:
                 yield from self._to_compact(results, draw)
             struck = yield from self._killed(target, results, draw)
         self.struck[target] += 1
-        while draw.random() < 0.2:
-            self.struck[f"{target}, again"] += yield from self._killed(target, results, draw)
-        for command in ("compact", "run") if target == "compaction" else ("run",):  # which then finds nothing to do
-            session = self._session(command, results)
-            if (code := session.ended(WEDGED_SECONDS)) != 0:
-                yield f"{command} again ends with {code}: {session.said()}"
+        while draw.random() < AGAIN:
+            self.struck[target] += yield from self._killed(target, results, draw)
+        session = self._session("compact" if target == "compaction" else "run", results)
+        if (code := session.ended(WEDGED_SECONDS)) != 0:
+            yield f"the same command again ends with {code}: {session.said()}"
+        self.completed += 1
         yield from self._differences(results)
+        if target != "compaction" and not (results / "report" / "index.html").is_file():
+            yield "there is no report"
 
     def _to_compact(self, results: Path, draw: random.Random) -> Iterator[str]:
         """Undisturbed results, of which some may be compacted already."""
@@ -174,8 +180,6 @@ class Laboratory:
         for path in (".staging", ".locks"):
             if there := [each.name for each in (results / path).iterdir()]:
                 yield f"{path} holds {there}"
-        if not (results / "report" / "index.html").is_file():
-            yield "there is no report"
 
 
 def tables(results: Path) -> dict[str, pd.DataFrame]:
@@ -266,15 +270,15 @@ def main(count: int, first: int = 0) -> int:
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         os.chdir(folder)
         laboratory = Laboratory(Path(folder))
-        for tried, seed in enumerate(range(first, first + count), 1):
+        for seed in itertools.count(first):
             for finding in laboratory.findings(seed):
                 found += 1
                 print(f"{seed} ({TARGETS[seed % len(TARGETS)]}): {finding}", flush=True)
-            if tried % 20 == 0 and tried < count:
-                print(f"{tried} kills so far", flush=True)
-    struck = ", ".join(f"{n} of the {target}" for target, n in laboratory.struck.items())
-    print(f"{laboratory.struck.total()} kills ({struck}), {found} findings", flush=True)
-    return found
+            struck = ", ".join(f"{n} of the {target}" for target, n in laboratory.struck.items())
+            told = f"{laboratory.struck.total()} kills ({struck}), {laboratory.completed} times to the end after them"
+            print(f"{told}, {found} findings", flush=True)
+            if laboratory.struck.total() >= count and len(laboratory.struck) == len(TARGETS):
+                return found
 
 
 if __name__ == "__main__":
