@@ -16,7 +16,7 @@ from harness.commands.common import GlobalOptions, described, note
 from harness.commands.printing import print_json, print_table
 from harness.contract.specs import AlgorithmSpec, SuiteSpec
 from harness.discovery import guests
-from harness.discovery.plugins import LOAD_SECONDS, Kind
+from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
 from harness.suite.reading import suite_text
 from harness.text import one_line
@@ -54,7 +54,7 @@ def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
 def _config(spec: AlgorithmSpec) -> list[dict[str, str]] | None:
     """The fields of an algorithm's `Config`, which only its code knows; None where that cannot be imported."""
     try:
-        with contextlib.redirect_stdout(sys.stderr), guests.guest(f"the module of {spec.name!r}", LOAD_SECONDS):
+        with contextlib.redirect_stdout(sys.stderr), guests.guest(f"the module of {spec.name!r}"):
             config = importlib.import_module(spec.target).Config()
         return list(_settings(config, ""))
     except Exception as error:

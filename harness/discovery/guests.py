@@ -10,6 +10,8 @@ from types import FrameType
 from harness.contract.errors import ExitCode
 from harness.text import one_line
 
+LOAD_SECONDS = 60.0  # that a plugin may take to be loaded, or to show what it brings
+
 
 class GuestError(Exception):
     """What a plugin's code did instead of returning or raising an exception."""
@@ -27,15 +29,14 @@ def described(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def guest(who: str, seconds: float) -> Iterator[None]:
+def guest(who: str, seconds: float | None = None) -> Iterator[None]:
     """Around a call of a plugin's code: all that it does to end the program, or to hold it up, is an exception here.
 
-    A Ctrl-C that somebody pressed passes. Code that catches what is raised after its ``seconds`` ends the program after
-    as many again, with a line that names it; native code that never comes back to Python is beyond this.
+    A Ctrl-C that somebody pressed passes. Code that catches what is raised after its ``seconds`` (`LOAD_SECONDS`) ends
+    the program after as many again, with a line that names it. Native code that never returns to Python is beyond it.
     """
-    leave, own = os._exit, os.getpid()
-    pressed: list[bool] = []
-    rung: list[bool] = []
+    leave, own, seconds = os._exit, os.getpid(), seconds or LOAD_SECONDS
+    pressed, rung = list[bool](), list[bool]()
 
     def refuse(code: int) -> None:
         if os.getpid() != own:  # a process that it forked, as multiprocessing does, ends so

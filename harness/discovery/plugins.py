@@ -41,7 +41,6 @@ DECLARATIVE: dict[Kind, tuple[str, type]] = {  # kind: (hook that declares it, i
     "figure": ("harness_figures", FigureSpec),
     "executor": ("harness_executors", ExecutorSpec),
 }
-LOAD_SECONDS = 60.0  # that a plugin may take
 MOST = 10_000  # descriptions from one hook; one that yields for ever is stopped there
 HEAVY = ("torch", "gymnasium", "pandas", "matplotlib", "jax", "tensorflow")
 
@@ -176,7 +175,7 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
     start = time.perf_counter()
     try:
         # Its output goes where people look: stdout is for data.
-        with contextlib.redirect_stdout(sys.stderr), guest(f"plugin {plugin.name!r}", LOAD_SECONDS):
+        with contextlib.redirect_stdout(sys.stderr), guest(f"plugin {plugin.name!r}"):
             if NAME.fullmatch(plugin.name) is None:
                 raise PluginError("the name of its entry point must be 1 to 64 of a-z, 0-9, '_' and '-'")
             module = entry_point.load()

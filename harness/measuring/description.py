@@ -12,9 +12,8 @@ from harness.contract.specs import EnvironmentSpec, Needs, as_json, environment_
 Status = Literal["", "done", "failed", "diverged", "unmetered"]
 Text = Annotated[str, Field(max_length=1_000)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Facts = Annotated[
-    Mapping[Text, Text | Count | Annotated[float, Field(allow_inf_nan=False)] | None], Field(max_length=1_000)
-]
+Fact = Text | Count | Annotated[float, Field(allow_inf_nan=False)] | None
+Facts = Annotated[Mapping[Text, Fact], Field(max_length=1_000)]
 
 SECONDS = ("train", "environment", "learning", "evaluation", "setup", "planning")
 

@@ -19,7 +19,6 @@ from pydantic_core import ErrorDetails
 from harness.contract.errors import UsageError
 from harness.contract.specs import SuiteSpec
 from harness.discovery.guests import described, guest
-from harness.discovery.plugins import LOAD_SECONDS
 from harness.discovery.registry import Registry
 from harness.suite import schema
 from harness.suite.schema import Claim, Suite, SuiteFile, TaskSettings
@@ -90,7 +89,7 @@ def suite_text(spec: SuiteSpec) -> str:
     """
     package, _, path = spec.resource.partition(":")
     try:
-        with guest(f"suite {spec.resource}", LOAD_SECONDS):
+        with guest(f"suite {spec.resource}"):
             return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")
     except Exception as error:
         message = f"its plugin names a file that cannot be read ({described(error)})"

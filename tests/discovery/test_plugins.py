@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.contract.errors import ExitCode, MissingPlugin
-from harness.discovery import plugins
+from harness.discovery import guests
 from harness.discovery.plugins import Plugin
 from harness.discovery.registry import Registry
 from support.fake_distributions import ALGORITHM, Install, write_distribution
@@ -85,7 +85,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("code", LOOPS.values(), ids=LOOPS)
 def test_a_plugin_that_does_not_return_is_a_row_and_the_others_work(install: Install, monkeypatch, code: str):
-    monkeypatch.setattr(plugins, "LOAD_SECONDS", 0.2)
+    monkeypatch.setattr(guests, "LOAD_SECONDS", 0.2)
     install("bad", code)
     install("good", GOOD)
     registry, loaded = load("bad", "good")
@@ -96,7 +96,7 @@ def test_a_plugin_that_does_not_return_is_a_row_and_the_others_work(install: Ins
 def program(folder: Path, code: str) -> "subprocess.CompletedProcess[str]":
     """``harness list algorithms`` with one plugin, to which a fifth of a second is given."""
     write_distribution(folder, "bad", code)
-    line = "from harness.discovery import plugins; plugins.LOAD_SECONDS = 0.2\n"
+    line = "from harness.discovery import guests; guests.LOAD_SECONDS = 0.2\n"
     line += "from harness.commands import cli; raise SystemExit(cli.main(['list', 'algorithms']))"
     environment = {**os.environ, "PYTHONPATH": str(folder), "HARNESS_PLUGINS": "bad"}
     return subprocess.run([sys.executable, "-c", line], env=environment, capture_output=True, text=True, timeout=60)

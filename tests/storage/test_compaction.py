@@ -78,6 +78,15 @@ def test_compacted_runs_are_read_by_pandas_alone(tmp_path):
     assert list(returns) == list(before.evaluations.astype({"key": "str"}).sort_values("key", kind="stable")["return"])
 
 
+def test_what_a_compaction_that_was_killed_left_behind_is_cleared_by_the_next(tmp_path):
+    write_run(tmp_path, Run(seed=0))
+    abandoned = Store(tmp_path).folder / ".staging" / "dead"
+    abandoned.mkdir()
+    abandoned.with_suffix(".lock").touch()
+    assert compact(Store(tmp_path)) == 1
+    assert list((tmp_path / ".staging").iterdir()) == []
+
+
 # Removing
 
 

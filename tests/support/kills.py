@@ -6,16 +6,19 @@ kills so many times, the first as the seed FIRST draws it: by turns ``harness ru
 group, the server its trials are forked from, and ``harness results compact``. After each, nothing of it may be running
 ten seconds later, and nothing that was done may be gone; the same command, perhaps killed in turn, ends well at last,
 and then all tables are those of a session that nobody killed. Each exception is a finding, with the seed that draws
-those moments again.
+those moments again. Commands, and the servers from which trials are forked, are forks of this process, to save the
+imports.
 """
 
 import contextlib
+import ctypes
+import importlib
 import itertools
+import multiprocessing.util
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,44 +31,83 @@ import pandas as pd
 import psutil
 
 import harness
+from harness.commands import cli
+from harness.storage.orphans import adopt_orphans
 from support.hostile import SUITE
 
 TARGETS = ("harness", "trial", "group", "server", "compaction")
-MARK = "HARNESS_KILLS"  # a variable by which everything that a command started is found, in whatever session
 GONE_SECONDS, WEDGED_SECONDS = 10, 120
+PR_SET_NAME = 15
 AGAIN = 0.5  # how often what recovers is killed, too
 CLOCK = "_seconds|_at$|^peak_"  # columns that no two sessions share
+
+
+def warmed_up() -> None:
+    """Import everything once: commands, and servers that trials are forked from, are forks of this process.
+
+    Orphans of those become its children, to be found.
+    """
+    import matplotlib.pyplot  # noqa: F401
+    import torch
+
+    from harness.commands import report, results, run  # noqa: F401
+    from harness.reporting import figures_environment, figures_overview, report  # noqa: F401, F811
+    from harness.running import executor_local
+
+    for module in executor_local.IMPORTED_ONCE:
+        importlib.import_module(module)
+    torch.set_num_threads(1)
+    multiprocessing.util.spawnv_passfds = _forked_instead
+    adopt_orphans()
+
+
+def _forked_instead(path: str, arguments: list[str], descriptors: list[int]) -> int:
+    """What `multiprocessing` starts Python for, in a fork that has everything imported."""
+    child = os.fork()
+    if child == 0:
+        try:
+            ctypes.CDLL(None).prctl(PR_SET_NAME, b"forkserver" if "forkserver" in arguments[-1] else b"tracker")
+            kept = [2, *sorted(descriptors), os.sysconf("SC_OPEN_MAX")]
+            for low, high in itertools.pairwise(kept):
+                os.closerange(low + 1, high)
+            exec(arguments[-1], {})
+        finally:
+            os._exit(0)
+    return child
 
 
 class Session:
     """A command of ours in a process group of its own, and all that it starts."""
 
-    started = 0
-
     def __init__(self, folder: Path, *arguments: str) -> None:
-        type(self).started += 1
-        self.mark = f"{os.getpid()}-{self.started}"
         self.output = folder.with_name("output")
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness", *arguments],
-                env={**os.environ, MARK: self.mark},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        self.code: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            _answer(arguments, self.output)
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it is running."""
+        if self.code is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if ended else None
+        return self.code
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
 
     def ended(self, seconds: float) -> int | None:
         """Its exit code; None if it had to be killed, with all that it started."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            for process in (*self.left(), psutil.Process(self.process.pid)):
+        until = time.monotonic() + seconds
+        while self.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        if (code := self.poll()) is None:
+            for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-            self.process.wait()
-            return None
+            while self.poll() is None:
+                time.sleep(0.02)
+        return code
 
     def said(self) -> str:
         return self.output.read_text(errors="replace")[-1500:]
@@ -73,18 +115,20 @@ class Session:
     def left(self) -> list[psutil.Process]:
         """What is running of all that it started, itself aside."""
         found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.pid != self.process.pid and process.environ().get(MARK) == self.mark:
-                    found.append(process)
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error, ChildProcessError):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    found += [process] * (process.pid != self.pid)
+                elif process.pid != self.pid and process.ppid() == os.getpid():
+                    os.waitpid(process.pid, os.WNOHANG)
         return found
 
     def server(self) -> psutil.Process | None:
         """The process that trials are forked from."""
         with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(self.process.pid).children():
+            for child in psutil.Process(self.pid).children():
                 with contextlib.suppress(psutil.Error):
-                    if any("forkserver" in word for word in child.cmdline()):
+                    if child.name() == "forkserver" and child.status() != psutil.STATUS_ZOMBIE:
                         return child
         return None
 
@@ -93,6 +137,21 @@ class Session:
             if server := self.server():
                 return [child for child in server.children() if child.status() != psutil.STATUS_ZOMBIE]
         return []
+
+
+def _answer(arguments: tuple[str, ...], output: Path) -> None:
+    """Be a command, in a fork."""
+    code = 99
+    try:
+        os.setsid()
+        descriptor = os.open(output, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0), os.dup2(descriptor, 1), os.dup2(descriptor, 2)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
+        code = cli.main(list(arguments))
+        sys.stdout.flush(), sys.stderr.flush()
+        multiprocessing.util._exit_function()
+    finally:
+        os._exit(code)
 
 
 class Laboratory:
@@ -209,22 +268,22 @@ def _await_moment(session: Session, target: str, results: Path, seconds: float, 
     """Wait for a moment drawn at random; False if the session ends before."""
     there: Callable[[], Any] = {"trial": session.trials, "server": session.server}.get(target, lambda: True)
     while not there():
-        if session.process.poll() is not None:
+        if session.poll() is not None:
             return False
         time.sleep(0.03)
     if draw.random() < 0.5 or target == "trial":  # by the clock
         time.sleep(draw.uniform(0, {"trial": 0.2}.get(target, seconds)))
-        return session.process.poll() is None
+        return session.poll() is None
     changes, last = draw.randint(1, 8 if target == "compaction" else 30), _entries(results)
     while changes:  # by what happens in the folder, of which a clock would see little
-        if session.process.poll() is not None:
+        if session.poll() is not None:
             return False
         time.sleep(0.002)
         now = _entries(results)
         changes -= now != last
         last = now
     time.sleep(draw.choice((0, draw.uniform(0, 0.01))))
-    return session.process.poll() is None
+    return session.poll() is None
 
 
 def _entries(results: Path) -> list[str]:
@@ -239,13 +298,13 @@ def _kill(session: Session, target: str, draw: random.Random) -> bool:
     """Kill the target; False if it is not there any more."""
     with contextlib.suppress(psutil.Error, ProcessLookupError):
         if target == "group":
-            os.killpg(session.process.pid, signal.SIGKILL)
+            os.killpg(session.pid, signal.SIGKILL)
         elif target == "trial":
             draw.choice(session.trials() or [psutil.Process(2**31 - 1)]).kill()
         elif target == "server":
             (session.server() or psutil.Process(2**31 - 1)).kill()
         else:
-            session.process.kill()
+            session.kill()
         return True
     return False
 
@@ -266,6 +325,7 @@ def _left(session: Session) -> list[str]:
 def main(count: int, first: int = 0) -> int:
     """Kill so many times; returns how many findings there are."""
     os.environ |= {"HARNESS_PLUGINS": "algorithms,environments", "NO_COLOR": "1"}
+    warmed_up()
     found = 0
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         os.chdir(folder)
