@@ -135,7 +135,7 @@ class Store(StoredRuns):
 
     def _swap(self, folder: Path, place: Path) -> None:
         """Rename a folder into its place, moving away an earlier attempt; what fails is undone."""
-        old = self._old(place)
+        old = self.folder / STAGING / f"{OLD}{place.name}-{uuid.uuid4().hex}"
         replaces = os.path.lexists(place)
         if replaces:
             place.rename(old)
@@ -149,12 +149,8 @@ class Store(StoredRuns):
 
     def discard(self, folder: Path) -> None:
         """Remove the folder of a run that is stored elsewhere: it is gone at once, or still whole."""
-        old = self._old(folder)
-        folder.rename(old)
-        _remove(old)
-
-    def _old(self, place: Path) -> Path:
-        return self.folder / STAGING / f"{OLD}{place.name}-{uuid.uuid4().hex}"
+        with self.staging() as gone:  # whence nothing comes back
+            folder.rename(gone / folder.name)
 
 
 def _lock(path: Path) -> int | None:
