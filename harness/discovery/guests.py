@@ -17,10 +17,6 @@ class GuestError(Exception):
     """What a plugin's code did instead of returning or raising an exception."""
 
 
-class _LateError(BaseException):
-    """Raised in code that has had its time, which may catch every exception."""
-
-
 def described(error: BaseException) -> str:
     """Type and message of a stranger's exception on one line, even where its own ``__str__`` raises."""
     if isinstance(error, GuestError):
@@ -49,11 +45,15 @@ def guest(who: str, seconds: float | None = None) -> Iterator[None]:
             os.write(2, f"{told}; leave it out with -p no:NAME\n".encode(errors="replace"))
             leave(ExitCode.MISSING)
         rung.append(True)
-        raise _LateError
+        raise KeyboardInterrupt  # which `except Exception` lets pass
 
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, os, "_exit", leave)
         os._exit = refuse  # type: ignore[assignment]
+        for number in range(3):  # the standard streams, which it may close
+            with contextlib.suppress(OSError):
+                stack.callback(os.close, kept := os.dup(number))
+                stack.callback(os.dup2, kept, number)
         with contextlib.suppress(ValueError):  # in a thread, which gets no signals
             for number in (signal.SIGINT, signal.SIGTERM):
                 _overhear(number, pressed, stack)
@@ -68,7 +68,7 @@ def guest(who: str, seconds: float | None = None) -> Iterator[None]:
             if isinstance(error, KeyboardInterrupt) and pressed:
                 raise
             told = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else described(error)
-            raise GuestError(f"it took longer than {seconds:g} s" if isinstance(error, _LateError) else told) from error
+            raise GuestError(f"it took longer than {seconds:g} s" if rung else told) from error
         finally:
             if os.getpid() != own:  # a fork that was to be a second harness
                 leave(1)

@@ -115,6 +115,13 @@ def test_a_plugin_that_crashes_the_program_is_shown(tmp_path: Path):
     assert re.search(r'fake_dist_bad.py", line 2 in <module>', ended.stderr)
 
 
+def test_a_plugin_that_closes_the_streams_costs_nobody_theirs(tmp_path: Path):
+    ended = program(tmp_path, "import os\nfor number in range(3): os.close(number)\nraise ValueError('torn')")
+    assert ended.returncode == ExitCode.YES
+    assert ended.stdout.startswith("ID ")
+    assert "plugin 'bad' is failed: ValueError: torn" in ended.stderr
+
+
 def test_a_plugin_that_forks_makes_no_second_harness(tmp_path: Path):
     ended = program(tmp_path, "import os\nif os.fork():\n  os.wait()\nAPI = 1")
     assert ended.returncode == ExitCode.YES

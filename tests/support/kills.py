@@ -235,7 +235,7 @@ class Laboratory:
             return
         for name, expected in self.tables.items():
             if not found[name].equals(expected):
-                yield f"the table {name} is another: {found[name]} instead of {expected}"
+                yield f"the table {name} is another: {found[name].to_csv()} instead of {expected.to_csv()}"
         for path in (".staging", ".locks"):
             if there := [each.name for each in (results / path).iterdir()]:
                 yield f"{path} holds {there}"
