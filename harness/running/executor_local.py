@@ -98,7 +98,7 @@ class LocalExecutor:
         device = self._place(job.device)
         assert device is not None, "there is no room for this job"
         environment = {**os.environ, **job.variables}
-        self._wake_server()
+        _wake(self._server)
         for attempt in range(ATTEMPTS):
             process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
             try:
@@ -113,12 +113,6 @@ class LocalExecutor:
             own = psutil.Process(process.pid or 0)
         self._server = own.parent() if own is not None else self._server
         self._running[job.id] = _Running(job, process, own, device, time.monotonic())
-
-    def _wake_server(self) -> None:
-        """Let the fork server go on if a job has stopped it: without it, no job starts, or is known to have ended."""
-        with contextlib.suppress(psutil.Error):
-            if self._server is not None:
-                self._server.resume()
 
     def lacks(self, device: str) -> str:
         """Whether this machine has no such device."""
@@ -161,7 +155,7 @@ class LocalExecutor:
         with contextlib.suppress(psutil.NoSuchProcess):
             if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
                 running.look_again = time.monotonic() + DESCENDANTS_SECONDS
-                self._wake_server()
+                _wake(self._server, running.own)
                 running.seen |= {process.pid: process for process in running.own.children(recursive=True)}
         seconds, memory_gib = running.job.seconds, running.job.memory_gib
         if seconds is not None and time.monotonic() - running.started > seconds:
@@ -233,6 +227,14 @@ class LocalExecutor:
         for running in list(self._running.values()):
             self._reap(running)
         self._end_orphans()
+
+
+def _wake(*processes: psutil.Process | None) -> None:
+    """Let go on what a job has stopped: a job, or the fork server, without which none starts or is known to end."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process is not None and process.status() == psutil.STATUS_STOPPED:
+                process.resume()
 
 
 def _short_temporary_folder() -> None:

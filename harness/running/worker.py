@@ -99,11 +99,10 @@ def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialO
         status, error = "failed", str(broken)
     except BaseException:  # an algorithm's own KeyboardInterrupt, too: Ctrl-C does not reach this process
         status, error = "failed", traceback.format_exc()
-    runs: tuple[RunOutcome, ...] = ()
     try:
         runs = () if trial is None else tuple(_left(folder, trial, i) for i in range(len(trial.runs)))
     except Exception:  # limits that an algorithm set itself, or what it has put in their place
-        status, error = "failed", error or traceback.format_exc()
+        runs, status, error = (), "failed", error or traceback.format_exc()
     facts = (_measured(trial, device), provenance.machine(), provenance.hardware())
     return TrialOutcome(status, bounded(error), runs, *facts)
 

@@ -98,7 +98,7 @@ ATTACKS = {
     "has_no_clock": ("crashed", UNUSABLE + ".*train_seconds"),
     "exits_with_255": ("crashed", "exit code 255"),
     "ends_by_a_nameless_signal": ("crashed", "signal 40"),
-    "stops_itself": ("timeout", "time limit"),
+    "stops_itself": ("done", ""),
     "goes_on_writing": ("crashed", ""),
 }
 OF_ALL = ("removes_all_staging", "removes_the_locks", "stops_its_server", "kills_its_server")  # what others need
