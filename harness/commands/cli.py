@@ -1,6 +1,8 @@
 """The command line: global options, commands imported only when invoked, errors as messages and exit codes."""
 
+import contextlib
 import difflib
+import faulthandler
 import importlib
 import io
 import os
@@ -83,6 +85,8 @@ def cli(ctx: click.Context, choices: tuple[str, ...], no_plugins: bool, strict_p
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; ``arguments`` are those of the process unless given."""
+    with contextlib.suppress(RuntimeError, OSError, ValueError):  # without a stderr
+        faulthandler.enable()  # a plugin that crashes the program is shown
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever a terminal or a file cannot show, it shows as "?"
             stream.reconfigure(errors="replace")

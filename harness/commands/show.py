@@ -15,6 +15,7 @@ from harness.api import Count, Fraction
 from harness.commands.common import GlobalOptions, described, note
 from harness.commands.printing import print_json, print_table
 from harness.contract.specs import AlgorithmSpec, SuiteSpec
+from harness.discovery import guests
 from harness.discovery.plugins import Kind
 from harness.discovery.registry import Entry, Registry
 from harness.suite.reading import suite_text
@@ -53,11 +54,11 @@ def _record(registry: Registry, entry: Entry[Any]) -> dict[str, Any]:
 def _config(spec: AlgorithmSpec) -> list[dict[str, str]] | None:
     """The fields of an algorithm's `Config`, which only its code knows; None where that cannot be imported."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), guests.guest(f"the module of {spec.name!r}"):
             config = importlib.import_module(spec.target).Config()
         return list(_settings(config, ""))
-    except (Exception, SystemExit) as error:
-        note(f"the Config of {spec.name!r} cannot be read: {type(error).__name__}: {error}")
+    except Exception as error:
+        note(one_line(f"the Config of {spec.name!r} cannot be read: {guests.described(error)}"))
         return None
 
 

@@ -122,14 +122,16 @@ def episodes_have_a_limit(spec: EnvironmentSpec) -> None:
 
 
 def passes_check_env(spec: EnvironmentSpec) -> str | None:
-    """Does it pass Gymnasium's own ``check_env``? Its warnings become a remark.
+    """Does it pass Gymnasium's own ``check_env``? Its warnings, and what close() raises, become a remark.
 
     Rendering is left out: the harness never renders.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            check_env(environments.make(spec), skip_render_check=True, skip_close_check=True)
+            env = environments.make(spec)
+            check_env(env, skip_render_check=True, skip_close_check=True)
+            env.close()
         except Exception as error:
             raise CheckFailed(f"{type(error).__name__}: {error}") from None
     remarks = [TERMINAL_COLOUR.sub("", str(warning.message)).removeprefix("WARN: ") for warning in caught]

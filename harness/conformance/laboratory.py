@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from harness.running.executor_local import IMPORTED_ONCE
 from harness.running.job_files import THREADS, child_variables
+from harness.storage.orphans import end_with_parent
 
 EXPERIMENT_SECONDS = 60.0
 POLL_SECONDS = 0.005
@@ -121,6 +122,7 @@ def _end(server: "subprocess.Popen[str]", folder: "tempfile.TemporaryDirectory[s
 
 def serve(folder: Path, seconds: float) -> None:
     """Answer requests, one JSON object a line, until there are no more."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # because what strangers print is no answer
     for module in (*IMPORTED_ONCE, "harness.conformance.experiments"):
@@ -167,6 +169,7 @@ def _experiment(request: Mapping[str, Any], place: Path, answer: Path) -> None:
     """Call the function, leave its result, and end this process without a word."""
     try:
         os.setsid()
+        end_with_parent()
         os.chdir(place)
         result = _attempt(lambda: pkgutil.resolve_name(request["experiment"])(**request["arguments"]))
         partial = answer.with_suffix(".part")

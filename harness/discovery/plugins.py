@@ -7,9 +7,7 @@ second plugin of the same name in silence.
 import contextlib
 import importlib.metadata
 import itertools
-import os
 import re
-import signal
 import sys
 import time
 import traceback
@@ -19,7 +17,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint
-from types import FrameType
 from typing import Any, Literal
 
 import pluggy
@@ -27,6 +24,7 @@ import pluggy
 from harness.contract import API
 from harness.contract import hooks as hookspecs
 from harness.contract.specs import NAME, AlgorithmSpec, EnvironmentSpec, ExecutorSpec, FigureSpec, Spec, SuiteSpec
+from harness.discovery.guests import described, guest
 from harness.discovery.requirements import install_command
 
 GROUP = "harness"
@@ -101,10 +99,9 @@ def load_plugins(blocked: AbstractSet[str], only: AbstractSet[str] | None) -> tu
             plugin.status = "disabled"
     plugins = [plugin for plugin, _ in candidates]
     _refuse_collisions(plugins)
-    with _pressed() as pressed:
-        for plugin, entry_point in candidates:
-            if plugin.status == "ok":
-                _load(plugin, entry_point, manager, pressed)
+    for plugin, entry_point in candidates:
+        if plugin.status == "ok":
+            _load(plugin, entry_point, manager)
     return plugins, manager
 
 
@@ -114,11 +111,6 @@ def implementations(manager: pluggy.PluginManager, hook: str, plugin: Plugin) ->
         wraps = implementation.wrapper or implementation.hookwrapper
         if implementation.plugin_name == plugin.name and not wraps:
             yield implementation
-
-
-def described(error: BaseException) -> str:
-    """Type and message of a stranger's exception on one line, even where its own ``__str__`` raises."""
-    return " ".join(traceback.format_exception_only(error)[-1].split())
 
 
 def _canonical(distribution: str) -> str:
@@ -165,24 +157,6 @@ def _installed(complaints: list[str]) -> Iterator[tuple[Plugin, EntryPoint]]:
             yield Plugin(entry_point.name, name, version, entry_point.value, requires), entry_point
 
 
-@contextlib.contextmanager
-def _pressed() -> Iterator[list[bool]]:
-    """Filled when somebody presses Ctrl-C; a plugin can raise KeyboardInterrupt by itself."""
-    pressed: list[bool] = []
-    before = signal.getsignal(signal.SIGINT)
-
-    def heed(number: int, frame: FrameType | None) -> None:
-        pressed.append(True)
-        if callable(before):
-            before(number, frame)
-
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(ValueError):  # not in the main thread, which is the only one that it reaches
-            signal.signal(signal.SIGINT, heed)
-            stack.callback(signal.signal, signal.SIGINT, before)
-        yield pressed
-
-
 def _refuse_collisions(plugins: list[Plugin]) -> None:
     """Load none of several plugins with one name, save the built-in: whose ids would they be?"""
     wanted = [plugin for plugin in plugins if plugin.status != "disabled"]
@@ -195,12 +169,13 @@ def _refuse_collisions(plugins: list[Plugin]) -> None:
             plugin.error = f"the name {plugin.name!r} is taken by {' and by '.join(sources)}; {advice}"
 
 
-def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager, pressed: list[bool]) -> None:
+def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager) -> None:
     """Import, register and ask one plugin; whatever it raises becomes its status."""
     loaded_before = {name for name in HEAVY if name in sys.modules}
     start = time.perf_counter()
     try:
-        with contextlib.redirect_stdout(sys.stderr), _no_way_out():  # stdout is for data
+        # Its output goes where people look: stdout is for data.
+        with contextlib.redirect_stdout(sys.stderr), guest(f"plugin {plugin.name!r}"):
             if NAME.fullmatch(plugin.name) is None:
                 raise PluginError("the name of its entry point must be 1 to 64 of a-z, 0-9, '_' and '-'")
             module = entry_point.load()
@@ -208,9 +183,7 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
             manager.register(module, name=plugin.name)
             plugin.warnings += _hook_warnings(module, manager)
             plugin.provides = _declared(plugin, manager)
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and pressed:
-            raise
+    except Exception as error:
         if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
         plugin.status, plugin.error = _diagnosis(plugin, error)
@@ -221,21 +194,6 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
         for name in HEAVY
         if name in sys.modules and name not in loaded_before
     ]
-
-
-@contextlib.contextmanager
-def _no_way_out() -> Iterator[None]:
-    """Have ``os._exit`` raise: the whole program would end in silence, and as if all were well."""
-
-    def refuse(code: int) -> None:
-        raise SystemExit(code)
-
-    leave = os._exit
-    os._exit = refuse  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        os._exit = leave
 
 
 def _check_api(plugin: Plugin, module: Any) -> None:
@@ -291,7 +249,7 @@ def _checked(given: Any, hook: str, expected: type) -> Iterator[Any]:
         yield spec
 
 
-def _diagnosis(plugin: Plugin, error: BaseException) -> tuple[PluginStatus, str]:
+def _diagnosis(plugin: Plugin, error: Exception) -> tuple[PluginStatus, str]:
     """Status and one line of explanation for what a plugin raised."""
     if isinstance(error, IncompatiblePluginError):
         return "incompatible", str(error)
@@ -301,6 +259,4 @@ def _diagnosis(plugin: Plugin, error: BaseException) -> tuple[PluginStatus, str]
         package, own = error.name.partition(".")[0], re.split(r"[.:]", plugin.target)[0]
         if package != own:
             return "unavailable", f"needs {package}"
-    if isinstance(error, SystemExit):
-        return "failed", f"it called sys.exit({error.code!r}) while it was loaded"
     return "failed", described(error)

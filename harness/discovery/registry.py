@@ -12,10 +12,12 @@ import pluggy
 
 from harness.contract.errors import MissingPlugin, UsageError
 from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, ExecutorSpec, Spec, SuiteSpec
-from harness.discovery.plugins import DECLARATIVE, Kind, Plugin, described, implementations, load_plugins
+from harness.discovery.guests import described, guest
+from harness.discovery.plugins import DECLARATIVE, Kind, Plugin, implementations, load_plugins
 from harness.discovery.requirements import install_command, is_met
 
 S = TypeVar("S", bound=Spec, covariant=True)
+OBSERVER_SECONDS = 600.0  # that a plugin may take to note the end of a run
 
 
 class UnknownNameError(UsageError):
@@ -112,8 +114,9 @@ class Registry:
         for plugin in self.plugins:
             for observer in implementations(self._manager, "harness_run_finished", plugin):
                 try:
-                    observer.function(*(arguments[name] for name in observer.argnames))
-                except (Exception, SystemExit) as error:
+                    with guest(f"plugin {plugin.name!r}", OBSERVER_SECONDS):
+                        observer.function(*(arguments[name] for name in observer.argnames))
+                except Exception as error:
                     problems.append(f"plugin {plugin.name!r}: harness_run_finished: {described(error)}")
         return problems
 

@@ -13,6 +13,7 @@ Status = Literal["", "done", "failed", "diverged", "unmetered"]
 Text = Annotated[str, Field(max_length=1_000)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Fact = Text | Count | Annotated[float, Field(allow_inf_nan=False)] | None
+Facts = Annotated[Mapping[Text, Fact], Field(max_length=1_000)]
 
 SECONDS = ("train", "environment", "learning", "evaluation", "setup", "planning")
 
@@ -64,9 +65,9 @@ class TrialOutcome:
     status: Status = ""  # empty if it did not get so far
     error: str = ""  # why it is not done
     runs: tuple[RunOutcome, ...] = ()  # whose tables it left
-    measured: Mapping[Text, Fact] = field(default_factory=dict)  # seconds, memory ..., by columns of the table of runs
+    measured: Facts = field(default_factory=dict)  # seconds, memory ..., by columns of the table of runs
     machine: Text = ""  # it ran on, in one line
-    hardware: Mapping[Text, Fact] = field(default_factory=dict)  # the same in full
+    hardware: Facts = field(default_factory=dict)  # the same in full
 
     def of(self, key: str) -> RunOutcome | None:
         """What became of the run with this key, if it was left."""

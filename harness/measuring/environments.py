@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -41,7 +42,11 @@ def _close_once(name: str, first: list[Callable[[], None]]) -> None:
         try:
             first.pop()()
         except Exception as error:
-            warnings.warn(f"environment {name!r}: its close() raised {error!r}", RuntimeWarning, stacklevel=2)
+            complaint = f"environment {name!r}: its close() raised {error!r}"
+            try:
+                warnings.warn(complaint, RuntimeWarning, stacklevel=2)
+            except RuntimeWarning:  # where warnings are errors, this is still none
+                print(complaint, file=sys.stderr)
 
 
 def reward_of(given: Any) -> float:

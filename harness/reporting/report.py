@@ -20,6 +20,7 @@ from markupsafe import Markup
 from harness.analysis.results import Results
 from harness.contract.errors import HarnessError
 from harness.contract.specs import FigureSpec
+from harness.discovery.guests import described, guest
 from harness.discovery.registry import Registry
 from harness.reporting import cells, sheet_formats, sheets
 from harness.reporting.answer import answer
@@ -40,6 +41,7 @@ OF_ENVIRONMENTS = (
     sheets.wall_clock,
 )
 ENVIRONMENT_SHEETS = tuple(make.__name__ for make in OF_ENVIRONMENTS)
+FIGURE_SECONDS = 600.0  # that one may take to draw
 WRITERS = {"csv": sheet_formats.csv, "md": sheet_formats.markdown, "tex": sheet_formats.latex}
 
 
@@ -151,11 +153,11 @@ def _drawn(drawing: Drawing, results: Results) -> Drawing:
     """The figure with its picture; what a plugin's function raises is shown in its place."""
     asked = (results, drawing.environment) if drawing.environment else (results,)
     try:
-        with style():
+        with style(), guest(f"figure {drawing.id}", FIGURE_SECONDS):
             figure = pkgutil.resolve_name(drawing.spec.target)(*asked)
             return drawing if figure is None else replace(drawing, svg=standalone_svg(figure))
-    except (Exception, SystemExit) as error:
-        return replace(drawing, error=f"{type(error).__name__}: {error}")
+    except Exception as error:
+        return replace(drawing, error=described(error))
 
 
 def _places(results: Results) -> dict[str, str]:

@@ -23,6 +23,7 @@ from harness.contract import specs
 from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs, as_json, from_json
 from harness.discovery.config import ConfigError, config_to_json, resolve_config
 from harness.running.job_files import child_variables
+from harness.storage.orphans import end_with_parent
 
 TIME_LIMIT = 120.0  # seconds a child may take
 FUNCTIONS_OF_VIEWS = {
@@ -205,6 +206,7 @@ def _kind(space: object) -> str:
 
 def main(requests: TextIO, answers: Path) -> None:
     """The child: answer requests one after the other, each on disk before the next begins."""
+    end_with_parent()  # which, killed, could not end it at its time limit
     with answers.open("a") as file:
         for request in json.load(requests):
             file.write(json.dumps(answer(request)) + "\n")

@@ -1,16 +1,13 @@
 """The local executor: one fresh process per trial, forked from a server that has the heavy modules loaded."""
 
 import contextlib
-import ctypes
 import multiprocessing
 import multiprocessing.util
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
@@ -24,7 +21,7 @@ from harness.contract.executor import Ended, Ending, ExecutorOptions, Job
 from harness.running.job_files import OUTCOME, PROGRESS
 from harness.running.provenance import cores
 from harness.storage.files import read_bytes
-from harness.storage.orphans import end_processes_in
+from harness.storage.orphans import adopt_orphans, end_processes_in
 
 # Imported once for all trials, and not on anybody's training clock: pyarrow asks for pandas, torch's optimisers
 # for torch._dynamo, pydantic's adapters for its dataclasses.
@@ -35,7 +32,6 @@ LONGEST_TEMPORARY = 60  # bytes; the rest of a socket's path are 40
 ORPHANS_SECONDS = 5.0  # for killing all that a job left behind
 WATCH_SECONDS = 0.1  # between two looks at memory and time
 DESCENDANTS_SECONDS = 0.5  # between two looks for processes that a job started
-PR_SET_CHILD_SUBREAPER = 36
 
 
 def create(options: ExecutorOptions) -> "LocalExecutor":
@@ -102,6 +98,7 @@ class LocalExecutor:
         device = self._place(job.device)
         assert device is not None, "there is no room for this job"
         environment = {**os.environ, **job.variables}
+        _wake(self._server)
         for attempt in range(ATTEMPTS):
             process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
             try:
@@ -158,6 +155,7 @@ class LocalExecutor:
         with contextlib.suppress(psutil.NoSuchProcess):
             if time.monotonic() >= running.look_again:  # seldom, since it reads the whole process table
                 running.look_again = time.monotonic() + DESCENDANTS_SECONDS
+                _wake(self._server, running.own)
                 running.seen |= {process.pid: process for process in running.own.children(recursive=True)}
         seconds, memory_gib = running.job.seconds, running.job.memory_gib
         if seconds is not None and time.monotonic() - running.started > seconds:
@@ -183,7 +181,7 @@ class LocalExecutor:
         running.process.join()
         code = running.process.exitcode
         self._kill(running)
-        if code != 0 or not (running.job.folder / OUTCOME).is_file():  # else it has looked for them itself
+        if code != 0 or not os.path.isfile(running.job.folder / OUTCOME):  # else it has looked for them itself
             self._end_orphans()
         if code != 0:  # then it had no chance to look for processes in sessions of their own
             end_processes_in(running.job.folder)
@@ -231,6 +229,14 @@ class LocalExecutor:
         self._end_orphans()
 
 
+def _wake(*processes: psutil.Process | None) -> None:
+    """Let go on what a job has stopped: a job, or the fork server, without which none starts or is known to end."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process is not None and process.status() == psutil.STATUS_STOPPED:
+                process.resume()
+
+
 def _short_temporary_folder() -> None:
     """Have Python make its folder of sockets, of whose paths the system takes 100 bytes, where that is not too long."""
     if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY:
@@ -260,19 +266,8 @@ def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
         _die_with_parent()
         run_job(folder, device)
         code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
+    finally:  # what it raised is in its log, and nothing for the terminal
         os._exit(code)
-
-
-def adopt_orphans() -> None:
-    """Have Linux make this process the parent of orphaned descendants, so that none escapes by daemonising."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:

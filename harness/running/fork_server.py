@@ -8,7 +8,7 @@ import gc
 import warnings
 
 from harness.running import provenance
-from harness.running.executor_local import adopt_orphans
+from harness.storage.orphans import adopt_orphans
 
 adopt_orphans()
 provenance.hardware()

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from harness.measuring.description import TrialOutcome
 from harness.storage.files import UnusableError, read_bytes, read_end
-from harness.storage.results_files import run_table
+from harness.storage.results_files import check_done, run_table
 from harness.storage.schema_tables import TABLES
 from harness.text import one_line
 
@@ -66,17 +66,20 @@ def take_tables(job: Path, place: Path, run: Mapping[str, Any]) -> str:
 
     Returns what cannot, if ``run`` is said to be done.
     """
-    unusable = ""
+    unusable = f"{run['steps']:,} steps" if run["steps"] > run["budget"] else ""
+    tables = {}
     for name in TABLES:
         left, taken = job / run["key"] / f"{name}.parquet", place / f"{name}.parquet"
         with contextlib.suppress(OSError, ValueError):
             if not left.parent.is_symlink():
                 taken.write_bytes(read_bytes(left, TABLE_BYTES))
         try:
-            run_table(place, name, run, {})
+            tables[name] = run_table(place, name, run, {})
+            if run["status"] == "done" and len(tables) == len(TABLES):
+                check_done(place, run, tables["evaluations"], tables["episodes"])
         except UnusableError as why_not:
             taken.unlink(missing_ok=True)
-            unusable = unusable or f"{taken.name} is {why_not}"
+            unusable = unusable or f"{why_not.path.name}: {why_not}"
     with contextlib.suppress(OSError, ValueError):
         if log := read_end(job / LOG, LOG_BYTES):
             (place / LOG).write_bytes(log)

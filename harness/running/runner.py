@@ -175,7 +175,7 @@ class Runner:
     def _job(self, trial: TrialPlan, staging: Path) -> Job:
         self._started += 1
         folder = staging / f"{self._started:06d}"
-        folder.mkdir()
+        folder.mkdir(parents=True)  # for a trial may have removed the others' as well
         leave(folder / JOB, trial.description.to_json())
         cpus = trial.cell.contestant.needs.cpus
         return Job(folder.name, folder, trial.cell.device, cpus, self.seconds, self.memory_gib, VARIABLES)

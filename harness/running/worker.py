@@ -41,14 +41,17 @@ PYTHONS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 def run_job(folder: Path, device: str) -> None:
     """Run the job in ``folder``, which receives all that it leaves; its outcome file says how training went.
 
-    ``device`` is "cpu", "cuda" or a certain GPU, as in "cuda:1".
+    ``device`` is "cpu", "cuda" or a certain GPU, as in "cuda:1". The log says why it leaves no outcome.
     """
     folder = folder.resolve()
-    description = TrialDescription.from_json(json.loads((folder / JOB).read_text(encoding="utf-8")))
-    leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})
     with _apart(folder):
-        outcome = _outcome(folder, description, device)
-    leave(folder / OUTCOME, as_json(outcome))
+        try:
+            description = TrialDescription.from_json(json.loads((folder / JOB).read_text(encoding="utf-8")))
+            leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})
+            leave(folder / OUTCOME, as_json(_outcome(folder, description, device)))
+        except BaseException:
+            traceback.print_exc()
+            raise
 
 
 @contextlib.contextmanager
@@ -94,9 +97,12 @@ def _outcome(folder: Path, description: TrialDescription, device: str) -> TrialO
         status, error = "unmetered", str(unmetered)
     except ContractBroken as broken:
         status, error = "failed", str(broken)
-    except (Exception, SystemExit):
+    except BaseException:  # an algorithm's own KeyboardInterrupt, too: Ctrl-C does not reach this process
         status, error = "failed", traceback.format_exc()
-    runs = () if trial is None else tuple(_left(folder, trial, i) for i in range(len(trial.runs)))
+    try:
+        runs = () if trial is None else tuple(_left(folder, trial, i) for i in range(len(trial.runs)))
+    except Exception:  # limits that an algorithm set itself, or what it has put in their place
+        runs, status, error = (), "failed", error or traceback.format_exc()
     facts = (_measured(trial, device), provenance.machine(), provenance.hardware())
     return TrialOutcome(status, bounded(error), runs, *facts)
 

@@ -64,6 +64,7 @@ def _alone(store: Store) -> Iterator[Path]:
     if lock is None:
         raise StoreError(f"{store.folder}: another session is compacting it")
     try:
+        store.clear_abandoned()
         yield place
     except OSError as error:
         raise StoreError(f"{place}: cannot be written: {error}") from error

@@ -124,7 +124,7 @@ def _read_run(folder: Path, stored: Stored) -> bool:
             # Without its row, a run that failed would count for nothing.
             stored.problems.append(Problem(str(reason.path), row["key"], str(reason)))
     if row["status"] == "done":
-        _check_done(folder, row, tables["evaluations"], tables["episodes"])
+        check_done(folder, row, tables["evaluations"], tables["episodes"])
     stored.runs[row["key"]], stored.manifests[row["key"]] = row, manifest
     for name, table in tables.items():
         if table is not None:
@@ -188,7 +188,7 @@ def run_table(folder: Path, name: str, run: Mapping[str, Any], manifest: Mapping
     return table
 
 
-def _check_done(folder: Path, run: Mapping[str, Any], evaluated: Any, trained: Any) -> None:
+def check_done(folder: Path, run: Mapping[str, Any], evaluated: Any, trained: Any) -> None:
     """A run that is done has scores, they are numbers, and all its returns are those that it was stored with."""
     path = folder / "evaluations.parquet"
     if not len(evaluated["return"]):
@@ -289,7 +289,7 @@ def read_compact(folder: Path, stored: Stored) -> bool:
         try:
             run = _checked_row(path, row)
             if run["status"] == "done":
-                _check_done(folder, run, evaluated.get(key, _NOTHING), trained.get(key, _NOTHING))
+                check_done(folder, run, evaluated.get(key, _NOTHING), trained.get(key, _NOTHING))
         except UnusableError as error:
             stored.problems.append(Problem(str(error.path), key, str(error)))
             continue

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -51,13 +50,13 @@ class Store(StoredRuns):
         try:
             for place in (folder, folder / STAGING, folder / LOCKS):
                 place.mkdir(parents=True, exist_ok=True)
-            probe = folder / STAGING / f"probe-{uuid.uuid4().hex}"
+            probe = folder / STAGING / f"{uuid.uuid4().hex}.lock"  # as of a session: a kill leaves nothing for ever
             probe.write_bytes(b"x")
             try:
                 if (held := _lock(probe)) is not None:
                     os.close(held)
             finally:
-                probe.unlink()
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{folder}: results cannot be written there: {error}") from error
 
@@ -100,6 +99,9 @@ class Store(StoredRuns):
                 os.close(lock)
         for path in (self.folder / STAGING).glob(f"{OLD}*"):
             self._settle(path)
+        for path in (self.folder / LOCKS).iterdir():
+            if path.is_file() and not path.is_symlink() and (held := self.lock(path.name)) is not None:
+                held.release()
 
     def _settle(self, old: Path) -> None:
         """Remove a result that was moved away; bring it back if its session was killed before the new one came."""
@@ -133,7 +135,7 @@ class Store(StoredRuns):
 
     def _swap(self, folder: Path, place: Path) -> None:
         """Rename a folder into its place, moving away an earlier attempt; what fails is undone."""
-        old = self._old(place)
+        old = self.folder / STAGING / f"{OLD}{place.name}-{uuid.uuid4().hex}"
         replaces = os.path.lexists(place)
         if replaces:
             place.rename(old)
@@ -147,17 +149,14 @@ class Store(StoredRuns):
 
     def discard(self, folder: Path) -> None:
         """Remove the folder of a run that is stored elsewhere: it is gone at once, or still whole."""
-        old = self._old(folder)
-        folder.rename(old)
-        _remove(old)
-
-    def _old(self, place: Path) -> Path:
-        return self.folder / STAGING / f"{OLD}{place.name}-{uuid.uuid4().hex}"
+        with self.staging() as gone:  # whence nothing comes back
+            folder.rename(gone / folder.name)
 
 
 def _lock(path: Path) -> int | None:
     """The descriptor of a lock on a file, made if missing; None while another process holds it."""
     try:
+        path.parent.mkdir(exist_ok=True)  # a trial may have removed it
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o644)
     except OSError as error:  # also of a link, which may lead to anybody's file
         raise StoreError(f"{path}: cannot be locked: {error.strerror}; remove it") from None
@@ -173,11 +172,39 @@ def _lock(path: Path) -> int | None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder; of a link, or of what else has its place, the name alone."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    """Remove a folder, however deep and whatever its permissions; of a link, or what else is there, the name alone."""
+    if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
+        return
+    left = [path]
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
+    while left:  # `shutil.rmtree` calls itself for each level, and gives up after a thousand
+        folder = left.pop()
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                for name in os.listdir(descriptor):
+                    left += _unlinked(name, descriptor, path)
+            finally:
+                os.close(descriptor)
+            if folder != path:
+                folder.rmdir()
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
+def _unlinked(name: str, parent: int, top: Path) -> list[Path]:
+    """Unlink what is no folder; move what is one up to ``top``, so that no path grows long, and return it."""
+    try:
+        os.unlink(name, dir_fd=parent)
+    except (IsADirectoryError, PermissionError):  # Linux and macOS
+        with contextlib.suppress(OSError):
+            os.chmod(name, 0o700, dir_fd=parent)
+            moved = top / uuid.uuid4().hex
+            os.rename(name, moved, src_dir_fd=parent)
+            return [moved]
+    return []
 
 
 def _checksum(path: Path) -> str:

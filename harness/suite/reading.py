@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from harness.contract.errors import UsageError
 from harness.contract.specs import SuiteSpec
+from harness.discovery.guests import described, guest
 from harness.discovery.registry import Registry
 from harness.suite import schema
 from harness.suite.schema import Claim, Suite, SuiteFile, TaskSettings
@@ -88,9 +89,10 @@ def suite_text(spec: SuiteSpec) -> str:
     """
     package, _, path = spec.resource.partition(":")
     try:
-        return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")
-    except (Exception, SystemExit) as error:
-        message = f"its plugin names a file that cannot be read ({type(error).__name__}: {error})"
+        with guest(f"suite {spec.resource}"):
+            return importlib.resources.files(package).joinpath(path).read_text(encoding="utf-8")
+    except Exception as error:
+        message = f"its plugin names a file that cannot be read ({described(error)})"
         raise SuiteError(spec.resource, [Mistake("", message)]) from error
 
 

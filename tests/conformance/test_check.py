@@ -333,6 +333,22 @@ def test_an_environment_without_a_random_score_is_not_measured(environment):
     assert outcomes["random_score_holds"].status == "skip"
 
 
+def test_a_wrapper_that_does_not_record_its_arguments_is_no_fault(environment):
+    (check,) = (
+        check
+        for check in environment(wrappers=(("broken_environment:Plain", {"offset": 0.0}),))
+        if check.name == "passes_check_env"
+    )
+    assert check.outcome().status == "pass"
+
+
+def test_what_close_raises_is_a_remark(environment):
+    outcomes = {check.name: check.outcome() for check in environment("close")}
+    assert {outcome.status for name, outcome in outcomes.items() if name != "passes_check_env"} == {"pass"}
+    assert outcomes["passes_check_env"].status == "warn"
+    assert "its close() raised RuntimeError('not connected')" in outcomes["passes_check_env"].reason
+
+
 def test_warnings_of_check_env_are_a_remark(laboratories):
     spec = EnvironmentSpec("cartpole", "CartPole-v1")
     checks = environment_checks(EnvironmentSubject("test/cartpole", spec, laboratories("environments")))

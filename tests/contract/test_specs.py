@@ -27,6 +27,12 @@ def test_numbers_of_a_description_are_finite(number: object):
         Score(1.0, number)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["random_score", "reference_score"])
+def test_a_bare_number_is_no_score(name: str):
+    with pytest.raises(SpecError, match=f"{name} must be a Score or None, not 5.0"):
+        EnvironmentSpec("pole", "CartPole-v1", **{name: 5.0})
+
+
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b", "-a", "a" * 65, None])
 def test_names_can_never_be_paths(name: object):
     with pytest.raises(SpecError, match="name must be"):

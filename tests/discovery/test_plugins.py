@@ -1,6 +1,7 @@
 """Plugins that are broken in every way a plugin can be, each of which must cost nobody but itself."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.contract.errors import MissingPlugin
+from harness.contract.errors import ExitCode, MissingPlugin
+from harness.discovery import guests
 from harness.discovery.plugins import Plugin
 from harness.discovery.registry import Registry
 from support.fake_distributions import ALGORITHM, Install, write_distribution
@@ -43,11 +45,11 @@ def test_listing_does_not_import_the_code_of_an_algorithm(install: Install):
     [
         ("raise ValueError('torn')", "failed", "ValueError: torn"),
         ("def broken(:", "failed", "SyntaxError: invalid syntax"),
-        ("import sys; sys.exit(3)", "failed", "it called sys.exit(3) while it was loaded"),
+        ("import sys; sys.exit(3)", "failed", "it called sys.exit(3)"),
         ("raise BaseException('no')", "failed", "BaseException: no"),
         ("raise GeneratorExit", "failed", "GeneratorExit"),
         ("raise KeyboardInterrupt", "failed", "KeyboardInterrupt"),
-        ("import os; os._exit(0)", "failed", "it called sys.exit(0) while it was loaded"),
+        ("import os; os._exit(0)", "failed", "it called sys.exit(0)"),
         ("import a_module_nobody_has.part", "unavailable", "needs a_module_nobody_has"),
         ("from harness.api import nonsense", "failed", "ImportError: cannot import name 'nonsense'"),
         ("class Rude(Exception):\n  def __str__(self): raise OSError\nraise Rude", "failed", "Rude"),
@@ -70,6 +72,66 @@ def test_a_plugin_that_cannot_be_imported_is_a_row_and_the_others_work(
     assert "Traceback" in bad.traceback
     assert not bad.provides
     assert list(registry.algorithms) == ["good/good"]
+
+
+LOOPS = {
+    "in Python": "while True: pass",
+    "in the system": "import time; time.sleep(600)",
+    "for a terminal": "import os; os.read(os.pipe()[0], 1)",
+    "catching exceptions": "import time\nwhile True:\n  try: time.sleep(600)\n  except Exception: pass",
+    "in a hook": "from harness.api import hookimpl\nAPI = 1\n@hookimpl\ndef harness_suites():\n  while True: pass",
+}
+
+
+@pytest.mark.parametrize("code", LOOPS.values(), ids=LOOPS)
+def test_a_plugin_that_does_not_return_is_a_row_and_the_others_work(install: Install, monkeypatch, code: str):
+    monkeypatch.setattr(guests, "LOAD_SECONDS", 0.2)
+    install("bad", code)
+    install("good", GOOD)
+    registry, loaded = load("bad", "good")
+    assert (loaded["dist-bad"].status, loaded["dist-bad"].error) == ("failed", "it took longer than 0.2 s")
+    assert list(registry.algorithms) == ["good/good"]
+
+
+def program(folder: Path, code: str) -> "subprocess.CompletedProcess[str]":
+    """``harness list algorithms`` with one plugin, to which a fifth of a second is given."""
+    write_distribution(folder, "bad", code)
+    line = "from harness.discovery import guests; guests.LOAD_SECONDS = 0.2\n"
+    line += "from harness.commands import cli; raise SystemExit(cli.main(['list', 'algorithms']))"
+    environment = {**os.environ, "PYTHONPATH": str(folder), "HARNESS_PLUGINS": "bad"}
+    return subprocess.run([sys.executable, "-c", line], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_plugin_that_catches_whatever_would_stop_it_ends_the_program_by_its_name(tmp_path: Path):
+    ended = program(tmp_path, "import time\nwhile True:\n  try: time.sleep(600)\n  except BaseException: pass")
+    assert ended.returncode == ExitCode.MISSING
+    assert ended.stderr.startswith("harness: plugin 'bad' took longer than 0.2 s")
+    assert "leave it out with -p no:NAME" in ended.stderr
+
+
+def test_a_plugin_that_crashes_the_program_is_shown(tmp_path: Path):
+    ended = program(tmp_path, "import ctypes\nctypes.string_at(0)")
+    assert ended.returncode == -signal.SIGSEGV
+    assert re.search(r'fake_dist_bad.py", line 2 in <module>', ended.stderr)
+
+
+def test_a_plugin_that_closes_the_streams_costs_nobody_theirs(tmp_path: Path):
+    ended = program(tmp_path, "import os\nfor number in range(3): os.close(number)\nraise ValueError('torn')")
+    assert ended.returncode == ExitCode.YES
+    assert ended.stdout.startswith("ID ")
+    assert "plugin 'bad' is failed: ValueError: torn" in ended.stderr
+
+
+def test_a_plugin_that_forks_makes_no_second_harness(tmp_path: Path):
+    ended = program(tmp_path, "import os\nif os.fork():\n  os.wait()\nAPI = 1")
+    assert ended.returncode == ExitCode.YES
+    assert ended.stdout.count("ID ") == 1
+
+
+def test_processes_of_a_plugin_end_as_they_like(install: Install):
+    code = "import multiprocessing, os\np = multiprocessing.get_context('fork').Process(target=os._exit, args=(3,))\n"
+    install("good", f"{GOOD}\n{code}p.start(); p.join()\nassert p.exitcode == 3")
+    assert load("good")[1]["dist-good"].status == "ok"
 
 
 HEADER = "from harness.api import AlgorithmSpec, EnvironmentSpec, hookimpl\nAPI = 1\n"
@@ -256,6 +318,13 @@ def test_nothing_of_a_plugin_left_out_is_imported(install: Install):
     assert marker.exists()
 
 
+def test_an_observer_that_does_not_return_is_told(install: Install, monkeypatch):
+    monkeypatch.setattr("harness.discovery.registry.OBSERVER_SECONDS", 0.2)
+    install("bad", HEADER + "@hookimpl\ndef harness_run_finished(run):\n    while True: pass\n")
+    registry, _ = load("bad")
+    assert registry.run_finished({}) == ["plugin 'bad': harness_run_finished: it took longer than 0.2 s"]
+
+
 def test_each_observer_is_called_and_its_failure_is_its_own(install: Install):
     observer = HEADER + "seen = []\n@hookimpl\ndef harness_run_finished(run):\n    seen.append(run['key'])\n"
     install("one", HEADER + "@hookimpl\ndef harness_run_finished(run):\n    raise OSError('disk')\n")
@@ -266,5 +335,5 @@ def test_each_observer_is_called_and_its_failure_is_its_own(install: Install):
     assert sys.modules["fake_dist_two"].seen == ["abc"]
     assert problems == [
         "plugin 'one': harness_run_finished: OSError: disk",
-        "plugin 'zero': harness_run_finished: SystemExit: 1",
+        "plugin 'zero': harness_run_finished: it called sys.exit(1)",
     ]

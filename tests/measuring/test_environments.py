@@ -90,6 +90,16 @@ def test_a_complaint_of_close_is_a_warning_that_names_the_environment(train, loc
     assert len(trial.runs[0].evaluations) == 3 * 2
 
 
+@pytest.mark.parametrize(("train", "lockstep", "copies"), LOOPS.values(), ids=LOOPS)
+def test_a_complaint_of_close_fails_nothing_where_warnings_are_errors(train, lockstep, copies, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trial = trained(train, spec("Unclosable"), budget=40, points=2, episodes=2, lockstep=lockstep)
+
+    assert len(trial.runs[0].evaluations) == 3 * 2
+    assert "environment 'unclosable': its close() raised" in capsys.readouterr().err
+
+
 def test_a_complaint_of_a_native_vector_is_a_warning_too():
     with pytest.warns(RuntimeWarning, match=r"its close\(\) raised"):
         trained(train_vector(2, "native", "next_step"), spec("UnclosableVector"), budget=40)

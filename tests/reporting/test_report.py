@@ -14,7 +14,7 @@ import harness
 from harness.commands.cli import cli, main
 from harness.contract.errors import ExitCode
 from harness.discovery.registry import Registry
-from harness.reporting.report import NothingToReportError, terminal_table, write_report
+from harness.reporting.report import Drawing, NothingToReportError, _drawn, terminal_table, write_report
 from harness.suite.schema import Claim
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim
 from support.browser import CHROMIUM, chromium
@@ -294,6 +294,32 @@ def test_figures_of_plugins_are_drawn_and_a_broken_one_says_why(tmp_path, instal
     assert any(attributes.get("id") == "pictures-lengths-title" for _, attributes in found.elements)
     assert "all of cartpole" in (page.parent / "figures" / "pictures-task-cartpole.svg").read_text("utf-8")
     assert found.text.count("Of one task.") == 1
+
+
+ENDINGS = {
+    "sys.exit(3)": "it called sys.exit(3)",
+    "os._exit(0)": "it called sys.exit(0)",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "raise BaseException('no')": "BaseException: no",
+    "raise GeneratorExit": "GeneratorExit",
+    "while True: pass": "it took longer than 0.2 s",
+    "return 5": "AttributeError",
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), ENDINGS.items())
+def test_whatever_ends_a_figure_is_said_in_its_place(tmp_path, install, monkeypatch, body, reason):
+    monkeypatch.setattr("harness.reporting.report.FIGURE_SECONDS", 0.2)
+    declared = 'yield FigureSpec("bad", "Bad", target="fake_dist_pictures:bad", caption="Of nothing.")'
+    install(
+        "pictures",
+        "import os, sys\nfrom harness.api import FigureSpec, hookimpl\nAPI = 1\n"
+        f"@hookimpl\ndef harness_figures():\n    {declared}\ndef bad(results):\n    {body}\n",
+    )
+    registry = Registry.load(only=frozenset({"pictures"}))
+    (plugin,) = (plugin for plugin in registry.plugins if plugin.name == "pictures")
+    drawing = _drawn(Drawing("pictures/bad", plugin.provides["figure"][0]), None)
+    assert drawing.error.startswith(reason)
 
 
 def test_the_terminal_table_has_a_line_per_cell_and_names_what_is_missing(folder):

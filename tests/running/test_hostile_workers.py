@@ -1,11 +1,13 @@
 """What a job leaves in its folder, or running, hurts that run and nothing else."""
 
+import ctypes
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -14,7 +16,8 @@ import pytest
 from support.hostile import SUITE
 from support.paths import FIXTURES
 
-UNUSABLE, NO_RESULT = "outcome.json: ", "it left no usable result: evaluations.parquet is "
+UNUSABLE, NO_RESULT = "outcome.json: ", "it left no usable result: evaluations.parquet: "
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 ATTACKS = {
     "honest": ("done", ""),
     "log_fifo": ("done", ""),
@@ -54,24 +57,79 @@ ATTACKS = {
     "forks_twice": ("crashed", "exit code 3"),
     "holds_the_pipe": ("crashed", "SIGKILL"),
     "breeds": ("crashed", "left no outcome"),
+    "status_twice": ("failed", NO_RESULT + "missing"),
+    "key_of_another": ("failed", "it left no result of this run"),
+    "hardware_of_100000_facts": ("crashed", UNUSABLE + ".*at most 1000 items"),
+    "logs_half_a_character": ("failed", "UnicodeEncodeError"),
+    "outcome_is_a_folder": ("crashed", UNUSABLE + "not a regular file"),
+    "outcome_is_a_socket": ("crashed", UNUSABLE),
+    "place_is_a_link": ("crashed", "place.json: "),
+    "job_is_closed": ("crashed", "Permission denied"),
+    "run_is_closed": ("failed", NO_RESULT + "missing"),
+    "job_is_elsewhere": ("crashed", "left no outcome"),
+    "job_is_a_link": ("crashed", "left no outcome"),
+    "job_is_deep": ("crashed", "left no outcome"),
+    "job_of_20000_files": ("done", ""),
+    "odd_names": ("done", ""),
+    "run_is_there_already": ("failed", "FileExistsError"),
+    "umask_of_everything": ("crashed", UNUSABLE + ".*Permission denied"),
+    "work_is_gone": ("done", ""),
+    "tables_of_one_return": ("done", ""),  # forged, and not seen
+    "tables_of_another_run": ("failed", NO_RESULT + "holds rows of another run"),
+    "tables_of_other_returns": ("failed", NO_RESULT + ".*fingerprint"),
+    "tables_without_rows": ("failed", NO_RESULT + "holds no evaluation"),
+    "tables_cut_off": ("failed", NO_RESULT + "not a readable Parquet file"),
+    "tables_of_another_schema": ("failed", NO_RESULT + "not this table"),
+    "tables_with_gaps": ("failed", NO_RESULT + "column 'return' has missing values"),
+    "tables_that_expand": ("failed", NO_RESULT + ".* in memory"),
+    "returns_without_end": ("failed", NO_RESULT + "holds a return that is not finite"),
+    "steps_beyond_the_budget": ("failed", "it left no usable result: 1,000,000,000,000 steps"),
+    "tables_are_hard_links": ("failed", NO_RESULT + "not a readable Parquet file"),
+    "raises_no_exception": ("failed", "BaseException: no exception"),
+    "interrupts_itself": ("failed", "KeyboardInterrupt"),
+    "raises_escapes": ("failed", "alert"),
+    "raises_halves": ("failed", "ValueError"),
+    "limits_its_files": ("crashed", "exit code 1"),
+    "limits_its_descriptors": ("crashed", "exit code 1"),
+    "closes_its_output": ("done", ""),
+    "closes_all_files": ("crashed", "exit code 1"),
+    "fills_its_output": ("done", ""),
+    "turns_back_the_clock": ("done", ""),
+    "has_no_clock": ("crashed", UNUSABLE + ".*train_seconds"),
+    "exits_with_255": ("crashed", "exit code 255"),
+    "ends_by_a_nameless_signal": ("crashed", "signal 40"),
+    "stops_itself": ("done", ""),
+    "goes_on_writing": ("crashed", ""),
 }
+OF_ALL = ("removes_all_staging", "removes_the_locks", "stops_its_server", "kills_its_server")  # what others need
+
+
+def heed_permissions() -> None:
+    """Have root stopped by permissions, as everybody is."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def run(folder: Path, modes: Iterable[str], jobs: int) -> "subprocess.CompletedProcess[bytes]":
+    (folder / "outside").mkdir()
+    algorithms = [f"attack[mode={json.dumps(mode)}]" for mode in modes]
+    lists = {"algorithms": json.dumps(algorithms), "environments": '["short"]', "seeds": 1, "steps": 60}
+    (folder / "suite.toml").write_text(SUITE.format(**lists))
+    told = {"PYTHONPATH": str(FIXTURES / "workers"), "HARNESS_PLUGINS": "workers"}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", "run", "suite.toml", "-j", str(jobs), "--time-limit", "30"],
+        cwd=folder,
+        env={**os.environ, **told, "WORKERS_OUTSIDE": str(folder / "outside")},
+        capture_output=True,
+        timeout=280,
+        preexec_fn=heed_permissions,
+    )
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[bytes]"]:
     folder = tmp_path_factory.mktemp("workers")
-    (folder / "outside").mkdir()
-    algorithms = [f"attack[mode={json.dumps(mode)}]" for mode in ATTACKS]
-    lists = {"algorithms": json.dumps(algorithms), "environments": '["short"]', "seeds": 1, "steps": 60}
-    (folder / "suite.toml").write_text(SUITE.format(**lists))
-    told = {"PYTHONPATH": str(FIXTURES / "workers"), "HARNESS_PLUGINS": "workers"}
-    return folder, subprocess.run(
-        [sys.executable, "-m", "harness", "run", "suite.toml", "-j", "2", "--time-limit", "30"],
-        cwd=folder,
-        env={**os.environ, **told, "WORKERS_OUTSIDE": str(folder / "outside")},
-        capture_output=True,
-        timeout=280,
-    )
+    return folder, run(folder, ATTACKS, jobs=2)
 
 
 def stored(folder: Path) -> dict[str, dict]:
@@ -93,14 +151,28 @@ def test_every_attack_has_its_status_and_a_bounded_reason(session, mode: str) ->
 
 def test_every_attack_is_tried() -> None:
     told = (FIXTURES / "workers" / "workers_train.py").read_text()
-    assert set(re.findall(r"^def (\w+)\(job, run\):", told, re.MULTILINE)) == {*ATTACKS, "kills_its_server"}
+    assert set(re.findall(r"^def (\w+)\(job, run\):", told, re.MULTILINE)) == {*ATTACKS, *OF_ALL}
 
 
 def test_the_session_ends_as_one_with_failed_runs(session) -> None:
     _, finished = session
     assert finished.returncode == 3, finished.stderr.decode()
     assert b"Traceback" not in finished.stderr
+    assert b"\x1b" not in finished.stderr
     assert len(finished.stderr) < 1_000_000
+
+
+def test_a_trial_that_spoils_what_all_need_costs_itself_alone(tmp_path: Path) -> None:
+    finished = run(tmp_path, [*OF_ALL, "honest"], jobs=1)
+    statuses = {mode: run["status"] for mode, run in stored(tmp_path).items()}
+    assert finished.returncode == 3, finished.stderr.decode()
+    assert statuses == {**dict.fromkeys(OF_ALL, "crashed"), "honest": "done"}
+
+
+def test_a_job_that_cannot_leave_an_outcome_says_why_in_its_log(session) -> None:
+    folder, _ = session
+    told = stored(folder)["limits_its_descriptors"]
+    assert "Too many open files" in (folder / "results" / "hostile" / told["key"] / "log.txt").read_text()
 
 
 def test_nothing_is_left_running(session) -> None:
@@ -112,13 +184,14 @@ def test_nothing_is_left_running(session) -> None:
 
 def sleepers() -> list[str]:
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    return [line for line in lines if re.match(r"sleep 606\d", line)]
+    return [line for line in lines if re.match(r"(python3 )?sleep 606\d", line)]
 
 
 def test_nothing_is_written_outside(session) -> None:
     folder, _ = session
     assert list((folder / "outside").iterdir()) == []
     assert {path.name for path in folder.iterdir()} == {"outside", "results", "suite.toml"}
+    assert list((folder / "results" / "hostile" / ".staging").iterdir()) == []
 
 
 def test_what_is_stored_holds_files_of_ours_only(session) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import harness as package
 from support.hostile import harness, start, stored_runs, write_suite
+from support.paths import TESTS
 
 KILLS = 20
 SEEDS = 24
@@ -94,6 +96,24 @@ def test_workers_end_with_the_harness_that_was_killed(tmp_path: Path):
     assert alive == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
+@pytest.mark.parametrize("command", ["plan", "check"])
+def test_what_imports_a_plugin_to_ask_it_ends_with_the_harness_that_was_killed(tmp_path: Path, command: str):
+    suite = write_suite(tmp_path, ["hangs-at-import"], ["short"])
+    session = start(command, suite if command == "plan" else "hangs-at-import", cwd=tmp_path)
+    while not any("harness." in word for child in psutil.Process(session.pid).children() for word in child.cmdline()):
+        assert session.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # so that it imports
+    asked = psutil.Process(session.pid).children(recursive=True)
+    session.kill()
+    session.wait()
+    _, alive = psutil.wait_procs(asked, timeout=10)
+
+    assert asked
+    assert alive == []
+
+
 @pytest.mark.slow
 def test_killing_workers_at_twenty_moments_costs_those_trials_alone(tmp_path: Path, uninterrupted: Path):
     moments = random.Random(21)
@@ -119,6 +139,16 @@ def test_killing_workers_at_twenty_moments_costs_those_trials_alone(tmp_path: Pa
     assert killed > 0
     assert finished.returncode == 0, finished.stderr
     assert_same_tables(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_the_same_command_goes_on_and_ends_as_if_nothing_had_been():
+    """The harness, a trial, the process group, the fork server and a compaction; ``support.kills 300`` kills more."""
+    line = [sys.executable, "-m", "support.kills", "5"]
+    tried = subprocess.run(
+        line, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, timeout=280
+    )
+    assert tried.stdout.endswith(" 0 findings\n"), tried.stdout + tried.stderr
 
 
 def test_two_sessions_on_one_folder_share_the_work_and_repeat_none_of_it(tmp_path: Path, uninterrupted: Path):

@@ -78,6 +78,32 @@ def test_compacted_runs_are_read_by_pandas_alone(tmp_path):
     assert list(returns) == list(before.evaluations.astype({"key": "str"}).sort_values("key", kind="stable")["return"])
 
 
+def test_what_a_compaction_that_was_killed_left_behind_is_cleared_by_the_next(tmp_path):
+    write_run(tmp_path, Run(seed=0))
+    abandoned = Store(tmp_path).folder / ".staging" / "dead"
+    abandoned.mkdir()
+    abandoned.with_suffix(".lock").touch()
+    assert compact(Store(tmp_path)) == 1
+    assert list((tmp_path / ".staging").iterdir()) == []
+
+
+def test_a_folder_whose_removal_was_killed_half_way_does_not_come_back(tmp_path, monkeypatch):
+    folder = write_run(tmp_path, Run(seed=0))
+
+    def killed(path):
+        for run_file in path.rglob("run.json"):
+            run_file.unlink()
+            raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("harness.storage.store._remove", killed)
+        compact(Store(tmp_path))
+    Store(tmp_path).clear_abandoned()
+    results = harness.load(tmp_path)
+    assert not folder.exists()
+    assert (len(results.runs), results.problems) == (1, ())
+
+
 # Removing
 
 

@@ -132,6 +132,24 @@ def test_staging_of_a_dead_session_is_cleared_and_of_a_live_one_is_not(store: St
     assert not abandoned.exists()
 
 
+def test_locks_of_dead_sessions_are_cleared_and_of_live_ones_are_not(store: Store, tmp_path: Path):
+    (store.folder / ".locks" / ("a" * 20)).touch()
+    (store.folder / ".locks" / "link").symlink_to(tmp_path / "elsewhere")
+    held = store.lock("b" * 20)
+    Store(store.folder).clear_abandoned()
+    assert {path.name for path in (store.folder / ".locks").iterdir()} == {"b" * 20, "link"}
+    held.release()
+
+
+def test_what_a_session_killed_at_its_very_beginning_leaves_is_cleared(store: Store, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        Store(store.folder)
+    assert len(list((store.folder / ".staging").iterdir())) == 1
+    Store(store.folder).clear_abandoned()
+    assert list((store.folder / ".staging").iterdir()) == []
+
+
 def test_processes_that_a_killed_session_left_at_work_are_ended(store: Store):
     abandoned = store.folder / ".staging" / "dead"
     (abandoned / "work").mkdir(parents=True)
