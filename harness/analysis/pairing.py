@@ -33,6 +33,7 @@ class Run(NamedTuple):
     commit: str = ""  # it ran with
     error: str = ""  # why it failed or was skipped; empty for others
     arrived: bool = False  # whether it is done, and ended at its threshold or above; not where there is none
+    trial: str = ""  # that trained it with others; "" if it was alone
     independent: bool = False  # whether its streams depend on the environment, so that others share no luck with it
 
     @property
@@ -123,6 +124,11 @@ class Task:
             return f"a failed run has no {self.measure.name}"
         return "a failed run has no score where no random score is known: declare random_score"
 
+    @property
+    def unscored_head(self) -> bool:
+        """Whether it is `unscored`, and runs of the head failed."""
+        return bool(self.unscored) and any(run.failed for run in self.head.values())
+
     def scores(self, side: Side, seeds: Iterable[int]) -> Floats:
         """Scores [N] of runs that count, in the order of the seeds."""
         return np.array([self.failed_score if side[seed].failed else side[seed].value for seed in seeds])
@@ -134,6 +140,16 @@ def floor(random: float, values: Iterable[float]) -> float:
     So nobody gains by failing. NaN where no random score is known.
     """
     return float(np.min([random, *filter(isfinite, values)]))
+
+
+def failed_together(side: Side) -> list[int]:
+    """The seeds that failed with all others of their trial: one failure, and not as many as there are seeds."""
+    trials: dict[str, list[int]] = {}
+    for seed, run in side.items():
+        if run.trial:
+            trials.setdefault(run.trial, []).append(seed)
+    whole = [seeds for seeds in trials.values() if all(side[seed].failed for seed in seeds)]
+    return sorted(seed for seeds in whole if len(seeds) > 1 for seed in seeds)
 
 
 class Sample(NamedTuple):
@@ -169,10 +185,15 @@ UNTESTED = PValues("labels", nan, nan)
 
 
 def related(tasks: Sequence[Task], samples: Sequence[Sample]) -> tuple[int, ...]:
-    """The `blocks` of tasks of which these runs are compared; empty if tasks of a block have not the same seeds."""
-    apart = all(run.independent for task in tasks for run in task.runs)
-    seeds = [tuple(map(tuple, found.seeds)) for found in samples]
-    return blocks_of([task.environment for task in tasks], apart, seeds)
+    """The `blocks` of tasks of which these runs are compared.
+
+    Empty if tasks of a block have not the same seeds, or seeds share luck among several tasks on one side only.
+    """
+    sides = [task.base for task in tasks], [task.head for task in tasks]
+    base, head = (all(run.independent for side in of for run in side.values()) for of in sides)
+    if base != head and len(tasks) > 1:
+        return ()
+    return blocks_of([task.environment for task in tasks], base, [tuple(map(tuple, found.seeds)) for found in samples])
 
 
 class Difference(NamedTuple):

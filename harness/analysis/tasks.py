@@ -183,9 +183,10 @@ def what_differs(names: Sequence[str], base: Sequence[object], head: Sequence[ob
 
 def _side(runs: pd.DataFrame) -> dict[int, Run]:
     seconds = (runs["total_seconds"] / runs["runs_in_trial"].clip(lower=1)).astype(float)
+    trial = runs["started_at"].astype(str).where(runs["runs_in_trial"] > 1, "")
     columns = (runs[name] for name in ("status", "value", "fingerprint"))
-    rest = (runs[name] for name in ("machine", "commit", "error", "arrived", "independent"))
-    rows = zip(runs["seed"], *columns, seconds, *rest, strict=True)
+    rest = (runs[name] for name in ("machine", "commit", "error", "arrived"))
+    rows = zip(runs["seed"], *columns, seconds, *rest, trial, runs["independent"], strict=True)
     return {int(seed): Run(*run) for seed, *run in rows}
 
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from harness.analysis.pairing import Task
 from harness.reporting.plain_cells import interval, known, number, place, score
+from harness.statistics.sequential import enough_to_pass
 from harness.text import counted, one_line
 from harness.verdicts.judgement import Change, GateAnswer, Inconclusive, JudgedTask, Judgement, TaskVerdict
 
@@ -64,8 +65,8 @@ def sentences(judgement: Judgement) -> Iterator[str]:
         _, _, no_drop, drop, _ = _cells(judgement.overall)
         yield (
             f"look at {judgement.look.seeds} seeds: p = {no_drop} of no drop, p = {drop} of one of "
-            f"{judgement.rule.drop:.0%} or more; "
-            f"it may regress up to {judgement.look.alpha:.2g} and pass up to {judgement.look.passing:.2g}"
+            f"{judgement.rule.drop:.0%} or more; it may regress up to {judgement.look.alpha:.2g} and pass "
+            + (f"up to {passing:.2g}" if (passing := judgement.look.passing) else f"from {_enough(judgement)} on")
         )
         yield _budget(judgement)
     if judgement.outcome is GateAnswer.IDENTICAL:
@@ -80,6 +81,10 @@ def sentences(judgement: Judgement) -> Iterator[str]:
     if judgement.outcome is GateAnswer.REGRESSED and judgement.more is not None:
         yield f"the drop may be within what is tolerated; to tell: {_advice(judgement)}"
     yield from (f"note: {one_line(note)}" for note in judgement.notes)
+
+
+def _enough(judgement: Judgement) -> str:
+    return counted(enough_to_pass(judgement.rule, judgement.blocks), "seed")
 
 
 def _budget(judgement: Judgement) -> str:

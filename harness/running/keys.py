@@ -41,12 +41,20 @@ def task_hash(
 
 
 def run_key(
-    algorithm_id: str, version: str, config: Mapping[str, Any], task: str, seed: int, device: str, views: Sequence[str]
+    algorithm_id: str,
+    version: str,
+    config: Mapping[str, Any],
+    environment: str,
+    task: str,
+    seed: int,
+    device: str,
+    views: Sequence[str],
 ) -> str:
     """The key of a run: runs with the same key have the same result.
 
-    It counts every field of the configuration, the `task_hash`, the type of the device, and as ``views`` the modules by
+    It counts every field of the configuration, the environment's name, of which the run's random streams are made, the
+    `task_hash`, the type of the device, and as ``views`` the modules by
     which the algorithm sees the environment otherwise than through Gymnasium: arrays, which draw from other random
     numbers, functions to plan with, a game to play against itself.
     """
-    return digest([RESULT_SCHEMA, algorithm_id, version, dict(config), task, seed, device, *views])
+    return digest([RESULT_SCHEMA, algorithm_id, version, dict(config), environment, task, seed, device, *views])

@@ -174,10 +174,8 @@ def make_cell(
     seen = [modules[view] for view in algorithm.views if view != "dataset" and modules[view]]
     dataset = modules["dataset"] if algorithm.dataset else None
     task_id = task_hash(modules, task.steps, task.points, task.episodes, dataset)
-    keys = {
-        seed: run_key(contestant.entry.id, algorithm.version, contestant.config, task_id, seed, device, seen)
-        for seed in seeds
-    }
+    of, place = (contestant.entry.id, algorithm.version, contestant.config), environment.spec.name
+    keys = {seed: run_key(*of, place, task_id, seed, device, seen) for seed in seeds}
     return Cell(contestant, environment, device, task, task_id, keys, reason, fits)
 
 

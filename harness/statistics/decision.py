@@ -12,8 +12,7 @@ maximum one that is in one place. The smallest p-value of all these is judged by
 so much costs no error: all is one test.
 
 How large a drop is, only means can say, and overall only that of all tasks: ranks are blind to runs that collapse, and
-a task that is unharmed says nothing about the others. Where most runs score the same, as where all succeed, their
-spread says nothing about what is rare; there a side passes only once it has enough runs to have shown a failure.
+a task that is unharmed says nothing about the others.
 """
 
 from bisect import bisect_left
@@ -51,11 +50,10 @@ class Evidence(NamedTuple):
     """What the runs say, as p-values."""
 
     regressed: float  # that the new side is worse in nothing
-    passed: float  # that it is worse by the tolerated drop or more
+    passed: float  # that it is worse by the tolerated drop or more; 0 where all runs of both sides score the same
     task_regressed: Floats  # [M] that it scores no less on this task; adjusted for looking at all of them
     task_passed: Floats  # [M] that it is worse on this task by the drop tolerated on a single one, or more
     events: Mapping[str, float] = {}  # that this bad thing happens no more often, if it were all that is asked
-    unseen: float = 0.0  # chance that runs which score the same hide failures that make a drop as large as is tolerated
 
 
 Events = Mapping[str, tuple[Runs, Runs]]  # how often bad things happen on both sides, by what they are
@@ -91,27 +89,15 @@ def evidence(
         for name, (before, after) in events.items()
     }
     much_shorter = drops(new, lowered(old, task_drop), paired, permuted, ranks=False)
+    same = np.array([np.ptp(np.concatenate(sides)) == 0 for sides in zip(old.by_task(), new.by_task(), strict=True)])
+    shorter = share_at_least(relative_drop(new, lowered(old, drop), paired, permuted))
     return Evidence(
         regressed=min_p(worse, *oftener.values()),
-        passed=float(share_at_least(relative_drop(new, lowered(old, drop), paired, permuted))),
+        passed=0.0 if same.all() else float(shorter),
         task_regressed=max_t(worse.max(axis=2)),
-        task_passed=share_at_least(much_shorter.max(axis=2)),
+        task_passed=np.where(same, 0.0, share_at_least(much_shorter.max(axis=2))),
         events={name: min_p(each) for name, each in oftener.items()},
-        unseen=unseen(new, drop, task_drop),
     )
-
-
-def unseen(new: Runs, drop: float, task_drop: float) -> float:
-    """The chance not to see one failure in runs that score the same, if failures alone made the drops just tolerated.
-
-    Asked of tasks on which at least half of the new runs have one score; 0 where there are none.
-    """
-    most = [np.unique(scores, return_counts=True)[1].max() for scores in new.by_task()]
-    same = [n for n, alike in zip(new.counts, most, strict=True) if 2 * alike >= n]
-    if not same:
-        return 0.0
-    overall = (1 - min(1.0, drop * new.tasks / len(same))) ** sum(same)
-    return max(overall, (1 - task_drop) ** min(same))
 
 
 def _negative(runs: Runs) -> Runs:
@@ -121,11 +107,10 @@ def _negative(runs: Runs) -> Runs:
 def verdict(seen: Evidence, alpha: float, passing: float, doubt: float = ALPHA) -> Verdict:
     """What one look decides that may spend ``alpha`` on a regression and ``passing`` on a pass.
 
-    No side passes, or is tolerated, to which bad things happen more often with p-values of at most ``doubt``, or which
-    may hide failures with a larger chance.
+    No side passes, or is tolerated, to which bad things happen more often with p-values of at most ``doubt``.
     """
-    safe = seen.passed <= passing and bool(np.all(seen.task_passed <= passing))
-    safe = safe and seen.unseen <= doubt and all(p > doubt for p in seen.events.values())
+    safe = 0 < passing >= seen.passed and bool(np.all(seen.task_passed <= passing))
+    safe = safe and all(p > doubt for p in seen.events.values())
     if seen.regressed <= alpha:
         return Verdict.WITHIN_TOLERANCE if safe else Verdict.REGRESSED
     return Verdict.PASSED if safe else Verdict.UNDECIDED

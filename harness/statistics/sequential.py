@@ -4,13 +4,17 @@ One alpha is for all that a gate may say. A part of it is kept for tasks that br
 any look. Each look spends a part of the rest, so that all together raise a false alarm no more often than alpha says.
 A look that could not reject however the runs turned out, because so few have too few permutations, spends nothing.
 
+A side passes at no look that has too few seeds to have shown a failure, if failures alone made it worse by what is
+tolerated: until then good runs say nothing about those that are rare.
+
 A side that is worse, though overall by less than is tolerated, stays worse. But whether it is so on every task takes
 more seeds to see, so the looks go on while that may still turn a regression into one within tolerance.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from math import comb
 from typing import NamedTuple
 
@@ -24,7 +28,7 @@ OF_BREAKING = 0.1  # the share of alpha that is kept for tasks that break altoge
 MANY_BLOCKS = 4  # of tasks, from which on so few seeds decide that the first look is at 3
 LOOKS_AT_MANY_BLOCKS = (3, 5, 8, 12)
 LOOKS_AT_FEW_BLOCKS = (5, 8, 12, 20)
-DROP, DROP_OF_ONE_TASK, TASK_DROP = 0.10, 0.20, 0.25
+DROP, DROP_OF_ONE_BLOCK, TASK_DROP = 0.10, 0.20, 0.25
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Look(NamedTuple):
 
     seeds: int  # per side
     alpha: float  # it may spend on calling the new side regressed
-    passing: float  # it may spend on passing it
+    passing: float  # it may spend on passing it; 0 where it has too few seeds for that
 
 
 class Decision(NamedTuple):
@@ -69,8 +73,9 @@ class Decision(NamedTuple):
 
 def usual_rule(tasks: int, blocks: int | None = None) -> Rule:
     """The rule for so many tasks in so many blocks, each its own if None, where nothing else is declared."""
-    many = (tasks if blocks is None else blocks) >= MANY_BLOCKS
-    return Rule(LOOKS_AT_MANY_BLOCKS if many else LOOKS_AT_FEW_BLOCKS, DROP_OF_ONE_TASK if tasks == 1 else DROP)
+    apart = tasks if blocks is None else blocks
+    declared = LOOKS_AT_MANY_BLOCKS if apart >= MANY_BLOCKS else LOOKS_AT_FEW_BLOCKS
+    return Rule(declared, DROP_OF_ONE_BLOCK if apart == 1 else DROP)
 
 
 def decide(
@@ -103,10 +108,10 @@ def decide(
     first, second = matrix(old, blocks), matrix(new, blocks)
     available = min(first.fewest, second.fewest)
     happened = {name: (matrix(before), matrix(after)) for name, (before, after) in (events or {}).items()}
-    most_blocks = max(len(first.units), *(before.tasks for before, _ in happened.values()), 0)
+    others = max([len(first.units), *(before.tasks for before, _ in happened.values())]) - len(first.units)
     decision = Decision(Verdict.UNDECIDED, None, None, final=False)
     worse = False
-    declared = list(looks(rule, most_blocks, paired))
+    declared = list(looks(rule, first.blocks, paired, others))
     for look in declared:
         if look.seeds > available or decision.final:
             break
@@ -124,20 +129,40 @@ def decide(
         worse |= now in (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
         if worse:
             now = Verdict.REGRESSED if now in (Verdict.REGRESSED, Verdict.UNDECIDED) else Verdict.WITHIN_TOLERANCE
-        tolerable = now is Verdict.REGRESSED and seen.passed <= look.passing
+        tolerable = now is Verdict.REGRESSED and seen.passed <= rule.alpha
         decided = now is not Verdict.UNDECIDED and not tolerable
         decision = Decision(now, look, seen, final=decided or look is declared[-1])
     return decision
 
 
-def looks(rule: Rule, blocks: int, paired: bool) -> Iterator[Look]:
-    """The looks that are worth taking, each with what it may spend; what a skipped one would have is kept."""
+def looks(rule: Rule, blocks: Sequence[int], paired: bool, others: int = 0) -> Iterator[Look]:
+    """The looks that are worth taking, each with what it may spend; what a skipped one would have is kept.
+
+    What a look would have that is worth taking, but has too few seeds for a pass, is not spent on passing. Blocks are of the tasks, [M]; there may be others, without scores, in which something else can happen.
+    """
     used = 0.0  # share of what all may spend
     for seeds, allowed in zip(rule.looks, spent([seeds / rule.looks[-1] for seeds in rule.looks]), strict=True):
         share = float(allowed) - used
-        if smallest_p(seeds, blocks, paired) <= share * (rule.alpha - rule.of_breaking):
-            yield Look(seeds, share * (rule.alpha - rule.of_breaking), share * rule.alpha)
+        alpha = share * (rule.alpha - rule.of_breaking)
+        if smallest_p(seeds, len({*blocks}) + others, paired) <= alpha:
+            yield Look(seeds, alpha, share * rule.alpha if unseen(rule, blocks, seeds) <= rule.alpha else 0.0)
             used = float(allowed)
+
+
+def unseen(rule: Rule, blocks: Sequence[int], seeds: int) -> float:
+    """The chance that so many seeds show no failure, if runs that fail made a drop that is just tolerated.
+
+    Be it on one task, or overall, by failures on any number of blocks, with the same seeds on all tasks of a block.
+    """
+    sizes = sorted(Counter(blocks).values(), reverse=True)
+    harmed = [(number, sum(sizes[:number])) for number in range(1, len(sizes) + 1)]
+    overall = [(1 - min(1.0, rule.drop * len(blocks) / tasks)) ** (number * seeds) for number, tasks in harmed]
+    return max((1 - rule.task_drop) ** seeds, *overall)
+
+
+def enough_to_pass(rule: Rule, blocks: Sequence[int]) -> int:
+    """The fewest seeds per side with which a side can pass."""
+    return next(seeds for seeds in count(1) if unseen(rule, blocks, seeds) <= rule.alpha)
 
 
 def smallest_p(seeds: int, blocks: int, paired: bool) -> float:

@@ -55,11 +55,12 @@ def told(tasks: Sequence[Task], name: str, p: float) -> str:
 
 
 def broken(tasks: Sequence[Task], rule: Rule) -> Iterator[str]:
-    """Tasks that break altogether: every run of the head fails by itself, none of the base does; they are enough."""
+    """Tasks that break altogether: all runs of the head fail by themselves, none of the base, in enough trials."""
     enough = breaking(len(tasks), rule.of_breaking) if tasks else 0
     for task in tasks:
         base, head = (_failures(side) for side in (task.base, task.head))
-        if min(len(base), len(head)) >= enough and all(head) and not any(base):
+        trials = min(_trials(task.base), _trials(task.head))
+        if trials >= enough and all(head) and not any(base):
             yield f"{task.name}: all {len(head)} runs of the head fail, none of {len(base)} on the base"
 
 
@@ -71,6 +72,11 @@ def lost(task: Task) -> float:
 
 def _failures(side: Side) -> list[bool]:
     return [run.failed for run in side.values() if run.counts]
+
+
+def _trials(side: Side) -> int:
+    """How many trials the runs that say something come from."""
+    return len({run.trial or seed for seed, run in side.items() if run.counts})
 
 
 def newly_failing(tasks: Sequence[Task]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from harness.statistics import intervals
 from harness.statistics.decision import Verdict, detectable_drop, runs_needed
 from harness.statistics.intervals import Estimate
 from harness.statistics.runs import Floats, matrix
-from harness.statistics.sequential import Decision, Rule, decide, looks, smallest_p, usual_rule
+from harness.statistics.sequential import Decision, Rule, decide, enough_to_pass, looks, smallest_p, usual_rule
 from harness.suite.reading import Suite
 from harness.text import counted
 from harness.verdicts import events
@@ -50,9 +50,10 @@ def judge(
 
 def judge_scope(suite: Suite, every: Scope, blocks: int, damaged: Sequence[str] = ()) -> Judgement:
     """Judge these tasks, of at most so many blocks; what is damaged is told where runs are missing."""
-    scope = every.scored()
-    rule = rule_of(suite, len(scope.tasks) + len(scope.unanswered), blocks)
+    rule = rule_of(suite, len(every.tasks) + len(every.unanswered), blocks)
     broken = list(events.broken(every.tasks, rule))
+    every = every.answering()
+    scope = every.scored()
     if scope.tasks:
         return _judgement(suite, rule, scope, every.tasks, broken, damaged)
     if broken:
@@ -91,11 +92,13 @@ def _judgement(
     found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
     overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, blocks(tasks), rule, decision)
     missing = (*map(str, seeds.unfinished), *damaged) if outcome is GateAnswer.INCOMPLETE else ()
+    unscored = [f"{task.name} is not judged: {task.unscored}" for task in every if task.unscored_head]
+    if unscored and outcome in (GateAnswer.PASSED, GateAnswer.IDENTICAL, GateAnswer.WITHIN_TOLERANCE):
+        outcome = GateAnswer.INCONCLUSIVE
     tolerable = outcome is GateAnswer.REGRESSED and not (broken or decision.final)
     more = _more(changes, rule, seeds, used, tasks) if tolerable or outcome is GateAnswer.INCONCLUSIVE else None
-    guilty = outcome is GateAnswer.REGRESSED
-    happened = [events.told(told, name, p) for name, p in oftener.items()]
-    failing = list(events.newly_failing(every))
+    happened = (*events.newly_failing(every), *(events.told(told, name, p) for name, p in oftener.items()))
+    guilty, innocent = (happened, ()) if outcome is GateAnswer.REGRESSED else ((), happened)
     return Judgement(
         suite=suite.name,
         outcome=outcome,
@@ -112,8 +115,8 @@ def _judgement(
             for task, apart, change in zip(tasks, found, each, strict=True)
         ),
         overall=overall,
-        reasons=(*broken, *(failing if guilty else ()), *(happened if guilty else ()), *scope.unanswered, *missing),
-        notes=(*(() if guilty else (*failing, *happened)), *_notes(scope, seeds)),
+        reasons=(*broken, *guilty, *unscored, *scope.unanswered, *missing),
+        notes=(*innocent, *_notes(scope, seeds)),
         more=more,
         minutes=nan if more is None else more * sum(_seconds(task) for task in tasks) / 60,
     )
@@ -145,7 +148,7 @@ def check_looks(suite: Suite, tasks: int, blocks: int, paired: bool, most: int |
         UsageError: naming the first look that can.
     """
     rule, blocks = rule_of(suite, tasks, blocks), min(tasks, blocks)
-    if not (worth := [look.seeds for look in looks(rule, blocks, paired)]):
+    if not (worth := [look.seeds for look in looks(rule, [k % blocks for k in range(tasks)], paired)]):
         enough = next(seeds for seeds in count(1) if smallest_p(seeds, blocks, True) <= rule.alpha - rule.of_breaking)
         raise UsageError(
             f"looks {list(rule.looks)} can decide nothing: on {counted(blocks, 'environment')}, with "
@@ -249,7 +252,7 @@ def _task_verdict(task: Task, seeds: Seeds, change: Change, rule: Rule, decision
             return TaskVerdict.LOST
         if change.regressed <= decision.look.alpha:
             return TaskVerdict.WORSE
-    return TaskVerdict.NOT_WORSE if change.passed <= decision.look.passing else TaskVerdict.UNCLEAR
+    return TaskVerdict.NOT_WORSE if 0 < decision.look.passing >= change.passed else TaskVerdict.UNCLEAR
 
 
 def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int, tasks: Sequence[Task]) -> int | None:
@@ -257,13 +260,14 @@ def _more(changes: Sequence[Change], rule: Rule, seeds: Seeds, used: int, tasks:
 
     By a t test with a power of 80 % of the tolerated drop, overall and on every task, at the spread seen so far.
     """
-    left = [look.seeds for look in looks(rule, max(blocks(tasks)) + 1, seeds.paired) if look.seeds > seeds.each]
+    declared = [look for look in looks(rule, blocks(tasks), seeds.paired) if look.seeds > seeds.each]
     if used < 2:
-        return left[0] - seeds.each if left else None
+        return declared[0].seeds - seeds.each if declared else None
+    left = [look.seeds for look in declared if smallest_p(look.seeds, 1, seeds.paired) <= look.passing]
     overall, *each = (change.spread for change in changes)
     asked = [(overall, rule.drop), *((spread, rule.task_drop) for spread in each)]
     needed = [runs_needed(*one, rule.alpha, paired=seeds.paired) if isfinite(one[0]) else None for one in asked]
-    enough = max((n for n in needed if n is not None), default=0)
+    enough = max([enough_to_pass(rule, blocks(tasks)), *(n for n in needed if n is not None)])
     if None in needed or (not left and enough <= seeds.each):
         return None
     return next((n for n in left if n >= enough), enough) - seeds.each

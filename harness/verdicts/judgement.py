@@ -97,9 +97,9 @@ class Judgement:
     minutes: float = nan  # that they take, one run after the other; NaN if not known
 
     @property
-    def blocks(self) -> int:
-        """How many blocks of tasks share no luck of their seeds; 0 where nothing was judged."""
-        return len({*blocks([judged.task for judged in self.tasks])})
+    def blocks(self) -> tuple[int, ...]:
+        """The block of each task that was judged: in a block, seeds share their luck."""
+        return blocks([judged.task for judged in self.tasks])
 
     def exit_code(self, strict: bool = False, inconclusive: Inconclusive = "warn") -> ExitCode:
         """What a process ends with.

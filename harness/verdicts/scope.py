@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import product, takewhile
 from typing import NamedTuple
 
-from harness.analysis.pairing import Task, blocks, paired
+from harness.analysis.pairing import Task, blocks, failed_together, paired
+from harness.analysis.tasks import told_seeds
 from harness.discovery.selection import parse_selection
 from harness.suite.reading import Suite
 
 SKIPPED = "both sides skipped it"
+OTHER_STREAMS = "streams of one side come from the seed alone, those of the other from seed and environment"
+SIDES = ("base", "head")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,26 @@ class Scope:
     def not_judged(self) -> list[Task]:
         """Those not comparable that at least one side has trained."""
         return [task for task in self.not_comparable if task.why_not != SKIPPED]
+
+    def answering(self) -> "Scope":
+        """The same without tasks whose runs cannot answer.
+
+        Runs that failed together with all of their trial are one failure, be it by luck or by the code: those of the
+        base are no base, and those of the head are to be run again. And sides of which only one has streams of its
+        own on each environment differ in how their tasks hang together: with several, they are not comparable.
+        """
+        apart = {side: all(r.independent for t in self.tasks for r in getattr(t, side).values()) for side in SIDES}
+        scope = Scope([], list(self.not_comparable), list(self.unanswered))
+        for task in self.tasks:
+            if apart["base"] != apart["head"] and len({task.environment for task in self.tasks}) > 1:
+                scope.not_comparable.append(replace(task, why_not=OTHER_STREAMS))
+            elif seeds := failed_together(task.base):
+                scope.not_comparable.append(replace(task, why_not=f"{told_seeds(seeds)} of the base failed together"))
+            elif seeds := failed_together(task.head):
+                scope.unanswered.append(f"{task.name}: {told_seeds(seeds)} of the head failed together, in one trial")
+            else:
+                scope.tasks.append(task)
+        return scope
 
     def scored(self) -> "Scope":
         """The same without tasks whose failed runs have no score, which are not comparable."""

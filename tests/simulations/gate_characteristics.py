@@ -281,6 +281,20 @@ def of_tolerance() -> list[Column]:
     ]
 
 
+def of_collapses() -> list[Column]:
+    """As much lost by runs of one environment that come to learn nothing."""
+    return [
+        (
+            f"{share} % on 1 of {number}{', paired' if rho else ''}",
+            lambda name, number=number, share=share, rho=rho: Case(
+                f"{share} % of runs collapse on one", (name,) * number, collapses(share / 100), rho
+            ),
+        )
+        for rho in (None, 0.9)
+        for number, share in ((1, 20), (2, 20), (5, 25))
+    ]
+
+
 # What is written
 
 COLUMNS = ("change", "environments", "pass", "regressed", "within tolerance", "inconclusive", "seeds per side")
@@ -335,6 +349,13 @@ GRIDS: list[tuple[str, str, Callable[[], list[Column]], tuple[Verdict, ...]]] = 
         "Share of gates, in percent, that *passed*, by how many environments lose how much; pairs at ρ 0.9. Tolerated "
         "are 20 % of a single environment, else 10 % overall and 25 % on one. Success falls by so much.",
         of_tolerance,
+        (Verdict.PASSED,),
+    ),
+    (
+        "Collapses that lose just what is tolerated",
+        "The same where that share of the runs on one environment scores as the random policy, and the others as "
+        "before: no test of few runs can promise anything about those that none of them shows.",
+        of_collapses,
         (Verdict.PASSED,),
     ),
 ]

@@ -335,18 +335,6 @@ def test_only_the_drop_of_all_tasks_together_says_that_the_whole_is_not_worse():
     assert evidence(old, new, paired=True, drop=0.18, task_drop=0.25, random=FEW).passed < 0.05
 
 
-def test_runs_that_score_the_same_pass_once_they_are_enough_to_have_shown_a_failure():
-    """A quarter of the runs of one task failing is what is tolerated; eleven runs show none with a chance of .04."""
-    for runs, enough in ((10, False), (11, True)):
-        ones = matrix(np.ones((runs, 5)))
-        found = evidence(ones, ones, paired=True, drop=0.1, task_drop=0.25, random=FEW)
-        assert found.unseen == pytest.approx(0.75**runs)
-        assert verdict(found, 0.05, 0.05) is (Verdict.PASSED if enough else Verdict.UNDECIDED)
-    assert evidence(*sides(8, 5, 0), paired=True, drop=0.1, task_drop=0.25, random=FEW).unseen == 0
-    two = matrix(np.ones((14, 2)))  # of which each may fail in a tenth of the runs, or one in a fifth
-    assert evidence(two, two, paired=True, drop=0.1, task_drop=0.25, random=FEW).unseen == pytest.approx(0.9**28)
-
-
 def test_the_relative_drop_is_the_mean_over_tasks_in_units_of_all_their_runs():
     old, new = ragged([[4.0, 6.0], [30.0, 50.0]]), ragged([[4.0, 5.0], [50.0, 70.0]])
     found = relative_drop(old, new, False, permutations(old, new, False))
