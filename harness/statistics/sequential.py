@@ -138,7 +138,8 @@ def decide(
 def looks(rule: Rule, blocks: Sequence[int], paired: bool, others: int = 0) -> Iterator[Look]:
     """The looks that are worth taking, each with what it may spend; what a skipped one would have is kept.
 
-    What a look would have that is worth taking, but has too few seeds for a pass, is not spent on passing. Blocks are of the tasks, [M]; there may be others, without scores, in which something else can happen.
+    What a look would have that is worth taking, but has too few seeds for a pass, is not spent on passing. Blocks are
+    of the tasks, [M]; there may be others, without scores, in which something else can happen.
     """
     used = 0.0  # share of what all may spend
     for seeds, allowed in zip(rule.looks, spent([seeds / rule.looks[-1] for seeds in rule.looks]), strict=True):

@@ -98,6 +98,14 @@ def test_a_key_changes_with_whatever_can_change_the_result_and_nothing_else(
     assert (other.cells[0].keys[3] == plan.cells[0].keys[3]) is same
 
 
+def test_a_name_is_in_the_key_because_streams_are_made_of_it_and_not_in_the_task(plan: Plan):
+    cell = plan.cells[0]
+    entry = replace(cell.environment, spec=replace(cell.environment.spec, name="renamed"))
+    renamed = make_cell(cell.contestant, entry, cell.device, cell.task, [3])
+    assert renamed.keys[3] != cell.keys[3]
+    assert renamed.task_hash == cell.task_hash
+
+
 def test_the_array_environment_is_in_the_key_of_what_trains_on_it_alone(registry: Registry, plan: Plan):
     for cell, same in zip(plan.cells[:2], (True, False), strict=True):  # steady, and in-step, which is in lockstep
         entry = replace(cell.environment, spec=replace(cell.environment.spec, array="somewhere.arrays"))
