@@ -15,6 +15,7 @@ _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _VARIABLES = {light: f"var(--{name}, {light})" for name, light, _ in THEME}
 _DECIMALS = re.compile(r"(\d+\.\d\d)\d+")
 _LENGTHS = ("d", "x", "y")  # attributes of nothing but lengths, in points
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")  # what no XML can hold, and its like
 _FONTS = "'DejaVu Sans', Verdana, 'Segoe UI', sans-serif"  # the widest first: what fits it fits the others
 
 
@@ -26,7 +27,7 @@ def standalone_svg(figure: Figure) -> str:
     file = io.StringIO()
     anonymous = {"Date": None, "Creator": None, "Format": None, "Type": None}
     FigureCanvasSVG(figure).print_svg(file, metadata=anonymous)  # type: ignore[no-untyped-call]
-    return file.getvalue()
+    return _CONTROL.sub("?", file.getvalue())  # names of strangers are on axes
 
 
 def inline_svg(standalone: str, name: str, title: str) -> str:

@@ -240,7 +240,9 @@ MUTATIONS: dict[str, Mutation] = {
     "bits flipped in run.json": Mutation(lambda p: flipped(p.run / "run.json", p), damaged=False),
     "another format": Mutation(run_json("schema", ("0", '"1"', "null", "1.0", "true", "[]", "-1", "1e999"))),
     "a newer format": Mutation(run_json("schema", ("2", "3", "9" * 4_000)), refused=True),
-    "a part of another type": Mutation(lambda p: run_json(p.pick(["run", "manifest"]), (*WRONG[:4], '"x"', "5"))(p)),
+    "a part of another type": Mutation(
+        lambda p: run_json(p.pick(["run", "manifest"]), (*WRONG[:2], WRONG[3], '"x"', "5"))(p)
+    ),
     "deep nesting": Mutation(run_json("manifest", (deep(100_000), '{"a":' * 100_000))),
     "nesting that is just allowed": Mutation(
         run_json("manifest.suite", map(deep, range(300, 1000, 30))), damaged=False
