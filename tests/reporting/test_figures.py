@@ -380,5 +380,6 @@ def test_lines_and_text_stand_out_from_the_page(mode):
 def test_a_name_that_no_xml_can_hold_is_shown_with_question_marks(tmp_path):
     names = ("algorithms/dqn", "algorithms/\x1b[31mred\x00\x7f\uffff")
     write_runs(tmp_path, [Run(name, seed=seed) for name in names for seed in range(3)])
-    svg = standalone_svg(figures_environment.learning_curves(harness.load(tmp_path), "cartpole"))
+    with style():
+        svg = standalone_svg(figures_environment.learning_curves(harness.load(tmp_path), "cartpole"))
     assert "?[31mred???" in "".join(ElementTree.fromstring(inline_svg(svg, "name", "A title")).itertext())
