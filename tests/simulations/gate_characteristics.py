@@ -32,6 +32,7 @@ DECIDING = [  # whose commit the figures belong to
     f"harness/statistics/{name}.py" for name in ("sequential", "decision", "permutation", "multiplicity", "runs")
 ]
 SIMULATIONS = 1_000
+OF_PASSES = 0.4  # the share of simulations that grids of passes take
 PERMUTATIONS = 1_000  # the gate draws 10,000; fewer are as valid
 THRESHOLD = 0.8  # of the mean score
 SEED = 0
@@ -369,15 +370,16 @@ def grid(title: str, question: str, found: Grid, counted: tuple[Verdict, ...]) -
     worst = max((max(zip(column, EVERY, strict=True)), heading) for heading, column in shares.items())
     (share, name), heading = worst
     total = next(iter(next(iter(found.values())).values())).simulations
-    told = f"The largest is {100 * share:.1f} ± {100 * sqrt(share * (1 - share) / total):.1f} % ({name}, {heading})."
+    told = f"{total:,} gates in a cell. The largest share is {100 * share:.1f} ± {100 * sqrt(share * (1 - share) / total):.1f} % ({name}, {heading})."
     head = [f"| population | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
     return [f"## {title}", "", f"{question} {told}", "", *head, *lines, ""]
 
 
-def grids(run: Callable[[Sequence[Case]], Results]) -> Iterator[str]:
-    """Every grid."""
+def grids(run: Callable[[Sequence[Case], float], Results]) -> Iterator[str]:
+    """Every grid; those of passes with a share of the simulations."""
     for title, question, columns, counted in GRIDS:
-        found = {heading: run([of(name) for name in EVERY]) for heading, of in columns()}
+        share = OF_PASSES if counted == (Verdict.PASSED,) else 1.0
+        found = {heading: run([of(name) for name in EVERY], share) for heading, of in columns()}
         yield from grid(title, question, found, counted)
 
 
@@ -479,7 +481,7 @@ def page(populations: Mapping[str, Floats], command: str, simulations: int, seed
     same, one, all_five, single = (
         results(cases, populations, simulations, seed) for cases in (unchanged(), broken(), everywhere(), alone())
     )
-    whole = list(grids(lambda cases: results(cases, populations, simulations, seed)))
+    whole = list(grids(lambda cases, share: results(cases, populations, round(share * simulations), seed)))
     preface = PREFACE.format(
         command=command, commit=commit(), simulations=f"{simulations:,}", seed=seed, rare=f"{300 / simulations:.1f}"
     )
@@ -513,7 +515,7 @@ Pairs of results were simulated, and judged by the gate's own sequential decisio
 over several environments, 25 % on any one of them, and 20 % of a single one.
 
 `python {command}` made this page, with the decision as of
-commit {commit}: {simulations} simulations per row or cell, seed {seed}, each with 1,000 random permutations (the gate draws
+commit {commit}: {simulations} simulations per row, seed {seed}, each with 1,000 random permutations (the gate draws
 10,000; fewer are as valid, and see a little less). Shares are in percent, with the standard error of the
 simulation behind ±. Where it is 0.0, what never happened is rarer than {rare} % (with 95 % confidence).
 
