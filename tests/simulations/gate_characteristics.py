@@ -370,7 +370,10 @@ def grid(title: str, question: str, found: Grid, counted: tuple[Verdict, ...]) -
     worst = max((max(zip(column, EVERY, strict=True)), heading) for heading, column in shares.items())
     (share, name), heading = worst
     total = next(iter(next(iter(found.values())).values())).simulations
-    told = f"{total:,} gates in a cell. The largest share is {100 * share:.1f} ± {100 * sqrt(share * (1 - share) / total):.1f} % ({name}, {heading})."
+    error = sqrt(share * (1 - share) / total)
+    told = (
+        f"{total:,} gates in a cell; the largest share is {100 * share:.1f} ± {100 * error:.1f} % ({name}, {heading})."
+    )
     head = [f"| population | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
     return [f"## {title}", "", f"{question} {told}", "", *head, *lines, ""]
 
