@@ -48,7 +48,7 @@ class LocalTrial:
         self.description = description
         self.environment = description.environment
         self.num_seeds = len(description.seeds)
-        self.seeds = [seeding.of_environment(seed, self.environment.name) for seed in description.seeds]
+        self.seeds = tuple(seeding.of_environment(seed, self.environment.name) for seed in description.seeds)
         self._device = torch.device(device)
         self.clock = Clock(self._synchronize)
         self.runs = [RunRecord(seed) for seed in description.seeds]

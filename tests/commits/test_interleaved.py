@@ -80,7 +80,7 @@ def test_a_regression_that_may_be_tolerable_is_looked_at_again(laboratory: Labor
     small = {"drop": 0.03, "noise": 0.001}
     found = laboratory.judge(lambda seeds: runs(seeds=seeds), lambda seeds: runs(seeds=seeds, **small))
     assert found.outcome is GateAnswer.WITHIN_TOLERANCE
-    assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3, 5]
+    assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3, 5, 8, 12]
 
 
 def test_no_more_seeds_are_run_than_allowed(laboratory: Laboratory):
@@ -105,14 +105,28 @@ def test_a_base_with_more_seeds_from_an_earlier_gate_is_judged_on_the_shared_one
     assert found.seeds.base == list(range(12))
 
 
-def test_runs_that_fail_on_the_head_alone_are_a_regression(laboratory: Laboratory):
-    def failing(seeds: Sequence[int]) -> list[Run]:
-        made = runs(seeds=seeds)
-        return [*made[:-1], replace(made[-1], status="failed", error="why", scores=())]
+def failing(run: Run) -> Run:
+    return replace(run, status="failed", error="why", scores=())
 
-    found = laboratory.judge(lambda seeds: runs(seeds=seeds), failing)
+
+def test_runs_that_fail_on_the_head_alone_are_named_and_looked_at_to_the_end(laboratory: Laboratory):
+    def now_and_then(seeds: Sequence[int]) -> list[Run]:
+        made = runs(seeds=seeds)
+        return [*made[:-1], failing(made[-1])]
+
+    found = laboratory.judge(lambda seeds: runs(seeds=seeds), now_and_then)
+    assert found.outcome is GateAnswer.INCONCLUSIVE
+    assert "done on the base" in found.notes[0]
+    assert len(laboratory.calls) == 8
+
+
+def test_a_task_that_breaks_ends_the_gate_once_its_runs_are_enough(laboratory: Laboratory):
+    def broken(seeds: Sequence[int]) -> list[Run]:
+        return [failing(run) if run.environment.name == "cartpole" else run for run in runs(seeds=seeds)]
+
+    found = laboratory.judge(lambda seeds: runs(seeds=seeds), broken)
     assert found.outcome is GateAnswer.REGRESSED
-    assert "done on the base" in found.reasons[0]
+    assert [len(seeds) for _, seeds in laboratory.calls[::2]] == [3, 5]
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,9 @@ REGRESSED = (Verdict.REGRESSED, Verdict.WITHIN_TOLERANCE)
 
 @pytest.mark.parametrize("rho", [None, 0.9])
 def test_equal_sides_are_called_regressed_hardly_ever(rho: float | None) -> None:
-    figures = [simulated(Case("none", (name,) * FIVE, nothing, rho), MADE_UP, 30) for name in POPULATIONS]
+    figures = [simulated(Case("none", (name,) * FIVE, nothing, rho), MADE_UP, 60) for name in POPULATIONS]
 
-    assert np.mean([each.share(*REGRESSED) for each in figures]) <= 0.05
+    assert np.mean([each.share(*REGRESSED) for each in figures]) <= 0.09  # 5 % of 240 and three standard errors
     assert np.mean([each.share(Verdict.PASSED) for each in figures]) >= 0.6
 
 
@@ -62,11 +62,10 @@ def test_a_tenth_less_everywhere_is_found_with_four_pairs_of_seeds(name: str) ->
     assert figures.seeds <= 4
 
 
-def test_pairing_finds_a_small_loss_with_fewer_seeds() -> None:
+def test_pairing_finds_a_small_loss_more_often() -> None:
     apart, paired = (simulated(Case("-5 %", ("td3",) * FIVE, lower(0.05), rho), MADE_UP, 40) for rho in (None, 0.9))
 
-    assert paired.share(*REGRESSED) > apart.share(*REGRESSED)
-    assert paired.seeds < apart.seeds
+    assert paired.share(*REGRESSED) > apart.share(*REGRESSED) + 0.2
 
 
 def test_one_environment_whose_runs_collapse_half_of_the_time_seldom_passes() -> None:

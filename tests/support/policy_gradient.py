@@ -90,12 +90,12 @@ def assert_actions(outcome: Outcome, known: dict[int, float], tolerance: float =
         torch.testing.assert_close(found, torch.full((3,), float(action)), atol=tolerance, rtol=0)
 
 
-def assert_trains_as_alone(algorithm: Any, environment: str, config: Any, budget: int) -> None:
+def assert_trains_as_alone(algorithm: Any, environment: str, config: Any, budget: int, atol: float = 1e-5) -> None:
     """A seed's parameters and episodes do not depend on the seeds beside it, rounding apart."""
     together = trained(algorithm, environment, config, range(4), budget)
     alone = trained(algorithm, environment, config, (2,), budget)
     for many, one in zip(together.parameters, alone.parameters, strict=True):
-        torch.testing.assert_close(many[2:3], one, atol=1e-5, rtol=0)
+        torch.testing.assert_close(many[2:3], one, atol=atol, rtol=0)
     returns = [[e.value for e in run.episodes] for run in (together.trial.runs[2], alone.trial.runs[0])]
     assert returns[0] == pytest.approx(returns[1], rel=1e-5)
 

@@ -58,7 +58,7 @@ seen = []
 
 def train(trial, config):
     trial.policy = Memory()
-    seen.append((config.width, torch.get_num_threads(), trial.policy, trial.seeds))
+    seen.append((config.width, torch.get_num_threads(), trial.policy, trial.description.seeds))
     make = trial.env_factory(0) if trial.description.needs.processes == "many" else trial.make_env
     env = make()
     env.reset()

@@ -288,7 +288,7 @@ def test_a_time_limit_is_not_an_end_of_the_world(suffix):
 
 @pytest.mark.parametrize("environment", ["cartpole", "pendulum"])
 def test_a_seed_trains_as_it_would_alone(environment):
-    assert_trains_as_alone(trpo, environment, QUICK, budget=512)
+    assert_trains_as_alone(trpo, environment, QUICK, budget=512, atol=1e-4)  # conjugate gradients magnify rounding
 
 
 def test_the_same_seed_trains_bit_for_bit_the_same_with_and_without_evaluation():

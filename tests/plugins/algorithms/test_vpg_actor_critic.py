@@ -35,7 +35,7 @@ VPG = vpg.Config(
     value_updates=10,
 )
 ONE_STEP = actor_critic.Config(
-    discount=0.9, copies=16, hidden=(32,), log_std=-1.0, learning_rate=0.02, value_learning_rate=0.02
+    discount=0.9, copies=16, hidden=(32,), log_std=-1.0, learning_rate=0.007, value_learning_rate=0.02
 )
 BOTH = [pytest.param(vpg, VPG, id="vpg"), pytest.param(actor_critic, ONE_STEP, id="actor_critic")]
 REALS = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
@@ -183,7 +183,7 @@ def test_correlated_updates_are_the_point_so_every_step_of_one_copy_learns(monke
 @pytest.mark.parametrize(("algorithm", "config"), BOTH)
 @pytest.mark.parametrize("probe", ACTIONS)
 def test_the_best_actions_of_the_probes_are_found_by_every_seed(algorithm, config, probe):
-    assert_actions(trained(algorithm, probe, config, budget=4_800), ACTIONS[probe])
+    assert_actions(trained(algorithm, probe, config, budget=9_600), ACTIONS[probe])
 
 
 @pytest.mark.parametrize(("algorithm", "config"), BOTH)
