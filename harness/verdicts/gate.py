@@ -92,7 +92,8 @@ def _judgement(
     found = [difference(task, seeds.base[:used], seeds.head[:used]) for task in tasks]
     overall, *each = changes = _changes(old[:used], new[:used], found, seeds.paired, blocks(tasks), rule, decision)
     missing = (*map(str, seeds.unfinished), *damaged) if outcome is GateAnswer.INCOMPLETE else ()
-    unscored = [f"{task.name} is not judged: {task.unscored}" for task in every if task.unscored_head]
+    lost = [task for task in every if task.unscored_head and not _identical(task)]
+    unscored = [f"{task.name} is not judged: {task.unscored}" for task in lost]
     if unscored and outcome in (GateAnswer.PASSED, GateAnswer.IDENTICAL, GateAnswer.WITHIN_TOLERANCE):
         outcome = GateAnswer.INCONCLUSIVE
     tolerable = outcome is GateAnswer.REGRESSED and not (broken or decision.final)

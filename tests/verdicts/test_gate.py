@@ -396,6 +396,8 @@ def test_trap_a_crash_that_takes_a_task_out_of_the_comparison_does_not_let_the_o
     found = judged(base, [*others, *some(lost, "crashed", seed=1)], suite((*FOUR, UNKNOWN), seeds=12))
     assert found.outcome is GateAnswer.INCONCLUSIVE
     assert any("algorithms/dqn on unknown is not judged: a failed run has no score" in each for each in found.reasons)
+    same = some(base, "crashed", seed=1, environment="unknown")
+    assert judged(same, same, suite((*FOUR, UNKNOWN), seeds=12)).outcome is GateAnswer.IDENTICAL
 
 
 def in_one_trial(made):
