@@ -143,12 +143,19 @@ def floor(random: float, values: Iterable[float]) -> float:
 
 
 def failed_together(side: Side) -> list[int]:
-    """The seeds that failed with all others of their trial: one failure, and not as many as there are seeds."""
+    """The seeds that failed with all others of their trial: one failure, and not as many as there are seeds.
+
+    Unless they diverged, which each run does by itself: a trial goes on until all of its runs have.
+    """
     trials: dict[str, list[int]] = {}
     for seed, run in side.items():
         if run.trial:
             trials.setdefault(run.trial, []).append(seed)
-    whole = [seeds for seeds in trials.values() if all(side[seed].failed for seed in seeds)]
+    whole = [
+        seeds
+        for seeds in trials.values()
+        if all(side[seed].failed for seed in seeds) and any(side[seed].status != "diverged" for seed in seeds)
+    ]
     return sorted(seed for seeds in whole if len(seeds) > 1 for seed in seeds)
 
 

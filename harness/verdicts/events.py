@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from harness.analysis.pairing import Run, Side, Task, blocks
+from harness.analysis.pairing import Run, Side, Task, blocks, failed_together
 from harness.analysis.tasks import told_seeds
 from harness.statistics.decision import breaking, more_failures
 from harness.statistics.runs import Floats
@@ -55,12 +55,16 @@ def told(tasks: Sequence[Task], name: str, p: float) -> str:
 
 
 def broken(tasks: Sequence[Task], rule: Rule) -> Iterator[str]:
-    """Tasks that break altogether: all runs of the head fail by themselves, none of the base, in enough trials."""
+    """Tasks that break altogether: all runs of the head fail by themselves, none of the base, often enough.
+
+    Those that fail together with all of their trial count once.
+    """
     enough = breaking(len(tasks), rule.of_breaking) if tasks else 0
     for task in tasks:
         base, head = (_failures(side) for side in (task.base, task.head))
-        trials = min(_trials(task.base), _trials(task.head))
-        if trials >= enough and all(head) and not any(base):
+        apart = not failed_together(task.head)
+        failures = min(map(len, (base, head)) if apart else map(_trials, (task.base, task.head)))
+        if failures >= enough and all(head) and not any(base):
             yield f"{task.name}: all {len(head)} runs of the head fail, none of {len(base)} on the base"
 
 

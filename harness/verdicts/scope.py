@@ -47,7 +47,8 @@ class Scope:
             elif seeds := failed_together(task.base):
                 scope.not_comparable.append(replace(task, why_not=f"{told_seeds(seeds)} of the base failed together"))
             elif seeds := failed_together(task.head):
-                scope.unanswered.append(f"{task.name}: {told_seeds(seeds)} of the head failed together, in one trial")
+                what = f"{told_seeds(seeds)} of the head failed together, in one trial"
+                scope.unanswered.append(f"{task.name}: {what}: {task.why_failing}")
             else:
                 scope.tasks.append(task)
         return scope

@@ -410,13 +410,21 @@ def test_runs_that_fail_together_in_one_trial_are_one_failure_and_to_be_run_agai
     found = judged([*one, *three], [*some(one, "crashed"), *three])
     assert found.outcome is GateAnswer.INCOMPLETE
     assert found.reasons == (
-        "algorithms/dqn on acrobot: seeds 0, 1, 2, 3, 4 of the head failed together, in one trial",
+        "algorithms/dqn on acrobot: seeds 0, 1, 2, 3, 4 of the head failed together, in one trial: why",
     )
     other = judged([*some(one, "crashed"), *three], [*one, *three])
     assert [each.why_not for each in other.scope.not_comparable] == ["seeds 0, 1, 2, 3, 4 of the base failed together"]
     assert other.outcome is GateAnswer.IDENTICAL
-    alone = some(one, "diverged", seed=2)  # as a run does by itself, of a trial whose others are done
+
+
+def test_runs_of_one_trial_that_diverge_do_so_each_by_itself(judged):
+    """Their returns are their own: nobody ends the trial before all of them have diverged."""
+    three, one = runs(FOUR[1:]), in_one_trial(runs(FOUR[:1]))
+    alone = some(one, "diverged", seed=2)
     assert judged([*one, *three], [*alone, *three]).outcome is GateAnswer.INCONCLUSIVE
+    found = judged([*one, *three], [*some(one, "diverged"), *three])
+    assert found.outcome is GateAnswer.REGRESSED
+    assert found.reasons[0] == "algorithms/dqn on acrobot: all 5 runs of the head fail, none of 5 on the base"
 
 
 def test_runs_older_than_streams_of_their_own_are_not_compared_with_new_ones_on_several_environments(judged):
