@@ -37,7 +37,7 @@ class Config:
 
     discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
-    support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
+    support: Support = Support()  # must span the discounted returns
 
     hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
     learning_rate: Fraction = 2.5e-4  # of Adam
@@ -47,7 +47,7 @@ class Config:
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
     train_every: Count = 1  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
-    target_every: Count = 500  # steps
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
 

@@ -6,10 +6,10 @@ copy Q⁻, whose errors are others, says what that is worth; all else is DQN:
     y = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)),   d = 0 where the MDP terminated, else 1
     loss = mean huber(δ),   δ = y − Q(s, a),   huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
-Departures from the paper: as in `dqn`: Adam for RMSProp; rewards are not clipped; frames are taken as the environment
-gives them; a perceptron where observations are no frames. The paper clips errors to [−1, 1], which is
-the gradient of this loss with κ = 1. All seeds are trained in lockstep: a leading axis S throughout, the loss averaged
-over the batch and summed over seeds.
+Departures from the paper: as in `dqn`: Adam for RMSProp; frames are taken as the environment gives them; a perceptron
+where observations are no frames. The paper clips rewards and errors to [−1, 1]; here neither is clipped unless κ is
+given. All seeds are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over
+seeds.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class Config:
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
     train_every: Count = 1  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
-    target_every: Count = 500  # steps
-    huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
+    huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
 

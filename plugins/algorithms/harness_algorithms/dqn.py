@@ -9,9 +9,10 @@ A network Q acts ε-greedily and is regressed, on transitions replayed in random
 breaks the correlation of successive steps and uses each of them many times. Q⁻ is a copy of Q, frozen for
 `target_every` steps, so that the regression does not chase itself.
 
-Departures from the paper: Adam for RMSProp; rewards are not clipped; frames are taken as the environment gives them;
-a perceptron where observations are no frames. The paper clips errors to [−1, 1], which is this gradient with κ = 1. All
-seeds are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
+Departures from the paper: Adam for RMSProp; frames are taken as the environment gives them; a perceptron where
+observations are no frames. The paper clips rewards and errors to [−1, 1]; here neither is clipped unless κ is given
+(docs/decisions/0007). All seeds are trained in lockstep: a leading axis S throughout, the loss averaged over the batch
+and summed over seeds.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from harness_algorithms.blocks.optim import adam, clip_gradients_
 from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
 from harness_algorithms.blocks.replay import Replay
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.streams import Uniforms, uniforms
+from harness_algorithms.blocks.streams import Uniforms
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class Config:
 
     discount: Fraction = 0.99  # γ, per step
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
-    evaluation_epsilon: Fraction = 0.0  # the same while evaluated
 
     hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
     learning_rate: Fraction = 2.5e-4  # of Adam
@@ -45,8 +45,8 @@ class Config:
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
     train_every: Count = 1  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
-    target_every: Count = 500  # steps
-    huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
+    huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
 
@@ -79,16 +79,7 @@ def train(trial: Trial, config: Config) -> None:
     def values_of(obs: Tensor) -> Tensor:
         return q(obs)  # [S, N, A]
 
-    evaluated = trial.generators("evaluated_actions")
-
-    def act(obs: Tensor) -> Tensor:
-        greedy = values_of(obs).argmax(2)
-        if config.evaluation_epsilon == 0:
-            return greedy
-        chance = uniforms(evaluated, obs.shape[1], 2)
-        return epsilon_greedy(greedy, num_actions, config.evaluation_epsilon, chance)
-
-    trial.policy = act
+    trial.policy = lambda obs: values_of(obs).argmax(2)
     obs = env.reset()
     while trial.within_budget:
         learning = trial.steps >= config.learning_starts

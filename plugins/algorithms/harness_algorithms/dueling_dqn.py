@@ -13,9 +13,9 @@ DQN:
 
 The gradient into the features, the sum of two streams', is multiplied by 1/√2.
 
-Departures from the paper: Adam for RMSProp; rewards are not clipped; a perceptron for the features where
-observations are no frames. The paper clips errors to [−1, 1], which is the gradient of this loss with κ = 1. All seeds
-are trained in lockstep: a leading axis S throughout, the loss averaged over the batch and summed over seeds.
+Departures from the paper: Adam for RMSProp; a perceptron for the features where observations are no frames. The paper
+clips rewards and errors to [−1, 1]; here neither is clipped unless κ is given. All seeds are trained in lockstep: a
+leading axis S throughout, the loss averaged over the batch and summed over seeds.
 """
 
 import math
@@ -52,8 +52,8 @@ class Config:
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
     train_every: Count = 1  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
-    target_every: Count = 500  # steps
-    huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
+    huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
     max_gradient_norm: float | None = 10.0  # of each seed's gradient; None for no limit
 
     def __post_init__(self) -> None:

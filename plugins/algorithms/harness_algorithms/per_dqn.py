@@ -8,9 +8,9 @@ A transition i that surprised is replayed more often; weights correct the bias t
 
 β rises to 1, as the bias matters most near convergence. Priorities come from δ alone, never from w δ.
 
-Departures from the paper: as in `double_dqn`: Adam for RMSProp; rewards are not clipped, so neither are the errors
-that priorities come from, unless `largest_error` says so. The loss is Huber's, and its gradient what the paper calls
-a clipped error. All seeds are trained in lockstep: a leading axis S throughout, the loss summed over seeds.
+Departures from the paper: as in `double_dqn`: Adam for RMSProp; rewards are not clipped, so neither are errors, unless
+κ, nor those that priorities come from, unless `largest_error` says so. All seeds are trained in lockstep: a leading
+axis S throughout, the loss summed over seeds.
 """
 
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ class Config:
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
     train_every: Count = 1  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
-    target_every: Count = 500  # steps
-    huber_threshold: float = 1.0  # κ > 0, a return: gradients of larger errors are clipped to it
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
+    huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
     alpha: float = 0.6  # α: 0 replays uniformly, 1 in proportion to |δ| + ε

@@ -47,7 +47,7 @@ class Config:
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
     train_every: Count = 1  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
-    target_every: Count = 500  # steps
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit
 
 

@@ -48,7 +48,7 @@ class Config:
 
     discount: Fraction = 0.99  # γ, per step
     steps: Count = 3  # n, rewards before bootstrapping
-    support: Support = Support(low=-10.0, high=10.0, atoms=51)  # must span the discounted returns
+    support: Support = Support()  # must span the discounted returns
     noise: float = 0.5  # σ₀: a weight's initial scale of noise is σ₀ / √(units that enter its layer)
 
     hidden: tuple[Count, ...] = (128,)  # units of each hidden layer, of either stream
@@ -58,7 +58,7 @@ class Config:
     replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps
     train_every: Count = 1  # steps
-    target_every: Count = 500  # steps
+    target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
     max_gradient_norm: float | None = 10.0  # of each seed's gradient; None for no limit
 
     alpha: float = 0.5  # ω: 0 replays uniformly, 1 in proportion to the divergence

@@ -239,18 +239,6 @@ def test_epsilon_falls_with_steps_and_not_with_updates(algorithm):
     assert seen == pytest.approx([1.0] * 50 + [1 - step / 100 for step in range(50, 100)] + [0.0] * 100)
 
 
-def test_evaluation_has_an_epsilon_of_its_own_that_changes_no_training():
-    greedy, uniform = (
-        trained(dqn, "probe-4-action", budget=200, points=2, episodes=200, evaluation_epsilon=epsilon).trial.runs[0]
-        for epsilon in (0.0, 1.0)
-    )
-
-    last = [e.value for e in uniform.evaluations if e.evaluation == 2]
-    assert {e.value for e in greedy.evaluations if e.evaluation == 2} == {1.0}
-    assert abs(sum(last)) < 5 * 200**0.5  # ±1 each
-    assert [e.value for e in greedy.episodes] == [e.value for e in uniform.episodes]
-
-
 @every_algorithm
 def test_actions_are_uniform_until_learning_starts(algorithm):
     changes = {"epsilon": Linear(0.0, 0.0), "learning_starts": 400}

@@ -11,12 +11,13 @@ class Support:
     """The atoms: returns at equal distances.
 
     What is below or above is counted as the nearest atom, so they must span the discounted returns to be told
-    apart: with reward 1 at every step they reach to 1 / (1 − γ).
+    apart. By default they span those of all rewards in [−1, 1] where γ = 0.99, which is 1 / (1 − γ) either way; the
+    papers' −10 to 10 in 51 atoms is for the clipped, rare rewards of Atari.
     """
 
-    low: float = -10.0  # the least atom, a discounted return
-    high: float = 10.0  # the largest
-    atoms: int = 51
+    low: float = -100.0  # the least atom, a discounted return
+    high: float = 100.0  # the largest
+    atoms: int = 101
 
     def __post_init__(self) -> None:
         if self.atoms < 2 or self.low >= self.high:

@@ -4,19 +4,21 @@ import torch
 from torch import Tensor
 
 
-def huber(error: Tensor, threshold: float = 1.0) -> Tensor:
+def huber(error: Tensor, threshold: float | None = 1.0) -> Tensor:
     """e² / 2 where |e| ≤ κ, else κ (|e| − κ/2): a squared error whose gradient is clipped to [−κ, κ].
 
     Args:
         error: e, any shape.
-        threshold: κ > 0; where no error is larger, this is half the squared error.
+        threshold: κ > 0; None for no limit, which is half the squared error.
     """
+    if threshold is None:
+        return error.square() / 2
     return torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=threshold)
 
 
-def huber_gradient(error: Tensor, threshold: float = 1.0) -> Tensor:
-    """The derivative of `huber`: e, clipped to [−κ, κ]."""
-    return error.clamp(-threshold, threshold)
+def huber_gradient(error: Tensor, threshold: float | None = 1.0) -> Tensor:
+    """The derivative of `huber`: e, clipped to [−κ, κ] if there is such a limit."""
+    return error if threshold is None else error.clamp(-threshold, threshold)
 
 
 def quantile_huber(error: Tensor, quantiles: Tensor, threshold: float = 1.0) -> Tensor:

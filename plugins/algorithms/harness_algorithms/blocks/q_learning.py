@@ -76,7 +76,7 @@ def double_td_error(
 
 
 def huber_loss_gradient(
-    error: Tensor, action: Tensor, num_actions: int, threshold: float = 1.0, weight: Tensor | None = None
+    error: Tensor, action: Tensor, num_actions: int, threshold: float | None, weight: Tensor | None = None
 ) -> Tensor:
     """∂ loss / ∂ Q(s, ·), [S, B, A], of loss = mean w huber(δ) over the batch: −w δ / B, δ clipped to [−κ, κ].
 
@@ -86,7 +86,7 @@ def huber_loss_gradient(
         error: TD errors δ, [S, B].
         action: a, [S, B].
         num_actions: A.
-        threshold: κ of the loss.
+        threshold: κ of the loss; None for the squared error.
         weight: w of every transition, [S, B]; None for 1.
     """
     slope = -huber_gradient(error, threshold) / error.shape[1]

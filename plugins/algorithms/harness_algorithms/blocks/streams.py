@@ -11,11 +11,6 @@ BLOCK = 256  # calls served by one draw: a generator's call costs far more than 
 MOST = 2**15  # numbers of one seed drawn at once, unless one call wants more
 
 
-def uniforms(generators: Sequence[torch.Generator], *shape: int) -> Tensor:
-    """Numbers from U[0, 1), float64 [S, *shape]: one draw of each generator, for shapes that change between calls."""
-    return torch.stack([torch.rand(shape, generator=g, device=g.device, dtype=torch.float64) for g in generators])
-
-
 class _Stream:
     """Numbers of one fixed shape per call, many calls' worth drawn at once."""
 

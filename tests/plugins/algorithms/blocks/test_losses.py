@@ -14,11 +14,11 @@ def test_huber_and_its_gradient_by_hand():
     assert error.grad.tolist() == huber_gradient(error).tolist() == [-1, -1, -0.5, 0, 0.5, 1, 1]
 
 
-def test_below_its_threshold_huber_is_half_the_squared_error():
+def test_without_a_threshold_or_below_it_huber_is_half_the_squared_error():
     error = torch.tensor([-30.0, 2.0, 3.0])
 
-    assert huber(error, threshold=1e6).tolist() == [450, 2, 4.5]
-    assert huber_gradient(error, threshold=1e6).tolist() == [-30, 2, 3]
+    assert huber(error, threshold=None).tolist() == huber(error, threshold=1e6).tolist() == [450, 2, 4.5]
+    assert huber_gradient(error, threshold=None).tolist() == [-30, 2, 3]
     assert huber(error, threshold=2.0).tolist() == [58, 2, 4]
 
 

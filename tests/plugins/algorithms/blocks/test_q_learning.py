@@ -103,7 +103,7 @@ def test_the_online_networks_choice_gets_no_gradient():
     assert values.grad is not None and next_values.grad is None
 
 
-@pytest.mark.parametrize(("weighted", "threshold"), [(False, 1.0), (True, 1.0), (False, 1.5)])
+@pytest.mark.parametrize(("weighted", "threshold"), [(False, 1.0), (True, 1.0), (False, 1.5), (True, None)])
 def test_the_loss_gradient_is_the_derivative_of_the_huber_loss_averaged_over_the_batch(weighted, threshold):
     num_seeds, size, num_actions = 2, 50, 3
     values = torch.randn(num_seeds, size, num_actions, requires_grad=True)
@@ -112,14 +112,14 @@ def test_the_loss_gradient_is_the_derivative_of_the_huber_loss_averaged_over_the
     error = q_learning.td_error(values, torch.randn(num_seeds, size, num_actions), batch, GAMMA)
     (huber(error, threshold) * (1 if weight is None else weight)).mean(1).sum().backward()
 
-    assert (error.abs() > threshold).any() and (error.abs() < threshold).any()
+    assert threshold is None or ((error.abs() > threshold).any() and (error.abs() < threshold).any())
     gradient = q_learning.huber_loss_gradient(error.detach(), batch.action, num_actions, threshold, weight)
     assert_close(gradient, values.grad)
 
 
 def test_errors_are_clipped_in_the_gradient_not_to_zero_outside():
     error, action = torch.tensor([[-5.0, 0.5, 5.0]]), torch.zeros(1, 3, dtype=torch.int64)
-    gradient = q_learning.huber_loss_gradient(error, action, num_actions=1)
+    gradient = q_learning.huber_loss_gradient(error, action, num_actions=1, threshold=1.0)
 
     assert_close(gradient.flatten(), torch.tensor([1.0, -0.5, -1.0]) / 3)
 
