@@ -137,6 +137,16 @@ def test_linear_values_are_learned_too(replay):
     assert 20 < study.updates_needed(3, replay, "linear", range(2)).max() < 2_000
 
 
+def test_the_table_and_its_figure_show_every_replay_and_what_the_paper_has(monkeypatch):
+    monkeypatch.setattr(study, "LENGTHS", range(2, 4))
+    table = study.cliffwalk_table()
+    figure = study.cliffwalk_figure(table)
+
+    assert table.groupby("q", sort=False).replay.nunique().to_dict() == {"tabular": 5, "linear": 4}
+    assert set(table.replay[table.paper.notna()]) == set(study.PAPER)
+    assert all(f">{replay}<" in figure for replay in study.REPLAYS)
+
+
 # Corridor
 
 
