@@ -42,7 +42,7 @@ ELSEWHERE = {
     ],
     r"tox -e bench": [("measures; neither passes nor fails", "tox.ini", r"\[testenv:bench\]")],
     r"python tests/learn/fixed_memory\.py": [
-        ("takes four minutes", "tests/learn/test_fixed_memory.py", r"import fixed_memory")
+        ("takes a quarter of an hour", "tests/learn/test_fixed_memory.py", r"import fixed_memory")
     ],
     r"tox -e learn": [("takes hours", "tests/learn/test_judge.py", r"judge\.main\(")],
     r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],

@@ -56,7 +56,7 @@ def test_the_memory_is_what_all_sequences_of_actions_make_in_an_order_of_each_re
             state, _, terminated, _, _ = env.step(action)
             if terminated:
                 break
-    memory = study.cliffwalk_memory(5, study.generators(0, repetitions=3))
+    memory = study.cliffwalk_memory(5, study.generators(0, seeds=range(3)))
     assert memory.shape == (3, 2**6 - 2)
     assert all(Counter(row) == played for row in memory.tolist())
     assert len({tuple(row) for row in memory.tolist()}) == 3
@@ -64,7 +64,7 @@ def test_the_memory_is_what_all_sequences_of_actions_make_in_an_order_of_each_re
 
 def greedy_updates(states):
     """Updates that greedy replay needs in repetition 0, one number at a time."""
-    (fill,), _, (start,) = (study.generators(states, i, repetitions=1) for i in range(3))
+    (fill,), _, (start,) = (study.generators(states, i, seeds=[0]) for i in range(3))
     memory = study.cliffwalk_memory(states, [fill])[0].tolist()
     q = (0.1 * torch.randn(2 * states, generator=start, dtype=torch.float64)).tolist()
     discount, right = 1 - 1 / states, [2 * s + s % 2 for s in range(states)]
@@ -85,13 +85,13 @@ def greedy_updates(states):
 
 @pytest.mark.parametrize("states", [2, 5])
 def test_updates_are_those_that_a_plain_loop_counts(states):
-    assert study.updates_needed(states, "greedy", repetitions=3)[0] == greedy_updates(states)
+    assert study.updates_needed(states, "greedy", seeds=range(3))[0] == greedy_updates(states)
 
 
 @pytest.mark.parametrize("replay", study.REPLAYS)
 def test_a_repetition_does_not_depend_on_those_beside_it(replay):
-    alone = study.updates_needed(3, replay, repetitions=1)
-    assert study.updates_needed(3, replay, repetitions=3)[0] == alone[0]
+    alone = study.updates_needed(3, replay, seeds=[0])
+    assert study.updates_needed(3, replay, seeds=range(3))[0] == alone[0]
 
 
 def test_the_oracle_takes_the_update_that_leaves_the_least_error():
@@ -101,13 +101,50 @@ def test_the_oracle_takes_the_update_that_leaves_the_least_error():
         [(q[s].index_fill(0, torch.tensor(i), q[s, i] + 0.25 * error[s, i]) - truth).square().sum() for i in range(3)]
         for s in range(2)
     ]
-    chosen = study.Oracle(torch.empty(0), [], truth).choose(q, error)
+    chosen = study.Oracle(torch.empty(0), [], truth, torch.eye(3)).choose(q, error)
     assert chosen.tolist() == [[int(np.argmin(row))] for row in left]
 
 
+def test_a_linear_update_moves_all_values_of_its_action():
+    phi = study.features(3, "linear")
+    theta = torch.linspace(-1, 1, 8, dtype=torch.float64)
+    moved = phi @ (theta + 0.25 * phi[2]) - phi @ theta  # action 0 in state 1
+
+    torch.testing.assert_close(moved, torch.tensor([0.25, 0, 0.5, 0, 0.25, 0], dtype=torch.float64))
+    torch.testing.assert_close(moved, 0.25 * (phi @ phi.T)[2])
+
+
+def medians(states, replays, seeds=study.SEEDS):
+    return {replay: np.median(study.updates_needed(states, replay, seeds=seeds)) for replay in replays}
+
+
 def test_what_is_replayed_decides_how_many_updates_six_states_need():
-    medians = {replay: np.median(study.updates_needed(6, replay, repetitions=5)) for replay in study.REPLAYS}
-    assert medians["oracle"] < medians["greedy"] < medians["proportional"] < medians["uniform"] / 1.5
+    of = medians(6, study.REPLAYS, range(5))
+    assert of["oracle"] < of["greedy"] < of["proportional"] < of["proportional-0.01"] < of["uniform"] / 1.5
+
+
+def test_what_priorities_save_grows_with_the_states_if_their_constant_is_small():
+    replays = ("proportional", "proportional-0.01", "uniform")
+    few, many = medians(4, replays), medians(7, replays)
+    growth = {replay: many["uniform"] / many[replay] / (few["uniform"] / few[replay]) for replay in replays}
+
+    assert growth["proportional"] > 1.9
+    assert growth["proportional-0.01"] < 1.6
+
+
+@pytest.mark.parametrize("replay", ["greedy", "proportional", "uniform"])
+def test_linear_values_are_learned_too(replay):
+    assert 20 < study.updates_needed(3, replay, "linear", range(2)).max() < 2_000
+
+
+def test_the_table_and_its_figure_show_every_replay_and_what_the_paper_has(monkeypatch):
+    monkeypatch.setattr(study, "LENGTHS", range(2, 4))
+    table = study.cliffwalk_table()
+    figure = study.cliffwalk_figure(table)
+
+    assert table.groupby("q", sort=False).replay.nunique().to_dict() == {"tabular": 5, "linear": 4}
+    assert set(table.replay[table.paper.notna()]) == set(study.PAPER)
+    assert all(f">{replay}<" in figure for replay in study.REPLAYS)
 
 
 # Corridor
@@ -121,7 +158,7 @@ def test_the_policy_leaves_the_best_way_once_in_a_thousand_steps():
 
 
 def test_all_pairs_are_those_of_states_that_do_not_end_the_episode():
-    (pairs,) = study.all_pairs(CORRIDOR, None, study.generators(0, repetitions=1)).tolist()
+    (pairs,) = study.all_pairs(CORRIDOR, None, study.generators(0, seeds=[0])).tolist()
     states = Counter(pair // 5 for pair in pairs)
     assert len(set(pairs)) == len(pairs)
     assert set(states.values()) == {5}
@@ -131,7 +168,7 @@ def test_all_pairs_are_those_of_states_that_do_not_end_the_episode():
 def test_played_pairs_are_episodes_of_the_policy(monkeypatch):
     monkeypatch.setattr(study, "PLAYED", 1_000)
     policy = np.full((70, 5), 0.2)
-    pairs = study.played_pairs(CORRIDOR, policy, study.generators(0, repetitions=2)).numpy()
+    pairs = study.played_pairs(CORRIDOR, policy, study.generators(0, seeds=range(2))).numpy()
     env = corridor(5)
     for row in pairs:
         state = int(env.reset()[0].argmax())

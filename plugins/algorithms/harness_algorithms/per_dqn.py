@@ -6,7 +6,9 @@ A transition i that surprised is replayed more often; weights correct the bias t
     δ = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)) − Q(s, a),   d = 0 where the MDP terminated, else 1
     huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
-β rises to 1, as the bias matters most near convergence. Priorities come from δ alone, never from w δ.
+β rises to 1, as the bias matters most near convergence. Priorities come from δ alone, never from w δ. The largest w is
+that of the batch, as in DeepMind's code: with an ε this small, the memory's would be that of a record without error,
+and all others next to nothing (docs/decisions/0019).
 
 Departures from the paper: as in `double_dqn`: Adam for RMSProp; rewards are not clipped, so neither are errors, unless
 κ, nor those that priorities come from, unless `largest_error` says so. All seeds are trained in lockstep: a leading
@@ -50,9 +52,9 @@ class Config:
 
     alpha: float = 0.6  # α: 0 replays uniformly, 1 in proportion to |δ| + ε
     beta: Linear = Linear(0.4, 1.0)  # β: 0 corrects no bias, 1 all; until: of the steps after `learning_starts`
-    priority_epsilon: float = 1e-2  # ε, in the unit of δ
+    priority_epsilon: float = 1e-6  # ε, in the unit of δ: small beside errors that still matter; as in Baselines
     largest_error: float | None = None  # limit of |δ| + ε in a priority; None for no limit
-    weight_scale: Literal["memory", "batch"] = "memory"  # where max w is taken; "memory" as published
+    weight_scale: Literal["memory", "batch"] = "batch"  # where max w is taken; "batch" as in DQN Zoo
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ class Config:
 
     alpha: float = 0.5  # ω: 0 replays uniformly, 1 in proportion to the divergence
     beta: Linear = Linear(0.4, 1.0)  # 0 corrects no bias of replay, 1 all of it; until: of the budget
-    priority_epsilon: float = 1e-6  # added to a divergence, so that nothing is never replayed
+    priority_epsilon: float = 1e-6  # added to a divergence, so that nothing is never replayed; small beside all others
 
 
 class RainbowNetwork:
@@ -176,6 +176,7 @@ def train(trial: Trial, config: Config) -> None:
         trial.generators("batches"),
         alpha=config.alpha,
         epsilon=config.priority_epsilon,
+        weight_scale="batch",
     )
     acting_noise = Normals(trial.generators("policy"), z.noise_size)
     learning_noise = Normals(trial.generators("noise"), z.noise_size)

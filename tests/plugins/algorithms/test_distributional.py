@@ -403,6 +403,15 @@ def test_priorities_are_divergences_without_the_weights_of_the_loss():
     assert all(map(torch.equal, errors, given_back))
 
 
+def test_some_transition_of_every_batch_takes_rainbows_whole_step():
+    weights = []
+    with pytest.MonkeyPatch.context() as patch:
+        watch(patch, rainbow.PrioritizedReplay, "sample", lambda result, *_: weights.append(result[1]))
+        trained(rainbow, budget=60)
+
+    assert torch.equal(torch.stack(weights).amax(2), torch.ones(10, 1))
+
+
 def test_rainbows_transitions_span_n_steps():
     outcome = trained(rainbow, "probe-truncation", budget=30, steps=3)
     reward, discount = (x[:, 0, 0] for x in (outcome.transitions.reward, outcome.transitions.discount))

@@ -135,11 +135,13 @@ class PrioritizedReplay(Generic[Record]):
         batch_size: B, records per seed in a sample.
         generators: one per seed, on the records' device; nothing else may draw from them.
         alpha: α; 0 samples uniformly.
-        epsilon: ε > 0, so that no record is lost for ever.
+        epsilon: ε > 0, so that no record is lost for ever. It has to be small beside the errors that still matter: to
+            the power α, 0.01 leaves a record without error half the priority of one whose |δ| is 0.02.
         largest_error: limit of |δ| + ε, so that no outlier takes over; None for no limit.
-        weight_scale: whose largest weight is 1: that of the "memory", as published, by which the weight of a
-            record does not depend on what it is sampled with; or that of the "batch", as in Dopamine and PFRL,
-            by which the largest step is taken in every batch, though one rare unlikely record be in memory.
+        weight_scale: whose largest weight is 1, which the paper leaves open: that of the "batch", as in DQN Zoo,
+            Acme, Dopamine and PFRL, by which some record of every batch takes a whole step; or that of the "memory",
+            as in OpenAI's Baselines, by which the weight of a record does not depend on what it is sampled with, and
+            one record without error makes all others small: by (ε / |δ|)^(α β).
 
     Raises:
         ValueError: ε is not positive.
@@ -155,7 +157,7 @@ class PrioritizedReplay(Generic[Record]):
         alpha: float,
         epsilon: float,
         largest_error: float | None = None,
-        weight_scale: Literal["memory", "batch"] = "memory",
+        weight_scale: Literal["memory", "batch"],
     ) -> None:
         if epsilon <= 0:
             raise ValueError(f"epsilon must be positive, or records of no error are lost, not {epsilon!r}")

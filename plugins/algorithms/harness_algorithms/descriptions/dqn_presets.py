@@ -146,7 +146,7 @@ PER_PAPER = {
     "beta": {"start": 0.4, "end": 1.0},
     "priority_epsilon": 1e-6,
     "largest_error": 1.0,
-    "weight_scale": "memory",
+    "weight_scale": "batch",
 }
 
 # Morvan Zhou's, for `mountaincar-plus10` and a budget of 70,000 steps: β rises by 0.001 per sample (600 of 60,000),

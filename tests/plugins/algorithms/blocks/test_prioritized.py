@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness_algorithms import per_dqn, rainbow
 from harness_algorithms.blocks.prioritized import PrioritizedReplay, SumTree, Tree
 
 CAPACITY, BATCH = 6, 64
@@ -34,7 +35,8 @@ def filled_tree(leaves, fanout=2):
 def replay_of(added, num_seeds=2, copies=1, seeds=None, capacity=CAPACITY, batch=BATCH, **options):
     """Record numbers 0, 1, …: seed s counts from 100 s."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds or range(num_seeds)]
-    replay = PrioritizedReplay(Row, capacity, batch, generators, **{"alpha": 0.6, "epsilon": 0.01, **options})
+    options = {"alpha": 0.6, "epsilon": 0.01, "weight_scale": "batch", **options}
+    replay = PrioritizedReplay(Row, capacity, batch, generators, **options)
     for first in range(0, added, copies):
         number = first + 100 * torch.arange(num_seeds)[:, None] + torch.arange(copies)
         replay.add(Row(number, number.to(torch.uint8)[..., None].expand(-1, -1, 2)))
@@ -173,7 +175,7 @@ def test_samples_are_stratified():
 
 
 def test_weights_are_those_of_the_paper_relative_to_the_memorys_largest():
-    replay = replay_of(4, num_seeds=1, alpha=1.0, epsilon=1.0)
+    replay = replay_of(4, num_seeds=1, alpha=1.0, epsilon=1.0, weight_scale="memory")
     replay.update(slots(replay, 1), doubles([0, 1, 3, 15]))  # priorities 1, 2, 4, 16
     index, weight, _ = replay.sample(0.5)
     probability = doubles(1, 2, 4, 16) / 23
@@ -183,7 +185,7 @@ def test_weights_are_those_of_the_paper_relative_to_the_memorys_largest():
 
 
 def test_weights_relative_to_the_batchs_largest():
-    replay = replay_of(4, num_seeds=1, alpha=1.0, epsilon=1.0, batch=2, weight_scale="batch")
+    replay = replay_of(4, num_seeds=1, alpha=1.0, epsilon=1.0, batch=2)
     replay.update(slots(replay, 1), doubles([0, 0, 15, 63]))  # priorities 1, 1, 16, 64: a 1 is rare
     for _ in range(20):
         index, weight, _ = replay.sample(0.5)
@@ -202,7 +204,7 @@ def test_weights_are_finite_before_the_memory_is_full(weight_scale):
 
 
 def test_the_least_priority_is_forgotten_with_its_record():
-    replay = replay_of(CAPACITY, num_seeds=1, alpha=1.0)
+    replay = replay_of(CAPACITY, num_seeds=1, alpha=1.0, weight_scale="memory")
     replay.update(torch.zeros(1, 1, dtype=torch.int64), doubles([1e-6]))
     assert float(replay.sample(1.0)[1].min()) < 0.011
     replay.add(Row(torch.tensor([[9]]), torch.zeros(1, 1, 2, dtype=torch.uint8)))  # over it, at priority 1
@@ -224,6 +226,15 @@ def test_priorities_follow_the_latest_errors():
         error[:, favourite] = -5
         replay.update(slots(replay), error)
         assert set(replay.sample(0.4)[2].number[0].tolist()) == {favourite}
+
+
+@pytest.mark.parametrize("config", [per_dqn.Config, rainbow.Config])
+def test_records_without_error_are_hardly_replayed_at_the_defaults(config):
+    options = {"alpha": config.alpha, "epsilon": config.priority_epsilon}
+    replay = replay_of(100, num_seeds=1, capacity=100, batch=1_000, **options)
+    replay.update(slots(replay, 1), 0.1 * (slots(replay, 1) == 7))  # the other 99 have none
+
+    assert float((replay.sample(0.4)[0] == 7).double().mean()) > 0.7
 
 
 def test_a_new_record_gets_the_largest_priority_of_its_seed():
