@@ -57,12 +57,20 @@ def vector_env(trial: Trial, copies: int) -> VecEnv:
     """Metered copies of the environment, as the library wants them.
 
     Raises:
-        ValueError: a space counts from another number than 0, which the library would misread.
+        ValueError: the library would misread a space: one that counts from another number than 0, or an image of
+            which neither the first nor the last axis alone is the shortest, and so that of the channels.
     """
     env = DummyVecEnv([trial.make_env] * copies)
     for space in (env.observation_space, env.action_space):
         if np.any(getattr(space, "start", 0)):
             raise ValueError(f"Stable-Baselines3 takes spaces that count from 0, not {space}")
+    observed = env.observation_space
+    for space in observed.spaces.values() if isinstance(observed, gymnasium.spaces.Dict) else [observed]:
+        if is_image_space(space) and min(space.shape[0], space.shape[2]) >= sorted(space.shape)[1]:
+            raise ValueError(
+                f"an image of shape {space.shape} is neither [C, H, W] nor [H, W, C] with fewer channels than pixels "
+                "on a side: add a wrapper to the environment's description that makes it so"
+            )
     return env
 
 
