@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -229,6 +230,7 @@ OBSERVATIONS = {
     "image": SPACES.Box(0, 255, (36, 36, 3), np.uint8),
     "image of 3 rows": SPACES.Box(0, 255, (36, 3, 36), np.uint8),
     "image of equal sides": SPACES.Box(0, 255, (36, 36, 36), np.uint8),
+    "image of few pixels": SPACES.Box(0, 255, (36, 35, 3), np.uint8),
     "Discrete": SPACES.Discrete(5),
     "MultiBinary": SPACES.MultiBinary(4),
     "MultiDiscrete": SPACES.MultiDiscrete([3, 2]),
@@ -274,10 +276,12 @@ def test_spaces_that_do_not_count_from_0_are_refused_rather_than_misread() -> No
         learns_in("dqn", "Box", "Discrete from 1")
 
 
-@pytest.mark.parametrize("image", ["image of 3 rows", "image of equal sides"])
+@pytest.mark.parametrize("image", ["image of 3 rows", "image of equal sides", "image of few pixels"])
 def test_images_whose_channels_cannot_be_told_are_refused_rather_than_misread(image: str) -> None:
     with pytest.raises(ValueError, match=r"shape \(36, .* neither \[C, H, W\] nor .* add a wrapper"):
         learns_in("dqn", image, "Discrete")
+    for spec in SPECS.values():
+        assert "add a wrapper" in pkgutil.resolve_name(spec.fits or "")(OBSERVATIONS[image], ACTIONS["Discrete"])
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

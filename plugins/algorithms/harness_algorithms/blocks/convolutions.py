@@ -56,6 +56,15 @@ def frames_of(space: Any) -> Frames | None:
     )
 
 
+def unfit(observation_space: Any, action_space: Any) -> str:
+    """Why no network can be had for such observations, if so; what `AlgorithmSpec.fits` wants."""
+    try:
+        frames_of(observation_space)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 class StackedTorso:
     """S stacks of convolutions with ReLU after each; features [S, B, F] for frames, [S, B, C, H, W] or [S, B, H, W, C].
 

@@ -15,6 +15,7 @@ def policy_gradient(name: str, summary: str, reference: str, presets: dict[str, 
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=presets,
     )
 

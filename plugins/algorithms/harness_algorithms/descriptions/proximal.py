@@ -14,6 +14,7 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=proximal_presets.A2C,
     ),
     AlgorithmSpec(
@@ -26,6 +27,7 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=proximal_presets.PPO,
     ),
     AlgorithmSpec(
@@ -38,6 +40,7 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=proximal_presets.PPO_KL,
     ),
 )

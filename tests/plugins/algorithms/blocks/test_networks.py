@@ -1,6 +1,7 @@
 """Stacked networks against S separate torch networks, and what a seed's network depends on."""
 
 import math
+import pkgutil
 from functools import partial
 
 import gymnasium
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import harness_algorithms
 from harness_algorithms import dueling_dqn, rainbow
 from harness_algorithms.blocks.convolutions import frames_of, stacked_network, stacked_torso
 from harness_algorithms.blocks.critics import stacked_critic
@@ -188,6 +190,14 @@ def test_the_shortest_axis_of_bytes_and_booleans_is_that_of_channels(space, expe
 def test_bytes_that_are_no_frames_are_refused_with_the_way_out(shape):
     with pytest.raises(ValueError, match=rf"uint8 \[{', '.join(map(str, shape))}\] are no frames.* add a wrapper"):
         stacked_network(bytes_of(*shape), (5,), 2, generators())
+
+
+@pytest.mark.parametrize("spec", [spec for spec in harness_algorithms.harness_algorithms() if spec.lockstep])
+def test_every_algorithm_with_a_network_says_what_it_cannot_see_before_it_runs(spec):
+    said = pkgutil.resolve_name(spec.fits)
+
+    assert "add a wrapper" in said(bytes_of(10, 10, 10), gymnasium.spaces.Discrete(2))
+    assert said(bytes_of(10, 10, 3), gymnasium.spaces.Discrete(2)) == ""
 
 
 NETWORKS = {
