@@ -168,6 +168,8 @@ class AlgorithmSpec:
         processes, cpus, deterministic: what a trial needs of a machine, as in `Needs`.
         needs: ``"package.module:function"``; where the three fields above follow from the configuration,
             ``function(config)`` returns them as `Needs`.
+        fits: ``"package.module:function"``; where more of the spaces decides than their names,
+            ``function(observation_space, action_space)`` says why it cannot train with these, or nothing.
         known: which of `KNOWN_FUNCTIONS` it plans with; it cannot run where the environment does not give them.
         game: whether it plays against itself, with ``trial.make_game``.
         dataset: whether it learns from recorded transitions; its budget is counted in updates.
@@ -189,6 +191,7 @@ class AlgorithmSpec:
     cpus: int = 1
     deterministic: bool = True
     needs: str | None = None
+    fits: str | None = None
     known: tuple[str, ...] = ()
     game: bool = False
     dataset: bool = False
@@ -207,8 +210,9 @@ class AlgorithmSpec:
             unknown = [name for name in named if name not in existing]
             _check(bool(named) and not unknown, self, f"{kind}: unknown {unknown}")
         _ = self.constant_needs
-        if self.needs is not None:
-            _check_function(self, "needs")
+        for name in ("needs", "fits"):
+            if getattr(self, name) is not None:
+                _check_function(self, name)
         unknown = [name for name in self.known if name not in KNOWN_FUNCTIONS]
         _check(not unknown, self, f"known: there are {', '.join(KNOWN_FUNCTIONS)}, not {unknown}")
         _freeze(self, "presets")

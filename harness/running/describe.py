@@ -59,6 +59,7 @@ class EnvironmentDescription:
     id: str
     observation_space: str = ""  # name of its kind, as in `harness.contract.specs.SPACES`
     action_space: str = ""  # likewise
+    unfit: Mapping[str, str] = field(default_factory=dict)  # what each `AlgorithmSpec.fits` asked says of its spaces
     known: tuple[str, ...] = ()  # those of `KNOWN_FUNCTIONS` that it gives; empty unless asked for
     error: str = ""
 
@@ -74,17 +75,22 @@ def describe_targets(
     configs: Sequence[ConfigRequest],
     environments: Mapping[str, EnvironmentSpec] | None = None,
     views: Collection[str] = (),
+    fits: Collection[str] = (),
     time_limit: float = TIME_LIMIT,
 ) -> Descriptions:
     """Resolve configurations and look at environments, by the id to answer with, in child processes.
 
-    ``views`` are those of the environments that somebody will train on, and that are looked at therefore. A child that
-    takes longer than ``time_limit`` seconds hangs in the request that it is at.
+    ``views`` are those of the environments that somebody will train on, and that are looked at therefore; ``fits`` are
+    functions of algorithms to ask about their spaces. A child that takes longer than ``time_limit`` seconds hangs in
+    the request that it is at.
     """
     environments = environments or {}
     requests: list[dict[str, Any]] = [
         *({"id": r.id, "spec": as_json(r.spec), "layers": [*map(as_json, r.layers)]} for r in configs),
-        *({"id": id, "environment": as_json(spec), "views": [*views]} for id, spec in environments.items()),
+        *(
+            {"id": id, "environment": as_json(spec), "views": [*views], "fits": [*fits]}
+            for id, spec in environments.items()
+        ),
     ]
     answers: list[dict[str, Any]] = []
     while len(answers) < len(requests):
@@ -142,7 +148,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if "environment" in request:
             spec = specs.environment_from_json(request["environment"])
-            return {"id": request["id"], **_spaces(spec), "known": _views(spec, request["views"])}
+            return {"id": request["id"], **_spaces(spec, request["fits"]), "known": _views(spec, request["views"])}
         return {"id": request["id"], **_configured(request["spec"], from_json(request["layers"]), request["id"])}
     except ConfigError as error:
         return {"id": request["id"], "error": str(error)}
@@ -188,14 +194,24 @@ def _views(spec: EnvironmentSpec, views: Sequence[str]) -> list[str]:
     return known
 
 
-def _spaces(spec: EnvironmentSpec) -> dict[str, str]:
+def _spaces(spec: EnvironmentSpec, fits: Sequence[str]) -> dict[str, Any]:
     from harness.measuring.environments import make
 
     env = make(spec)
     try:
-        return {"observation_space": _kind(env.observation_space), "action_space": _kind(env.action_space)}
+        both = env.observation_space, env.action_space
+        unfit = {target: _unfit(target, *both) for target in fits}
+        return {"observation_space": _kind(both[0]), "action_space": _kind(both[1]), "unfit": unfit}
     finally:
         env.close()
+
+
+def _unfit(target: str, observation_space: object, action_space: object) -> str:
+    """What an `AlgorithmSpec.fits` says; its mistake is a reason, too, and nobody else's."""
+    try:
+        return str(pkgutil.resolve_name(target)(observation_space, action_space) or "")
+    except Exception as error:
+        return f"{target}: {type(error).__name__}: {error}"
 
 
 def _kind(space: object) -> str:

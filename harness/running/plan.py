@@ -97,6 +97,7 @@ def make_plan(
         [config_request(entry, selection) for entry, selection in zip(entries, selections, strict=True)],
         {name: entry.spec for name, entry in chosen.items() if name not in broken},
         {view for entry in entries for view in entry.spec.views},
+        {entry.spec.fits for entry in entries if entry.spec.fits},
     )
     spaces = {name: EnvironmentDescription(name, error=why) for name, why in broken.items()}
     spaces |= {answer.id: answer for answer in described.environments}
@@ -157,6 +158,7 @@ def _obstacle(
     if found.error:
         return found.error, True
     never = incompatibility(algorithm, found.observation_space, found.action_space, on, found.known)
+    never = never or found.unfit.get(algorithm.fits or "", "")
     return never or device_lacking(algorithm, device) or lacks(device), not never
 
 

@@ -162,6 +162,17 @@ def test_an_incompatible_pair_is_skipped_with_its_reason(registry: Registry):
     assert plan.cells[0].reason == "steady trains on cpu, not cuda"
 
 
+def test_an_algorithm_that_says_so_of_the_spaces_is_skipped_and_its_mistakes_are_its_own(registry: Registry):
+    names = ["picky", "picky-in-vain", "steady"]
+    cells = make_plan(load_suite(SUITE), registry, names).cells
+    reasons = {(cell.contestant.label, cell.environment.spec.name): cell.reason for cell in cells}
+
+    assert reasons["hostile/picky", "short"] == "4 numbers are more than 3, whatever 2 actions are for"
+    assert reasons["hostile/picky", "nan-reward"] == reasons["hostile/steady", "short"] == ""
+    assert "no_such_function: AttributeError" in reasons["hostile/picky-in-vain", "short"]
+    assert not any(cell.fits for cell in cells if cell.reason)
+
+
 @pytest.mark.parametrize(
     ("algorithms", "environments", "message"),
     [

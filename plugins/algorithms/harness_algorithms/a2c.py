@@ -25,7 +25,7 @@ from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import descend, rmsprop, set_learning_rate
-from harness_algorithms.blocks.policies import Policy, stochastic_policy
+from harness_algorithms.blocks.policies import Policy, entropy_weight, stochastic_policy
 from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect
 from harness_algorithms.blocks.schedules import Linear
 
@@ -48,7 +48,7 @@ class Config:
     rms_decay: float = 0.99  # per update, of RMSProp's average of squared gradients
     rms_epsilon: float = 1e-5  # added to RMSProp's root
     value_weight: float = 0.5  # c_v
-    entropy_weight: float = 0.01  # c_e
+    entropy_weight: float | None = None  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
     max_gradient_norm: float | None = 0.5  # of each seed's gradient, over π and v; None for no limit
 
 
@@ -102,7 +102,8 @@ def terms(policy: Policy, v: Network, batch: Batch) -> Terms:
 def update(policy: Policy, v: Network, optimizer: torch.optim.Optimizer, batch: Batch, config: Config) -> Terms:
     """One step of π and v down the gradient of the loss; returns its parts before."""
     parts = terms(policy, v, batch)
-    loss = parts.policy + config.value_weight * parts.value - config.entropy_weight * parts.entropy
+    bonus = entropy_weight(config.entropy_weight, policy) * parts.entropy
+    loss = parts.policy + config.value_weight * parts.value - bonus
     descend(optimizer, loss, config.max_gradient_norm)
     return Terms._make(part.detach() for part in parts)
 

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks import optim
-from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
+from harness_algorithms.blocks.convolutions import StackedTorso, stacked_torso
 from harness_algorithms.blocks.losses import huber
 from harness_algorithms.blocks.networks import StackedMLP, copy_, frozen_copy, stacked_mlp
 from harness_algorithms.blocks.q_learning import Transition, double_td_error, dueling_values, epsilon_greedy
@@ -105,13 +105,10 @@ def dueling_network(
     space: Any, config: Config, num_actions: int, generators: Sequence[torch.Generator]
 ) -> DuelingNetwork:
     """One network per generator, initialised from it alone, for a space of observations."""
-    torso: StackedMLP | StackedTorso
-    if is_image(space):
-        torso = stacked_torso(space.shape, generators)
-        features = torso.num_features(space.shape)
-    else:
-        torso = stacked_mlp((math.prod(space.shape), *config.shared), generators)
-        features = config.shared[-1]
+    torso: StackedMLP | StackedTorso | None
+    torso, features = stacked_torso(space, generators)
+    if torso is None:
+        torso, features = stacked_mlp((features, *config.shared), generators), config.shared[-1]
     value, advantage = (stacked_mlp((features, *config.stream, outputs), generators) for outputs in (1, num_actions))
     return DuelingNetwork(torso, value, advantage)
 

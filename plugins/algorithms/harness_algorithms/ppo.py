@@ -25,7 +25,7 @@ from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
-from harness_algorithms.blocks.policies import Policy, stochastic_policy
+from harness_algorithms.blocks.policies import Policy, entropy_weight, stochastic_policy
 from harness_algorithms.blocks.returns import standardised
 from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect, minibatches
 from harness_algorithms.blocks.schedules import Linear
@@ -54,7 +54,7 @@ class Config:
     learning_rate: Linear = Linear(2.5e-4, 0.0)  # of Adam
     standardised_advantages: bool = True  # to mean 0 and deviation 1, in each minibatch
     value_weight: float = 0.5  # c_v
-    entropy_weight: float = 0.01  # c_e
+    entropy_weight: float | None = None  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
     max_gradient_norm: float | None = 0.5  # of each seed's gradient, over π and v; None for no limit
 
 
@@ -146,7 +146,8 @@ def update(
             if config.standardised_advantages:
                 part = part._replace(advantage=standardised(part.advantage, 1))
             parts = terms(policy, v, part, clip)
-            loss = parts.policy + config.value_weight * parts.value - config.entropy_weight * parts.entropy
+            bonus = entropy_weight(config.entropy_weight, policy) * parts.entropy
+            loss = parts.policy + config.value_weight * parts.value - bonus
             descend(optimizer, loss, config.max_gradient_norm)
     return Terms._make(part.detach() for part in parts)
 

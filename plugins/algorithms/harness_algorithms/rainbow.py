@@ -20,7 +20,6 @@ one. All seeds are trained in lockstep: a leading axis S throughout, the loss av
 seeds.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks import laws, optim
-from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
+from harness_algorithms.blocks.convolutions import StackedTorso, stacked_torso
 from harness_algorithms.blocks.laws import Support, chosen, expectation
 from harness_algorithms.blocks.networks import copy_, frozen_copy
 from harness_algorithms.blocks.noisy import NoisyMLP, noisy_mlp
@@ -115,8 +114,7 @@ def rainbow_network(
     space: Any, config: Config, num_actions: int, generators: Sequence[torch.Generator]
 ) -> RainbowNetwork:
     """One network per generator, initialised from it alone, for a space of observations."""
-    torso = stacked_torso(space.shape, generators) if is_image(space) else None
-    features = math.prod(space.shape) if torso is None else torso.num_features(space.shape)
+    torso, features = stacked_torso(space, generators)
     value, advantage = (
         noisy_mlp((features, *config.hidden, laws * config.support.atoms), generators, scale=config.noise)
         for laws in (1, num_actions)

@@ -31,21 +31,27 @@ from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time, collec
 
 @dataclass(frozen=True)
 class Config:
-    """Hyper-parameters of the vanilla policy gradient; Spinning Up's defaults."""
+    """Hyper-parameters of the vanilla policy gradient.
+
+    A rollout moves the policy once, so 100,000 steps are some fifty updates. Spinning Up's step size of 3e-4 (preset
+    `spinning-up`) belongs to its budgets of millions: after fifty updates it has learned next to nothing, and plain
+    REINFORCE, whose default is 1e-2, looked better for that alone. Of 3e-3, 5e-3 and 1e-2 at rollouts of 1,024 and
+    2,048 steps, this one ends highest on CartPole.
+    """
 
     discount: Fraction = 0.99  # γ, per step
     lambda_: Fraction = 0.97  # λ of the advantages
 
-    copies: Count = 1  # N, environments stepped together
-    rollout_length: Count = 4_000  # T, steps of each copy between updates
+    copies: Count = 8  # N, environments stepped together
+    rollout_length: Count = 256  # T, steps of each copy between updates
 
     hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = -0.5  # of continuous actions at the start, log σ; learned, the same in every state
 
-    learning_rate: Fraction = 3e-4  # of π's Adam
-    value_learning_rate: Fraction = 1e-3  # of v's Adam
-    value_updates: Count = 80  # optimiser steps of v per rollout, each on all of it
+    learning_rate: Fraction = 5e-3  # of π's Adam
+    value_learning_rate: Fraction = 1e-2  # of v's Adam
+    value_updates: Count = 20  # optimiser steps of v per rollout, each on all of it
 
 
 class Batch(NamedTuple):

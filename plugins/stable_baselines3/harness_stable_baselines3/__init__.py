@@ -36,6 +36,7 @@ def adapted(
         observation_spaces=OBSERVATION_SPACES,
         action_spaces=action_spaces,
         devices=("cpu", "cuda"),
+        fits=f"{__name__}.adapter:unfit",
         presets=PRESETS[name],
         requires=requires,
     )

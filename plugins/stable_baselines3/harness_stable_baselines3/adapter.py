@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from harness.api import Trial
 
 POLICY_ARGUMENTS = ("net_arch", "log_std_init", "ortho_init", "use_expln", "n_quantiles")
+SMALLEST_SIDE = 36  # pixels; below, the last convolution of the library's network would see nothing
 NOISES = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
 
 
@@ -57,13 +58,30 @@ def vector_env(trial: Trial, copies: int) -> VecEnv:
     """Metered copies of the environment, as the library wants them.
 
     Raises:
-        ValueError: a space counts from another number than 0, which the library would misread.
+        ValueError: the library would misread its spaces.
     """
     env = DummyVecEnv([trial.make_env] * copies)
-    for space in (env.observation_space, env.action_space):
-        if np.any(getattr(space, "start", 0)):
-            raise ValueError(f"Stable-Baselines3 takes spaces that count from 0, not {space}")
+    if reason := unfit(env.observation_space, env.action_space):
+        raise ValueError(reason)
     return env
+
+
+def unfit(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]) -> str:
+    """Why the library cannot train with spaces, if so: they do not count from 0, or an image is none that it takes."""
+    for space in (observation_space, action_space):
+        if np.any(getattr(space, "start", 0)):
+            return f"Stable-Baselines3 takes spaces that count from 0, not {space}"
+    parts = observation_space.values() if isinstance(observation_space, gymnasium.spaces.Dict) else [observation_space]
+    for space in parts:
+        if not is_image_space(space):
+            continue
+        side = sorted(space.shape)[1]
+        if side < SMALLEST_SIDE or side <= min(space.shape[0], space.shape[2]):
+            return (
+                f"an image of shape {space.shape} is neither [C, H, W] nor [H, W, C] with fewer channels than pixels "
+                f"on a side, {SMALLEST_SIDE} or more: add a wrapper to the environment's description that makes it so"
+            )
+    return ""
 
 
 def scheduled(values: dict[str, Any]) -> dict[str, Any]:

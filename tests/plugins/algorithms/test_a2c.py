@@ -148,6 +148,30 @@ def test_each_seeds_gradient_is_limited_by_its_own_norm():
     torch.testing.assert_close(moved, torch.full((SEEDS,), 0.5))
 
 
+@pytest.mark.parametrize(
+    ("kind", "asked", "moves"), [("box", None, False), ("box", 0.01, True), ("discrete", None, True)]
+)
+@pytest.mark.parametrize("algorithm", [a2c, ppo], ids=["a2c", "ppo"])
+def test_without_advantages_only_an_entropy_bonus_moves_a_policy_and_a_gaussian_has_none_by_default(
+    algorithm, kind, asked, moves
+):
+    policy, v = networks(kind)
+    config = algorithm.Config(copies=COPIES, rollout_length=LENGTH, entropy_weight=asked)
+    rollout, optimizer = random_rollout(policy), torch.optim.SGD(policy.parameters, 0.1)
+    before, entropy = policy.frozen(), policy(rollout.obs[0]).entropy().mean()
+    if algorithm is a2c:
+        batch = a2c.batch_of(rollout, v, config)
+        a2c.update(policy, v, optimizer, batch._replace(advantage=0 * batch.advantage), config)
+    else:
+        batch = ppo.batch_of(rollout, policy, v, config)
+        batch, shuffle = batch._replace(advantage=0 * batch.advantage), Uniforms(generators(), LENGTH * COPIES)
+        ppo.update(policy, v, optimizer, batch, shuffle, config, clip=0.2)
+
+    pairs = zip(policy.parameters, before.parameters, strict=True)
+    assert all(torch.equal(new, old) for new, old in pairs) == (not moves)
+    assert (policy(rollout.obs[0]).entropy().mean() > entropy) == moves
+
+
 @pytest.mark.parametrize(("probe", "known"), VALUES.items())
 def test_values_of_the_probes_are_learned_by_every_seed(probe, known):
     assert_values(trained(a2c, probe, QUICK, budget=4_000), known)

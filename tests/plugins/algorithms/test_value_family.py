@@ -137,6 +137,18 @@ def test_frames_are_stored_as_bytes_and_train_every_layer(algorithm):
         assert (new != old).any(1).all()
 
 
+@every_algorithm
+def test_frames_with_channels_last_are_stored_as_they_are_and_learned_from_as_with_channels_first(algorithm):
+    first = trained(algorithm, "pixel-catch", (0, 1), budget=70)
+    turned = dataclasses.replace(ENVIRONMENTS["pixel-catch"], wrappers=("support.images:ChannelsLast",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENVIRONMENTS, "pixel-catch", turned)
+        last = trained(algorithm, "pixel-catch", (0, 1), budget=70)
+
+    assert torch.equal(last.transitions.obs, first.transitions.obs.movedim(3, 5))
+    assert all(torch.equal(a, b) for a, b in zip(last.q.parameters, first.q.parameters, strict=True))
+
+
 # Transitions
 
 

@@ -87,7 +87,7 @@ def test_advantages_and_targets_of_vpg_are_sums_over_each_episode_bootstrapped_w
 def test_whitening_of_equal_advantages_gives_zeros_not_nan():
     same = Rollout._make(field[:1].expand(12, *field.shape[1:]) for field in rollout_of(copies=1))
     ended = torch.ones_like(same.ended)
-    batch = vpg.batch_of(same._replace(ended=ended), stacked_mlp((2, 8, 1), generators(2)), vpg.Config())
+    batch = vpg.batch_of(same._replace(ended=ended), stacked_mlp((2, 8, 1), generators(2)), vpg.Config(copies=1))
 
     assert (batch.advantage == 0).all()
 
@@ -110,6 +110,12 @@ def test_the_value_function_of_vpg_takes_as_many_updates_as_configured(monkeypat
 
     assert len(calls) == 2 * 10
     assert calls[0][2].shape == (3, 128, 4)
+
+
+def test_cartpole_is_well_under_way_after_16_updates_of_vpg_with_its_defaults():
+    trial = trained(vpg, "cartpole", vpg.Config(), budget=16 * 2_048).trial
+
+    assert min(np.mean([e.value for e in run.episodes[-20:]]) for run in trial.runs) > 100
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -227,6 +228,9 @@ SPACES = gymnasium.spaces
 OBSERVATIONS = {
     "Box": SPACES.Box(-1, 1, (2, 3)),
     "image": SPACES.Box(0, 255, (36, 36, 3), np.uint8),
+    "image of 3 rows": SPACES.Box(0, 255, (36, 3, 36), np.uint8),
+    "image of equal sides": SPACES.Box(0, 255, (36, 36, 36), np.uint8),
+    "image of few pixels": SPACES.Box(0, 255, (36, 35, 3), np.uint8),
     "Discrete": SPACES.Discrete(5),
     "MultiBinary": SPACES.MultiBinary(4),
     "MultiDiscrete": SPACES.MultiDiscrete([3, 2]),
@@ -261,7 +265,7 @@ def test_acts_in_every_action_space_it_declares(name: str, action: str) -> None:
     learns_in(name, "Box", action)
 
 
-@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize("observation", [name for name in OBSERVATIONS if " of " not in name])
 @pytest.mark.parametrize(("name", "action"), [("dqn", "Discrete"), ("ppo", "Discrete"), ("sac", "Box")])
 def test_observes_every_space_it_declares(name: str, action: str, observation: str) -> None:
     learns_in(name, observation, action)
@@ -270,6 +274,14 @@ def test_observes_every_space_it_declares(name: str, action: str, observation: s
 def test_spaces_that_do_not_count_from_0_are_refused_rather_than_misread() -> None:
     with pytest.raises(ValueError, match=r"count from 0, not Discrete\(3, start=1\)"):
         learns_in("dqn", "Box", "Discrete from 1")
+
+
+@pytest.mark.parametrize("image", ["image of 3 rows", "image of equal sides", "image of few pixels"])
+def test_images_whose_channels_cannot_be_told_are_refused_rather_than_misread(image: str) -> None:
+    with pytest.raises(ValueError, match=r"shape \(36, .* neither \[C, H, W\] nor .* add a wrapper"):
+        learns_in("dqn", image, "Discrete")
+    for spec in SPECS.values():
+        assert "add a wrapper" in pkgutil.resolve_name(spec.fits or "")(OBSERVATIONS[image], ACTIONS["Discrete"])
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -21,35 +21,70 @@ class Convolution(NamedTuple):
     stride: int  # pixels
 
 
+class Frames(NamedTuple):
+    """What an observation that is a stack of frames looks like."""
+
+    channels: int  # C
+    sides: Sequence[int]  # H and W, pixels
+    channels_last: bool  # [H, W, C], not [C, H, W]
+    brightest: int  # value of a pixel: 255 of bytes, 1 of booleans
+
+
 NATURE = (Convolution(32, 8, 4), Convolution(64, 4, 2), Convolution(64, 3, 1))  # Mnih et al., 2015, for 84 x 84
 SMALL = (Convolution(16, 3, 1),)  # Young & Tian, 2019 (MinAtar, arXiv:1903.03176), for 10 x 10
 SMALLEST_FOR_NATURE = 36  # pixels; below, its last layer would see nothing
 
 
-def is_image(space: Any) -> bool:
-    """Whether observations are stacks of frames, uint8 [C, H, W]."""
-    return space.dtype == np.uint8 and len(space.shape) == 3
+def frames_of(space: Any) -> Frames | None:
+    """How a space of bytes or booleans with three axes holds frames; None for vectors, tables and reals.
+
+    Channels are the first or the last axis, whichever is the shortest of the three.
+
+    Raises:
+        ValueError: that cannot be told, the sides are shorter than a convolution, or there are more axes.
+    """
+    if len(space.shape) < 3 or space.dtype not in (np.uint8, np.bool_):
+        return None
+    layouts = {False: space.shape, True: (space.shape[-1], *space.shape[:-1])}
+    for channels_last, (channels, *sides) in layouts.items():
+        if len(sides) == 2 and min(sides) >= SMALL[0].kernel and min(sides) > channels:
+            return Frames(channels, sides, channels_last, 255 if space.dtype == np.uint8 else 1)
+    raise ValueError(
+        f"observations of {space.dtype} {[*space.shape]} are no frames [C, H, W] or [H, W, C] with fewer channels than "
+        f"pixels on a side, at least {SMALL[0].kernel}: add a wrapper to the environment's description that makes them "
+        "so, or gymnasium.wrappers.FlattenObservation"
+    )
+
+
+def unfit(observation_space: Any, action_space: Any) -> str:
+    """Why no network can be had for such observations, if so; what `AlgorithmSpec.fits` wants."""
+    try:
+        frames_of(observation_space)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 class StackedTorso:
-    """S stacks of convolutions with ReLU after each; features [S, B, F] for frames [S, B, C, H, W], bytes or reals.
+    """S stacks of convolutions with ReLU after each; features [S, B, F] for frames, [S, B, C, H, W] or [S, B, H, W, C].
 
-    Seeds are groups of one grouped convolution. Pixels are divided by 255.
+    Seeds are groups of one grouped convolution. Pixels are divided by the brightest one.
 
     Args:
         layers: from the frames on.
-        channels: C.
+        frames: what goes in.
         flat: the parameters, [S, P]; the weight [out, in, kernel, kernel] and the bias [out] of every layer.
     """
 
-    def __init__(self, layers: Sequence[Convolution], channels: int, flat: Tensor) -> None:
+    def __init__(self, layers: Sequence[Convolution], frames: Frames, flat: Tensor) -> None:
         self.layers = tuple(layers)
+        self.frames = frames
         self.flat = flat
-        self._channels = (channels, *(layer.channels for layer in layers))
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Of weight and bias of every layer."""
-        sizes = zip(pairwise(self._channels), self.layers, strict=True)
+        channels = (self.frames.channels, *(layer.channels for layer in self.layers))
+        sizes = zip(pairwise(channels), self.layers, strict=True)
         return [s for (i, o), layer in sizes for s in ((o, i, layer.kernel, layer.kernel), (o,))]
 
     def layers_of(self, flat: Tensor) -> list[Tensor]:
@@ -65,21 +100,26 @@ class StackedTorso:
     def at(self, flat: Tensor, frames: Tensor) -> Tensor:
         """Features at other parameters [S, P], in their dtype."""
         num_seeds, size = frames.shape[:2]
-        x = frames.transpose(0, 1).flatten(1, 2).to(flat.dtype) / 255  # [B, S·C, H, W]
+        x = frames.movedim(4, 2) if self.frames.channels_last else frames
+        x = x.transpose(0, 1).flatten(1, 2).contiguous()  # so the kernel, and its rounding, is that of channels first
+        x = x.to(flat.dtype) / self.frames.brightest  # [B, S·C, H, W]
         parts = self.layers_of(flat)
         for layer, weight, bias in zip(self.layers, parts[::2], parts[1::2], strict=True):
             x = functional.conv2d(x, weight.flatten(0, 1), bias.flatten(), layer.stride, groups=num_seeds)
             x = functional.relu_(x)
         return x.unflatten(1, (num_seeds, -1)).transpose(0, 1).reshape(num_seeds, size, -1)
 
-    @torch.no_grad()
-    def num_features(self, shape: Sequence[int]) -> int:
-        """F, for frames of shape [C, H, W]."""
-        return self(torch.zeros(len(self.flat), 1, *shape, device=self.flat.device)).shape[2]
+    @property
+    def num_features(self) -> int:
+        """F."""
+        height, width = self.frames.sides
+        for layer in self.layers:
+            height, width = ((side - layer.kernel) // layer.stride + 1 for side in (height, width))
+        return self.layers[-1].channels * height * width
 
     def copy(self) -> "StackedTorso":
         """The same torsos with parameters of their own, which autograd does not follow."""
-        return StackedTorso(self.layers, self._channels[0], self.flat.detach().clone())
+        return StackedTorso(self.layers, self.frames, self.flat.detach().clone())
 
 
 class StackedCNN:
@@ -95,7 +135,7 @@ class StackedCNN:
         return [self.torso.flat, *self.head.parameters]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Outputs [S, B, out] for frames [S, B, C, H, W]."""
+        """Outputs [S, B, out] for frames [S, B, ...]."""
         return self.head(self.torso(x))
 
     def at(self, parameters: Sequence[Tensor], x: Tensor) -> Tensor:
@@ -121,19 +161,23 @@ class StackedCNN:
 
 
 def stacked_torso(
-    shape: Sequence[int], generators: Sequence[torch.Generator], initial: Initial = fan_in
-) -> StackedTorso:
-    """One torso per generator for frames of shape [C, H, W]: Nature's, or MinAtar's for small frames."""
-    layers = NATURE if min(shape[1:]) >= SMALLEST_FOR_NATURE else SMALL
-    sized = StackedTorso(layers, shape[0], torch.empty(0))
-    size = sum(math.prod(s) for s in sized.shapes())
+    space: Any, generators: Sequence[torch.Generator], initial: Initial = fan_in
+) -> tuple[StackedTorso | None, int]:
+    """One torso per generator for a space of frames, Nature's or for small ones MinAtar's; and its features.
+
+    Of a space that holds no frames, there is no torso, and the features are the numbers in an observation.
+    """
+    if (frames := frames_of(space)) is None:
+        return None, math.prod(space.shape)
+    layers = NATURE if min(frames.sides) >= SMALLEST_FOR_NATURE else SMALL
+    size = sum(math.prod(s) for s in StackedTorso(layers, frames, torch.empty(0)).shapes())
     flat = torch.empty(len(generators), size, device=generators[0].device)
-    torso = StackedTorso(layers, shape[0], flat.requires_grad_())
+    torso = StackedTorso(layers, frames, flat.requires_grad_())
     parts = torso.layers_of(flat.detach())
     for row, generator in enumerate(generators):
         for weight, bias in zip(parts[::2], parts[1::2], strict=True):
             initial(weight[row], bias[row], False, generator)
-    return torso
+    return torso, torso.num_features
 
 
 def stacked_network(
@@ -154,8 +198,6 @@ def stacked_network(
         activation: between the perceptron's layers, "relu" or "tanh".
         initial: fills a layer.
     """
-    if not is_image(space):
-        return stacked_mlp((math.prod(space.shape), *hidden, outputs), generators, activation, 1, initial)
-    torso = stacked_torso(space.shape, generators, initial)
-    sizes = (torso.num_features(space.shape), *hidden, outputs)
-    return StackedCNN(torso, stacked_mlp(sizes, generators, activation, 1, initial))
+    torso, features = stacked_torso(space, generators, initial)
+    head = stacked_mlp((features, *hidden, outputs), generators, activation, 1, initial)
+    return head if torso is None else StackedCNN(torso, head)

@@ -1,13 +1,12 @@
 """Action-values of continuous actions, with a leading seed axis."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from harness_algorithms.blocks.convolutions import StackedTorso, is_image, stacked_torso
+from harness_algorithms.blocks.convolutions import StackedTorso, stacked_torso
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 
 
@@ -83,8 +82,7 @@ def stacked_critic(
         generators: one per seed.
         members: K.
     """
-    torso = stacked_torso(space.shape, generators) if is_image(space) else None
-    features = math.prod(space.shape) if torso is None else torso.num_features(space.shape)
+    torso, features = stacked_torso(space, generators)
     return Critic(stacked_mlp((features + action_size, *hidden, 1), generators, members=members), torso)
 
 

@@ -15,6 +15,8 @@ from harness_algorithms.blocks.streams import Normals, Uniforms
 class CategoricalPolicy:
     """π(·|s) over A discrete actions; the network's outputs are logits."""
 
+    entropy_weight = 0.01  # of a bonus, unless asked for another: A3C's and PPO's on Atari
+
     def __init__(self, network: StackedMLP | StackedCNN) -> None:
         self.network = network
 
@@ -54,6 +56,8 @@ class GaussianPolicy:
         high: largest actions, [A].
     """
 
+    entropy_weight = 0.0  # likewise: PPO's on MuJoCo. Log σ has no upper end, so any weight raises it in every update
+
     def __init__(self, network: StackedMLP | StackedCNN, log_std: Tensor, low: Tensor, high: Tensor) -> None:
         self.network = network
         self.log_std = log_std
@@ -88,6 +92,11 @@ class GaussianPolicy:
 
 
 Policy = CategoricalPolicy | GaussianPolicy
+
+
+def entropy_weight(asked: float | None, policy: Policy) -> float:
+    """c_e of a bonus c_e H[π(·|s)]: what is asked for, else that of the kind of policy."""
+    return policy.entropy_weight if asked is None else asked
 
 
 def stochastic_policy(

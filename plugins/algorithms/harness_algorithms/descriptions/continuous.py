@@ -15,6 +15,7 @@ def actor_critic(name: str, summary: str, reference: str, presets: dict[str, dic
         action_spaces=("Box",),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=presets,
     )
 

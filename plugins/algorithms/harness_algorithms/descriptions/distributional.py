@@ -15,6 +15,7 @@ def distributional(name: str, summary: str, reference: str, presets: dict[str, d
         action_spaces=("Discrete",),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=presets,
     )
 

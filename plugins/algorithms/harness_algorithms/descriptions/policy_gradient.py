@@ -3,18 +3,21 @@
 from harness.api import AlgorithmSpec
 
 
-def policy_gradient(name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]) -> AlgorithmSpec:
+def policy_gradient(
+    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]], version: str = "1"
+) -> AlgorithmSpec:
     """The description of a policy gradient for discrete and for continuous actions."""
     return AlgorithmSpec(
         name,
         f"harness_algorithms.{name}",
-        version="1",
+        version=version,
         summary=summary,
         reference=reference,
         observation_spaces=("Box",),
         action_spaces=("Discrete", "Box"),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=presets,
     )
 
@@ -40,6 +43,15 @@ ZOO_CARTPOLE = {
 TUNED_CARTPOLE = {**ZOO_CARTPOLE, "rollout_length": 1024, "value_minibatches": 16}
 ZOO_PENDULUM = {"copies": 2, "rollout_length": 1024, "discount": 0.9, "value_passes": 15}
 
+# Of OpenAI's Spinning Up (https://spinningup.openai.com), for budgets of millions of steps.
+SPINNING_UP = {
+    "copies": 1,
+    "rollout_length": 4_000,
+    "learning_rate": 3e-4,
+    "value_learning_rate": 1e-3,
+    "value_updates": 80,
+}
+
 SPECS = (
     policy_gradient(
         "reinforce",
@@ -55,7 +67,8 @@ SPECS = (
         "vpg",
         "Scores of actions weighted by generalised advantages",
         "Sutton et al., 2000, NIPS 12; Schulman et al., 2016, arXiv:1506.02438",
-        {},
+        {"spinning-up": SPINNING_UP},
+        version="2",
     ),
     policy_gradient(
         "actor_critic",

@@ -16,6 +16,7 @@ def deep_q(name: str, summary: str, reference: str, presets: dict[str, dict[str,
         action_spaces=("Discrete",),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.convolutions:unfit",
         presets=presets,
     )
 

@@ -1,13 +1,18 @@
 """Stacked networks against S separate torch networks, and what a seed's network depends on."""
 
 import math
+import pkgutil
+from functools import partial
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from harness_algorithms.blocks.convolutions import is_image, stacked_network, stacked_torso
+import harness_algorithms
+from harness_algorithms import dueling_dqn, rainbow
+from harness_algorithms.blocks.convolutions import frames_of, stacked_network, stacked_torso
+from harness_algorithms.blocks.critics import stacked_critic
 from harness_algorithms.blocks.networks import (
     StackedMLP,
     copy_,
@@ -17,6 +22,7 @@ from harness_algorithms.blocks.networks import (
     polyak_update_,
     stacked_mlp,
 )
+from harness_algorithms.blocks.policies import stochastic_policy
 
 SIZES = (3, 7, 5, 2)
 SEEDS, BATCH = 4, 6
@@ -155,22 +161,75 @@ def test_a_convolutional_stack_equals_separate_torch_networks():
         torch.testing.assert_close(network.head.flat.grad[seed], flat_gradient(heads[seed]), atol=1e-4, rtol=0)
 
 
-def test_frames_of_84_pixels_get_the_network_of_nature():
-    torso = stacked_torso((4, 84, 84), generators([0]))
+def bytes_of(*shape):
+    return gymnasium.spaces.Box(0, 255, shape, np.uint8)
 
-    assert torso(torch.zeros(1, 2, 4, 84, 84)).shape == (1, 2, 64 * 7 * 7)
+
+def test_frames_of_84_pixels_get_the_network_of_nature():
+    torso, features = stacked_torso(bytes_of(4, 84, 84), generators([0]))
+
+    assert torso(torch.zeros(1, 2, 4, 84, 84)).shape == (1, 2, features) == (1, 2, 64 * 7 * 7)
 
 
 @pytest.mark.parametrize(
-    ("space", "image"),
+    ("space", "expected"),
     [
-        (FRAMES, True),
-        (gymnasium.spaces.Box(0, 255, (10,), np.uint8), False),
-        (gymnasium.spaces.Box(0, 1, (2, 10, 10), np.float32), False),
+        (bytes_of(4, 84, 83), (4, [84, 83], False, 255)),
+        (bytes_of(96, 95, 3), (3, [96, 95], True, 255)),
+        (gymnasium.spaces.Box(0, 1, (10, 10, 7), np.bool_), (7, [10, 10], True, 1)),
+        (bytes_of(10), None),
+        (bytes_of(6, 7), None),
+        (gymnasium.spaces.Box(0, 1, (2, 10, 10), np.float32), None),
     ],
 )
-def test_only_stacks_of_byte_frames_are_images(space, image):
-    assert is_image(space) == image
+def test_the_shortest_axis_of_bytes_and_booleans_is_that_of_channels(space, expected):
+    assert frames_of(space) == expected
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 4), (10, 10, 10), (96, 3, 96), (84, 84, 100), (1, 2, 2), (4, 96, 96, 3)])
+def test_bytes_that_are_no_frames_are_refused_with_the_way_out(shape):
+    with pytest.raises(ValueError, match=rf"uint8 \[{', '.join(map(str, shape))}\] are no frames.* add a wrapper"):
+        stacked_network(bytes_of(*shape), (5,), 2, generators())
+
+
+@pytest.mark.parametrize("spec", [spec for spec in harness_algorithms.harness_algorithms() if spec.lockstep])
+def test_every_algorithm_with_a_network_says_what_it_cannot_see_before_it_runs(spec):
+    said = pkgutil.resolve_name(spec.fits)
+
+    assert "add a wrapper" in said(bytes_of(10, 10, 10), gymnasium.spaces.Discrete(2))
+    assert said(bytes_of(10, 10, 3), gymnasium.spaces.Discrete(2)) == ""
+
+
+NETWORKS = {
+    "q": lambda space, seeds: stacked_network(space, (5,), 3, generators(seeds)),
+    "policy": lambda space, seeds: (
+        stochastic_policy(space, gymnasium.spaces.Discrete(3), (5,), generators(seeds)).network
+    ),
+    "dueling": lambda space, seeds: dueling_dqn.dueling_network(space, dueling_dqn.Config(), 3, generators(seeds)),
+    "rainbow": lambda space, seeds: rainbow.rainbow_network(space, rainbow.Config(), 3, generators(seeds)),
+    "critic": lambda space, seeds: partial(
+        stacked_critic(space, 1, (5,), generators(seeds), members=2), action=torch.ones(len(seeds), BATCH, 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("seeds", [range(SEEDS), [0]], ids=["many", "one"])
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_])
+@pytest.mark.parametrize("sides", [(10, 12), (40, 37)])
+def test_a_network_of_channels_last_is_bitwise_that_of_channels_first(make, sides, dtype, seeds):
+    first, last = (gymnasium.spaces.Box(0, 1 + 254 * (dtype == np.uint8), s, dtype) for s in ((3, *sides), (*sides, 3)))
+    x = torch.from_numpy(np.stack([[first.sample() for _ in range(BATCH)] for _ in seeds]))
+
+    assert torch.equal(make(first, seeds)(x), make(last, seeds)(x.movedim(2, 4).contiguous()))
+
+
+def test_booleans_go_in_as_one_and_zero():
+    space = gymnasium.spaces.Box(0, 1, (2, 10, 12), np.bool_)
+    x = torch.randint(0, 2, (SEEDS, BATCH, *space.shape), dtype=torch.bool)
+
+    of_booleans, of_bytes = (stacked_network(s, (5,), 2, generators()) for s in (space, FRAMES))
+    assert torch.equal(of_booleans(x), of_bytes(x.byte() * 255))
 
 
 @pytest.mark.parametrize("space", [FRAMES, gymnasium.spaces.Box(0, 1, (3,), np.float32)])
