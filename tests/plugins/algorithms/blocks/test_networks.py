@@ -243,7 +243,7 @@ def test_a_polyak_update_moves_the_target_by_its_share():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("turned", itertools.product((False, True), repeat=2))
+@pytest.mark.parametrize("turned", list(itertools.product((False, True), repeat=2)))
 def test_a_product_has_the_same_bits_in_every_row_of_every_stack(turned, dtype):
     for m, k, n in itertools.product((1, 3, 16, 70), (1, 5, 64, 257), (1, 2, 33)):
         factors = [

@@ -73,10 +73,10 @@ def test_descent_of_a_stack_equals_descent_of_every_seed_alone(max_norm):
 
 def test_a_seeds_descent_has_the_same_bits_in_every_row_of_every_stack():
     slopes = torch.randn(10, 5, 3, 37)
-    scalars = torch.randn(10, 5)
+    scalars = torch.randn(10, 5, 1)
 
     def of(rows):
-        learning = [torch.zeros(len(rows), 3, 37, requires_grad=True), torch.zeros(len(rows), requires_grad=True)]
+        learning = [torch.zeros(len(rows), 3, 37, requires_grad=True), torch.zeros(len(rows), 1, requires_grad=True)]
         optimizer = adam(learning, 0.01)
         for slope, scalar in zip(slopes, scalars, strict=True):
             learning[0].grad, learning[1].grad = slope[rows].clone(), scalar[rows].clone()
