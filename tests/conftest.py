@@ -1,5 +1,6 @@
 """Fixtures that several test modules use."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from harness.running.job_files import SAME_DIGITS
 from support.fake_distributions import Install, write_distribution
+
+os.environ.update(SAME_DIGITS)  # as in the process of a trial; MKL reads it at its first product
 
 # The same examples at every call, however slow the machine: what passed here passes in CI.
 settings.register_profile("same", deadline=None, derandomize=True)

@@ -30,14 +30,16 @@ LOG_BYTES = 2**16  # of a log, the end is kept
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # Python draws the seed of strings' hashes anew for every process, and with it the order of sets.
 SAME_HASHES = {"PYTHONHASHSEED": "0"}
+# By MKL's own choice last digits of a product go by where its matrices lie in memory, hence by the seeds beside.
+SAME_DIGITS = {"MKL_CBWR": "AUTO"}
 # What a job's process is started with; pydantic's own plugins would be looked for in every trial.
-VARIABLES = {**dict.fromkeys(THREADS, "1"), **SAME_HASHES, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+VARIABLES = {**dict.fromkeys(THREADS, "1"), **SAME_HASHES, **SAME_DIGITS, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 
 
 def child_variables() -> dict[str, str]:
     """What another process of ours is started with: this one's variables and path."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**os.environ, **SAME_HASHES, "PYTHONPATH": path}
+    return {**os.environ, **SAME_HASHES, **SAME_DIGITS, "PYTHONPATH": path}
 
 
 def leave(path: Path, content: Mapping[str, Any]) -> None:

@@ -68,7 +68,7 @@ def unfit(observation_space: Any, action_space: Any) -> str:
 class StackedTorso:
     """S stacks of convolutions with ReLU after each; features [S, B, F] for frames, [S, B, C, H, W] or [S, B, H, W, C].
 
-    Seeds are groups of one grouped convolution. Pixels are divided by the brightest one.
+    Pixels are divided by the brightest one.
 
     Args:
         layers: from the frames on.
@@ -99,15 +99,13 @@ class StackedTorso:
 
     def at(self, flat: Tensor, frames: Tensor) -> Tensor:
         """Features at other parameters [S, P], in their dtype."""
-        num_seeds, size = frames.shape[:2]
         x = frames.movedim(4, 2) if self.frames.channels_last else frames
-        x = x.transpose(0, 1).flatten(1, 2).contiguous()  # so the kernel, and its rounding, is that of channels first
-        x = x.to(flat.dtype) / self.frames.brightest  # [B, S·C, H, W]
+        x = x.contiguous()  # so the kernel, and its rounding, is that of channels first
+        x = x.to(flat.dtype) / self.frames.brightest
         parts = self.layers_of(flat)
         for layer, weight, bias in zip(self.layers, parts[::2], parts[1::2], strict=True):
-            x = functional.conv2d(x, weight.flatten(0, 1), bias.flatten(), layer.stride, groups=num_seeds)
-            x = functional.relu_(x)
-        return x.unflatten(1, (num_seeds, -1)).transpose(0, 1).reshape(num_seeds, size, -1)
+            x = functional.relu_(_convolved(x, weight, bias, layer.stride))
+        return x.flatten(2)
 
     @property
     def num_features(self) -> int:
@@ -120,6 +118,19 @@ class StackedTorso:
     def copy(self) -> "StackedTorso":
         """The same torsos with parameters of their own, which autograd does not follow."""
         return StackedTorso(self.layers, self.frames, self.flat.detach().clone())
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    """One layer of every seed, [S, B, out, ...] of x [S, B, in, ...].
+
+    On a GPU seeds are groups of one convolution. On a CPU they take turns, which is as fast, and faster for large
+    frames: of groups, the library chooses code by how many there are.
+    """
+    if not x.is_cuda:
+        return torch.stack([functional.conv2d(*each, stride) for each in zip(x, weight, bias, strict=True)])
+    groups = x.transpose(0, 1).flatten(1, 2)  # [B, S·in, ...]
+    y = functional.conv2d(groups, weight.flatten(0, 1), bias.flatten(), stride, groups=len(x))
+    return y.unflatten(1, (len(x), -1)).transpose(0, 1)
 
 
 class StackedCNN:

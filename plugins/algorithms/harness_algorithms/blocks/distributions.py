@@ -1,6 +1,7 @@
 """Distributions over actions, of any leading shape.
 
-Nothing here draws: noise is handed in, so that every seed's actions come from a stream of its own.
+Nothing here draws: noise is handed in, so that every seed's actions come from a stream of its own. Nor do a number's
+last bits depend on those beside it, as those of torch's sigmoid, softplus, atanh and powers do on a CPU.
 """
 
 import math
@@ -158,14 +159,15 @@ class TanhGaussian:
             action: in [low, high], [..., A].
         """
         limit = 1 - torch.finfo(action.dtype).eps
-        u = (2 * (action - self.low) / (self.high - self.low) - 1).clamp(-limit, limit).atanh()
+        squashed = (2 * (action - self.low) / (self.high - self.low) - 1).clamp(-limit, limit)
+        u = (squashed.log1p() - (-squashed).log1p()) / 2
         return self.gaussian.log_prob(u) - log_tanh_slope(u).sum(-1)
 
     def _rescaled(self, u: Tensor) -> Tensor:
-        """Within the bounds even after rounding, as lerp is exact at both ends; (tanh(u) + 1)/2 is σ(2u)."""
-        return torch.lerp(self.low, self.high, (2 * u).sigmoid())
+        """Within the bounds even after rounding, as lerp is exact at both ends."""
+        return torch.lerp(self.low, self.high, (u.tanh() + 1) / 2)
 
 
 def log_tanh_slope(u: Tensor) -> Tensor:
-    """log(1 − tanh²(u)) = 2 (log 2 − u − softplus(−2u)), elementwise; finite for any finite u."""
-    return 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))
+    """log(1 − tanh²(u)) = 2 (log 2 − u + log σ(2u)), elementwise; finite for any finite u."""
+    return 2 * (math.log(2) - u + torch.nn.functional.logsigmoid(2 * u))

@@ -35,7 +35,7 @@ def expectation(logits: Tensor, support: Tensor) -> Tensor:
         logits: of the atoms, [..., M].
         support: z, [M].
     """
-    return logits.softmax(-1) @ support
+    return (logits.softmax(-1) * support).sum(-1)  # a product of all rows would round each by how many there are
 
 
 def chosen(laws: Tensor, action: Tensor) -> Tensor:

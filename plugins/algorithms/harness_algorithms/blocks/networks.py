@@ -16,7 +16,25 @@ from torch import Tensor
 
 def tanh_(x: Tensor) -> Tensor:
     """tanh(x) = 2σ(2x) − 1, to 2e−7 of 1; overwrites x. On a CPU torch's σ is nine times as fast as its tanh."""
-    return torch.rsub(x.mul_(2).sigmoid_(), -1, alpha=-2)
+    return torch.rsub(_sigmoid_(x.mul_(2)), -1, alpha=-2)
+
+
+LANES = 32  # floats that torch computes at once, or a multiple of how many
+
+
+def _sigmoid_(x: Tensor) -> Tensor:
+    """σ(x), whatever stands beside a number; overwrites x, which is dense in memory.
+
+    On a CPU the last numbers, too few to be computed at once, are rounded otherwise: they are computed among zeros.
+    """
+    count = x.numel() % LANES
+    if not count or x.is_cuda:
+        return x.sigmoid_()
+    last = x.as_strided((count,), (1,), x.storage_offset() + x.numel() - count)
+    computed = torch.nn.functional.pad(last, (0, LANES - count)).sigmoid_()
+    x.sigmoid_()
+    last.copy_(computed[:count])
+    return x
 
 
 Activation = Literal["relu", "tanh"]
@@ -130,8 +148,8 @@ class StackedMLP:
         if self.members > 1:
             entering = entering.unsqueeze(1).expand(-1, self.members, -1, -1).flatten(0, 1)
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            entering = activate(torch.baddbmm(bias, weight, entering))
-        output = torch.baddbmm(biases[-1], weights[-1], entering).mT
+            entering = activate(product(weight, entering, bias))
+        output = product(weights[-1], entering, biases[-1]).mT
         return output.unflatten(0, self._shape) if self.members > 1 else output
 
     @torch.no_grad()
@@ -163,18 +181,43 @@ class StackedMLP:
         slopes = None if flat is None else self.layers_of(flat)
         for i in reversed(range(len(self.weights))):
             if slopes is not None:
-                torch.bmm(gradient, tape[i].mT, out=slopes[0][i])
+                product(gradient, tape[i].mT, out=slopes[0][i])
                 torch.sum(gradient, 2, keepdim=True, out=slopes[1][i])
             if i > 0:
-                gradient = BACKWARD_[self.activation](torch.bmm(self.weights[i].mT, gradient), tape[i])
+                gradient = BACKWARD_[self.activation](product(self.weights[i].mT, gradient), tape[i])
         if not to_input:
             return flat, None
-        gradient = torch.bmm(self.weights[0].mT, gradient)  # [S·K, in, B]
+        gradient = product(self.weights[0].mT, gradient)  # [S·K, in, B]
         return flat, gradient.unflatten(0, (-1, self.members)).sum(1).mT
 
     def copy(self) -> "StackedMLP":
         """The same perceptrons with parameters of their own, which autograd does not follow."""
         return StackedMLP(self.sizes, self.flat.detach().clone(), self.activation, self.members)
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+    """A product of matrices per seed, plus ``bias``: [S, m, n] of [S, m, k] and [S, k, n], into ``out`` if given.
+
+    On a CPU a seed's bits are the same in any row, whatever S, if MKL does not go by where matrices lie, as the harness
+    asks of it. Of vectors MKL makes one product by other code than several, so it is asked for two; and for none in
+    place. That k = 1 counts too is for the gradient by autograd, which is a product with a vector.
+    """
+    if a.is_cuda or 1 not in (*a.shape[1:], b.shape[2]):
+        return torch.bmm(a, b, out=out) if bias is None else torch.baddbmm(bias, a, b, out=out)
+    a, b, size = _unambiguous(a), _unambiguous(b), len(a)
+    if size == 1:
+        a, b = a.expand(2, -1, -1), b.expand(2, -1, -1)
+    value = torch.bmm(a, b) if bias is None else torch.baddbmm(bias, a, b)
+    value = value[:size]
+    return value if out is None else out.copy_(value)
+
+
+def _unambiguous(x: Tensor) -> Tensor:
+    """The same with strides that follow from the others where an axis has one element, whose stride may be anything."""
+    for axis in (1, 2):
+        if x.shape[axis] == 1:
+            x = x.squeeze(axis).unsqueeze(axis)
+    return x
 
 
 def _affine(bias: Tensor, weight: Tensor, x: Tensor) -> Tensor:
@@ -184,8 +227,8 @@ def _affine(bias: Tensor, weight: Tensor, x: Tensor) -> Tensor:
     layer may have few units, such as one per action; the units where few copies of an environment are acted in.
     """
     if x.shape[2] >= WIDE:
-        return torch.baddbmm(bias, weight, x)
-    return torch.baddbmm(bias.mT, x.mT, weight.mT).mT
+        return product(weight, x, bias)
+    return product(x.mT, weight.mT, bias.mT).mT
 
 
 class _Perceptron(torch.autograd.Function):

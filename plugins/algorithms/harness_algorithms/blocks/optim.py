@@ -5,14 +5,47 @@ by element. So every seed learns as if it were alone.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 
-def adam(parameters: Sequence[Tensor], learning_rate: float, epsilon: float = 1e-8) -> torch.optim.Adam:
-    """Adam (Kingma & Ba, 2015) with its published β, all parameters in one kernel; ε stands outside the root."""
-    return torch.optim.Adam(parameters, lr=learning_rate, eps=epsilon, fused=True)
+class Adam(torch.optim.Optimizer):
+    """Adam (Kingma & Ba, 2015) with its published β; ε stands outside the root.
+
+    The kernel is torch's, and is given every seed's row apart: the last few numbers of what it is given are rounded
+    otherwise than the rest, and would be those of the last seed only.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], learning_rate: float, epsilon: float) -> None:
+        super().__init__(parameters, {"lr": learning_rate, "eps": epsilon})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """One step down the gradients there are."""
+        for group in self.param_groups:
+            learning = [p for p in group["params"] if p.grad is not None]
+            columns = zip(*(self._rows(p) for p in learning), strict=True)
+            rows, first, second, steps = (list(chain.from_iterable(column)) for column in columns)
+            slopes = [row for p in learning for row in p.grad.contiguous().unbind()]
+            torch._foreach_add_(steps, 1)
+            how = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "maximize": False}
+            torch._fused_adam_(rows, slopes, first, second, [], steps, lr=group["lr"], eps=group["eps"], **how)
+
+    def _rows(self, parameter: Tensor) -> tuple[Sequence[Tensor], ...]:
+        """The rows of a parameter, of both moments of its gradient, and a count of steps for each."""
+        state = self.state[parameter]
+        if not state:
+            values = parameter.detach()
+            moments = (torch.zeros_like(values).unbind() for _ in range(2))
+            state["rows"] = values.unbind(), *moments, values.new_zeros(len(values)).unbind()
+        return state["rows"]
+
+
+def adam(parameters: Sequence[Tensor], learning_rate: float, epsilon: float = 1e-8) -> Adam:
+    """Adam of parameters [S, ...]."""
+    return Adam(parameters, learning_rate, epsilon)
 
 
 def rmsprop(
@@ -60,8 +93,8 @@ def clip_gradients_(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
         The norms before, [S].
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
-    norms = torch.linalg.vector_norm(norms, dim=0)
+    norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients], 1)
+    norms = torch.linalg.vector_norm(norms, dim=1)
     scale = (max_norm / norms).clamp(max=1.0)  # a norm of 0 gives infinity, hence 1
     for gradient in gradients:
         gradient *= scale.view(-1, *[1] * (gradient.dim() - 1))

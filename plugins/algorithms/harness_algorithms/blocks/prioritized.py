@@ -122,6 +122,11 @@ class SumTree(Tree):
         return rows.view(value.shape) - self._first_leaves
 
 
+def _power(x: Tensor, exponent: float) -> Tensor:
+    """x^exponent of positive numbers. Of torch's power, last bits depend on the numbers beside it."""
+    return x if exponent == 1 else (exponent * x.log()).exp()
+
+
 class PrioritizedReplay(Generic[Record]):
     """The latest records of every seed; those that surprised most are sampled most.
 
@@ -213,7 +218,7 @@ class PrioritizedReplay(Generic[Record]):
         index = self._sums.find(parts * self._sums.root[:, None])
         priority = self._sums.leaves(index)
         least = self._minima.root[:, None] if self._minima else priority.amin(1, keepdim=True)
-        weight = (least / priority) ** beta  # (N Pᵢ)^−β / (N min P)^−β
+        weight = _power(least / priority, beta)  # (N Pᵢ)^−β / (N min P)^−β
         return index, weight.float(), self._storage.take(index)
 
     def update(self, index: Tensor, td_error: Tensor) -> None:
@@ -229,7 +234,7 @@ class PrioritizedReplay(Generic[Record]):
         error = td_error.detach().double().abs().nan_to_num(0.0).clamp(max=MOST) + self._epsilon
         if self._largest_error is not None:
             error = error.clamp(max=self._largest_error)
-        priority = error**self._alpha
+        priority = _power(error, self._alpha)
         self._largest = torch.maximum(self._largest, priority.amax(1, keepdim=True))
         self._set_priorities(index, priority)
 

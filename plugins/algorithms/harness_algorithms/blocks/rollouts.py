@@ -50,8 +50,11 @@ def collect(
 
 
 def by_seed(x: Tensor) -> Tensor:
-    """[T, S, N, ...] as [S, T·N, ...], what networks take; a copy's rows lie N apart."""
-    return x.transpose(0, 1).flatten(1, 2)
+    """[T, S, N, ...] as [S, T·N, ...], what networks take; a copy's rows lie N apart.
+
+    A seed's numbers lie side by side: in which order they are summed depends on that, hence would on S.
+    """
+    return x.transpose(0, 1).flatten(1, 2).contiguous()
 
 
 def by_time(x: Tensor, copies: int) -> Tensor:

@@ -8,7 +8,7 @@ def actor_critic(name: str, summary: str, reference: str, presets: dict[str, dic
     return AlgorithmSpec(
         name,
         f"harness_algorithms.{name}",
-        version="1",
+        version="2",
         summary=summary,
         reference=reference,
         observation_spaces=("Box",),

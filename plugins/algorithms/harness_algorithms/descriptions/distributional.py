@@ -8,7 +8,7 @@ def distributional(name: str, summary: str, reference: str, presets: dict[str, d
     return AlgorithmSpec(
         name,
         f"harness_algorithms.{name}",
-        version="1",
+        version="2",
         summary=summary,
         reference=reference,
         observation_spaces=("Box",),

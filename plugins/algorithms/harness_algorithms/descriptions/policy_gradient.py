@@ -3,14 +3,12 @@
 from harness.api import AlgorithmSpec
 
 
-def policy_gradient(
-    name: str, summary: str, reference: str, presets: dict[str, dict[str, object]], version: str = "1"
-) -> AlgorithmSpec:
+def policy_gradient(name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]) -> AlgorithmSpec:
     """The description of a policy gradient for discrete and for continuous actions."""
     return AlgorithmSpec(
         name,
         f"harness_algorithms.{name}",
-        version=version,
+        version="2",
         summary=summary,
         reference=reference,
         observation_spaces=("Box",),
@@ -68,7 +66,6 @@ SPECS = (
         "Scores of actions weighted by generalised advantages",
         "Sutton et al., 2000, NIPS 12; Schulman et al., 2016, arXiv:1506.02438",
         {"spinning-up": SPINNING_UP},
-        version="2",
     ),
     policy_gradient(
         "actor_critic",

@@ -33,7 +33,7 @@ SPECS = (
     AlgorithmSpec(
         "ppo_kl",
         "harness_algorithms.ppo_kl",
-        version="1",
+        version="2",
         summary="PPO with an adaptive penalty on the divergence from the old policy instead of clipping",
         reference="Schulman et al., 2017, arXiv:1707.06347, section 4",
         observation_spaces=("Box",),

@@ -9,7 +9,7 @@ def deep_q(name: str, summary: str, reference: str, presets: dict[str, dict[str,
     return AlgorithmSpec(
         name,
         f"harness_algorithms.{name}",
-        version="1",
+        version="2",
         summary=summary,
         reference=reference,
         observation_spaces=("Box",),

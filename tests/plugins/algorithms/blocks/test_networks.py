@@ -1,5 +1,6 @@
 """Stacked networks against S separate torch networks, and what a seed's network depends on."""
 
+import itertools
 import math
 import pkgutil
 from functools import partial
@@ -20,7 +21,9 @@ from harness_algorithms.blocks.networks import (
     frozen_copy,
     orthogonal,
     polyak_update_,
+    product,
     stacked_mlp,
+    tanh_,
 )
 from harness_algorithms.blocks.policies import stochastic_policy
 
@@ -296,3 +299,46 @@ def test_a_polyak_update_moves_the_target_by_its_share():
     polyak_update_(target, network, tau=0.1)
 
     torch.testing.assert_close(target.flat, old + 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("turned", list(itertools.product((False, True), repeat=2)))
+def test_a_product_has_the_same_bits_in_every_row_of_every_stack(turned, dtype):
+    for m, k, n in itertools.product((1, 3, 16, 70), (1, 5, 64, 257), (1, 2, 33)):
+        factors = [
+            torch.randn(5, *(shape[::-1] if turn else shape), dtype=dtype)
+            for shape, turn in zip(((m, k), (k, n)), turned, strict=True)
+        ]
+
+        def of(rows, factors=factors):
+            a, b = (x[rows].clone().mT if turn else x[rows].clone() for x, turn in zip(factors, turned, strict=True))
+            return product(a, b, torch.ones(len(rows), a.shape[1], 1, dtype=dtype)), product(a, b)
+
+        stacked = of([0, 1, 2, 3, 4])
+        for rows in ([3], [4, 3], [1, 3, 0]):
+            for alone, among in zip(of(rows), stacked, strict=True):
+                assert torch.equal(alone, among[rows]), (m, k, n, rows)
+
+
+@pytest.mark.parametrize("count", [1, 7, 31, 32, 33, 63, 70, 350])
+def test_tanh_of_a_number_does_not_depend_on_how_many_there_are(count):
+    x = torch.randn(4096, generator=torch.Generator().manual_seed(0))
+
+    assert torch.equal(tanh_(x[:count].clone()), tanh_(x.clone())[:count])
+    assert torch.equal(tanh_(x[-count:].clone()), tanh_(x.clone())[-count:])
+
+
+@pytest.mark.parametrize("shape", [(3, 10, 10), (4, 36, 36)])
+def test_features_of_frames_and_their_gradients_have_the_same_bits_in_every_row_of_every_stack(shape):
+    frames = torch.randint(256, (3, 4, *shape), dtype=torch.uint8)
+
+    def of(rows):
+        torso = stacked_torso(shape, generators(rows))
+        features = torso(frames[rows])
+        features.square().sum().backward()
+        return features.detach(), torso.flat.grad
+
+    stacked = of([0, 1, 2])
+    for rows in ([2], [1, 2]):
+        for alone, among in zip(of(rows), stacked, strict=True):
+            assert torch.equal(alone, among[rows])

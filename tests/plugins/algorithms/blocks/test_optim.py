@@ -69,3 +69,22 @@ def test_descent_of_a_stack_equals_descent_of_every_seed_alone(max_norm):
             optimizers[seed].step()
 
     torch.testing.assert_close(together.detach(), torch.stack(alone).detach(), atol=1e-5, rtol=0)
+
+
+def test_a_seeds_descent_has_the_same_bits_in_every_row_of_every_stack():
+    slopes = torch.randn(10, 5, 3, 37)
+    scalars = torch.randn(10, 5, 1)
+
+    def of(rows):
+        learning = [torch.zeros(len(rows), 3, 37, requires_grad=True), torch.zeros(len(rows), 1, requires_grad=True)]
+        optimizer = adam(learning, 0.01)
+        for slope, scalar in zip(slopes, scalars, strict=True):
+            learning[0].grad, learning[1].grad = slope[rows].clone(), scalar[rows].clone()
+            clip_gradients_(learning, 1.0)
+            optimizer.step()
+        return [parameter.detach() for parameter in learning]
+
+    stacked = of([0, 1, 2, 3, 4])
+    for rows in ([4], [0], [4, 2]):
+        for alone, among in zip(of(rows), stacked, strict=True):
+            assert torch.equal(alone, among[rows])

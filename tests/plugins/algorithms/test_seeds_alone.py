@@ -1,0 +1,68 @@
+"""A run is a function of its own seed, bit for bit: whatever seeds train beside it, and in whichever row."""
+
+import importlib
+from typing import Any
+
+import pytest
+import torch
+
+import harness_algorithms
+import harness_environments
+from harness.discovery.config import resolve_config
+from harness.measuring.training import run_training
+from support.trial import local_trial
+
+ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
+TASKS = {"Discrete": ("cartpole", "pixel-motion"), "Box": ("pendulum", "pixel-motion-continuous")}
+QUICK = "dqn"  # the one that is asked with convolutions every time
+LOCKSTEP = [spec for spec in harness_algorithms.harness_algorithms() if spec.lockstep]
+CASES = [
+    pytest.param(
+        spec, task, id=f"{spec.name}-{task}", marks=[pytest.mark.slow] * ("pixel" in task and spec.name != QUICK)
+    )
+    for spec in LOCKSTEP
+    for space in spec.action_spaces
+    for task in TASKS[space]
+]
+# Where an algorithm has such a setting: so small that learning begins within the steps of a test.
+SMALL = {"learning_starts": 16, "batch_size": 24, "target_every": 10, "replay_capacity": 320}
+ROLLOUT = 16  # steps; a few updates of each fit into a budget
+HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
+SEED, BESIDE = 7, ((3, 5, 7), (7, 1, 2, 4, 6))
+
+
+def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a run of `SEED` among others was: episodes, evaluations, what it logged, and all its parameters."""
+    parameters: list[torch.Tensor] = []
+    add = torch.optim.Optimizer.add_param_group
+
+    def kept(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> None:
+        add(optimizer, group)
+        parameters.extend(optimizer.param_groups[-1]["params"])
+
+    module = importlib.import_module(spec.target)
+    fields = module.Config.__dataclass_fields__
+    small = {**SMALL, "hidden": HIDDEN, "rollout_length": ROLLOUT}
+    config = resolve_config(module.Config, {name: value for name, value in small.items() if name in fields})
+    copies = getattr(config, "copies", 1)
+    trial = local_trial(ENVIRONMENTS[task], seeds, budget=60 + 2 * ROLLOUT * copies, episodes=2, lockstep=True)
+    with patch.context() as patched:
+        patched.setattr(torch.optim.Optimizer, "add_param_group", kept)
+        run_training(trial, module.train, config)
+    row, run = seeds.index(SEED), trial.runs[seeds.index(SEED)]
+    return {
+        "episodes": [episode[3:] for episode in run.episodes],
+        "evaluations": [episode[3:] for episode in run.evaluations],
+        "diagnostics": run.diagnostics,
+        "parameters": [parameter.detach()[row].flatten().tolist() for parameter in parameters],
+    }
+
+
+@pytest.mark.parametrize(("spec", "task"), CASES)
+def test_a_seed_trained_among_others_is_bit_for_bit_what_it_is_alone(spec, task, monkeypatch):
+    alone = learned(spec, task, (SEED,), monkeypatch)
+    assert alone["evaluations"]
+    assert alone["parameters"] or spec.name == "random"
+    for seeds in BESIDE:
+        among = learned(spec, task, seeds, monkeypatch)
+        assert [name for name in alone if among[name] != alone[name]] == [], f"beside {seeds}"
