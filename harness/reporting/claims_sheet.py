@@ -100,9 +100,9 @@ def _told(row: Any) -> str:
 
 
 def _than(row: Any) -> str:
-    """The value of the other contestant, or the number and which way it goes."""
-    told = number(row["than_value"])
-    return f"≥ {told}" if not pd.isna(row["at_least"]) else f"≤ {told}" if not pd.isna(row["at_most"]) else told
+    """The value of the other contestant, or the number as the claim has it, and which way it goes."""
+    bounds = (f"{sign} {row[key]:g}" for key, sign in (("at_least", "≥"), ("at_most", "≤")) if not pd.isna(row[key]))
+    return next(bounds, number(row["than_value"]))
 
 
 def _bounds(row: Any) -> str:

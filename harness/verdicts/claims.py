@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from harness.statistics import groups
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference
 from harness.statistics.intervals import BOUNDED, FEWEST_RUNS, LEVEL, NONE, Estimate
+from harness.statistics.laws import student_quantile
 from harness.statistics.runs import Floats, ragged
 from harness.suite.measures import Failure, named
 from harness.suite.schema import Claim, Suite
@@ -234,6 +236,8 @@ def _beyond(claim: Claim, values: Floats, runs: pd.DataFrame, most: float, level
     elif named(claim.metric).failure is Failure.RANDOM:  # as in the tables of scores
         ((low, high),), _ = score_intervals(values[:, None], runs, level)
         found = Estimate(float(np.mean(values)), low, high, NONE if np.isnan(low) else BOUNDED)
+        spread = max(found.value - low, high - found.value) * sqrt(len(values))  # such that Student's is as wide
+        spread /= student_quantile((1 + level) / 2, max(len(values) - 1, 1))
     else:
         found = interval(ragged([nothing]), ragged([values]), True, most, level)
     number = float(claim.number or 0)
