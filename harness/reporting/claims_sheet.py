@@ -92,7 +92,7 @@ def _told(row: Any) -> str:
         f"{number(row['better_value'])} against {_than(row)}, n = {row['runs']}; "
         f"advantage {number(row['advantage'])}, {_bounds(row)}"
     )
-    told += f"; margin {row['margin']:g}" if row["than"] else ""
+    told += "" if pd.isna(row["than"]) else f"; margin {row['margin']:g}"
     if not pd.isna(row["p"]):
         told += f"; p = {row['p']:.2g}"
     more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == ClaimVerdict.UNDECIDED else ""
