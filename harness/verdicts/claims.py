@@ -234,7 +234,9 @@ def _beyond(claim: Claim, values: Floats, runs: pd.DataFrame, most: float, level
     if statistic := OF_GROUP.get(claim.metric):
         found, spread = group_difference(values, nothing, statistic, level=level)
     elif named(claim.metric).failure is Failure.RANDOM:  # as in the tables of scores
-        ((low, high),), _ = score_intervals(values[:, None], runs, level)
+        ((low, high),), why_none = score_intervals(values[:, None], runs, level)
+        if why_none and len(values) >= FEWEST_RUNS:
+            raise _NotJudgedError(f"the mean of {claim.better} has no bounds: {why_none}")
         found = Estimate(float(np.mean(values)), low, high, NONE if np.isnan(low) else BOUNDED)
         spread = max(found.value - low, high - found.value) * sqrt(len(values))  # such that Student's is as wide
         spread /= student_quantile((1 + level) / 2, max(len(values) - 1, 1))

@@ -201,6 +201,13 @@ def test_failed_runs_count_as_the_random_policy_and_meet_no_number(tmp_path):
     assert most.reason == f"it would hold, but 1 run of {OURS} failed, and that must not decide it"
 
 
+def test_a_mean_without_bounds_is_not_judged_and_says_why(tmp_path):
+    unknown = [replace(run, environment=replace(CARTPOLE, random=None)) for run in side(OURS, around(100.0))]
+    found = one(against(at_least=1), tmp_path, unknown)
+    assert found.verdict is ClaimVerdict.NOT_JUDGED
+    assert found.reason == f"the mean of {OURS} has no bounds: no random score"
+
+
 def test_a_missing_seed_leaves_a_number_unjudged(tmp_path):
     found = one(against(at_least=1), tmp_path, side(OURS, [100.0] * 9))
     assert (found.verdict, found.reason) == (ClaimVerdict.NOT_JUDGED, f"{OURS} was not run with seed 9")
