@@ -183,7 +183,7 @@ ACROBOT = {
 ZOO_PRESETS = {"zoo-cartpole": ZOO_CARTPOLE, "zoo-mountaincar": ZOO_MOUNTAINCAR, "zoo-acrobot": ZOO_ACROBOT}
 
 DQN = {
-    "paper": {**PAPER, "evaluation_epsilon": 0.05},
+    "paper": PAPER,
     "tutorial": TUTORIAL,
     "tutorial-cartpole": TUTORIAL_CARTPOLE,
     "tutorial-mountaincar": TUTORIAL_MOUNTAINCAR,
@@ -217,7 +217,7 @@ PER_PAPER = {
     "beta": {"start": 0.4, "end": 1.0},
     "priority_epsilon": 1e-6,
     "largest_error": 1.0,
-    "weight_scale": "memory",
+    "weight_scale": "batch",
 }
 
 PER_DQN = {"paper": PER_PAPER, "tutorial": PER_TUTORIAL, "small": SMALL, **ZOO_PRESETS}

@@ -35,7 +35,7 @@ REINFORCE_TUTORIAL = {
     "rollout_length": 1_000,
 }
 # OpenAI's Spinning Up, pg_math/1_simple_pg.py and 2_rtg_pg.py, and its VPG, for `cartpole` and 50 rollouts.
-SPINNING_UP = {"discount": 1.0, "hidden": (32,), "learning_rate": 1e-2, "rollout_length": 5_000}
+SIMPLE_GRADIENT = {"discount": 1.0, "hidden": (32,), "learning_rate": 1e-2, "rollout_length": 5_000}
 VPG_TUTORIAL = {
     "discount": 0.99,
     "lambda_": 0.97,
@@ -74,8 +74,8 @@ SPECS = (
             "baseline": {"weighting": "baseline"},
             "tutorial": REINFORCE_TUTORIAL,
             "tutorial-mountaincar": {**REINFORCE_TUTORIAL, "discount": 0.995, "rollout_length": 2_000},
-            "tutorial-full-return": {**SPINNING_UP, "weighting": "full_return"},
-            "tutorial-reward-to-go": {**SPINNING_UP, "weighting": "reward_to_go"},
+            "tutorial-full-return": {**SIMPLE_GRADIENT, "weighting": "full_return"},
+            "tutorial-reward-to-go": {**SIMPLE_GRADIENT, "weighting": "reward_to_go"},
         },
     ),
     policy_gradient(
