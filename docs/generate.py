@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,11 @@ def _claim_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """A claim as a row of a table."""
     better, than, advantage, low, high = (
         _number(row[name]) for name in ("better_value", "than_value", "advantage", "low", "high")
+    )
+    than = (
+        "≤ " * (row.get("at_most", nan) == row["than_value"])
+        + "≥ " * (row.get("at_least", nan) == row["than_value"])
+        + than
     )
     return (
         row["verdict"],

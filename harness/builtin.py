@@ -13,6 +13,7 @@ SUITES = {
     "claims-value": "What papers on action values claim, on small tasks",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",
+    "tutorial": "The algorithms of tutorials, each on its own script's environment, against that script's result",
 }
 FIGURES = {  # title, and function in harness.reporting; one of `figures_environment` is drawn for each environment
     "curves": ("Learning curves side by side", "figures_overview:side_by_side"),

@@ -12,7 +12,17 @@ from numpy.typing import ArrayLike
 from harness.statistics.aggregates import MEAN
 from harness.statistics.bounded import mean_ends
 from harness.statistics.groups import deviation_ends
-from harness.statistics.intervals import FEWEST_RUNS, STUDENT_BELOW, Bands, bands, clipped, ends, intervals, widening
+from harness.statistics.intervals import (
+    FEWEST_RUNS,
+    LEVEL,
+    STUDENT_BELOW,
+    Bands,
+    bands,
+    clipped,
+    ends,
+    intervals,
+    widening,
+)
 from harness.statistics.resampling import resamples, shares
 from harness.statistics.runs import Floats, ragged
 
@@ -34,8 +44,8 @@ def possible(runs: Any) -> Floats:
     return np.array([runs["lowest_return"].min(skipna=False), runs["highest_return"].max(skipna=False)])
 
 
-def score_intervals(columns: ArrayLike, runs: Any) -> tuple[list[Interval], str]:
-    """The 95 % intervals of mean scores of these runs, [N, Q], and why the first has none, in a few words.
+def score_intervals(columns: ArrayLike, runs: Any, level: float = LEVEL) -> tuple[list[Interval], str]:
+    """The intervals of mean scores of these runs, [N, Q], and why the first has none, in a few words.
 
     A score can be as low as a failed run's, or the environment's lowest where that is not known; and as high as the
     highest, else as the reference; and as low and as high as any of the runs.
@@ -49,7 +59,7 @@ def score_intervals(columns: ArrayLike, runs: Any) -> tuple[list[Interval], str]
         return [NO_INTERVAL] * columns.shape[1], "" if n == 0 else f"n < {fewest}" if n < fewest else "no random score"
     columns = np.where(np.isfinite(columns).all(axis=0), columns, np.nan)
     lowest, highest = np.minimum(floor, columns.min(axis=0)), np.fmax(top, columns.max(axis=0))
-    low, high = clipped(columns.mean(axis=0), *mean_ends(columns, lowest, highest), least, most)
+    low, high = clipped(columns.mean(axis=0), *mean_ends(columns, lowest, highest, level), least, most)
     unseen = np.isnan(most) & (lowest == highest)  # equal runs, no better than failed ones
     found = np.where(unseen, np.nan, [low, high]).T
     return [(float(low), float(high)) for low, high in found], "equal runs" if unseen[0] else ""

@@ -28,6 +28,8 @@ def evidence(claims: Sequence[JudgedClaim]) -> list[dict[str, Any]]:
             "metric": each.claim.metric,
             "better": each.claim.better,
             "than": each.claim.than,
+            "at_least": each.claim.at_least,
+            "at_most": each.claim.at_most,
             "runs": each.runs,
             "better_value": each.better,
             "than_value": each.than,
@@ -59,7 +61,7 @@ def claims_sheet(claims: Sequence[JudgedClaim]) -> Sheet:
         words("measure", "metric"),
         Column("n", lambda row: str(row["runs"] or NONE)),
         numbers("better", "better_value"),
-        numbers("than", "than_value"),
+        Column("than", _than),
         numbers("advantage"),
         Column("bounds", _bounds),
         numbers("p", write=p_value),
@@ -87,13 +89,20 @@ def _told(row: Any) -> str:
     if row["verdict"] == ClaimVerdict.NOT_JUDGED:
         return str(row["reason"])
     told = (
-        f"{number(row['better_value'])} against {number(row['than_value'])}, n = {row['runs']}; "
-        f"advantage {number(row['advantage'])}, {_bounds(row)}; margin {row['margin']:g}"
+        f"{number(row['better_value'])} against {_than(row)}, n = {row['runs']}; "
+        f"advantage {number(row['advantage'])}, {_bounds(row)}"
     )
+    told += "" if pd.isna(row["than"]) else f"; margin {row['margin']:g}"
     if not pd.isna(row["p"]):
         told += f"; p = {row['p']:.2g}"
     more = f"; about {_more_seeds(row)} more seeds" if row["verdict"] == ClaimVerdict.UNDECIDED else ""
     return f"{told}{more}{'; ' if row['reason'] else ''}{row['reason']}"
+
+
+def _than(row: Any) -> str:
+    """The value of the other contestant, or the number as the claim has it, and which way it goes."""
+    bounds = (f"{sign} {row[key]:g}" for key, sign in (("at_least", "≥"), ("at_most", "≤")) if not pd.isna(row[key]))
+    return next(bounds, number(row["than_value"]))
 
 
 def _bounds(row: Any) -> str:
@@ -116,7 +125,8 @@ def _note(claims: Sequence[JudgedClaim]) -> str:
         f"{judged} judged here would be expected to hold by chance."
     )
     return (
-        "n: pairs of runs, one of either side with the same seed; p: two-sided, that there is no difference. The "
+        "n: pairs of runs, one of either side with the same seed; p: two-sided, that there is no difference. Where "
+        "than is a number to be reached (≥) or kept to (≤), n are runs. The "
         f"advantage is that of the contestant said to be better; its lower and its upper bound hold with {levels} "
         "confidence each. A claim holds if the lower one reaches the margin, fails if the upper one stays below it, "
         "and is undecided otherwise; about so many more seeds would then decide it, if the advantage is what it seems "

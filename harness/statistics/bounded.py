@@ -17,19 +17,19 @@ from harness.statistics.runs import Floats
 NEAR = 1e-6  # of what can be: a last step so short leaves its square to go
 
 
-def mean_ends(values: Floats, least: ArrayLike, most: ArrayLike) -> tuple[Floats, Floats]:
+def mean_ends(values: Floats, least: ArrayLike, most: ArrayLike, level: float = LEVEL) -> tuple[Floats, Floats]:
     """The ends of `bounded_ends` or of Student's interval, whichever are further out; N ≥ 2."""
-    (low, high), mean = bounded_ends(values, least, most), values.mean(axis=0)
-    reach = student_quantile((1 + LEVEL) / 2, len(values) - 1) * values.std(axis=0, ddof=1) / sqrt(len(values))
+    (low, high), mean = bounded_ends(values, least, most, level), values.mean(axis=0)
+    reach = student_quantile((1 + level) / 2, len(values) - 1) * values.std(axis=0, ddof=1) / sqrt(len(values))
     return np.minimum(low, mean - reach), np.maximum(high, mean + reach)
 
 
-def bounded_ends(values: Floats, least: ArrayLike, most: ArrayLike) -> tuple[Floats, Floats]:
-    """Both ends, [Q], of 95 % intervals of means of columns [N, Q], of numbers from ``least`` to ``most``; NaN of NaN.
+def bounded_ends(values: Floats, least: ArrayLike, most: ArrayLike, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Both ends, [Q], of intervals of means of columns [N, Q], of numbers from ``least`` to ``most``; NaN of NaN.
 
     A bound that some number is beyond is taken to be that number.
     """
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     return _lower_end(values, least, tail), -_lower_end(-values, np.negative(most), tail)
 
 

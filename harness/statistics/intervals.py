@@ -27,6 +27,7 @@ FURTHEST = 6.0  # standard deviations, beyond which a normal's tail is lost in r
 RESAMPLES = 50_000
 CURVE_RESAMPLES, DIFFERENCE_RESAMPLES = 5_000, 10_000
 BOOTSTRAP, BOOTSTRAP_OF_TASKS, STUDENT, NONE = "bootstrap", "bootstrap of tasks", "student", "none"
+BOUNDED = "bounded mean"
 
 
 class Estimate(NamedTuple):
@@ -35,7 +36,7 @@ class Estimate(NamedTuple):
     Attributes:
         value: the estimate.
         low, high: ends of the interval; NaN where there are too few runs for one.
-        method: "bootstrap", "bootstrap of tasks", "student" or "none".
+        method: "bootstrap", "bootstrap of tasks", "student", "bounded mean" or "none".
     """
 
     value: float

@@ -26,6 +26,7 @@ from harness.suite.schema import Claim, Suite, SuiteFile, TaskSettings
 __all__ = ["Mistake", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
 
 MOST_BYTES = 1 << 20
+OTHERS = ("than", "at_least", "at_most")  # one of which a claim has
 TABLES: dict[str, type[BaseModel]] = {
     "suite": schema.Header,
     "budget": schema.Budget,
@@ -222,8 +223,15 @@ def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Mistake]
     if claim.environment not in suite.environments:
         near = _near(claim.environment, suite.environments)
         yield Mistake(f"claims[{index}].environment", f"{claim.environment!r} is not in suite.environments{near}")
+    given = [key for key in OTHERS if getattr(claim, key) is not None]
+    if len(given) != 1:
+        found = f"has {' and '.join(given)}; keep one" if given else "has nothing to compare with; add one"
+        yield Mistake(f"claims[{index}]", f"{found} of {', '.join(OTHERS)}")
+    if claim.margin and claim.number is not None:
+        yield Mistake(f"claims[{index}].margin", f"is of a comparison by than; make it part of {given[0]}")
     for role in ("better", "than"):
-        name = getattr(claim, role)
+        if (name := getattr(claim, role)) is None:
+            continue
         if name not in suite.algorithms:
             near = _near(name, suite.algorithms)
             yield Mistake(f"claims[{index}].{role}", f"{name!r} is not in suite.algorithms{near}")

@@ -183,11 +183,18 @@ class Claim(_Table):
         description=f"The measure that is compared: {', '.join(MEASURES)}.", examples=["online_return"]
     )
     better: Selected = Field(
-        description="The algorithm said to be better, as listed in suite.algorithms.", examples=["algorithms/sarsa"]
+        description="The algorithm that it is about, as listed in suite.algorithms.", examples=["algorithms/sarsa"]
     )
-    than: Selected = Field(
-        description="The algorithm it is compared with, as listed in suite.algorithms.",
+    than: Selected | None = Field(
+        default=None,
+        description="The algorithm it is said to be better than, as listed in suite.algorithms.",
         examples=["algorithms/q_learning"],
+    )
+    at_least: float | None = Field(
+        default=None, description="Instead of than: what the mean of the metric reaches.", examples=[475]
+    )
+    at_most: float | None = Field(
+        default=None, description="Instead of than: what the mean of the metric does not exceed.", examples=[20_000]
     )
     environment: str = Field(
         description="The environment, as listed in suite.environments.", examples=["cliff-walking"]
@@ -198,6 +205,11 @@ class Claim(_Table):
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Confidence the claim must reach.", examples=[0.95]
     )
+
+    @property
+    def number(self) -> float | None:
+        """What the mean is compared with, where it is not another contestant's."""
+        return self.at_most if self.at_least is None else self.at_least
 
 
 class Gate(_Table):

@@ -1,22 +1,24 @@
-"""Which claims of a suite hold: each compares two of its contestants, on stored runs, by one measure.
+"""Which claims of a suite hold: each compares a contestant with another, or with a number, by one measure.
 
-The advantage of the one said to be better has a lower and an upper bound, each with the confidence the claim asks
-for. A claim holds where the lower one reaches its margin, fails where the upper one stays below it, and is
-undecided between. What becomes of runs that did not finish is said in docs/semantics.md.
+On stored runs its advantage has a lower and an upper bound, each with the confidence the claim asks for. A claim holds
+where the lower one reaches its margin, fails where the upper one stays below it, and is undecided between. What becomes
+of runs that did not finish is said in docs/semantics.md.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis.measures import OF_GROUP
-from harness.analysis.pairing import UNKNOWN, difference, interval
+from harness.analysis.pairing import UNKNOWN, Task, difference, interval
 from harness.analysis.results import Results
+from harness.analysis.stats import score_intervals
 from harness.analysis.summaries import FAILED
 from harness.analysis.tasks import task_of, told_seeds, valued
 from harness.contract.errors import UsageError
@@ -24,9 +26,10 @@ from harness.discovery.selection import parse_selection
 from harness.statistics import groups
 from harness.statistics.decision import runs_needed
 from harness.statistics.groups import group_difference
-from harness.statistics.intervals import FEWEST_RUNS, Estimate
+from harness.statistics.intervals import BOUNDED, FEWEST_RUNS, LEVEL, NONE, Estimate
+from harness.statistics.laws import student_quantile
 from harness.statistics.runs import Floats, ragged
-from harness.suite.measures import named
+from harness.suite.measures import Failure, named
 from harness.suite.schema import Claim, Suite
 from harness.text import counted
 
@@ -52,9 +55,9 @@ class JudgedClaim:
     device: str  # the runs trained on
     verdict: ClaimVerdict
     reason: str = ""  # why it is not judged, or else what the numbers do not say; may be empty
-    runs: int = 0  # pairs of runs, one of each contestant with the same seed
+    runs: int = 0  # pairs of runs, one of each contestant with the same seed; runs, where it is compared with a number
     better: float = np.nan  # the measure of the contestant said to be better: its mean over runs, or of the group
-    than: float = np.nan  # that of the other
+    than: float = np.nan  # that of the other, or the number
     advantage: Estimate = UNKNOWN  # of the one said to be better, in the unit of the measure; negative if it is worse
     interval: Estimate = UNKNOWN  # the same with its 95 % interval; unknown of a measure of a group
     p: float = np.nan  # two-sided, that there is no difference; NaN of a measure of a group
@@ -105,10 +108,11 @@ def judged(suite: Suite, results: Results) -> list[JudgedClaim]:
         here = runs[claim.metric]
         here = here[here["device"] == device]
         try:
-            better, than = (_entry(here, name, claim.environment) for name in (claim.better, claim.than))
-            _check_tasks(suite, claim, better, than, results)
-            _check_seeds(suite, better, than)
-            found.append(_compared(claim, device, better, than))
+            names = [claim.better] if claim.than is None else [claim.better, claim.than]
+            sides = [_entry(here, name, claim.environment) for name in names]
+            _check_tasks(suite, claim, sides, results)
+            _check_seeds(suite, sides)
+            found.append((_measured if claim.than is None else _compared)(claim, device, *sides))
         except _NotJudgedError as reason:
             found.append(JudgedClaim(claim, device, ClaimVerdict.NOT_JUDGED, str(reason)))
     return found
@@ -133,9 +137,9 @@ def _entry(runs: pd.DataFrame, contestant: str, environment: str) -> _Entry:
     return _Entry(contestant, found)
 
 
-def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, results: Results) -> None:
+def _check_tasks(suite: Suite, claim: Claim, sides: Sequence[_Entry], results: Results) -> None:
     """Refuse runs that were not all asked what the suite asks now."""
-    both = pd.concat([better.runs, than.runs])
+    both = pd.concat([side.runs for side in sides])
     if both["task_hash"].nunique() > 1:
         raise _NotJudgedError(f"the runs on {claim.environment} differ in task, budget or evaluation")
     asked = suite.for_environment(claim.environment)
@@ -150,10 +154,10 @@ def _check_tasks(suite: Suite, claim: Claim, better: _Entry, than: _Entry, resul
             raise _NotJudgedError(f"the suite asks for {wanted:,} {what}; the runs have {ran:,}")
 
 
-def _check_seeds(suite: Suite, better: _Entry, than: _Entry) -> None:
+def _check_seeds(suite: Suite, sides: Sequence[_Entry]) -> None:
     """Refuse contestants that lack a run which the suite asks for, or which the other one has."""
-    wanted = {*suite.seeds, *better.runs["seed"], *than.runs["seed"]}
-    for side in (better, than):
+    wanted = {*suite.seeds, *(seed for side in sides for seed in side.runs["seed"])}
+    for side in sides:
         if absent := wanted.difference(side.runs["seed"]):
             raise _NotJudgedError(f"{side.name} was not run with {told_seeds(absent)}")
         unfinished = side.runs[~side.runs["status"].isin(["done", *FAILED])]
@@ -164,13 +168,8 @@ def _check_seeds(suite: Suite, better: _Entry, than: _Entry) -> None:
 
 def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> JudgedClaim:
     """The verdict on the runs of both, which have the same seeds."""
-    measure, names = named(claim.metric), (than.name, better.name)
-    task = task_of((claim.environment, better.name, device), than.runs, better.runs, measure, names)
-    if task.why_not:
-        raise _NotJudgedError(task.why_not)
-    failed = [side.failed for side in (better, than) if side.failed]
-    if task.unscored:
-        raise _NotJudgedError(f"{' and '.join(failed)}, and {task.unscored}")
+    measure = named(claim.metric)
+    task, failed = _task(claim, device, better, than)
     found = difference(task)
     of_than, of_better = found.sample.scores
     decision = decide(claim, of_better, of_than, task.most)
@@ -182,7 +181,7 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
         claim,
         device,
         decision.verdict,
-        reason="; ".join(failed),
+        reason=failed,
         runs=len(of_better),
         better=float(of_runs(of_better)),
         than=float(of_runs(of_than)),
@@ -191,6 +190,61 @@ def _compared(claim: Claim, device: str, better: _Entry, than: _Entry) -> Judged
         p=np.nan if measure.of_group else found.test.p,
         more_seeds=decision.more_seeds,
     )
+
+
+def _task(claim: Claim, device: str, better: _Entry, than: _Entry) -> tuple[Task, str]:
+    """Both sides as a task, and which runs failed, in words."""
+    names = (than.name, better.name)
+    task = task_of((claim.environment, better.name, device), than.runs, better.runs, named(claim.metric), names)
+    if task.why_not:
+        raise _NotJudgedError(task.why_not)
+    failed = list(dict.fromkeys(side.failed for side in (better, than) if side.failed))
+    if task.unscored:
+        raise _NotJudgedError(f"{' and '.join(failed)}, and {task.unscored}")
+    return task, "; ".join(failed)
+
+
+def _measured(claim: Claim, device: str, entry: _Entry) -> JudgedClaim:
+    """The verdict on the runs of a contestant that is compared with a number."""
+    task, failed = _task(claim, device, entry, entry)
+    values = task.scores(task.head, sorted(task.head))
+    of_runs = OF_GROUP.get(claim.metric)
+    sure, spread = _beyond(claim, values, entry.runs, task.most, 2 * claim.confidence - 1)
+    decision = _decision(claim, sure, spread, len(values))
+    told_by_failures = named(claim.metric).more_is_better == (claim.at_least is None)
+    if decision.verdict is ClaimVerdict.HOLDS and failed and told_by_failures:
+        raise _NotJudgedError(f"it would hold, but {failed}, and that must not decide it")
+    return JudgedClaim(
+        claim,
+        device,
+        decision.verdict,
+        reason=failed,
+        runs=len(values),
+        better=float((of_runs or np.mean)(values)),
+        than=float(claim.number or 0),
+        advantage=decision.advantage,
+        interval=UNKNOWN if of_runs else _beyond(claim, values, entry.runs, task.most, LEVEL)[0],
+        more_seeds=decision.more_seeds,
+    )
+
+
+def _beyond(claim: Claim, values: Floats, runs: pd.DataFrame, most: float, level: float) -> tuple[Estimate, float]:
+    """By how much the number is met by what is measured of runs, with values [N]; and their spread, as of a mean."""
+    nothing, spread = np.zeros(len(values)), float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+    if statistic := OF_GROUP.get(claim.metric):
+        found, spread = group_difference(values, nothing, statistic, level=level)
+    elif named(claim.metric).failure is Failure.RANDOM:  # as in the tables of scores
+        ((low, high),), why_none = score_intervals(values[:, None], runs, level)
+        if why_none and len(values) >= FEWEST_RUNS:
+            raise _NotJudgedError(f"the mean of {claim.better} has no bounds: {why_none}")
+        found = Estimate(float(np.mean(values)), low, high, NONE if np.isnan(low) else BOUNDED)
+        spread = max(found.value - low, high - found.value) * sqrt(len(values))  # such that Student's is as wide
+        spread /= student_quantile((1 + level) / 2, max(len(values) - 1, 1))
+    else:
+        found = interval(ragged([nothing]), ragged([values]), True, most, level)
+    number = float(claim.number or 0)
+    found = found._replace(value=found.value - number, low=found.low - number, high=found.high - number)
+    return found if claim.at_most is None else found.turned, spread
 
 
 def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> ClaimDecision:
@@ -205,11 +259,16 @@ def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> 
     else:
         estimate = interval(ragged([second]), ragged([first]), True, most, level)
         spread = float(np.std(first - second, ddof=1)) if len(first) > 1 else np.nan
-    if estimate.low >= claim.margin and estimate.low > 0:
+    return _decision(claim, estimate, spread, len(better))
+
+
+def _decision(claim: Claim, estimate: Estimate, spread: float, runs: int) -> ClaimDecision:
+    """The verdict on an advantage; a number is met by what equals it, and nobody is better than an equal."""
+    if estimate.low >= claim.margin and (estimate.low > 0 or claim.than is None):
         return ClaimDecision(ClaimVerdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:
         return ClaimDecision(ClaimVerdict.FAILS, estimate, None)
-    return ClaimDecision(ClaimVerdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, len(better)))
+    return ClaimDecision(ClaimVerdict.UNDECIDED, estimate, _more_seeds(claim, estimate, spread, runs))
 
 
 def _more_seeds(claim: Claim, estimate: Estimate, spread: float, runs: int) -> int | None:

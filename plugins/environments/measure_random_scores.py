@@ -25,7 +25,7 @@ from harness.measuring.trial import LocalTrial
 
 EPISODES = 10_000
 OTHER_EPISODES = {
-    "mountaincar-plus10": 1_000,  # because most of its episodes have 10,000 steps
+    **dict.fromkeys(("mountaincar-plus10", "mountaincar-long", "mountaincar-distance"), 1_000),  # of some 10,000 steps
     "blind-cliffwalk-13": 200_000,  # because one in 8,192 is paid
     "blind-cliffwalk-13-onehot": 200_000,
 }

@@ -224,6 +224,22 @@ def test_claims_may_only_name_what_the_suite_lists():
     assert set(found) == {"claims[0].better", "claims[0].than", "claims[0].environment"}
 
 
+@pytest.mark.parametrize(
+    ("lines", "key", "told"),
+    [
+        ("", "claims[0]", "has nothing to compare with; add one of than, at_least, at_most"),
+        ("at_least = 1\nat_most = 2", "claims[0]", "has at_least and at_most; keep one of than, at_least, at_most"),
+        ('than = "ppo"\nat_least = 1', "claims[0]", "has than and at_least; keep one of than, at_least, at_most"),
+        ("at_least = 1\nmargin = 2", "claims[0].margin", "is of a comparison by than; make it part of at_least"),
+        ("at_least = nan", "claims[0].at_least", "finite"),
+        ("at_lest = 1", "claims[0].at_lest", "did you mean 'at_least'?"),
+    ],
+)
+def test_a_claim_compares_with_one_contestant_or_one_number(lines, key, told):
+    claim = CLAIM.format(better="dqn", than="ppo", environment="cartpole").replace('than = "ppo"', lines)
+    assert told in problems(text('algorithms = ["dqn", "ppo"]', claim))[key]
+
+
 def test_contestants_of_an_environment_are_of_the_suite_and_claims_are_about_them():
     header = 'algorithms = ["algorithms/dqn", "sb3/dqn"]'
     claim = CLAIM.format(better="algorithms/dqn", than="sb3/dqn", environment="cartpole")

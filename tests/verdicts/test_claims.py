@@ -124,6 +124,109 @@ def test_measures_of_a_group_are_compared_on_pairs_drawn_together(tmp_path, name
     assert found.advantage.value > 0
 
 
+# Against a number
+
+
+def against(metric="final_score", seeds=10, better=OURS, **bound) -> Suite:
+    """A suite whose only claim is about a number: ``at_least`` or ``at_most``."""
+    ((key, number),) = bound.items()
+    text = suite_text(metric, seeds=seeds, better=better)
+    return load_suite(text.replace(f'than = "{THEIRS}"', f"{key} = {number}"))
+
+
+@pytest.mark.parametrize(
+    ("bound", "verdict"),
+    [
+        ({"at_least": 95}, ClaimVerdict.HOLDS),
+        ({"at_least": 100}, ClaimVerdict.UNDECIDED),  # the mean itself
+        ({"at_least": 300}, ClaimVerdict.FAILS),
+        ({"at_most": 95}, ClaimVerdict.FAILS),
+        ({"at_most": 100}, ClaimVerdict.UNDECIDED),
+        ({"at_most": 300}, ClaimVerdict.HOLDS),
+    ],
+)
+def test_a_number_is_met_failed_or_left_open_by_both_bounds_of_the_mean(tmp_path, bound, verdict):
+    narrow = [replace(run, environment=replace(CARTPOLE, random=90.0)) for run in side(OURS, around(100.0, 0.1))]
+    found = one(against(**bound), tmp_path, narrow)
+
+    assert found.verdict is verdict
+    assert (found.runs, found.reason, found.than) == (10, "", next(iter(bound.values())))
+    assert found.better == pytest.approx(100.0)
+
+
+def test_the_bounds_of_a_score_are_those_of_the_tables_of_scores(tmp_path):
+    found = one(against(at_least=80), tmp_path, side(OURS, around(100.0)))
+
+    scores = harness.load(tmp_path / "runs").scores().iloc[0]
+    assert (found.interval.low + 80, found.interval.high + 80) == pytest.approx((scores["low"], scores["high"]))
+    assert found.interval.low < found.advantage.low < found.advantage.high < found.interval.high
+
+
+def test_equal_runs_leave_room_for_others_that_fail(tmp_path):
+    found = one(against(at_least=500), tmp_path, side(OURS, [500.0] * 10))
+
+    lower = CARTPOLE.random + (500 - CARTPOLE.random) * 0.05**0.1  # Clopper and Pearson's of 10 successes in 10
+    assert found.verdict is ClaimVerdict.UNDECIDED
+    assert found.advantage.low + 500 == pytest.approx(lower, abs=0.01)
+    assert found.advantage.value == 0
+    assert one(against(at_least=400), tmp_path / "400", side(OURS, [500.0] * 10)).more_seeds in range(3, 50)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("worst_quarter", {"at_least": 80}), ("spread", {"at_most": 20})])
+def test_a_groups_measure_is_held_against_a_number(tmp_path, name, bound):
+    ours = np.array(around(100.0))
+    found = one(against(name, **bound), tmp_path, side(OURS, ours))
+
+    statistic = {"worst_quarter": worst_quarter, "spread": interquartile_range}[name]
+    assert found.better == pytest.approx(float(statistic(ours)))
+    assert found.advantage.value == pytest.approx(abs(found.better - found.than))
+    assert found.verdict is ClaimVerdict.HOLDS
+
+
+def test_steps_to_a_threshold_are_held_against_a_number_of_steps(tmp_path):
+    arrive = [replace(run, scores=(0.0, 480.0, 480.0)) for run in side(OURS, [0.0] * 10)]
+    for number, verdict in ((10_000, ClaimVerdict.HOLDS), (9_999, ClaimVerdict.FAILS)):
+        found = one(against("steps_to_threshold", at_most=number), tmp_path / str(number), arrive)
+        assert (found.better, found.verdict) == (10_000, verdict)
+
+
+def test_failed_runs_count_as_the_random_policy_and_meet_no_number(tmp_path):
+    runs = side(OURS, [*around(100.0)[:9], None])
+    low = one(against(at_least=95), tmp_path / "least", runs)
+    assert low.verdict is not ClaimVerdict.HOLDS
+    assert low.reason == f"1 run of {OURS} failed"
+
+    most = one(against(at_most=400), tmp_path / "most", runs)
+    assert most.verdict is ClaimVerdict.NOT_JUDGED
+    assert most.reason == f"it would hold, but 1 run of {OURS} failed, and that must not decide it"
+
+
+def test_a_mean_without_bounds_is_not_judged_and_says_why(tmp_path):
+    unknown = [replace(run, environment=replace(CARTPOLE, random=None)) for run in side(OURS, around(100.0))]
+    found = one(against(at_least=1), tmp_path, unknown)
+    assert found.verdict is ClaimVerdict.NOT_JUDGED
+    assert found.reason == f"the mean of {OURS} has no bounds: no random score"
+
+
+def test_a_missing_seed_leaves_a_number_unjudged(tmp_path):
+    found = one(against(at_least=1), tmp_path, side(OURS, [100.0] * 9))
+    assert (found.verdict, found.reason) == (ClaimVerdict.NOT_JUDGED, f"{OURS} was not run with seed 9")
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"), [({"at_least": 90}, "against ≥ 90, n = 10"), ({"at_most": 110}, "against ≤ 110, n = 10")]
+)
+def test_a_number_is_told_with_its_direction_and_without_a_margin(tmp_path, bound, told):
+    found = one(against(**bound), tmp_path, side(OURS, around(100.0)))
+
+    text = claims_text([found])
+    assert told in text and "margin 0" not in text
+    (row,) = evidence([found])
+    assert (row["than"], row["than_value"], row["p"]) == (None, next(iter(bound.values())), None)
+    assert {key: row[key] for key in bound} == bound
+    json.dumps(row)
+
+
 def test_an_algorithm_compared_with_its_equal_is_never_better_in_its_group():
     scores = np.array(around(5.0))
     estimate, width = group_difference(scores, scores, worst_quarter)
@@ -507,13 +610,15 @@ PUBLISHED = {path.parent.name: pd.read_csv(path) for path in ROOT.glob("results/
 EXPLAINED = tomllib.loads((ROOT / "docs" / "claims.toml").read_text(encoding="utf-8"))["explained"]
 
 
-@pytest.mark.parametrize("name", ["claims-continuous", "claims-policy", "claims-value"])
+@pytest.mark.parametrize("name", ["claims-continuous", "claims-policy", "claims-value", "tutorial"])
 def test_published_verdicts_are_on_the_claims_that_the_suite_makes(name):
     asked = load_suite(ROOT / "suites" / f"{name}.toml")
-    columns = ["statement", "metric", "better", "than", "environment", "margin", "confidence"]
-    made = [[getattr(claim, column) for column in columns] for claim in asked.claims]
     published = PUBLISHED[name]
-    assert published[columns].to_numpy().tolist() == made
+    names = ["statement", "metric", "better", "than", "at_least", "at_most", "environment", "margin", "confidence"]
+    columns = [column for column in names if column in published]  # older ones have no numbers
+    made = [[getattr(claim, column) for column in columns] for claim in asked.claims]
+    given = published[columns].astype(object)
+    assert given.where(given.notna(), None).to_numpy().tolist() == made
     assert (published["runs"] == len(asked.seeds)).all()
 
 

@@ -1,4 +1,4 @@
-"""Dueling DQN (Wang et al., 2016, arXiv:1511.06581), on Double DQN.
+"""Dueling DQN (Wang et al., 2016, arXiv:1511.06581), on Double DQN or DQN.
 
 Features of the state feed two streams, its value and the advantages of the actions, so that what all actions
 share is learned from each of them:
@@ -6,9 +6,9 @@ share is learned from each of them:
     Q(s, a) = V(s) + A(s, a) − meanₐ′ A(s, a′)
 
 The mean makes V and A unique: V is then the mean of Q over actions. To act, A is enough. Q is regressed as by Double
-DQN:
+DQN, or as by DQN:
 
-    y = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)),   d = 0 where the MDP terminated, else 1
+    y = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′))  or  r + γ d maxₐ′ Q⁻(s′, a′),   d = 0 where the MDP terminated, else 1
     loss = mean huber(δ),   δ = y − Q(s, a),   huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
 The gradient into the features, the sum of two streams', is multiplied by 1/√2.
@@ -42,6 +42,7 @@ class Config:
     """Hyper-parameters of Dueling DQN."""
 
     discount: Fraction = 0.99  # γ, per step
+    double: bool = True  # whether Q chooses a′, as in Double DQN, or Q⁻, as in DQN
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
 
     shared: tuple[int, ...] = (120,)  # units of each layer under both streams; frames have convolutions instead
@@ -118,7 +119,8 @@ def descend(
 ) -> Tensor:
     """One step of Q down the gradient of the loss; returns the TD errors before, [S, B]."""
     with torch.no_grad():
-        next_values, frozen_next = q(batch.next_obs), frozen_q(batch.next_obs)  # [S, B, A]
+        frozen_next = frozen_q(batch.next_obs)  # [S, B, A]
+        next_values = q(batch.next_obs) if config.double else frozen_next
     error = double_td_error(q(batch.obs), next_values, frozen_next, batch, config.discount)
     optim.descend(optimizer, huber(error, config.huber_threshold).mean(1), config.max_gradient_norm)
     return error.detach()

@@ -1,9 +1,9 @@
-"""Prioritized experience replay (Schaul et al., 2016, arXiv:1511.05952), proportional, on Double DQN.
+"""Prioritized experience replay (Schaul et al., 2016, arXiv:1511.05952), proportional, on Double DQN or DQN.
 
 A transition i that surprised is replayed more often; weights correct the bias that this brings:
 
     Pᵢ = pᵢ / Σ p,   pᵢ = (|δᵢ| + ε)^α,   wᵢ = (N Pᵢ)^−β / max w,   loss = mean wᵢ huber(δᵢ)
-    δ = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)) − Q(s, a),   d = 0 where the MDP terminated, else 1
+    δ = r + γ d Q⁻(s′, argmaxₐ′ Q(s′, a′)) − Q(s, a),   d = 0 where the MDP terminated, else 1;   or DQN's
     huber(δ) = δ² / 2 where |δ| ≤ κ, else κ (|δ| − κ/2)
 
 β rises to 1, as the bias matters most near convergence. Priorities come from δ alone, never from w δ. The largest w is
@@ -37,6 +37,7 @@ class Config:
     """Hyper-parameters of Double DQN with prioritized replay."""
 
     discount: Fraction = 0.99  # γ, per step
+    double: bool = True  # whether Q chooses a′, as in Double DQN, or Q⁻, as in DQN
     epsilon: Linear = Linear(1.0, 0.05, until=0.5)  # probability of a random action; until: of the budget
 
     hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
@@ -63,7 +64,8 @@ def descend(
 ) -> Tensor:
     """One step of Q down the gradient of the loss with weights [S, B]; returns the TD errors before, [S, B]."""
     values, tape = q.record(batch.obs)  # [S, B, A]
-    next_values, frozen_next = q(batch.next_obs), frozen_q(batch.next_obs)
+    frozen_next = frozen_q(batch.next_obs)
+    next_values = q(batch.next_obs) if config.double else frozen_next
     error = double_td_error(values, next_values, frozen_next, batch, config.discount)
     q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2], config.huber_threshold, weight))
     if config.max_gradient_norm is not None:

@@ -10,7 +10,8 @@ After the passes, d = E[KL(π_old ‖ π)] over the rollout is compared with a t
 and doubled where d > 1.5 target. It persists from rollout to rollout, and every seed has its own.
 
 Departures from the paper: those of `ppo`; and β stays within bounds, those of Morvan Zhou's tutorial, so that it can
-always come back.
+always come back. Where asked for, a seed's π rests for the remaining passes once it is several targets away from π_old
+(Heess et al., 2017, arXiv:1707.02286, and the tutorial); v goes on.
 """
 
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Config:
     lambda_: Fraction = 0.95  # λ of the advantages
     target_kl: float = 0.01  # in nats, of one rollout's updates
     beta: float = 1.0  # β at the start
+    stop_at: float | None = None  # of `target_kl`, in a minibatch: π then waits for the next rollout; None for never
 
     copies: Count = 8  # N, environments stepped together
     rollout_length: Count = 128  # T, steps of each copy between updates
@@ -128,6 +130,18 @@ def adapted(beta: Tensor, kl: Tensor, target: float) -> Tensor:
     return beta.clamp(LEAST_BETA, MOST_BETA)
 
 
+def descend_where(
+    moves: Tensor, policy: Policy, optimizer: torch.optim.Optimizer, loss: Tensor, max_gradient_norm: float | None
+) -> None:
+    """One step of the optimiser down the losses [S], of π only in seeds where ``moves`` [S] says so."""
+    rest = ~moves
+    kept = [parameter.detach()[rest] for parameter in policy.parameters]
+    descend(optimizer, loss, max_gradient_norm)
+    with torch.no_grad():
+        for parameter, before in zip(policy.parameters, kept, strict=True):
+            parameter[rest] = before
+
+
 def update(
     policy: Policy,
     v: Network,
@@ -149,6 +163,7 @@ def update(
         config: the hyper-parameters.
     """
     old = policy.frozen()
+    near = torch.ones_like(beta, dtype=torch.bool)
     for _ in range(config.passes):
         for part in minibatches(batch, config.minibatches, shuffle):
             if config.standardised_advantages:
@@ -156,7 +171,11 @@ def update(
             parts = terms(policy, old, v, part)
             loss = parts.policy + beta * parts.kl
             loss = loss + config.value_weight * parts.value - config.entropy_weight * parts.entropy
-            descend(optimizer, loss, config.max_gradient_norm)
+            if config.stop_at is None:
+                descend(optimizer, loss, config.max_gradient_norm)
+            else:
+                near &= parts.kl <= config.stop_at * config.target_kl
+                descend_where(near, policy, optimizer, loss, config.max_gradient_norm)
     with torch.no_grad():
         return terms(policy, old, v, batch)
 

@@ -34,7 +34,7 @@ class Config:
     """Hyper-parameters of the vanilla policy gradient.
 
     A rollout moves the policy once, so 100,000 steps are some fifty updates. Spinning Up's step size of 3e-4 (preset
-    `spinning-up`) belongs to its budgets of millions: after fifty updates it has learned next to nothing, and plain
+    `tutorial`) belongs to its budgets of millions: after fifty updates it has learned next to nothing, and plain
     REINFORCE, whose default is 1e-2, looked better for that alone. Of 3e-3, 5e-3 and 1e-2 at rollouts of 1,024 and
     2,048 steps, this one ends highest on CartPole.
     """

@@ -7,6 +7,7 @@ the task solved.
 from harness.api import EnvironmentSpec, Score
 
 REWARD_THRESHOLD = "reward_threshold of the id in Gymnasium's registry"
+PARKED = "climbs, then waits beside the flag, which ends what pays: test_tutorial_environments.py, Gymnasium 1.4.0"
 WORST_SWING = -3_255.0  # 200 steps at a cost of at most π² + 0.1 · 8² + 0.001 · 2² each, rounded down
 PLANNED = "near-optimum: planner on a 400 x 401 grid, measure_pendulum_reference.py, Gymnasium 1.4.0"
 
@@ -195,6 +196,61 @@ TEACHING_WORLDS = (
         lowest_return=WORST_SWING / 10,
         highest_return=0.0,
         summary="Pendulum with 25 discrete torques, rewards divided by 10",
+    ),
+    EnvironmentSpec(
+        "pendulum-shifted",
+        "harness_environments/ShiftedPendulum-v0",
+        imports=("harness_environments.pendulum",),
+        array="harness_environments.arrays.pendulum_shifted",
+        reference_score=Score(182.81, 0.0925, 10_000, f"(r + 8) / 8 of pendulum's, {PLANNED}"),
+        threshold=175.0,
+        lowest_return=(WORST_SWING + 1_600) / 8,
+        highest_return=200.0,
+        summary="Pendulum with continuous torque, rewards (r + 8) / 8",
+    ),
+    EnvironmentSpec(
+        "mountaincar-long",
+        "MountainCar-v0",
+        array="harness_environments.arrays.mountain_car",
+        max_episode_steps=10_000,
+        reference_score=Score(-110.0, source=REWARD_THRESHOLD),
+        threshold=-110.0,
+        lowest_return=-10_000.0,
+        highest_return=-1.0,
+        summary="Mountain car with at most 10,000 steps, so that chance finds the flag",
+    ),
+    EnvironmentSpec(
+        "mountaincar-distance",
+        "harness_environments/MountainCarDistance-v0",
+        imports=("harness_environments.mountain_car",),
+        array="harness_environments.arrays.mountain_car_distance",
+        reference_score=Score(9_911.8, 0.5, 50, PARKED),
+        threshold=9_000.0,
+        lowest_return=0.0,
+        highest_return=10_000.07,  # 1 before the flag, 1.07 past it
+        summary="Mountain car with reward |position + 0.5|, at most 10,000 steps",
+    ),
+    EnvironmentSpec(
+        "cartpole-fall",
+        "harness_environments/CartPoleFall-v0",
+        imports=("harness_environments.cartpole",),
+        array="harness_environments.arrays.cartpole_fall",
+        reference_score=Score(1_000.0, source="upper bound: reward 1 per step, at most 1,000 steps"),
+        threshold=200.0,  # above which the tutorial's script shows the pole
+        lowest_return=-13.0,  # no pole falls in fewer than 8 steps
+        highest_return=1_000.0,
+        summary="CartPole with reward −20 at the fall, at most 1,000 steps",
+    ),
+    EnvironmentSpec(
+        "cartpole-shaped",
+        "harness_environments/CartPoleShaped-v0",
+        imports=("harness_environments.cartpole",),
+        array="harness_environments.arrays.cartpole_shaped",
+        reference_score=Score(350.0, source="upper bound: reward 0.7 per step, at most 500 steps"),
+        threshold=175.0,  # half of that, for which a pole stands 250 steps or more
+        lowest_return=-651.0,  # 500 steps at the edges, −1.3 each, and less than 1 beyond
+        highest_return=350.0,
+        summary="CartPole paid by how near the middle and how upright it is, at most 500 steps",
     ),
 )
 

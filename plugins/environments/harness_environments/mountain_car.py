@@ -1,4 +1,4 @@
-"""MountainCar with a reward of +10 at the flag (M. Zhou's tutorial, 5.2, prioritized replay)."""
+"""MountainCar as in M. Zhou's tutorial: 10 at the flag (5.2, prioritized replay), or paid by distance (6, DQN)."""
 
 from typing import Any
 
@@ -15,8 +15,18 @@ class MountainCarPlus10(MountainCarEnv):
         return obs, 10.0 if terminated else reward, terminated, truncated, info
 
 
+class MountainCarDistance(MountainCarEnv):
+    """Gymnasium's MountainCar, except that a step gives |x + 0.5| of the position x that it leads to."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step."""
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, float(abs(self.state[0] + 0.5)), terminated, truncated, info
+
+
 # The tutorial sets no limit, which lets a policy that never finishes run for ever. MountainCar-v0 stops after 200
 # steps, and a random policy never sees the +10.
-gymnasium.register(
-    "harness_environments/MountainCarPlus10-v0", f"{__name__}:MountainCarPlus10", max_episode_steps=10_000
-)
+for _made in (MountainCarPlus10, MountainCarDistance):
+    gymnasium.register(
+        f"harness_environments/{_made.__name__}-v0", f"{__name__}:{_made.__name__}", max_episode_steps=10_000
+    )

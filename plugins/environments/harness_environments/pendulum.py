@@ -1,6 +1,6 @@
-"""Pendulum as in M. Zhou's tutorial: 11 torques in 5.1 (double DQN), 25 in 5.3 (dueling DQN), continuous in 6.2.
+"""Pendulum as in M. Zhou's tutorial: 11 torques in 5.1 (double DQN), 25 in 5.3 (dueling DQN), continuous elsewhere.
 
-The tutorial divides rewards by 10; how it scales them is part of the task.
+The tutorial divides rewards by 10, or takes (r + 8) / 8 (12, PPO); how it scales them is part of the task.
 """
 
 from typing import Any
@@ -32,6 +32,15 @@ class DiscretePendulum(PendulumEnv):
         return obs, self._reward_scale * reward, terminated, truncated, info
 
 
+class ShiftedPendulum(PendulumEnv):
+    """Gymnasium's Pendulum, except that a reward r is given as (r + 8) / 8."""
+
+    def step(self, u: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Apply a torque for one step of 0.05 s."""
+        obs, reward, terminated, truncated, info = super().step(u)
+        return obs, (reward + 8) / 8, terminated, truncated, info
+
+
 class ScaledReward(gymnasium.RewardWrapper[Any, Any], gymnasium.utils.RecordConstructorArgs):
     """Rewards times a constant.
 
@@ -50,4 +59,7 @@ class ScaledReward(gymnasium.RewardWrapper[Any, Any], gymnasium.utils.RecordCons
         return self._factor * reward
 
 
-gymnasium.register("harness_environments/DiscretePendulum-v0", f"{__name__}:DiscretePendulum", max_episode_steps=200)
+for _made in (DiscretePendulum, ShiftedPendulum):
+    gymnasium.register(
+        f"harness_environments/{_made.__name__}-v0", f"{__name__}:{_made.__name__}", max_episode_steps=200
+    )

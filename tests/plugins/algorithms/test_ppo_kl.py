@@ -128,6 +128,40 @@ def test_a_larger_penalty_keeps_that_seed_nearer_to_its_old_policy_and_no_other(
 
 
 @pytest.mark.parametrize("kind", SPACES)
+def test_a_seeds_policy_rests_once_it_is_too_far_away_while_its_value_function_goes_on(kind):
+    policy, v, optimizer, batch = material(kind)
+    config = replace(QUICK, passes=8, minibatches=1, target_kl=0.005, stop_at=2.0)
+    weights, values, kls = [], [], []
+
+    def terms(*args, original=ppo_kl.terms):
+        weights.append(policy.parameters[0].detach().clone())
+        values.append(v.flat.detach().clone())
+        kls.append((parts := original(*args)).kl.detach())
+        return parts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ppo_kl, "terms", terms)
+        ppo_kl.update(policy, v, optimizer, batch, Uniforms(generators(), SIZE), torch.tensor([0.1, 1.0]), config)
+    weights, values = torch.stack(weights), torch.stack(values)  # [8 + 1, S, P]
+    beyond = (torch.stack(kls) > 0.01).long()  # [8 + 1, S]
+    assert set(beyond.sum(0).tolist()) <= set(range(1, 8))
+    for seed, first in enumerate(beyond.argmax(0).tolist()):
+        moved = (weights[1:, seed] != weights[:-1, seed]).any(1)
+        assert moved.tolist() == [step < first for step in range(8)]
+    assert (values[1:] != values[:-1]).any(2).all()
+
+
+def test_without_a_limit_no_policy_rests():
+    limited, free = (replace(QUICK, passes=4, minibatches=1, stop_at=stop_at) for stop_at in (1e9, None))
+    policies = []
+    for config in (limited, free):
+        policy, v, optimizer, batch = material("box")
+        ppo_kl.update(policy, v, optimizer, batch, Uniforms(generators(), SIZE), torch.tensor([0.1, 0.1]), config)
+        policies.append(policy)
+    assert all(map(torch.equal, *(policy.parameters for policy in policies)))
+
+
+@pytest.mark.parametrize("kind", SPACES)
 def test_the_gradient_is_that_of_the_penalised_objective_written_out(kind):
     """In the middle of an update, where π is no longer π_old."""
     old, policy, batch, _ = updated(kind, [0.1, 0.1], passes=1)

@@ -318,6 +318,29 @@ def test_double_needs_one_evaluation_more_than_dqn_and_it_is_of_the_next_observa
         assert all(map(torch.equal, frozen_q.seen, [batch.next_obs]))
 
 
+@pytest.mark.parametrize("algorithm", [per_dqn, dueling_dqn], ids=["per_dqn", "dueling_dqn"])
+def test_targets_are_those_of_double_dqn_or_of_dqn(algorithm):
+    q, frozen_q, _, batch, config = learner(algorithm)
+    for parameter in frozen_q.parameters:
+        parameter += torch.randn_like(parameter)  # so that it prefers other actions
+    values, ours, theirs = (
+        network(x).detach() for network, x in ((q, batch.obs), (q, batch.next_obs), (frozen_q, batch.next_obs))
+    )
+    chosen = {True: theirs.gather(2, ours.argmax(2, keepdim=True)).squeeze(2), False: theirs.max(2).values}
+    weight = (torch.ones(2, 6),) if algorithm is per_dqn else ()
+    for double, following in chosen.items():
+        fresh = q.copy()
+        for parameter in fresh.parameters:
+            parameter.requires_grad_()
+        optimizer = optim.adam(fresh.parameters, 0.0)
+        error = algorithm.descend(
+            fresh, frozen_q, optimizer, batch, *weight, dataclasses.replace(config, double=double)
+        )
+        taken = values.gather(2, batch.action.unsqueeze(2)).squeeze(2)
+        torch.testing.assert_close(error, batch.reward + config.discount * following - taken)
+    assert not torch.equal(chosen[True], chosen[False])
+
+
 # Prioritized replay
 
 
@@ -413,3 +436,59 @@ def test_presets_are_configurations(algorithm, preset):
     config = dataclasses.asdict(resolve_config(algorithm.Config, preset))
 
     assert config != dataclasses.asdict(algorithm.Config())
+
+
+PRESETS = {spec.name: spec.presets for spec in harness_algorithms.harness_algorithms()}
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "budget", "first", "last"),  # steps at which the script learns first, and at which its ε is 0.1
+    [
+        ("dqn", "tutorial-cartpole", 20_000, 1_000, 1_900),  # 900 updates of 0.001
+        ("dqn", "tutorial-mountaincar", 20_000, 1_000, 5_500),  # 4,500 of 0.0002
+        ("double_dqn", "tutorial", 23_000, 3_000, 3_900),
+        ("per_dqn", "tutorial", 70_000, 10_000, 28_000),  # 18,000 of 0.00005
+        ("dueling_dqn", "tutorial", 18_000, 3_000, 3_900),
+    ],
+)
+def test_the_tutorials_epsilon_falls_from_1_to_a_tenth_between_the_steps_of_its_script(
+    name, preset, budget, first, last
+):
+    module = {"dqn": dqn, "double_dqn": double_dqn, "per_dqn": per_dqn, "dueling_dqn": dueling_dqn}[name]
+    config = resolve_config(module.Config, PRESETS[name][preset])
+
+    assert config.learning_starts == first
+    middle = (first + last) / 2
+    found = [config.epsilon(step / budget) for step in (first, middle, last, budget)]
+    assert found == pytest.approx([1.0, 0.55, 0.1, 0.1])
+
+
+@pytest.mark.parametrize("name", ["dqn", "double_dqn", "per_dqn", "dueling_dqn", "c51", "qr_dqn", "rainbow"])
+def test_paper_presets_have_natures_layer_and_one_factor_between_their_counts_and_the_papers(name):
+    preset = PRESETS[name]["paper"]
+    target = {"per_dqn": 30_000, "rainbow": 8_000}.get(name, 10_000)  # steps of the agent, each of 4 frames
+    starts = 20_000 if name == "rainbow" else 50_000
+
+    assert preset.get("hidden", preset.get("stream")) == (512,)
+    factors = {
+        1_000_000 / preset["replay_capacity"],
+        starts / preset["learning_starts"],
+        target / preset["target_every"],
+    }
+    assert factors == {20}
+    assert preset["train_every"] == 4
+
+
+def test_what_the_tutorial_compares_with_differs_in_nothing_but_the_improvement():
+    pairs = {
+        "tutorial-pendulum-11": ("double_dqn", set()),
+        "tutorial-mountaincar-plus10": (
+            "per_dqn",
+            {"double", "alpha", "beta", "priority_epsilon", "largest_error", "weight_scale"},
+        ),
+        "tutorial-pendulum-25": ("dueling_dqn", {"double", "hidden", "shared", "stream"}),
+    }
+    for plain, (name, improvement) in pairs.items():
+        ours, theirs = PRESETS["dqn"][plain], PRESETS[name]["tutorial"]
+        differing = {key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)}
+        assert differing == improvement

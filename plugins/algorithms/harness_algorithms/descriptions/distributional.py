@@ -1,6 +1,7 @@
 """Deep Q-networks that learn the law of the return, and their combination."""
 
 from harness.api import AlgorithmSpec
+from harness_algorithms.descriptions.dqn_presets import SHRINK
 
 
 def distributional(name: str, summary: str, reference: str, presets: dict[str, dict[str, object]]) -> AlgorithmSpec:
@@ -20,24 +21,27 @@ def distributional(name: str, summary: str, reference: str, presets: dict[str, d
     )
 
 
-# The papers' tables, of 5 · 10⁷ steps of Atari, with their largest counts shrunk for tasks of some 10⁵ steps as in
-# DQN's preset: a replay of 10⁶ transitions, 5 % of that before learning starts (kept), a target copied every 10⁴
+# The papers' tables, of 5 · 10⁷ steps of Atari, each of 4 frames: as DQN's, with ε down to 0.01. Counts are divided as
+# in DQN's preset: a replay of 10⁶ transitions, 5 · 10⁴ steps before learning starts, a target copied every 10⁴
 # steps, and ε annealed over 10⁶.
 PAPER: dict[str, object] = {
+    "hidden": (512,),
     "batch_size": 32,
     "train_every": 4,
     "epsilon": {"start": 1.0, "end": 0.01, "until": 0.1},
-    "replay_capacity": 50_000,
-    "learning_starts": 2_500,
-    "target_every": 1_000,
+    "replay_capacity": 1_000_000 // SHRINK,
+    "learning_starts": 50_000 // SHRINK,
+    "target_every": 10_000 // SHRINK,
 }
 
 # Of CleanRL (https://github.com/vwxyzjn/cleanrl), c51.py: its returns lie in [−100, 100] on classic control.
 CLEANRL_C51: dict[str, object] = {
     "support": {"low": -100.0, "high": 100.0, "atoms": 101},
+    "learning_rate": 2.5e-4,
     "adam_epsilon": 0.01 / 128,
     "train_every": 10,
     "learning_starts": 10_000,
+    "target_every": 500,
 }
 
 # Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/qrdqn.yml, and Adam's ε of its library,
@@ -83,27 +87,22 @@ ZOO_ACROBOT: dict[str, object] = {
     "target_every": 250,
 }
 
-# With reward 1 per step and γ = 0.99, CartPole's discounted returns lie in [0, 100].
-CARTPOLE_SUPPORT: dict[str, object] = {"low": 0.0, "high": 100.0, "atoms": 51}
+# Of rewards that are clipped to [−1, 1] and rare.
+ATARI_SUPPORT: dict[str, object] = {"low": -10.0, "high": 10.0, "atoms": 51}
 
 SPECS = (
     distributional(
         "c51",
         "Q-learning of the law of the return, as probabilities of fixed atoms",
         "Bellemare et al., 2017, arXiv:1707.06887",
-        {
-            "paper": PAPER,
-            "cleanrl-classic": CLEANRL_C51,
-            # 285 ± 41 after 50 000 steps (10 seeds, 10 episodes each, standard error over seeds)
-            "cartpole": {"support": CARTPOLE_SUPPORT, "learning_rate": 1e-3, "batch_size": 64, "train_every": 4},
-        },
+        {"paper": {**PAPER, "support": ATARI_SUPPORT, "learning_rate": 2.5e-4}, "cleanrl-classic": CLEANRL_C51},
     ),
     distributional(
         "qr_dqn",
         "Q-learning of the law of the return, as quantiles",
         "Dabney et al., 2018, arXiv:1710.10044",
         {
-            "paper": {**PAPER, "quantiles": 200, "learning_rate": 5e-5},
+            "paper": {**PAPER, "quantiles": 200, "learning_rate": 5e-5, "huber_threshold": 1.0},
             "zoo-cartpole": ZOO_CARTPOLE,
             "zoo-mountaincar": ZOO_MOUNTAINCAR,
             "zoo-acrobot": ZOO_ACROBOT,
@@ -114,18 +113,18 @@ SPECS = (
         "DQN with laws of returns, double, dueling, n steps, noisy networks and prioritized replay",
         "Hessel et al., 2018, arXiv:1710.02298",
         {
-            # Of 5 · 10⁷ steps: replay of 10⁶ transitions, 2 · 10⁴ steps before learning starts, a target copied
-            # every 8 · 10³ steps; shrunk as above.
+            # Replay of 10⁶ transitions, 2 · 10⁴ steps before learning starts, a target copied every 8 · 10³ steps
+            # (the paper's 8 · 10⁴ and 3.2 · 10⁴ frames); divided as above.
             "paper": {
+                "support": ATARI_SUPPORT,
                 "hidden": (512,),
                 "learning_rate": 6.25e-5,
                 "batch_size": 32,
                 "train_every": 4,
-                "replay_capacity": 50_000,
-                "learning_starts": 1_000,
-                "target_every": 800,
-            },
-            "cartpole": {"support": CARTPOLE_SUPPORT, "learning_rate": 5e-4},  # its score is not measured
+                "replay_capacity": 1_000_000 // SHRINK,
+                "learning_starts": 20_000 // SHRINK,
+                "target_every": 8_000 // SHRINK,
+            }
         },
     ),
 )

@@ -1,33 +1,106 @@
 """Settings of deep Q-networks, from elsewhere and our own. Importing this module imports nothing heavy."""
 
-# Nature's table of hyper-parameters, with its four largest counts shrunk for tasks of some 10⁵ steps: replay of 10⁶
-# transitions, 5 % of that before learning starts (kept), a target copied every 10⁴ steps, and ε annealed over 10⁶
-# of 5 · 10⁷ frames.
+# Nature's table of hyper-parameters, counted in steps of the agent, each of 4 frames: a step of learning every 4 steps,
+# ε annealed over 10⁶, replay of 10⁶ transitions, learning from 5 · 10⁴ on, a target copied every 10⁴ (DQN Zoo's 4 · 10⁴
+# frames; the paper's table counts updates, which would be 4 times as many). The last four are divided by 20, for
+# budgets of some 5 · 10⁵ steps. Rates are per update and stay, as do the convolutions with 512 units after them.
+SHRINK = 20
 PAPER = {
+    "hidden": (512,),
     "learning_rate": 2.5e-4,
     "batch_size": 32,
     "train_every": 4,
     "epsilon": {"start": 1.0, "end": 0.1, "until": 0.1},
-    "replay_capacity": 50_000,
-    "learning_starts": 2_500,
-    "target_every": 1_000,
+    "replay_capacity": 1_000_000 // SHRINK,
+    "learning_starts": 50_000 // SHRINK,
+    "target_every": 10_000 // SHRINK,
+    "huber_threshold": 1.0,
 }
 
-# Of Morvan Zhou's tutorial, for `maze-features`; its target is copied every 200 updates. Its RMSProp is Adam here.
+# Of Morvan Zhou's tutorial, number for number. Ours differs from all of its scripts in that RMSProp is Adam here, that
+# the squared error is averaged over the transitions and not over their actions too, that weights do not start from
+# N(0, 0.3²), and that terminal states are worth 0: the scripts store no end of an episode. Their ε falls per update,
+# from the first on; a line that is above 1 at step 0 is at 1 when learning starts, before which actions are random.
+TUTORIAL_BATCH = {"discount": 0.9, "batch_size": 32}
+
+# Script 5, for `maze-features`; its target is copied every 200 updates.
 TUTORIAL = {
+    **TUTORIAL_BATCH,
     "hidden": (10,),
-    "discount": 0.9,
     "learning_rate": 0.01,
-    "batch_size": 32,
     "train_every": 5,
     "epsilon": {"start": 0.1, "end": 0.1},
     "replay_capacity": 2_000,
     "learning_starts": 200,
     "target_every": 1_000,
 }
+# Script 6, for `cartpole-shaped` and a budget of 20,000 steps: ε falls by 0.001 per step, from step 1,000 on.
+TUTORIAL_CARTPOLE = {
+    **TUTORIAL_BATCH,
+    "hidden": (10,),
+    "learning_rate": 0.01,
+    "epsilon": {"start": 2.0, "end": 0.1, "until": 1_900 / 20_000},
+    "replay_capacity": 2_000,
+    "learning_starts": 1_000,
+    "target_every": 100,
+}
+# Script 6, for `mountaincar-distance` and a budget of 20,000 steps: ε falls by 0.0002 per step, from step 1,000 on.
+TUTORIAL_MOUNTAINCAR = {
+    **TUTORIAL_BATCH,
+    "hidden": (10,),
+    "learning_rate": 0.001,
+    "epsilon": {"start": 1.2, "end": 0.1, "until": 5_500 / 20_000},
+    "replay_capacity": 3_000,
+    "learning_starts": 1_000,
+    "target_every": 300,
+}
+
+# Script 5.1, Double DQN, for `pendulum-11-tenth` and a budget of 23,000 steps: learning starts when the memory is full,
+# and ε falls by 0.001 per step from there.
+DOUBLE_TUTORIAL = {
+    **TUTORIAL_BATCH,
+    "hidden": (20,),
+    "learning_rate": 0.005,
+    "epsilon": {"start": 4.0, "end": 0.1, "until": 3_900 / 23_000},
+    "replay_capacity": 3_000,
+    "learning_starts": 3_000,
+    "target_every": 200,
+}
+# Script 5.2, prioritized replay, for `mountaincar-plus10` and a budget of 70,000 steps: ε falls by 5 · 10⁻⁵ per step
+# from step 10,000 on; β rises by 0.001 per sample (600 of 60,000). Targets are plain maxima.
+TUTORIAL_MOUNTAINCAR_PLUS10 = {
+    **TUTORIAL_BATCH,
+    "hidden": (20,),
+    "learning_rate": 0.005,
+    "epsilon": {"start": 1.5, "end": 0.1, "until": 28_000 / 70_000},
+    "replay_capacity": 10_000,
+    "learning_starts": 10_000,
+    "target_every": 500,
+}
+PER_TUTORIAL = {
+    **TUTORIAL_MOUNTAINCAR_PLUS10,
+    "double": False,
+    "alpha": 0.6,
+    "beta": {"start": 0.4, "end": 1.0, "until": 600 / 60_000},
+    "priority_epsilon": 0.01,
+    "largest_error": 1.0,
+    "weight_scale": "memory",
+}
+# Script 5.3, dueling networks, for `pendulum-25-tenth` and a budget of 18,000 steps: streams of one layer,
+# plain maxima as targets; ε as for Double DQN. Its gradient into what the streams share is not divided by √2.
+TUTORIAL_PENDULUM_25 = {
+    **TUTORIAL_BATCH,
+    "learning_rate": 0.001,
+    "epsilon": {"start": 4.0, "end": 0.1, "until": 3_900 / 18_000},
+    "replay_capacity": 3_000,
+    "learning_starts": 3_000,
+    "target_every": 200,
+    "max_gradient_norm": None,
+}
+DUELING_TUTORIAL = {**TUTORIAL_PENDULUM_25, "shared": (20,), "stream": (), "double": False}
 
 # Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/dqn.yml, and its library's clipping.
-ZOO = {"hidden": (256, 256), "max_gradient_norm": 10.0}
+ZOO = {"hidden": (256, 256), "huber_threshold": 1.0, "max_gradient_norm": 10.0}
 ZOO_CARTPOLE = {
     **ZOO,
     "learning_rate": 2.3e-3,
@@ -64,10 +137,8 @@ ZOO_ACROBOT = {
 }
 
 # Of CleanRL (https://github.com/vwxyzjn/cleanrl), dqn.py, for a budget of 500,000 steps: 488.7 on CartPole there, and
-# 499.2 by `double_dqn` here (10 seeds, the worst 492). Its loss is the squared error: with errors clipped to 1, where
-# returns reach 100, values diverge while ε is large (docs/decisions/0007).
+# 499.2 by `double_dqn` here (10 seeds, the worst 492).
 CLEANRL_CLASSIC = {
-    "huber_threshold": 1e6,
     "hidden": (120, 84),
     "learning_rate": 2.5e-4,
     "batch_size": 128,
@@ -87,23 +158,7 @@ SMALL = {
     "epsilon": {"start": 1.0, "end": 0.1, "until": 0.2},
     "replay_capacity": 20_000,
     "learning_starts": 1_000,
-    "target_every": 500,
-}
-
-# For `acrobot` and a budget of 500,000 steps: little exploration, so that the memory holds mostly swings that end.
-# Evaluated as the paper evaluates, with ε = 0.05: a greedy policy hangs in the same swing for ever now and then. The
-# loss is the squared error, as in CleanRL. Mean final return of seeds 0 to 9, by which it was chosen: −94.5.
-ACROBOT = {
-    "evaluation_epsilon": 0.05,
-    "huber_threshold": 1e6,
-    "hidden": (64,),
-    "learning_rate": 1e-3,
-    "batch_size": 128,
-    "train_every": 4,
-    "epsilon": {"start": 1.0, "end": 0.05, "until": 0.1},
-    "replay_capacity": 100_000,
-    "learning_starts": 1_000,
-    "target_every": 500,
+    "target_every": 100,
 }
 
 ZOO_PRESETS = {"zoo-cartpole": ZOO_CARTPOLE, "zoo-mountaincar": ZOO_MOUNTAINCAR, "zoo-acrobot": ZOO_ACROBOT}
@@ -111,24 +166,18 @@ ZOO_PRESETS = {"zoo-cartpole": ZOO_CARTPOLE, "zoo-mountaincar": ZOO_MOUNTAINCAR,
 DQN = {
     "paper": PAPER,
     "tutorial": TUTORIAL,
+    "tutorial-cartpole": TUTORIAL_CARTPOLE,
+    "tutorial-mountaincar": TUTORIAL_MOUNTAINCAR,
+    # what scripts 5.1 to 5.3 compare their improvements with: the same settings without them
+    "tutorial-pendulum-11": DOUBLE_TUTORIAL,
+    "tutorial-mountaincar-plus10": TUTORIAL_MOUNTAINCAR_PLUS10,
+    "tutorial-pendulum-25": {**TUTORIAL_PENDULUM_25, "hidden": (20,)},
     "small": SMALL,
     "cleanrl-classic": CLEANRL_CLASSIC,
-    "acrobot": ACROBOT,
     **ZOO_PRESETS,
 }
 
-# The paper keeps DQN's settings. Morvan Zhou's, for `pendulum-11-tenth` and a budget of 23,000 steps: learning starts
-# when the memory is full, and ε falls by 0.001 per update from there; here from the start of training.
-DOUBLE_TUTORIAL = {
-    "hidden": (20,),
-    "discount": 0.9,
-    "learning_rate": 0.005,
-    "batch_size": 32,
-    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.17},
-    "replay_capacity": 3_000,
-    "learning_starts": 3_000,
-    "target_every": 200,
-}
+# The paper keeps DQN's settings.
 DOUBLE_DQN = {
     "paper": PAPER,
     "tutorial": DOUBLE_TUTORIAL,
@@ -137,11 +186,13 @@ DOUBLE_DQN = {
     **ZOO_PRESETS,
 }
 
-# The proportional variant's α, β and quarter of DQN's learning rate; all else as DQN's, shrunk as there. Errors are
-# clipped to 1 for priorities too.
+# The proportional variant's α, β and quarter of DQN's learning rate, on the tuned Double DQN: ε to 0.01 and a target
+# copied every 3 · 10⁴ steps; all else as DQN's, divided as there. Errors are clipped to 1 for priorities too.
 PER_PAPER = {
     **PAPER,
     "learning_rate": 2.5e-4 / 4,
+    "epsilon": {"start": 1.0, "end": 0.01, "until": 0.1},
+    "target_every": 30_000 // SHRINK,
     "alpha": 0.6,
     "beta": {"start": 0.4, "end": 1.0},
     "priority_epsilon": 1e-6,
@@ -149,41 +200,14 @@ PER_PAPER = {
     "weight_scale": "batch",
 }
 
-# Morvan Zhou's, for `mountaincar-plus10` and a budget of 70,000 steps: β rises by 0.001 per sample (600 of 60,000),
-# ε falls by 5 · 10⁻⁵ per update (18,000 after the first 10,000 steps; here from the start of training). Its RMSProp is
-# Adam here, and its squared error Huber's.
-PER_TUTORIAL = {
-    "hidden": (20,),
-    "discount": 0.9,
-    "learning_rate": 0.005,
-    "batch_size": 32,
-    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.4},
-    "replay_capacity": 10_000,
-    "learning_starts": 10_000,
-    "target_every": 500,
-    "alpha": 0.6,
-    "beta": {"start": 0.4, "end": 1.0, "until": 0.01},
-    "priority_epsilon": 0.01,
-    "largest_error": 1.0,
-    "weight_scale": "memory",
-}
 PER_DQN = {"paper": PER_PAPER, "tutorial": PER_TUTORIAL, "small": SMALL, **ZOO_PRESETS}
 
-# Streams of 512 units after the convolutions, a smaller learning rate and clipping; all else as DQN's, shrunk as there.
-DUELING_PAPER = {**PAPER, "stream": (512,), "learning_rate": 6.25e-5, "max_gradient_norm": 10.0}
-
-# Morvan Zhou's, for `pendulum-25-tenth` and a budget of 18,000 steps: streams of one layer; ε as for Double DQN.
-DUELING_TUTORIAL = {
-    "shared": (20,),
-    "stream": (),
-    "discount": 0.9,
-    "learning_rate": 0.001,
-    "batch_size": 32,
-    "epsilon": {"start": 1.0, "end": 0.1, "until": 0.21},
-    "replay_capacity": 3_000,
-    "learning_starts": 3_000,
-    "target_every": 200,
-    "max_gradient_norm": None,
+# Streams of 512 units after the convolutions, a smaller learning rate and clipping; all else as DQN's.
+DUELING_PAPER = {
+    **{name: value for name, value in PAPER.items() if name != "hidden"},
+    "stream": (512,),
+    "learning_rate": 6.25e-5,
+    "max_gradient_norm": 10.0,
 }
 
 

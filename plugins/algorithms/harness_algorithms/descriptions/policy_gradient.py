@@ -20,10 +20,33 @@ def policy_gradient(name: str, summary: str, reference: str, presets: dict[str, 
     )
 
 
-# Of Morvan Zhou's tutorial notes. Their −20 where the pole falls and their rewards divided by 10 belong to an
-# environment. In the Pendulum's, σ is softplus of a layer, plus 0.1; here it is free of s, and starts as large.
+# Of Morvan Zhou's tutorial, script 8, for `cartpole-fall` and `pendulum-tenth`. In the Pendulum's, σ is softplus of a
+# layer, plus 0.1, which starts at 1.41; here it is free of s, and starts as large. Layers start as torch starts them.
 TUTORIAL = {"discount": 0.9, "hidden": (20,), "activation": "relu", "learning_rate": 1e-3, "value_learning_rate": 1e-2}
-TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": -0.23, "entropy_weight": 0.01}
+TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": 0.345, "entropy_weight": 0.01}
+
+# Its script 7, for `cartpole` and `mountaincar-long`: whitened rewards to go. It takes a step per episode, ours one per
+# rollout of a few, whitened together; of an episode that a rollout cuts, only what follows the cut is used.
+REINFORCE_TUTORIAL = {
+    "weighting": "reward_to_go",
+    "standardised_weights": True,
+    "hidden": (10,),
+    "learning_rate": 0.02,
+    "discount": 0.99,
+    "rollout_length": 1_000,
+}
+# OpenAI's Spinning Up, pg_math/1_simple_pg.py and 2_rtg_pg.py, and its VPG, for `cartpole` and 50 rollouts.
+SIMPLE_GRADIENT = {"discount": 1.0, "hidden": (32,), "learning_rate": 1e-2, "rollout_length": 5_000}
+VPG_TUTORIAL = {
+    "discount": 0.99,
+    "lambda_": 0.97,
+    "copies": 1,
+    "rollout_length": 4_000,
+    "hidden": (64, 64),
+    "learning_rate": 3e-4,
+    "value_learning_rate": 1e-3,
+    "value_updates": 80,
+}
 
 # Of rl_zoo3 2.9.2 (https://github.com/DLR-RM/rl-baselines3-zoo), hyperparams/trpo.yml; its noise that depends on the
 # state (gSDE) and its normalisation of observations are left out, and the tasks that need the latter. Ours
@@ -41,15 +64,6 @@ ZOO_CARTPOLE = {
 TUNED_CARTPOLE = {**ZOO_CARTPOLE, "rollout_length": 1024, "value_minibatches": 16}
 ZOO_PENDULUM = {"copies": 2, "rollout_length": 1024, "discount": 0.9, "value_passes": 15}
 
-# Of OpenAI's Spinning Up (https://spinningup.openai.com), for budgets of millions of steps.
-SPINNING_UP = {
-    "copies": 1,
-    "rollout_length": 4_000,
-    "learning_rate": 3e-4,
-    "value_learning_rate": 1e-3,
-    "value_updates": 80,
-}
-
 SPECS = (
     policy_gradient(
         "reinforce",
@@ -59,13 +73,17 @@ SPECS = (
             "full-return": {"weighting": "full_return"},
             "reward-to-go": {"weighting": "reward_to_go"},
             "baseline": {"weighting": "baseline"},
+            "tutorial": REINFORCE_TUTORIAL,
+            "tutorial-mountaincar": {**REINFORCE_TUTORIAL, "discount": 0.995, "rollout_length": 2_000},
+            "tutorial-full-return": {**SIMPLE_GRADIENT, "weighting": "full_return"},
+            "tutorial-reward-to-go": {**SIMPLE_GRADIENT, "weighting": "reward_to_go"},
         },
     ),
     policy_gradient(
         "vpg",
         "Scores of actions weighted by generalised advantages",
         "Sutton et al., 2000, NIPS 12; Schulman et al., 2016, arXiv:1506.02438",
-        {"spinning-up": SPINNING_UP},
+        {"tutorial": VPG_TUTORIAL},
     ),
     policy_gradient(
         "actor_critic",

@@ -17,7 +17,8 @@ def tabular(name: str, summary: str, reference: str, presets: dict[str, dict[str
     )
 
 
-# Settings of the tutorial notes. They write ε for the probability of the greedy action: their 0.9 is 0.1 here.
+# Of Morvan Zhou's tutorial, scripts 1 to 4 and 11. It writes ε for the probability of the greedy action: its 0.9 is 0.1
+# here. Its Dyna-Q samples a remembered state, then an action tried there.
 TREASURE = {"learning_rate": 0.1, "discount": 0.9, "epsilon": {"start": 0.1, "end": 0.1}}
 MAZE = {**TREASURE, "learning_rate": 0.01}
 
