@@ -15,6 +15,7 @@ always come back. Where asked for, a seed's π rests for the remaining passes on
 """
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import NamedTuple
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Activation, Network, orthogonal
-from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
+from harness_algorithms.blocks.optim import Adam, adam, descend, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.returns import standardised
 from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect, minibatches
@@ -131,25 +132,19 @@ def adapted(beta: Tensor, kl: Tensor, target: float) -> Tensor:
 
 
 def descend_where(
-    moves: Tensor, policy: Policy, optimizer: torch.optim.Optimizer, loss: Tensor, max_gradient_norm: float | None
+    moves: Tensor, policy: Policy, optimizer: Adam, loss: Tensor, max_gradient_norm: float | None
 ) -> None:
     """One step of the optimiser down the losses [S], of π only in seeds where ``moves`` [S] says so."""
-    rest = ~moves
-    kept = [parameter.detach()[rest] for parameter in policy.parameters]
+    of_policy = (optimizer.rows(parameter) for parameter in policy.parameters)
+    rest = (~moves).tolist()
+    kept = [(row, row.clone()) for columns in of_policy for rows in columns for row in compress(rows, rest)]
     descend(optimizer, loss, max_gradient_norm)
-    with torch.no_grad():
-        for parameter, before in zip(policy.parameters, kept, strict=True):
-            parameter[rest] = before
+    for row, before in kept:
+        row.copy_(before)
 
 
 def update(
-    policy: Policy,
-    v: Network,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    shuffle: Uniforms,
-    beta: Tensor,
-    config: Config,
+    policy: Policy, v: Network, optimizer: Adam, batch: Batch, shuffle: Uniforms, beta: Tensor, config: Config
 ) -> Terms:
     """Several passes over a rollout; returns the loss's parts over all of it, afterwards.
 

@@ -131,10 +131,11 @@ def test_a_larger_penalty_keeps_that_seed_nearer_to_its_old_policy_and_no_other(
 def test_a_seeds_policy_rests_once_it_is_too_far_away_while_its_value_function_goes_on(kind):
     policy, v, optimizer, batch = material(kind)
     config = replace(QUICK, passes=8, minibatches=1, target_kl=0.005, stop_at=2.0)
-    weights, values, kls = [], [], []
+    weights, moments, values, kls = [], [], [], []
 
     def terms(*args, original=ppo_kl.terms):
         weights.append(policy.parameters[0].detach().clone())
+        moments.append(torch.stack([*optimizer.rows(policy.parameters[0])[1]]))
         values.append(v.flat.detach().clone())
         kls.append((parts := original(*args)).kl.detach())
         return parts
@@ -142,12 +143,13 @@ def test_a_seeds_policy_rests_once_it_is_too_far_away_while_its_value_function_g
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ppo_kl, "terms", terms)
         ppo_kl.update(policy, v, optimizer, batch, Uniforms(generators(), SIZE), torch.tensor([0.1, 1.0]), config)
-    weights, values = torch.stack(weights), torch.stack(values)  # [8 + 1, S, P]
+    weights, moments, values = torch.stack(weights), torch.stack(moments), torch.stack(values)  # [8 + 1, S, P]
     beyond = (torch.stack(kls) > 0.01).long()  # [8 + 1, S]
     assert set(beyond.sum(0).tolist()) <= set(range(1, 8))
     for seed, first in enumerate(beyond.argmax(0).tolist()):
-        moved = (weights[1:, seed] != weights[:-1, seed]).any(1)
-        assert moved.tolist() == [step < first for step in range(8)]
+        for learned in (weights, moments):
+            moved = (learned[1:, seed] != learned[:-1, seed]).any(1)
+            assert moved.tolist() == [step < first for step in range(8)]
     assert (values[1:] != values[:-1]).any(2).all()
 
 

@@ -26,15 +26,15 @@ class Adam(torch.optim.Optimizer):
         """One step down the gradients there are."""
         for group in self.param_groups:
             learning = [p for p in group["params"] if p.grad is not None]
-            columns = zip(*(self._rows(p) for p in learning), strict=True)
+            columns = zip(*(self.rows(p) for p in learning), strict=True)
             rows, first, second, steps = (list(chain.from_iterable(column)) for column in columns)
             slopes = [row for p in learning for row in p.grad.contiguous().unbind()]
             torch._foreach_add_(steps, 1)
             how = {"amsgrad": False, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "maximize": False}
             torch._fused_adam_(rows, slopes, first, second, [], steps, lr=group["lr"], eps=group["eps"], **how)
 
-    def _rows(self, parameter: Tensor) -> tuple[Sequence[Tensor], ...]:
-        """The rows of a parameter, of both moments of its gradient, and a count of steps for each."""
+    def rows(self, parameter: Tensor) -> tuple[Sequence[Tensor], ...]:
+        """The rows of a parameter, of both moments of its gradient, and a count of steps for each; all as views."""
         state = self.state[parameter]
         if not state:
             values = parameter.detach()
