@@ -9,7 +9,6 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,17 +182,16 @@ def _claim_cells(row: dict[str, Any]) -> tuple[str, ...]:
     better, than, advantage, low, high = (
         _number(row[name]) for name in ("better_value", "than_value", "advantage", "low", "high")
     )
-    than = (
-        "≤ " * (row.get("at_most", nan) == row["than_value"])
-        + "≥ " * (row.get("at_least", nan) == row["than_value"])
-        + than
-    )
+    for key, sign in (("at_least", "≥"), ("at_most", "≤")):
+        if pd.notna(row.get(key)):
+            than = f"{sign} {row[key]:g}".replace("-", "−")
+    judged = row["runs"] > 0
     return (
         row["verdict"],
         row["statement"],
         f"`{row['metric']}`, {row['environment']}",
-        f"{better} / {than}",
-        f"{advantage} [{low}, {high}]",
+        f"{better} / {than}" if judged else "—",
+        f"{advantage} [{low}, {high}]" if judged else "—",
         f"{row['margin']:g}",
         str(row["runs"]),
         "" if pd.isna(row["more_seeds"]) else f"{row['more_seeds']:.0f}",

@@ -619,7 +619,7 @@ def test_published_verdicts_are_on_the_claims_that_the_suite_makes(name):
     made = [[getattr(claim, column) for column in columns] for claim in asked.claims]
     given = published[columns].astype(object)
     assert given.where(given.notna(), None).to_numpy().tolist() == made
-    assert (published["runs"] == len(asked.seeds)).all()
+    assert (published.loc[published["verdict"] != "not judged", "runs"] == len(asked.seeds)).all()
 
 
 def test_every_published_verdict_but_holds_is_explained_and_nothing_else_is():
