@@ -101,8 +101,9 @@ def _told(row: Any) -> str:
 
 def _than(row: Any) -> str:
     """The value of the other contestant, or the number as the claim has it, and which way it goes."""
-    bounds = (f"{sign} {row[key]:g}" for key, sign in (("at_least", "≥"), ("at_most", "≤")) if not pd.isna(row[key]))
-    return next(bounds, number(row["than_value"]))
+    bounds = (("at_least", "≥"), ("at_most", "≤"))
+    told = (f"{sign} {number(row[key], '.10g')}" for key, sign in bounds if not pd.isna(row[key]))
+    return next(told, number(row["than_value"]))
 
 
 def _bounds(row: Any) -> str:

@@ -207,10 +207,10 @@ def _spaces(spec: EnvironmentSpec, fits: Sequence[str]) -> dict[str, Any]:
 
 
 def _unfit(target: str, observation_space: object, action_space: object) -> str:
-    """What an `AlgorithmSpec.fits` says; its mistake is a reason, too, and nobody else's."""
+    """What an `AlgorithmSpec.fits` says; its mistake is a reason, too."""
     try:
         return str(pkgutil.resolve_name(target)(observation_space, action_space) or "")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"{target}: {type(error).__name__}: {error}"
 
 

@@ -26,6 +26,11 @@ class Measure:
     gated: bool = False  # whether a gate may judge by it
     of_group: bool = False  # whether it is made of the final scores of all runs of a contestant, rather than of one run
 
+    @property
+    def of_returns(self) -> bool:
+        """Whether it is one run's mean return, which has bounds where the environment says which returns there are."""
+        return self.failure is Failure.RANDOM and not self.of_group
+
 
 USUAL = "area_under_curve"
 DIAGNOSTIC, LOGGED = "diagnostic_", "NAME"  # which stands for any name that an algorithm logs under

@@ -21,6 +21,7 @@ from harness.contract.specs import SuiteSpec
 from harness.discovery.guests import described, guest
 from harness.discovery.registry import Registry
 from harness.suite import schema
+from harness.suite.measures import MEASURES, named
 from harness.suite.schema import Claim, Suite, SuiteFile, TaskSettings
 
 __all__ = ["Mistake", "Suite", "SuiteError", "TaskSettings", "find_suite", "load_suite", "suite_text"]
@@ -227,6 +228,10 @@ def _claim_problems(suite: Suite, index: int, claim: Claim) -> Iterator[Mistake]
     if len(given) != 1:
         found = f"has {' and '.join(given)}; keep one" if given else "has nothing to compare with; add one"
         yield Mistake(f"claims[{index}]", f"{found} of {', '.join(OTHERS)}")
+    if claim.number is not None and not named(claim.metric).of_returns:
+        known = ", ".join(name for name in MEASURES if named(name).of_returns)
+        told = f"{claim.metric} is for two contestants; a number is held against {known}"
+        yield Mistake(f"claims[{index}].metric", told)
     if claim.margin and claim.number is not None:
         yield Mistake(f"claims[{index}].margin", f"is of a comparison by than; make it part of {given[0]}")
     for role in ("better", "than"):

@@ -191,10 +191,12 @@ class Claim(_Table):
         examples=["algorithms/q_learning"],
     )
     at_least: float | None = Field(
-        default=None, description="Instead of than: what the mean of the metric reaches.", examples=[475]
+        default=None, description="Instead of than: what the mean of the metric, a return, reaches.", examples=[475]
     )
     at_most: float | None = Field(
-        default=None, description="Instead of than: what the mean of the metric does not exceed.", examples=[20_000]
+        default=None,
+        description="Instead of than: what the mean of the metric, a return, does not exceed.",
+        examples=[-80],
     )
     environment: str = Field(
         description="The environment, as listed in suite.environments.", examples=["cliff-walking"]

@@ -29,7 +29,7 @@ from harness.statistics.groups import group_difference
 from harness.statistics.intervals import BOUNDED, FEWEST_RUNS, LEVEL, NONE, Estimate
 from harness.statistics.laws import student_quantile
 from harness.statistics.runs import Floats, ragged
-from harness.suite.measures import Failure, named
+from harness.suite.measures import named
 from harness.suite.schema import Claim, Suite
 from harness.text import counted
 
@@ -208,11 +208,9 @@ def _measured(claim: Claim, device: str, entry: _Entry) -> JudgedClaim:
     """The verdict on the runs of a contestant that is compared with a number."""
     task, failed = _task(claim, device, entry, entry)
     values = task.scores(task.head, sorted(task.head))
-    of_runs = OF_GROUP.get(claim.metric)
-    sure, spread = _beyond(claim, values, entry.runs, task.most, 2 * claim.confidence - 1)
+    sure, spread = _beyond(claim, values, entry.runs, 2 * claim.confidence - 1)
     decision = _decision(claim, sure, spread, len(values))
-    told_by_failures = named(claim.metric).more_is_better == (claim.at_least is None)
-    if decision.verdict is ClaimVerdict.HOLDS and failed and told_by_failures:
+    if decision.verdict is ClaimVerdict.HOLDS and failed and claim.at_least is None:
         raise _NotJudgedError(f"it would hold, but {failed}, and that must not decide it")
     return JudgedClaim(
         claim,
@@ -220,30 +218,27 @@ def _measured(claim: Claim, device: str, entry: _Entry) -> JudgedClaim:
         decision.verdict,
         reason=failed,
         runs=len(values),
-        better=float((of_runs or np.mean)(values)),
+        better=float(np.mean(values)),
         than=float(claim.number or 0),
         advantage=decision.advantage,
-        interval=UNKNOWN if of_runs else _beyond(claim, values, entry.runs, task.most, LEVEL)[0],
+        interval=_beyond(claim, values, entry.runs, LEVEL)[0],
         more_seeds=decision.more_seeds,
     )
 
 
-def _beyond(claim: Claim, values: Floats, runs: pd.DataFrame, most: float, level: float) -> tuple[Estimate, float]:
-    """By how much the number is met by what is measured of runs, with values [N]; and their spread, as of a mean."""
-    nothing, spread = np.zeros(len(values)), float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-    if statistic := OF_GROUP.get(claim.metric):
-        found, spread = group_difference(values, nothing, statistic, level=level)
-    elif named(claim.metric).failure is Failure.RANDOM:  # as in the tables of scores
-        ((low, high),), why_none = score_intervals(values[:, None], runs, level)
-        if why_none and len(values) >= FEWEST_RUNS:
-            raise _NotJudgedError(f"the mean of {claim.better} has no bounds: {why_none}")
-        found = Estimate(float(np.mean(values)), low, high, NONE if np.isnan(low) else BOUNDED)
-        spread = max(found.value - low, high - found.value) * sqrt(len(values))  # such that Student's is as wide
-        spread /= student_quantile((1 + level) / 2, max(len(values) - 1, 1))
-    else:
-        found = interval(ragged([nothing]), ragged([values]), True, most, level)
-    number = float(claim.number or 0)
-    found = found._replace(value=found.value - number, low=found.low - number, high=found.high - number)
+def _beyond(claim: Claim, values: Floats, runs: pd.DataFrame, level: float) -> tuple[Estimate, float]:
+    """By how much the number is met by the mean return of runs, values [N], bounds as in tables of scores; the spread.
+
+    The spread is that with which Student's interval would be as wide.
+    """
+    ((low, high),), why_none = score_intervals(values[:, None], runs, level)
+    if why_none and len(values) >= FEWEST_RUNS:
+        raise _NotJudgedError(f"the mean of {claim.better} has no bounds: {why_none}")
+    mean, number = float(np.mean(values)), float(claim.number or 0)
+    spread = (
+        max(mean - low, high - mean) * sqrt(len(values)) / student_quantile((1 + level) / 2, max(len(values) - 1, 1))
+    )
+    found = Estimate(mean - number, low - number, high - number, NONE if np.isnan(low) else BOUNDED)
     return found if claim.at_most is None else found.turned, spread
 
 

@@ -240,6 +240,14 @@ def test_a_claim_compares_with_one_contestant_or_one_number(lines, key, told):
     assert told in problems(text('algorithms = ["dqn", "ppo"]', claim))[key]
 
 
+@pytest.mark.parametrize("metric", ["worst_quarter", "spread", "steps_to_threshold", "worst_drop", "diagnostic_loss"])
+def test_only_mean_returns_have_bounds_beside_a_number(metric):
+    claim = CLAIM.format(better="dqn", than="ppo", environment="cartpole").replace('than = "ppo"', "at_most = 20_000")
+    found = problems(text('algorithms = ["dqn", "ppo"]', claim.replace("online_return", metric)))
+    told = f"{metric} is for two contestants; a number is held against final_score, online_return, area_under_curve"
+    assert found == {"claims[0].metric": told}
+
+
 def test_contestants_of_an_environment_are_of_the_suite_and_claims_are_about_them():
     header = 'algorithms = ["algorithms/dqn", "sb3/dqn"]'
     claim = CLAIM.format(better="algorithms/dqn", than="sb3/dqn", environment="cartpole")

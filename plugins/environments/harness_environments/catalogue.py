@@ -224,7 +224,7 @@ TEACHING_WORLDS = (
         "harness_environments/MountainCarDistance-v0",
         imports=("harness_environments.mountain_car",),
         array="harness_environments.arrays.mountain_car_distance",
-        reference_score=Score(9_911.8, 0.5, 50, PARKED),
+        reference_score=Score(9_911.8, source=PARKED),
         threshold=9_000.0,
         lowest_return=0.0,
         highest_return=10_000.07,  # 1 before the flag, 1.07 past it

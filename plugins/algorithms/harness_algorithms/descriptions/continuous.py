@@ -62,7 +62,9 @@ TUTORIAL = {
 # and its batch normalisation are left out, and its noise is in steps of 0.01 as in OpenAI's baselines. TD3's text has
 # 10,000 random first actions for two tasks, 1,000 for the others; its authors' code was changed later (batches of 256,
 # 25,000 first actions).
+PAPER = {"hidden": (400, 300), "discount": 0.99, "replay_capacity": 1_000_000, "train_every": 1, "updates": 1}
 DDPG_PAPER = {
+    **PAPER,
     "noise": "ornstein-uhlenbeck",
     "noise_scale": {"start": 0.2, "end": 0.2},
     "actor_learning_rate": 1e-4,
@@ -71,7 +73,19 @@ DDPG_PAPER = {
     "batch_size": 64,
     "learning_starts": 64,
 }
-TD3_PAPER = {"batch_size": 100, "learning_starts": 10_000}
+TD3_PAPER = {
+    **PAPER,
+    "noise": "normal",
+    "noise_scale": {"start": 0.1, "end": 0.1},
+    "target_noise_scale": 0.2,
+    "target_noise_limit": 0.5,
+    "policy_every": 2,
+    "actor_learning_rate": 1e-3,
+    "critic_learning_rate": 1e-3,
+    "tau": 0.005,
+    "batch_size": 100,
+    "learning_starts": 10_000,
+}
 
 SPECS: tuple[AlgorithmSpec, ...] = (
     actor_critic(

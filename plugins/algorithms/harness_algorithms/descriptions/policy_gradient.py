@@ -26,7 +26,8 @@ TUTORIAL = {"discount": 0.9, "hidden": (20,), "activation": "relu", "learning_ra
 TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": 0.345, "entropy_weight": 0.01}
 
 # Its script 7, for `cartpole` and `mountaincar-long`: whitened rewards to go. It takes a step per episode, ours one per
-# rollout of a few, whitened together; of an episode that a rollout cuts, only what follows the cut is used.
+# rollout, whitened together. Of an episode that a rollout cuts only what follows the cut is used, so a rollout should
+# hold several: on `mountaincar-long` one at random takes some 9,000 steps.
 REINFORCE_TUTORIAL = {
     "weighting": "reward_to_go",
     "standardised_weights": True,
@@ -74,7 +75,7 @@ SPECS = (
             "reward-to-go": {"weighting": "reward_to_go"},
             "baseline": {"weighting": "baseline"},
             "tutorial": REINFORCE_TUTORIAL,
-            "tutorial-mountaincar": {**REINFORCE_TUTORIAL, "discount": 0.995, "rollout_length": 2_000},
+            "tutorial-mountaincar": {**REINFORCE_TUTORIAL, "discount": 0.995, "rollout_length": 20_000},
             "tutorial-full-return": {**SIMPLE_GRADIENT, "weighting": "full_return"},
             "tutorial-reward-to-go": {**SIMPLE_GRADIENT, "weighting": "reward_to_go"},
         },
