@@ -47,7 +47,7 @@ class Config:
 
     shared: tuple[int, ...] = (120,)  # units of each layer under both streams; frames have convolutions instead
     stream: tuple[int, ...] = (84,)  # units of each hidden layer of either stream
-    learning_rate: Fraction = 2.5e-4  # of Adam
+    learning_rate: Fraction = 5e-4  # of Adam
     batch_size: Count = 128  # transitions
     replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
