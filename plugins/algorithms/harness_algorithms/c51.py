@@ -40,12 +40,12 @@ class Config:
     support: Support = Support()  # must span the discounted returns
 
     hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
-    learning_rate: Fraction = 2.5e-4  # of Adam
+    learning_rate: Fraction = 5e-4  # of Adam
     adam_epsilon: float = 0.01 / 32  # added to the root of the second moment
     batch_size: Count = 128  # transitions
     replay_capacity: Count = 10_000  # transitions
     learning_starts: int = 1_000  # steps; actions are uniformly random until then
-    train_every: Count = 1  # steps
+    train_every: Count = 2  # steps
     updates: Count = 1  # optimiser steps, every `train_every` steps
     target_every: Count = 100  # steps: after k copies from 0, no value exceeds (1 − γᵏ) / (1 − γ) rewards
     max_gradient_norm: float | None = None  # of each seed's gradient; None for no limit

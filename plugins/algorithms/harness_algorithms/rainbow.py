@@ -51,7 +51,7 @@ class Config:
     noise: float = 0.5  # σ₀: a weight's initial scale of noise is σ₀ / √(units that enter its layer)
 
     hidden: tuple[Count, ...] = (128,)  # units of each hidden layer, of either stream
-    learning_rate: Fraction = 1e-3  # of Adam; noise in every weight, and a loss of laws, make a quarter of it slow
+    learning_rate: Fraction = 1e-3  # of Adam
     adam_epsilon: float = 1.5e-4  # added to the root of the second moment
     batch_size: Count = 64  # transitions
     replay_capacity: Count = 10_000  # transitions
