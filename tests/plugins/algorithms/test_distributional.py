@@ -35,6 +35,7 @@ COMMON: dict[str, Any] = {
     "replay_capacity": 500,
     "learning_starts": 50,
     "target_every": 20,
+    "train_every": 1,
 }
 PROBE_SUPPORT = Support(-2.0, 2.0, 21)
 QUICK: dict[Any, Any] = {
