@@ -56,7 +56,7 @@ def test_a_side_is_asked_for_its_plan_in_its_own_environment(tmp_path: Path):
     question = Question(tmp_path / "demo.toml", environments=["cartpole"])
     plan = planned("head", here(tmp_path), question, suite(), tmp_path / "none")
     assert list(plan) == [CARTPOLE]
-    assert plan[CARTPOLE]["algorithm_version"] == plan[CARTPOLE]["environment_version"] == "1"
+    assert (plan[CARTPOLE]["algorithm_version"], plan[CARTPOLE]["environment_version"]) == ("2", "1")
 
 
 def test_a_side_without_a_plan_is_named_with_its_own_exit_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
