@@ -8,7 +8,7 @@ from harness_stable_baselines3.zoo import PRESETS
 
 API = 1
 
-ADAPTER_VERSION = "1"  # raised when this package comes to use the library differently
+ADAPTER_VERSION = "2"  # raised when this package comes to use the library differently
 OBSERVATION_SPACES = ("Box", "Discrete", "MultiBinary", "MultiDiscrete", "Dict")
 ANY_ACTION = ("Box", "Discrete", "MultiBinary", "MultiDiscrete")
 CONTRIB = ("sb3-contrib>=2.7",)

@@ -345,7 +345,7 @@ def test_importing_the_plugin_imports_neither_torch_nor_the_library() -> None:
 def test_versions_follow_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda name: {"stable-baselines3": "2.7.1"}[name])
 
-    assert {spec.version for spec in plugin.harness_algorithms()} == {"1+sb3.2.7"}
+    assert {spec.version for spec in plugin.harness_algorithms()} == {"2+sb3.2.7"}
 
 
 def test_without_contrib_its_two_algorithms_are_listed_as_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
