@@ -45,7 +45,7 @@ MOUNTAINCAR = {
 
 # Of Morvan Zhou's tutorial, script 9, for `pendulum-tenth` and a budget of 40,000 steps. The noise of its torques, of
 # deviation 3 where they end at 2, falls by a factor of .9995 per step after the first 10,000; here in a straight line,
-# to 0 at step 14,000, which adds up to as much. Before that actions are uniform, its are as good as that. Of its
+# to 0 at step 14,000, which adds up to as much. Until then ours are uniform, and the script's nearly so. Of its
 # variants, two have this learning rate of the critic, one has half of it. Networks start as torch starts them.
 TUTORIAL = {
     "discount": 0.9,

@@ -26,6 +26,7 @@ def distributional(name: str, summary: str, reference: str, presets: dict[str, d
 # steps, and ε annealed over 10⁶.
 PAPER: dict[str, object] = {
     "hidden": (512,),
+    "adam_epsilon": 0.01 / 32,
     "batch_size": 32,
     "train_every": 4,
     "epsilon": {"start": 1.0, "end": 0.01, "until": 0.1},
@@ -116,9 +117,13 @@ SPECS = (
             # Replay of 10⁶ transitions, 2 · 10⁴ steps before learning starts, a target copied every 8 · 10³ steps
             # (the paper's 8 · 10⁴ and 3.2 · 10⁴ frames); divided as above.
             "paper": {
+                "steps": 3,
                 "support": ATARI_SUPPORT,
+                "noise": 0.5,
+                "alpha": 0.5,
                 "hidden": (512,),
                 "learning_rate": 6.25e-5,
+                "adam_epsilon": 1.5e-4,
                 "batch_size": 32,
                 "train_every": 4,
                 "replay_capacity": 1_000_000 // SHRINK,
