@@ -128,7 +128,7 @@ class Worker:
 
     def _serve(self, cell: Cell, request: Mapping[str, Any]) -> None:
         every = tuple(cell.keys)
-        seeds = every if cell.contestant.entry.spec.lockstep else every[:1]
+        seeds = every if cell.contestant.entry.spec.trains_together(cell.contestant.needs) else every[:1]
         if request["do"] == "calibrate":
             self.answer({"block": calibrated(cell, seeds, request["start"])})
             return

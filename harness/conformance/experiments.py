@@ -133,7 +133,13 @@ def train(
     """Train on the toy with these spaces, and tell all that checks ask about; ``stream`` is as in `Ring`."""
     algorithm, config, needed = _configured(spec, layers)
     task = toy_for(algorithm, *spaces, stream), tuple(seeds), budget, points, EPISODES
-    how = algorithm.lockstep, algorithm.target, config_to_json(config), algorithm.views, replace(needed, cpus=1)
+    how = (
+        algorithm.trains_together(needed),
+        algorithm.target,
+        config_to_json(config),
+        algorithm.views,
+        replace(needed, cpus=1),
+    )
     training = Training(TrialDescription(*task, *how), folder=Path.cwd()).load()
     trial = training.trial
     before, state, recorded = running(), process_state(), _sum_of_data(trial)

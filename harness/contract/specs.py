@@ -163,7 +163,7 @@ class AlgorithmSpec:
         summary: one line.
         reference: the publication.
         observation_spaces, action_spaces: names of the Gymnasium spaces it can observe and act in.
-        lockstep: whether one ``train`` call may train several seeds on a leading array axis.
+        lockstep: whether one ``train`` call may train several seeds on a leading array axis, where it needs one process.
         devices: device types it can train on.
         processes, cpus, deterministic: what a trial needs of a machine, as in `Needs`.
         needs: ``"package.module:function"``; where the three fields above follow from the configuration,
@@ -225,6 +225,10 @@ class AlgorithmSpec:
     def constant_needs(self) -> Needs:
         """What every trial needs, unless ``needs`` says otherwise for its configuration."""
         return Needs(self.cpus, self.processes, self.deterministic)
+
+    def trains_together(self, needs: Needs) -> bool:
+        """Whether one trial with these needs trains several seeds: in lockstep, which one process is needed for."""
+        return self.lockstep and needs.processes == "one"
 
     @property
     def views(self) -> tuple[str, ...]:

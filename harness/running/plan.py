@@ -213,7 +213,7 @@ class TrialPlan:
             budget=cell.task.steps,
             points=cell.task.points,
             episodes=cell.task.episodes,
-            lockstep=algorithm.lockstep,
+            lockstep=algorithm.trains_together(cell.contestant.needs),
             target=algorithm.target,
             config=cell.contestant.config,
             views=algorithm.views,
@@ -231,7 +231,7 @@ class TrialPlan:
 
 def trials(cell: Cell, seeds: Sequence[int]) -> Iterator[TrialPlan]:
     """The trials that train these seeds of a cell: one in lockstep, else one per seed."""
-    if cell.contestant.entry.spec.lockstep:
+    if cell.contestant.entry.spec.trains_together(cell.contestant.needs):
         yield TrialPlan(cell, tuple(seeds))
     else:
         yield from (TrialPlan(cell, (seed,)) for seed in seeds)

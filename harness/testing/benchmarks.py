@@ -154,15 +154,16 @@ def _subject(algorithm: str, steps: int, device: str) -> Iterator[_Subject]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-speed-")))
         config_class = importlib.import_module(entry.spec.target).Config
         config = resolve_config(config_class, *request.layers, owner=request.id)
+        needs = needs_of(entry.spec, config, request.id)
         description = TrialDescription(
             environment,
             (SEED,),
             steps,
-            lockstep=entry.spec.lockstep,
+            lockstep=entry.spec.trains_together(needs),
             target=entry.spec.target,
             config=config_to_json(config),
             views=entry.spec.views,
-            needs=needs_of(entry.spec, config, request.id),
+            needs=needs,
         )
         yield _Subject(request.id, entry, description, device, folder)
 

@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 
 from harness.api import AlgorithmSpec, hookimpl
-from harness_algorithms.descriptions import continuous, distributional, policy_gradient, proximal, tabular, value
+from harness_algorithms.descriptions import (
+    continuous,
+    distributional,
+    parallel,
+    policy_gradient,
+    proximal,
+    tabular,
+    value,
+)
 
 API = 1
 
@@ -11,5 +19,5 @@ API = 1
 @hookimpl
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
-    for family in (tabular, value, distributional, policy_gradient, proximal, continuous):
+    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, parallel):
         yield from family.SPECS

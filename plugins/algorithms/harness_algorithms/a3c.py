@@ -1,0 +1,175 @@
+"""Asynchronous advantage actor-critic (A3C; Mnih et al., 2016, arXiv:1602.01783, algorithm S3).
+
+Each worker has a copy of the environment and of the agent. It takes over the shared parameters θ, acts for t_max
+steps, and descends, by itself and waiting for nobody, on
+
+    −Σ log π(a|s) (G − v(s)) + c_v (G − v(s))² − c_e H[π(·|s)],    G = Σᵢ γⁱ rᵢ + γⁿ v(s′ₙ)
+
+with RMSProp whose statistics g are shared, too, and nothing locked:  g ← α g + (1 − α) Δθ²,  θ ← θ − η Δθ / √(g + ε).
+Workers in different parts of the environment take the place of a replay memory.
+
+Departures from the paper: a worker acts for t_max steps through the ends of episodes, as copies do in A2C, and not to
+the first end only, so that its course does not depend on chance; the last value is left out where the MDP terminated,
+and only there; π and v share no layer but the memory; initial weights are orthogonal.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.api import Count, Fraction, Trial
+from harness_algorithms.blocks.agents import Agent, Evaluated, agent_of
+from harness_algorithms.blocks.networks import Activation
+from harness_algorithms.blocks.policies import entropy_weight
+from harness_algorithms.blocks.recurrent import State, forget
+from harness_algorithms.blocks.returns import discounted_returns
+from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time
+from harness_algorithms.blocks.schedules import Linear
+from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
+from harness_algorithms.parallel.cluster import Cluster
+from harness_algorithms.parallel.operations import Begin, Node, Operation, Pull, Push, Role, TakeStep, Work
+
+SHARED = "shared parameters"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of A3C."""
+
+    backend: Name = "virtual"  # what runs the workers
+    cluster: Cluster = Cluster()  # the machines, where they are virtual; worker i is node i
+    workers: Count = 8
+
+    discount: Fraction = 0.99  # γ, per step
+    rollout_length: Count = 5  # t_max, steps between updates
+
+    hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
+    activation: Activation = "tanh"  # between layers
+    memory_units: Count | None = None  # of a long short-term memory that π and v see by; None for none
+    log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
+
+    learning_rate: Linear = Linear(7e-4, 0.0)  # η, by the steps of all workers
+    rms_decay: Fraction = 0.99  # α, per update
+    rms_epsilon: float = 1e-5  # ε, inside the root
+    value_weight: float = 0.5  # c_v
+    entropy_weight: float | None = None  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
+    max_gradient_norm: float | None = None  # of each worker's gradient; None for no limit
+
+    def __post_init__(self) -> None:
+        check_cluster(self)
+
+    @property
+    def nodes(self) -> int:
+        """Roles that run at the same time."""
+        return self.workers
+
+
+class Slope(NamedTuple):
+    """What a worker pushes."""
+
+    worker: int
+    gradient: Tensor  # [S, P]
+    steps: int  # that it is of
+    version: int  # how many updates had made the θ it was taken at
+
+
+class SharedParameters:
+    """θ and the statistics of RMSProp, which every worker overwrites."""
+
+    def __init__(self, flat: Tensor, budget: int, config: Config) -> None:
+        self.flat = flat  # θ, [S, P]
+        self.squares = torch.zeros_like(flat)  # g
+        # Each worker counts in a place of its own: so nothing is lost, though nothing is locked.
+        self.steps = torch.zeros(config.workers, dtype=torch.int64)  # T is their sum
+        self.updates = torch.zeros(config.workers, dtype=torch.int64)
+        self.staleness = torch.zeros(
+            (), dtype=torch.int64
+        )  # updates between a worker's pull and its push, the last one
+        self._budget = budget
+        self._config = config
+
+    def pulled(self, asked: None) -> tuple[Tensor, int]:
+        """θ as it is, and how many updates have made it."""
+        return self.flat.clone(), int(self.updates.sum())
+
+    @torch.no_grad()
+    def pushed(self, message: "Slope") -> None:
+        """One step of RMSProp down a worker's gradient."""
+        gradient = message.gradient
+        self.steps[message.worker] += message.steps
+        rate = self._config.learning_rate(min(1.0, int(self.steps.sum()) / self._budget))
+        decay = self._config.rms_decay
+        self.squares.mul_(decay).add_(gradient.square().mul_(1 - decay))
+        self.flat.sub_(gradient.mul_(rate).div_((self.squares + self._config.rms_epsilon).sqrt_()))
+        self.staleness.copy_(self.updates.sum() - message.version)
+        self.updates[message.worker] += 1
+
+    def status(self) -> Mapping[str, Tensor]:
+        """How many updates there were, and how old the last one was."""
+        return {"updates": self.updates.sum(), "staleness": self.staleness}
+
+
+def gradient(agent: Agent, rollout: Rollout, state: State | None, config: Config) -> Tensor:
+    """The gradient of the loss, a sum over the rollout, [S, P]; ``state`` is what was remembered before it."""
+    seen, seen_next = agent.see_all(rollout, state)
+    value = agent.v(seen).squeeze(2)  # [S, T]
+    with torch.no_grad():
+        bootstrap = by_time(agent.v(seen_next).squeeze(2), 1)
+        discount = config.discount * rollout.discount
+        target = by_seed(discounted_returns(rollout.reward, discount, rollout.ended, bootstrap))
+        advantage = target - value
+    distribution = agent.policy(seen)
+    policy_loss = -distribution.log_prob(by_seed(rollout.action)) * advantage
+    bonus = entropy_weight(config.entropy_weight, agent.policy) * distribution.entropy()
+    return agent.gradient((policy_loss + config.value_weight * (target - value).square() - bonus).sum(1))
+
+
+def limited(gradient: Tensor, max_norm: float | None) -> Tensor:
+    """A gradient, [S, P], no longer than ``max_norm`` for any seed."""
+    if max_norm is None:
+        return gradient
+    norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    return gradient * (max_norm / norm).clamp(max=1.0)
+
+
+def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
+    """An actor-learner: take over θ, act, push the gradient of what happened, at the θ that acted."""
+    agent = made(node, config, node.streams("initialisation"))
+    noise = agent.policy.noise(node.streams("policy"), 1)
+    obs = yield Begin()
+    state = agent.initial(1)
+    while True:
+        flat, version = yield Pull(SHARED)
+        agent.load_(flat)
+        rows, before = [], state
+        for _ in range(config.rollout_length):
+            with torch.no_grad():
+                seen, state = agent.see(obs, state)
+                action = agent.policy(seen).sample(noise())
+            step = yield TakeStep(agent.policy.bounded(action))
+            rows.append((obs, action, step.reward, step.discount, step.ended, step.next_obs))
+            state = None if state is None else forget(state, step.ended)
+            obs = step.obs
+        rollout = Rollout._make(torch.stack(column) for column in zip(*rows, strict=True))
+        slope = yield Work(partial(gradient, agent, rollout, before, config))
+        slope = limited(slope, config.max_gradient_norm)
+        yield Push(SHARED, Slope(node.index, slope, config.rollout_length, version))
+
+
+def made(spaces: Any, config: Config, generators: list[torch.Generator]) -> Agent:
+    """The agent for a pair of spaces."""
+    shape = (config.hidden, generators, config.activation, config.memory_units, config.log_std)
+    return agent_of(spaces.observation_space, spaces.action_space, *shape)
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Share parameters; let workers go."""
+    backend = backend_of(trial, config)
+    agent = made(backend, config, trial.generators("initialisation"))
+    shared = SharedParameters(agent.flat(), trial.budget, config)
+    roles: list[Role] = [partial(worker, config=config)] * config.workers
+    backend.run(roles, {SHARED: shared}, Evaluated(agent, shared.flat))

@@ -1,0 +1,136 @@
+"""A policy and a value function as one thing with one vector of parameters, with or without a memory."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.networks import Activation, Network, orthogonal
+from harness_algorithms.blocks.policies import Policy, stochastic_policy
+from harness_algorithms.blocks.recurrent import StackedLSTM, State, forget, stacked_lstm
+from harness_algorithms.blocks.rollouts import Rollout, by_seed
+
+
+class Agent:
+    """π and v, both of what a memory has made of the observations, if there is one.
+
+    Args:
+        policy: π.
+        v: one output.
+        memory: None for none: then π and v see observations.
+    """
+
+    def __init__(self, policy: Policy, v: Network, memory: StackedLSTM | None = None) -> None:
+        self.policy = policy
+        self.v = v
+        self.memory = memory
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Everything that learns, [S, ...] each."""
+        remembering = [] if self.memory is None else self.memory.parameters
+        return [*self.policy.parameters, *self.v.parameters, *remembering]
+
+    def flat(self) -> Tensor:
+        """A copy of all parameters, [S, P]."""
+        return torch.cat([p.detach().flatten(1) for p in self.parameters], 1)
+
+    @torch.no_grad()
+    def load_(self, flat: Tensor) -> None:
+        """Take over all parameters, [S, P]."""
+        sizes = [p[0].numel() for p in self.parameters]
+        for parameter, part in zip(self.parameters, flat.split(sizes, 1), strict=True):
+            parameter.copy_(part.view_as(parameter))
+
+    def gradient(self, loss: Tensor) -> Tensor:
+        """∂ loss / ∂ parameters, [S, P], of a loss per seed, [S]."""
+        gradients = torch.autograd.grad(loss.sum(), self.parameters)
+        return torch.cat([g.flatten(1) for g in gradients], 1)
+
+    def initial(self, copies: int) -> State | None:
+        """What it remembers at the start."""
+        return None if self.memory is None else self.memory.initial(copies)
+
+    @torch.no_grad()
+    def see(self, obs: Tensor, state: State | None) -> tuple[Tensor, State | None]:
+        """What π and v see of obs [S, N, ...], and what is remembered then."""
+        if self.memory is None or state is None:
+            return obs, None
+        state = self.memory(obs, state)
+        return state[0], state
+
+    def see_all(self, rollout: Rollout, state: State | None) -> tuple[Tensor, Tensor]:
+        """What π and v see at every s and at every s′ of a rollout, [S, T·N, ...] each; differentiable.
+
+        Args:
+            rollout: fields [T, S, N, ...].
+            state: what was remembered before.
+        """
+        if self.memory is None or state is None:
+            return by_seed(rollout.obs), by_seed(rollout.next_obs)
+        outputs, cells, _ = self.memory.unroll(rollout.obs, state, rollout.ended)
+        seen = by_seed(outputs)
+        return seen, self.memory(by_seed(rollout.next_obs), (seen, by_seed(cells)))[0]
+
+
+class Evaluated:
+    """The policy that is evaluated: the likeliest action, or the mean, of parameters that stand in a store.
+
+    Args:
+        agent: takes over the parameters.
+        flat: the parameters, [S, P], which the store overwrites in place.
+    """
+
+    def __init__(self, agent: Agent, flat: Tensor) -> None:
+        self._agent = agent
+        self._flat = flat
+        self._state: State | None = None
+
+    def take_over(self) -> None:
+        """Act by the parameters as they are now."""
+        self._agent.load_(self._flat)
+
+    def reset(self, mask: Tensor) -> None:
+        """Forget the past of some copies, bool [S, B]."""
+        if self._state is None or self._state[0].shape[1] != mask.shape[1]:
+            self._state = self._agent.initial(mask.shape[1])
+        elif self._state is not None:
+            self._state = forget(self._state, mask)
+
+    @torch.no_grad()
+    def act(self, obs: Tensor) -> Tensor:
+        """Actions for obs [S, B, ...]."""
+        seen, self._state = self._agent.see(obs, self._state)
+        return self._agent.policy.bounded(self._agent.policy(seen).mode)
+
+
+def agent_of(
+    observation_space: Any,
+    action_space: Any,
+    hidden: Sequence[int],
+    generators: Sequence[torch.Generator],
+    activation: Activation = "tanh",
+    memory_units: int | None = None,
+    log_std: float = 0.0,
+) -> Agent:
+    """The agent for a pair of spaces; π starts nearly uniform, or with means near 0.
+
+    Args:
+        observation_space: Gymnasium's space of one observation.
+        action_space: Gymnasium's space of one action.
+        hidden: units of each hidden layer, of π and of v, behind the memory.
+        generators: one per seed.
+        activation: between layers.
+        memory_units: of the memory; None for none.
+        log_std: initial log σ of continuous actions.
+    """
+    memory, space = None, observation_space
+    if memory_units is not None:
+        memory = stacked_lstm(int(np.prod(observation_space.shape)), memory_units, generators)
+        space = gymnasium.spaces.Box(-1, 1, (memory_units,))
+    policy = stochastic_policy(space, action_space, hidden, generators, activation, orthogonal(0.01), log_std)
+    return Agent(policy, stacked_network(space, hidden, 1, generators, activation, orthogonal(1.0)), memory)

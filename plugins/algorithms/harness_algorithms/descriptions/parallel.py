@@ -1,0 +1,29 @@
+"""Algorithms of many actors and learners."""
+
+from harness.api import AlgorithmSpec
+
+
+def parallel(name: str, summary: str, reference: str, **more: object) -> AlgorithmSpec:
+    """The description of an algorithm whose roles a backend runs: all seeds at once in virtual time."""
+    return AlgorithmSpec(
+        name,
+        f"harness_algorithms.{name}",
+        version="1",
+        summary=summary,
+        reference=reference,
+        observation_spaces=("Box",),
+        lockstep=True,
+        needs="harness_algorithms.parallel.backends:needs",
+        fits="harness_algorithms.blocks.convolutions:unfit",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+SPECS = (
+    parallel(
+        "a3c",
+        "Workers that act and learn by themselves, on parameters that nothing locks",
+        "Mnih et al., 2016, arXiv:1602.01783",
+        action_spaces=("Discrete", "Box"),
+    ),
+)
