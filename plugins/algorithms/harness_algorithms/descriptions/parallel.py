@@ -26,4 +26,16 @@ SPECS = (
         "Mnih et al., 2016, arXiv:1602.01783",
         action_spaces=("Discrete", "Box"),
     ),
+    parallel(
+        "dppo",
+        "PPO with a penalty, of workers whose gradients a chief averages, the slowest left out",
+        "Heess et al., 2017, arXiv:1707.02286",
+        action_spaces=("Discrete", "Box"),
+    ),
+    parallel(
+        "dppo_data",
+        "PPO with a clipped ratio, of workers whose data a learner pools",
+        "M. Zhou's tutorial, script 12; Heess et al., 2017, arXiv:1707.02286",
+        action_spaces=("Discrete", "Box"),
+    ),
 )
