@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from harness.conformance.check import Check, CheckFailed, CheckSkipped, require
 from harness.conformance.laboratory import ExperimentFailedError, Laboratory
 from harness.conformance.toy_environments import ACTIONS, OBSERVATIONS
-from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, algorithm_from_json, as_json
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs, algorithm_from_json, as_json
 
 IMPORT = "harness.conformance.experiments:import_modules"  # whose result is for `check_effects`
 BUDGET = 200  # steps
@@ -61,6 +61,7 @@ class AlgorithmSubject:
         spaces: tuple[str, str] | None = None,
         points: int = 1,
         stream: int | None = None,
+        watched: bool = False,
         twin: bool = False,
     ) -> dict[str, Any]:
         """What `harness.conformance.experiments.train` reports of a training, in the ``twin`` laboratory if asked.
@@ -71,16 +72,25 @@ class AlgorithmSubject:
         if not twin:
             self.imported()
         asked = {"spaces": spaces, "seeds": seeds, "budget": BUDGET, "points": points, "stream": stream}
+        asked["watched"] = watched
         subject = replace(self, laboratory=self.laboratory.twin) if twin else self
         report: dict[str, Any] = subject.perform("train", layers=[dict(layer) for layer in self.layers], **asked)
         require(report["status"] in ("done", "unmetered"), f"training {report['status']}: {report['error']}")
         return report
 
+    def needs(self) -> Needs:
+        """What it needs of a machine with this configuration."""
+        self.imported()
+        return Needs(**self.perform("needs", layers=[dict(layer) for layer in self.layers]))
+
     def require_deterministic(self) -> None:
         """Skip what can be asked of deterministic algorithms only."""
-        self.imported()
-        if not self.perform("needs", layers=[dict(layer) for layer in self.layers])["deterministic"]:
+        if not self.needs().deterministic:
             raise CheckSkipped("it is declared as not deterministic")
+
+    def trains_together(self) -> bool:
+        """Whether one training may have several seeds."""
+        return self.spec.trains_together(self.needs())
 
 
 def algorithm_checks(subject: AlgorithmSubject) -> list[Check]:
@@ -89,7 +99,7 @@ def algorithm_checks(subject: AlgorithmSubject) -> list[Check]:
     asked += [spends_the_budget_exactly, learns_from_what_is_counted]
     asked += [same_seed_same_episodes, other_seed_other_behaviour, evaluation_leaves_training_alone]
     asked += [policy_treats_observations_alone, actions_lie_in_the_space, declared_spaces_train]
-    asked += [leaves_nothing_running, process_is_left_as_found]
+    asked += [policy_stands_still_in_evaluation, leaves_nothing_running, process_is_left_as_found]
     asked += [lockstep_equals_single] * subject.spec.lockstep
     return [Check.of(subject.id, function, subject) for function in asked]
 
@@ -186,7 +196,7 @@ def other_seed_other_behaviour(subject: AlgorithmSubject) -> None:
     The environment's own stream is held fixed, so that only the algorithm can make a difference. Runs that share
     initial weights or exploration are not independent, and intervals over them are too narrow.
     """
-    if subject.spec.lockstep:
+    if subject.trains_together():
         runs = subject.train(*SEEDS, stream=0)["runs"]
     else:
         runs = [run for seed in SEEDS[:2] for run in subject.train(seed, stream=0)["runs"]]
@@ -214,6 +224,18 @@ def evaluation_leaves_training_alone(subject: AlgorithmSubject) -> None:
         require(same, "the learned policy changes with the number of evaluations")
 
 
+def policy_stands_still_in_evaluation(subject: AlgorithmSubject) -> None:
+    """Does the policy act at the end of an evaluation as at its beginning, wherever training goes on?
+
+    A score is of one policy. Where other processes learn, they must leave alone what the policy acts by, until the
+    evaluation is over; or the policy takes a copy when its first episodes begin. Skipped where the policy is random.
+    """
+    report = subject.train(0, points=POINTS, watched=True)
+    if report["policy"]["random"]:
+        raise CheckSkipped("the policy is random: it answers the same question in different ways")
+    require(not report["moved"], f"the policy changed during {report['moved']} of {POINTS + 1} evaluations")
+
+
 def policy_treats_observations_alone(subject: AlgorithmSubject) -> None:
     """Does the policy act on a batch as on every observation of it alone?
 
@@ -221,7 +243,7 @@ def policy_treats_observations_alone(subject: AlgorithmSubject) -> None:
     on the company, nor may the policy write into what it is given. Skipped where the policy is random.
     """
     policies = [subject.train(0)["policy"]]
-    if subject.spec.lockstep:
+    if subject.trains_together():
         policies.append(subject.train(*SEEDS)["policy"])
     if any(policy["random"] for policy in policies):
         raise CheckSkipped("the policy is random: it answers the same question in different ways")

@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import psutil
 import torch
 
-from harness.conformance.policy_probe import probe
+from harness.conformance.policy_probe import actions, probe
 from harness.conformance.toy_environments import Ring, toy_for
 from harness.contract.specs import AlgorithmSpec, Needs, algorithm_from_json, from_json
 from harness.contract.trial import ContractBroken
@@ -128,9 +129,19 @@ def needs(spec: Json, layers: Layers) -> dict[str, Any]:
 
 
 def train(
-    spec: Json, layers: Layers, spaces: tuple[str, str], seeds: list[int], budget: int, points: int, stream: int | None
+    spec: Json,
+    layers: Layers,
+    spaces: tuple[str, str],
+    seeds: list[int],
+    budget: int,
+    points: int,
+    stream: int | None,
+    watched: bool,
 ) -> dict[str, Any]:
-    """Train on the toy with these spaces, and tell all that checks ask about; ``stream`` is as in `Ring`."""
+    """Train on the toy with these spaces, and tell all that checks ask about.
+
+    ``stream`` is as in `Ring`; the policy is ``watched`` by asking it before and after evaluations.
+    """
     algorithm, config, needed = _configured(spec, layers)
     task = toy_for(algorithm, *spaces, stream), tuple(seeds), budget, points, EPISODES
     how = (
@@ -140,7 +151,9 @@ def train(
         algorithm.views,
         replace(needed, cpus=1),
     )
-    training = Training(TrialDescription(*task, *how), folder=Path.cwd()).load()
+    moved: list[int] = []
+    at_mark = partial(_evaluate, moved) if watched else None
+    training = Training(TrialDescription(*task, *how), folder=Path.cwd(), at_mark=at_mark).load()
     trial = training.trial
     before, state, recorded = running(), process_state(), _sum_of_data(trial)
     status, error = _run(training)
@@ -157,10 +170,23 @@ def train(
             for run in trial.runs
         ],
         "outside": Ring.outside[:3],
+        "moved": sum(moved),
         "changed": changes(state, process_state()) + ["the data set"] * (recorded != _sum_of_data(trial)),
         "left": left_over(before),
         "policy": probe(trial) if status in ("done", "unmetered") else None,  # if it came to its end
     }
+
+
+def _evaluate(moved: list[int], trial: LocalTrial) -> None:
+    """Evaluate, and note whether the policy acts otherwise afterwards; to ask it is part of the evaluation."""
+
+    def asked() -> Any:
+        with trial.meter.evaluating(trial._generators, 0):
+            return actions(trial)
+
+    before = asked()
+    trial._evaluate()
+    moved.append(not np.array_equal(before, asked()))
 
 
 def _sum_of_data(trial: LocalTrial) -> list[float]:

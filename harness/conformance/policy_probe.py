@@ -24,11 +24,7 @@ def probe(trial: LocalTrial) -> dict[str, Any]:
         ``problems``, one line each.
     """
     num_seeds, lockstep = trial.num_seeds, trial.description.lockstep
-    ask, space = _asker(trial.policy, lockstep, trial.device), make(trial.environment).observation_space
-    space.seed(0)
-    shape = (num_seeds, BATCH) if lockstep else (BATCH,)
-    rows = np.asarray([space.sample() for _ in range(int(np.prod(shape)))], array_dtype(space))
-    obs = rows.reshape(*shape, *rows.shape[1:])
+    ask, obs = _asker(trial.policy, lockstep, trial.device), _observations(trial)
     given = obs.copy()
     actions = ask(given)
     writes = not np.array_equal(given, obs)
@@ -46,6 +42,20 @@ def probe(trial: LocalTrial) -> dict[str, Any]:
     if leaking:
         answer["problems"].append(f"actions of seed {leaking[0]} depend on observations of other seeds")
     return answer
+
+
+def actions(trial: LocalTrial) -> Array:
+    """What the policy does, now, for observations that are always the same."""
+    return _asker(trial.policy, trial.description.lockstep, trial.device)(_observations(trial))
+
+
+def _observations(trial: LocalTrial) -> Array:
+    """Random ones, the same at every call; [S, B, ...] in lockstep, else [B, ...]."""
+    space = make(trial.environment).observation_space
+    space.seed(0)
+    shape = (trial.num_seeds, BATCH) if trial.description.lockstep else (BATCH,)
+    rows = np.asarray([space.sample() for _ in range(int(np.prod(shape)))], array_dtype(space))
+    return rows.reshape(*shape, *rows.shape[1:])
 
 
 def _asker(policy: Policy, lockstep: bool, device: torch.device) -> Callable[[Array], Array]:

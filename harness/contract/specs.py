@@ -163,7 +163,7 @@ class AlgorithmSpec:
         summary: one line.
         reference: the publication.
         observation_spaces, action_spaces: names of the Gymnasium spaces it can observe and act in.
-        lockstep: whether one ``train`` call may train several seeds on a leading array axis, where it needs one process.
+        lockstep: whether one ``train`` call may train several seeds on a leading array axis, if in one process.
         devices: device types it can train on.
         processes, cpus, deterministic: what a trial needs of a machine, as in `Needs`.
         needs: ``"package.module:function"``; where the three fields above follow from the configuration,

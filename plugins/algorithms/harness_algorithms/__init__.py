@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from harness.api import AlgorithmSpec, hookimpl
 from harness_algorithms.descriptions import (
     continuous,
+    distributed,
     distributional,
-    parallel,
     policy_gradient,
     proximal,
     tabular,
@@ -19,5 +19,5 @@ API = 1
 @hookimpl
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
-    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, parallel):
+    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, distributed):
         yield from family.SPECS

@@ -1,8 +1,9 @@
-"""CartPole as in M. Zhou's tutorial: −20 at the fall (8, actor-critic), or paid by how well it stands (6, DQN)."""
+"""CartPoles: −20 at the fall, or paid by how well it stands (M. Zhou's tutorial, 8 and 6); or without velocities."""
 
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 
@@ -30,6 +31,25 @@ class CartPoleShaped(CartPoleEnv):
         return obs, float(near + upright), terminated, truncated, info
 
 
+class CartPolePosition(gymnasium.ObservationWrapper):
+    """CartPole of which only the cart's position and the pole's angle are seen: velocities must be remembered."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        low, high = (bound[[0, 2]] for bound in (env.observation_space.low, env.observation_space.high))
+        self.observation_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
+
+    def observation(self, observation: Any) -> Any:
+        """Two of the four numbers."""
+        return observation[[0, 2]]
+
+
+def position_only(**kwargs: Any) -> CartPolePosition:
+    """CartPole without velocities, and without a time limit."""
+    return CartPolePosition(CartPoleEnv(**kwargs))
+
+
 # The tutorial cuts the first after 1,000 steps and the second never.
 gymnasium.register("harness_environments/CartPoleFall-v0", f"{__name__}:CartPoleFall", max_episode_steps=1_000)
 gymnasium.register("harness_environments/CartPoleShaped-v0", f"{__name__}:CartPoleShaped", max_episode_steps=500)
+gymnasium.register("harness_environments/CartPolePosition-v0", f"{__name__}:position_only", max_episode_steps=500)

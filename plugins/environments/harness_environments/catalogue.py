@@ -254,6 +254,20 @@ TEACHING_WORLDS = (
     ),
 )
 
+WITHOUT_VELOCITIES = (
+    EnvironmentSpec(
+        "cartpole-position",
+        "harness_environments/CartPolePosition-v0",
+        imports=("harness_environments.cartpole",),
+        array="harness_environments.arrays.cartpole_position",
+        reference_score=Score(500.0, source="upper bound: reward 1 per step, at most 500 steps"),
+        threshold=475.0,
+        lowest_return=0.0,
+        highest_return=500.0,
+        summary="CartPole that shows position and angle only: velocities must be remembered",
+    ),
+)
+
 # One specification each, because a claim about growth needs several sizes.
 CLIFFWALKS = tuple(
     EnvironmentSpec(
@@ -451,6 +465,7 @@ PIXELS = (
 SPECS = (
     GYMNASIUM_TASKS
     + TEACHING_WORLDS
+    + WITHOUT_VELOCITIES
     + CLIFFWALKS
     + CORRIDORS
     + BIASES

@@ -10,6 +10,7 @@ import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
 from harness.measuring.training import run_training
+from harness_algorithms.parallel.virtual import VirtualBackend
 from support.trial import local_trial
 
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
@@ -31,7 +32,7 @@ HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
 SEED, BESIDE = 7, ((3, 5, 7), (7, 1, 2, 4, 6))
 
 
-def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPatch) -> dict[str, Any]:
+def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPatch, **more: Any) -> dict[str, Any]:
     """What a run of `SEED` among others was: episodes, evaluations, what it logged, and all its parameters."""
     parameters: list[torch.Tensor] = []
     add = torch.optim.Optimizer.add_param_group
@@ -40,14 +41,22 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
         add(optimizer, group)
         parameters.extend(optimizer.param_groups[-1]["params"])
 
+    run_roles = VirtualBackend.run
+
+    def kept_of_stores(backend: VirtualBackend, roles: Any, stores: Any, policy: Any) -> None:
+        columns = [value for store in stores.values() for value in vars(store).values()]
+        parameters.extend(v for v in columns if isinstance(v, torch.Tensor) and v.dim() > 1)
+        run_roles(backend, roles, stores, policy)
+
     module = importlib.import_module(spec.target)
     fields = module.Config.__dataclass_fields__
-    small = {**SMALL, "hidden": HIDDEN, "rollout_length": ROLLOUT}
+    small = {**SMALL, "hidden": HIDDEN, "rollout_length": ROLLOUT, **more}
     config = resolve_config(module.Config, {name: value for name, value in small.items() if name in fields})
-    copies = getattr(config, "copies", 1)
+    copies = getattr(config, "copies", getattr(config, "workers", 1))
     trial = local_trial(ENVIRONMENTS[task], seeds, budget=60 + 2 * ROLLOUT * copies, episodes=2, lockstep=True)
     with patch.context() as patched:
         patched.setattr(torch.optim.Optimizer, "add_param_group", kept)
+        patched.setattr(VirtualBackend, "run", kept_of_stores)
         run_training(trial, module.train, config)
     row, run = seeds.index(SEED), trial.runs[seeds.index(SEED)]
     return {
@@ -60,9 +69,18 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("spec", "task"), CASES)
 def test_a_seed_trained_among_others_is_bit_for_bit_what_it_is_alone(spec, task, monkeypatch):
-    alone = learned(spec, task, (SEED,), monkeypatch)
+    compare(spec, task, monkeypatch)
+
+
+def test_so_it_is_with_a_memory(monkeypatch):
+    (spec,) = [spec for spec in LOCKSTEP if spec.name == "a3c"]
+    compare(spec, "cartpole-position", monkeypatch, memory_units=HIDDEN[1])
+
+
+def compare(spec, task, monkeypatch, **more):
+    alone = learned(spec, task, (SEED,), monkeypatch, **more)
     assert alone["evaluations"]
     assert alone["parameters"] or spec.name == "random"
     for seeds in BESIDE:
-        among = learned(spec, task, seeds, monkeypatch)
+        among = learned(spec, task, seeds, monkeypatch, **more)
         assert [name for name in alone if among[name] != alone[name]] == [], f"beside {seeds}"

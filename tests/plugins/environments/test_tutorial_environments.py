@@ -133,3 +133,14 @@ def test_the_pole_falls_after_8_steps_at_the_earliest():
         _, reward, terminated, _, _ = env.step(0)
         total, steps = total + reward, steps + 1
     assert (steps, total) == (8, SPECS["cartpole-fall"].lowest_return)
+
+
+def test_cartpole_position_is_cartpole_without_its_velocities():
+    whole, part = make(SPECS["cartpole"]), make(SPECS["cartpole-position"])
+    assert part.reset(seed=5)[0].tolist() == whole.reset(seed=5)[0][[0, 2]].tolist()
+    for step in range(8):
+        (seen, *rest, _), (shown, *told, _) = whole.step(step % 2), part.step(step % 2)
+        assert shown.tolist() == seen[[0, 2]].tolist()
+        assert told == rest
+    assert part.spec.max_episode_steps == 500
+    assert part.observation_space.shape == (2,)
