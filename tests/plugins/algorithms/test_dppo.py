@@ -13,7 +13,7 @@ import torch
 
 import harness_algorithms
 import harness_environments
-from harness.discovery.config import resolve_config
+from harness.discovery.config import ConfigError, resolve_config
 from harness.measuring.training import run_training
 from harness_algorithms import dppo, ppo_kl
 from harness_algorithms.blocks.moments import nothing
@@ -146,7 +146,8 @@ def test_a_fragment_that_is_cut_is_followed_by_the_value_of_where_it_was_cut():
     config = replace(SMALL, workers=1, window=2, lambda_=1.0, normalised_observations=False, scaled_rewards=False)
     agent = initial("box", config)
     one = torch.ones(3, SEEDS, 1)
-    obs, next_obs = torch.randn(2, 3, SEEDS, 1, OBSERVED, generator=torch.Generator().manual_seed(5))
+    met = torch.randn(4, SEEDS, 1, OBSERVED, generator=torch.Generator().manual_seed(5))
+    obs, next_obs = met[:-1], met[1:]
     rollout = Rollout(obs, torch.zeros(3, SEEDS, 1, 2), one, one, torch.zeros(3, SEEDS, 1, dtype=torch.bool), next_obs)
     unseen = nothing(SEEDS, 0).scale, nothing(SEEDS, 1).scale
     batch, _ = dppo.share_of(rollout, agent, dppo.Collect((0, 0), agent.flat(), *unseen), config)
@@ -205,7 +206,7 @@ def test_adding_workers_leaves_the_batch_as_large_as_it_was():
     ],
 )
 def test_what_does_not_divide_or_does_not_exist_is_refused_by_name(told, named):
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ConfigError, match=named):
         resolve_config(dppo.Config, told)
 
 
