@@ -15,7 +15,6 @@ always come back. Where asked for, a seed's π rests for the remaining passes on
 """
 
 from dataclasses import dataclass
-from itertools import compress
 from typing import NamedTuple
 
 import torch
@@ -24,7 +23,7 @@ from torch import Tensor
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Activation, Network, orthogonal
-from harness_algorithms.blocks.optim import Adam, adam, descend, set_learning_rate
+from harness_algorithms.blocks.optim import Adam, adam, descend, resting, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.returns import standardised
 from harness_algorithms.blocks.rollouts import Rollout, advantages, by_seed, collect, minibatches
@@ -131,18 +130,6 @@ def adapted(beta: Tensor, kl: Tensor, target: float) -> Tensor:
     return beta.clamp(LEAST_BETA, MOST_BETA)
 
 
-def descend_where(
-    moves: Tensor, policy: Policy, optimizer: Adam, loss: Tensor, max_gradient_norm: float | None
-) -> None:
-    """One step of the optimiser down the losses [S], of π only in seeds where ``moves`` [S] says so."""
-    of_policy = (optimizer.rows(parameter) for parameter in policy.parameters)
-    rest = (~moves).tolist()
-    kept = [(row, row.clone()) for columns in of_policy for rows in columns for row in compress(rows, rest)]
-    descend(optimizer, loss, max_gradient_norm)
-    for row, before in kept:
-        row.copy_(before)
-
-
 def update(
     policy: Policy, v: Network, optimizer: Adam, batch: Batch, shuffle: Uniforms, beta: Tensor, config: Config
 ) -> Terms:
@@ -170,7 +157,8 @@ def update(
                 descend(optimizer, loss, config.max_gradient_norm)
             else:
                 near &= parts.kl <= config.stop_at * config.target_kl
-                descend_where(near, policy, optimizer, loss, config.max_gradient_norm)
+                with resting(optimizer, policy.parameters, ~near):
+                    descend(optimizer, loss, config.max_gradient_norm)
     with torch.no_grad():
         return terms(policy, old, v, batch)
 

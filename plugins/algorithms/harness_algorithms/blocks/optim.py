@@ -4,8 +4,9 @@ Seeds share no parameter, so the gradient of their losses' sum holds each seed's
 by element. So every seed learns as if it were alone.
 """
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, compress
 
 import torch
 from torch import Tensor
@@ -46,6 +47,17 @@ class Adam(torch.optim.Optimizer):
 def adam(parameters: Sequence[Tensor], learning_rate: float, epsilon: float = 1e-8) -> Adam:
     """Adam of parameters [S, ...]."""
     return Adam(parameters, learning_rate, epsilon)
+
+
+@contextmanager
+def resting(optimizer: Adam, parameters: Sequence[Tensor], rest: Tensor) -> Iterator[None]:
+    """Leave parameters and the moments of their gradients as they are, in seeds where ``rest`` [S] says so."""
+    columns = (rows for parameter in parameters for rows in optimizer.rows(parameter))
+    seeds = rest.tolist()
+    kept = [(row, row.clone()) for rows in columns for row in compress(rows, seeds)]
+    yield
+    for row, before in kept:
+        row.copy_(before)
 
 
 def rmsprop(

@@ -1,6 +1,7 @@
 """Algorithms of many actors and learners."""
 
 from harness.api import AlgorithmSpec
+from harness_algorithms.descriptions import dppo_presets
 
 
 def parallel(name: str, summary: str, reference: str, **more: object) -> AlgorithmSpec:
@@ -25,5 +26,19 @@ SPECS = (
         "Workers that act and learn by themselves, on parameters that nothing locks",
         "Mnih et al., 2016, arXiv:1602.01783",
         action_spaces=("Discrete", "Box"),
+    ),
+    parallel(
+        "dppo",
+        "PPO with a penalty, of workers whose gradients a chief averages, the slowest left out",
+        "Heess et al., 2017, arXiv:1707.02286",
+        action_spaces=("Discrete", "Box"),
+        presets=dppo_presets.DPPO,
+    ),
+    parallel(
+        "dppo_data",
+        "PPO with a clipped ratio, of workers whose data a learner pools",
+        "M. Zhou's tutorial, script 12; Heess et al., 2017, arXiv:1707.02286",
+        action_spaces=("Discrete", "Box"),
+        presets=dppo_presets.DPPO_DATA,
     ),
 )
