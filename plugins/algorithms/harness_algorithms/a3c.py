@@ -52,7 +52,7 @@ class Config:
     memory_units: Count | None = None  # of a long short-term memory that π and v see by; None for none
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
-    learning_rate: Linear = Linear(7e-4, 0.0)  # η, by the steps of all workers
+    learning_rate: Linear = Linear(2e-3, 0.0)  # η, by the steps of all workers
     rms_decay: Fraction = 0.99  # α, per update
     rms_epsilon: float = 1e-5  # ε, inside the root
     value_weight: float = 0.5  # c_v
