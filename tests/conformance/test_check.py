@@ -86,6 +86,7 @@ def test_an_algorithm_that_keeps_the_contract_passes_every_check(algorithm):
         ("seed fixed", "other_seed_other_behaviour", "seeds behave the same"),
         ("policy draws", "evaluation_leaves_training_alone", "number of evaluations"),
         ("policy learns", "evaluation_leaves_training_alone", "number of evaluations"),
+        ("policy moves", "policy_stands_still_in_evaluation", "the policy changed during"),
         ("first row only", "policy_treats_observations_alone", "one at a time"),
         ("batch statistics", "policy_treats_observations_alone", "one at a time"),
         ("policy writes", "policy_treats_observations_alone", "writes into the observations"),

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
-from harness_algorithms.blocks.agents import Agent, Evaluated, agent_of
+from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
 from harness_algorithms.blocks.networks import Activation
+from harness_algorithms.blocks.optim import clip_
 from harness_algorithms.blocks.policies import entropy_weight
 from harness_algorithms.blocks.recurrent import State, forget
 from harness_algorithms.blocks.returns import discounted_returns
@@ -86,9 +87,7 @@ class SharedParameters:
         # Each worker counts in a place of its own: so nothing is lost, though nothing is locked.
         self.steps = torch.zeros(config.workers, dtype=torch.int64)  # T is their sum
         self.updates = torch.zeros(config.workers, dtype=torch.int64)
-        self.staleness = torch.zeros(
-            (), dtype=torch.int64
-        )  # updates between a worker's pull and its push, the last one
+        self.staleness = torch.zeros((), dtype=torch.int64)  # of the last gradient: updates since its θ was pulled
         self._budget = budget
         self._config = config
 
@@ -97,7 +96,7 @@ class SharedParameters:
         return self.flat.clone(), int(self.updates.sum())
 
     @torch.no_grad()
-    def pushed(self, message: "Slope") -> None:
+    def pushed(self, message: Slope) -> None:
         """One step of RMSProp down a worker's gradient."""
         gradient = message.gradient
         self.steps[message.worker] += message.steps
@@ -128,14 +127,6 @@ def gradient(agent: Agent, rollout: Rollout, state: State | None, config: Config
     return agent.gradient((policy_loss + config.value_weight * (target - value).square() - bonus).sum(1))
 
 
-def limited(gradient: Tensor, max_norm: float | None) -> Tensor:
-    """A gradient, [S, P], no longer than ``max_norm`` for any seed."""
-    if max_norm is None:
-        return gradient
-    norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-    return gradient * (max_norm / norm).clamp(max=1.0)
-
-
 def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
     """An actor-learner: take over θ, act, push the gradient of what happened, at the θ that acted."""
     agent = made(node, config, node.streams("initialisation"))
@@ -156,7 +147,8 @@ def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
             obs = step.obs
         rollout = Rollout._make(torch.stack(column) for column in zip(*rows, strict=True))
         slope = yield Work(partial(gradient, agent, rollout, before, config))
-        slope = limited(slope, config.max_gradient_norm)
+        if config.max_gradient_norm is not None:
+            clip_([slope], config.max_gradient_norm)
         yield Push(SHARED, Slope(node.index, slope, config.rollout_length, version))
 
 
@@ -172,4 +164,4 @@ def train(trial: Trial, config: Config) -> None:
     agent = made(backend, config, trial.generators("initialisation"))
     shared = SharedParameters(agent.flat(), trial.budget, config)
     roles: list[Role] = [partial(worker, config=config)] * config.workers
-    backend.run(roles, {SHARED: shared}, Evaluated(agent, shared.flat))
+    backend.run(roles, {SHARED: shared}, StoredPolicy(agent, shared.flat))

@@ -19,7 +19,7 @@ with its share joins in while the batch lasts; shares go through the ends of epi
 may be below 1; nothing is recurrent.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
-from harness_algorithms.blocks.agents import Agent, Evaluated, agent_of
+from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
 from harness_algorithms.blocks.convolutions import frames_of
 from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
 from harness_algorithms.blocks.moments import Moments, Scale, merged, moments_of, nothing
@@ -41,6 +41,7 @@ from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
 from harness_algorithms.parallel.cluster import Cluster
 from harness_algorithms.parallel.operations import Begin, Node, Operation, Pull, Push, Receive, Role, Send, Work
+from harness_algorithms.parallel.published import Published
 from harness_algorithms.parallel.rollouts import rolled_out
 from harness_algorithms.parallel.staff import Answer, Staff, Stage
 
@@ -128,31 +129,8 @@ class Batch(NamedTuple):
     target: Tensor  # G
 
 
-class Published:
-    """What is evaluated: θ, and what observations are seen relative to."""
-
-    def __init__(self, flat: Tensor, observed: Scale) -> None:
-        self.flat = flat  # [S, P]
-        self.mean, self.deviation = observed.mean.clone(), observed.deviation.clone()
-        self.kl, self.beta = torch.zeros(2, len(flat))  # of the last batch
-        self.dropped = torch.zeros((), dtype=torch.int64)  # answers that came too late, so far
-
-    def pulled(self, asked: None) -> Tensor:
-        """θ as it is."""
-        return self.flat.clone()
-
-    def pushed(self, message: Mapping[str, Tensor]) -> None:
-        """Overwrite what the message names."""
-        for name, value in message.items():
-            getattr(self, name).copy_(value)
-
-    def status(self) -> Mapping[str, Tensor]:
-        """How far the updates went."""
-        return {"kl": self.kl, "beta": self.beta, "dropped": self.dropped}
-
-
-class Standing(Evaluated):
-    """The policy that is evaluated, which sees as workers do."""
+class Standing(StoredPolicy):
+    """The policy that is evaluated, which sees as workers do: relative to what is published beside θ."""
 
     def __init__(self, agent: Agent, published: Published) -> None:
         super().__init__(agent, published.flat)
@@ -289,12 +267,18 @@ def made(spaces: Any, config: Config, generators: list[torch.Generator]) -> Agen
     return agent_of(spaces.observation_space, spaces.action_space, *shape)
 
 
+def published_first(flat: Tensor, features: int) -> Published:
+    """What is published before the first batch: θ, [S, P], and the scale of F features of which none was seen."""
+    rest = {name: value.clone() for name, value in nothing(len(flat), features).scale._asdict().items()}
+    kl, beta, dropped = torch.zeros(len(flat)), torch.zeros(len(flat)), torch.zeros((), dtype=torch.int64)
+    return Published(flat, ("kl", "beta", "dropped"), kl=kl, beta=beta, dropped=dropped, **rest)
+
+
 def train(trial: Trial, config: Config) -> None:
     """Let workers and their chief go."""
     backend = backend_of(trial, config)
     agent = made(backend, config, trial.generators("initialisation"))
-    unseen = nothing(len(agent.flat()), features_of(backend.observation_space, config))
-    published = Published(agent.flat(), unseen.scale)
+    published = published_first(agent.flat(), features_of(backend.observation_space, config))
     roles: list[Role] = [*[partial(worker, config=config)] * config.workers]
     roles.append(partial(chief, config=config, budget=trial.budget))
     backend.run(roles, {PUBLISHED: published}, Standing(agent, published))

@@ -9,7 +9,7 @@ and a quick worker makes more fragments than a slow one. A fragment that is cut 
 ended by termination by nothing; fragments go through the ends of episodes. One rate for π and v.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms import ppo
-from harness_algorithms.blocks.agents import Agent, Evaluated, agent_of
+from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
 from harness_algorithms.blocks.networks import Activation
 from harness_algorithms.blocks.optim import adam, set_learning_rate
 from harness_algorithms.blocks.rollouts import Rollout
@@ -29,6 +29,7 @@ from harness_algorithms.blocks.streams import Uniforms
 from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
 from harness_algorithms.parallel.cluster import Cluster
 from harness_algorithms.parallel.operations import Begin, Node, Operation, Pull, Push, Receive, Role, Send, Work
+from harness_algorithms.parallel.published import Published
 from harness_algorithms.parallel.rollouts import rolled_out
 
 PUBLISHED = "published parameters"
@@ -93,28 +94,6 @@ class Fragment(NamedTuple):
     rollout: Rollout
 
 
-class Published:
-    """What is evaluated: θ."""
-
-    def __init__(self, flat: Tensor) -> None:
-        self.flat = flat  # [S, P]
-        self.value_loss = torch.zeros(len(flat))
-        self.most = torch.zeros((), dtype=torch.int64)  # fragments of the last batch from one worker
-
-    def pulled(self, asked: None) -> Tensor:
-        """θ as it is."""
-        return self.flat.clone()
-
-    def pushed(self, message: Mapping[str, Tensor]) -> None:
-        """Overwrite what the message names."""
-        for name, value in message.items():
-            getattr(self, name).copy_(value)
-
-    def status(self) -> Mapping[str, Tensor]:
-        """How the last update went, and how unequal its fragments were."""
-        return {"value_loss": self.value_loss, "most_fragments": self.most}
-
-
 def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
     """Make a fragment for every ticket, by the learner's π."""
     agent = made(node, config, node.streams("initialisation"))
@@ -159,7 +138,11 @@ def learner(node: Node, config: Config, budget: int) -> Generator[Operation, Any
         batch = ppo.batch_of(rollout, agent.policy, agent.v, config)
         learn = partial(ppo.update, agent.policy, agent.v, optimizer, batch, shuffle, config, config.clip(progress))
         terms = yield Work(learn, units=config.passes * config.minibatches)
-        told = {"flat": agent.flat(), "value_loss": terms.value, "most": torch.tensor(max(made_by))}
+        told = {
+            "flat": agent.flat(),
+            "value_loss": terms.value,
+            "most_fragments": torch.tensor(max(made_by)),
+        }  # of one worker
         yield Push(PUBLISHED, told)
 
 
@@ -173,7 +156,8 @@ def train(trial: Trial, config: Config) -> None:
     """Let workers and the learner go."""
     backend = backend_of(trial, config)
     agent = made(backend, config, trial.generators("initialisation"))
-    published = Published(agent.flat())
+    rest = {"value_loss": torch.zeros(trial.num_seeds), "most_fragments": torch.zeros((), dtype=torch.int64)}
+    published = Published(agent.flat(), [*rest], **rest)
     roles: list[Role] = [*[partial(worker, config=config)] * config.workers]
     roles.append(partial(learner, config=config, budget=trial.budget))
-    backend.run(roles, {PUBLISHED: published}, Evaluated(agent, published.flat))
+    backend.run(roles, {PUBLISHED: published}, StoredPolicy(agent, published.flat))

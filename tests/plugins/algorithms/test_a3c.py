@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-import harness_algorithms
 from harness.contract.trial import Step
-from harness.discovery.config import resolve_config
 from harness.measuring.training import run_training
 from harness_algorithms import a3c
-from harness_algorithms.blocks.agents import Evaluated, agent_of
+from harness_algorithms.blocks.agents import StoredPolicy, agent_of
 from harness_algorithms.blocks.rollouts import Rollout
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.parallel.cluster import Cluster
@@ -207,7 +205,7 @@ def trained(task, config, seeds=(0, 1, 2), budget=4_000, **told):
 def test_values_of_the_probes_are_learned(task, monkeypatch):
     config = a3c.Config(discount=0.9, workers=4, hidden=(16,), learning_rate=Linear(5e-3, 0.0), entropy_weight=0.0)
     kept = []
-    monkeypatch.setattr(a3c, "Evaluated", lambda made, flat: kept.append((made, flat)) or Evaluated(made, flat))
+    monkeypatch.setattr(a3c, "StoredPolicy", lambda made, flat: kept.append((made, flat)) or StoredPolicy(made, flat))
     trained(task, config, budget=3_000)
     made, flat = kept[0]
     made.load_(flat)
@@ -246,7 +244,7 @@ def test_eight_workers_need_an_eighth_of_the_virtual_time_where_a_server_costs_n
 
 def test_a_policy_with_memory_acts_as_it_did_in_training_and_forgets_between_episodes():
     made = agent(memory_units=4)
-    policy = Evaluated(agent(memory_units=4), made.flat())
+    policy = StoredPolicy(agent(memory_units=4), made.flat())
     policy.take_over()
     rows = torch.randn(5, SEEDS, 3, OBSERVED, generator=torch.Generator().manual_seed(3))
     every = torch.ones(SEEDS, 3, dtype=torch.bool)
@@ -263,9 +261,3 @@ def test_the_cluster_is_of_the_virtual_backend_and_has_the_nodes_that_are_named(
         a3c.Config(cluster=Cluster(slow=((8, 2.0),)))
     with pytest.raises(ValueError, match="cluster is of the virtual backend; backend is 'processes'"):
         a3c.Config(backend="processes", cluster=Cluster(jitter=0.0))
-
-
-def test_presets_are_configurations():
-    (spec,) = [spec for spec in harness_algorithms.harness_algorithms() if spec.name == "a3c"]
-    for preset in spec.presets.values():
-        resolve_config(a3c.Config, preset)

@@ -77,7 +77,7 @@ def initial(kind, config=SMALL):
 def learned(kind, config, *scripts):
     """What is published after all that workers could do with these scripts; and their actions."""
     agent = initial(kind, config)
-    published = dppo.Published(agent.flat(), nothing(SEEDS, dppo.features_of(BOX, config)).scale)
+    published = dppo.published_first(agent.flat(), dppo.features_of(BOX, config))
     roles = [partial(dppo.worker, config=config)] * config.workers
     roles.append(partial(dppo.chief, config=config, budget=1_000))
     filler = script(kind, 1)  # the chief's, who takes no step

@@ -77,8 +77,8 @@ class Agent:
         return seen, self.memory(by_seed(rollout.next_obs), (seen, by_seed(cells)))[0]
 
 
-class Evaluated:
-    """The policy that is evaluated: the likeliest action, or the mean, of parameters that stand in a store.
+class StoredPolicy:
+    """A policy to be evaluated: the likeliest action, or the mean, of parameters that stand in a store.
 
     Args:
         agent: takes over the parameters.

@@ -104,7 +104,11 @@ def clip_gradients_(parameters: Sequence[Tensor], max_norm: float) -> Tensor:
     Returns:
         The norms before, [S].
     """
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    return clip_([p.grad for p in parameters if p.grad is not None], max_norm)
+
+
+def clip_(gradients: Sequence[Tensor], max_norm: float) -> Tensor:
+    """Likewise, of gradients [S, ...] that no parameter holds."""
     norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients], 1)
     norms = torch.linalg.vector_norm(norms, dim=1)
     scale = (max_norm / norms).clamp(max=1.0)  # a norm of 0 gives infinity, hence 1
