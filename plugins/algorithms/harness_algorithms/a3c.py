@@ -154,8 +154,7 @@ def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
 
 def made(spaces: Any, config: Config, generators: list[torch.Generator]) -> Agent:
     """The agent for a pair of spaces."""
-    shape = (config.hidden, generators, config.activation, config.memory_units, config.log_std)
-    return agent_of(spaces.observation_space, spaces.action_space, *shape)
+    return agent_of(spaces, config, generators, config.memory_units)
 
 
 def train(trial: Trial, config: Config) -> None:

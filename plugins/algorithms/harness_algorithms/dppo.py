@@ -31,7 +31,6 @@ from torch import Tensor
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
 from harness_algorithms.blocks.convolutions import frames_of
-from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
 from harness_algorithms.blocks.moments import Moments, Scale, merged, moments_of, nothing
 from harness_algorithms.blocks.networks import Activation
 from harness_algorithms.blocks.optim import Adam, adam, clip_gradients_, resting, set_learning_rate
@@ -44,10 +43,10 @@ from harness_algorithms.parallel.operations import Begin, Node, Operation, Pull,
 from harness_algorithms.parallel.published import Published
 from harness_algorithms.parallel.rollouts import rolled_out
 from harness_algorithms.parallel.staff import Answer, Staff, Stage
+from harness_algorithms.ppo_kl import ADAM_EPSILON, Batch, Distribution, adapted, terms
 
 PUBLISHED = "published parameters"
-ADAM_EPSILON = 1e-5
-LEAST_BETA, MOST_BETA = 1e-4, 10.0
+Share = tuple[Batch, Distribution]  # what a worker learns from, and π_old(·|s) there
 FARTHEST = 10.0  # deviations from the mean that are told apart in an observation
 
 
@@ -119,16 +118,6 @@ class Descend(NamedTuple):
     beta: Tensor  # [S]
 
 
-class Batch(NamedTuple):
-    """A worker's share as learning sees it; tensors [S, B, ...]."""
-
-    obs: Tensor
-    action: Tensor
-    old: Categorical | DiagonalGaussian  # π_old(·|s)
-    advantage: Tensor  # Â
-    target: Tensor  # G
-
-
 class Standing(StoredPolicy):
     """The policy that is evaluated, which sees as workers do: relative to what is published beside θ."""
 
@@ -158,7 +147,7 @@ def features_of(observation_space: Any, config: Config) -> int:
 
 
 @torch.no_grad()
-def share_of(rollout: Rollout, agent: Agent, order: Collect, config: Config) -> tuple[Batch, list[Moments]]:
+def share_of(rollout: Rollout, agent: Agent, order: Collect, config: Config) -> tuple[Share, list[Moments]]:
     """A worker's share as learning sees it, and the moments of its observations, rewards and advantages."""
     raw, reward = by_seed(rollout.obs), by_seed(rollout.reward)
     obs, next_obs = seen(raw, order.observed), seen(by_seed(rollout.next_obs), order.observed)
@@ -170,55 +159,38 @@ def share_of(rollout: Rollout, agent: Agent, order: Collect, config: Config) -> 
     advantage = by_seed(
         gae(by_time(scaled, 1), discount, cut, by_time(value, 1), by_time(next_value, 1), config.lambda_)
     )
-    batch = Batch(obs, by_seed(rollout.action), agent.policy.frozen()(obs), advantage, advantage + value)
+    batch = Batch(obs, by_seed(rollout.action), advantage, advantage + value)
     observations = raw.flatten(2)[:, :, : order.observed.mean.shape[2]]
-    return batch, [moments_of(x) for x in (observations, reward.unsqueeze(2), advantage.unsqueeze(2))]
+    share = batch, agent.policy.frozen()(obs)
+    return share, [moments_of(x) for x in (observations, reward.unsqueeze(2), advantage.unsqueeze(2))]
 
 
-def slope(agent: Agent, batch: Batch, order: Descend, config: Config) -> tuple[Tensor | None, Tensor]:
+def slope(agent: Agent, share: Share, order: Descend, config: Config) -> tuple[Tensor | None, Tensor]:
     """The gradient of the loss over a share, [S, P], None after the last pass; and d, [S]."""
     agent.load_(order.flat)
-    advantage = batch.advantage
+    batch, old = share
     if config.standardised_advantages:
-        advantage = order.advantage.of(advantage.unsqueeze(2)).squeeze(2)
-    distribution = agent.policy(batch.obs)
-    kl = batch.old.kl(distribution).mean(1)
+        batch = batch._replace(advantage=order.advantage.of(batch.advantage.unsqueeze(2)).squeeze(2))
+    parts = terms(agent.policy(batch.obs), old, agent.v, batch)
     if order.stage[1] > config.passes:
-        return None, kl.detach()
-    ratio = (distribution.log_prob(batch.action) - batch.old.log_prob(batch.action)).exp()
-    penalty = order.beta * kl + config.hinge * (kl - 2 * config.target_kl).clamp(min=0).square()
-    value_loss = (agent.v(batch.obs).squeeze(2) - batch.target).square().mean(1)
-    return agent.gradient(penalty - (ratio * advantage).mean(1) + config.value_weight * value_loss), kl.detach()
+        return None, parts.kl.detach()
+    penalty = order.beta * parts.kl + config.hinge * (parts.kl - 2 * config.target_kl).clamp(min=0).square()
+    return agent.gradient(parts.policy + penalty + config.value_weight * parts.value), parts.kl.detach()
 
 
 def descend(agent: Agent, optimizer: Adam, gradient: Tensor, near: Tensor, max_norm: float | None) -> None:
     """One step down a gradient [S, P], of π only in seeds where ``near`` [S] says so."""
-    sizes = [p[0].numel() for p in agent.parameters]
-    for parameter, part in zip(agent.parameters, gradient.split(sizes, 1), strict=True):
-        parameter.grad = part.contiguous().view_as(parameter)
+    for parameter, part in agent.parts(gradient):
+        parameter.grad = part.contiguous()
     if max_norm is not None:
         clip_gradients_(agent.parameters, max_norm)
     with resting(optimizer, agent.policy.parameters, ~near):
         optimizer.step()
 
 
-def adapted(beta: Tensor, kl: Tensor, target: float) -> Tensor:
-    """β for the next batch, [S]."""
-    beta = torch.where(kl > 2 * target, beta * 1.5, torch.where(kl < target / 2, beta / 1.5, beta))
-    return beta.clamp(LEAST_BETA, MOST_BETA)
-
-
-def average(parts: list[Tensor]) -> Tensor:
-    """The mean of the workers', added up in their order."""
-    total = parts[0].clone()
-    for part in parts[1:]:
-        total += part
-    return total.div_(len(parts))
-
-
 def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
     """Do what the chief orders: act for a share, then compute gradients of it."""
-    agent = made(node, config, node.streams("initialisation"))
+    agent = agent_of(node, config, node.streams("initialisation"))
     noise = agent.policy.noise(node.streams("policy"), 1)
     obs = yield Begin()
     order = yield Receive()
@@ -227,16 +199,16 @@ def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
         rollout, obs = yield from rolled_out(
             agent.policy, partial(seen, observed=order.observed), noise, obs, config.share
         )
-        batch, moments = share_of(rollout, agent, order, config)
+        share, moments = share_of(rollout, agent, order, config)
         yield Send(config.workers, Answer(node.index, order.stage, moments))
         while isinstance(order := (yield Receive()), Descend):
-            told = yield Work(partial(slope, agent, batch, order, config))
+            told = yield Work(partial(slope, agent, share, order, config))
             yield Send(config.workers, Answer(node.index, order.stage, told))
 
 
 def chief(node: Node, config: Config, budget: int) -> Generator[Operation, Any, None]:
     """Have workers collect a batch; descend on the average of their gradients several times over; begin anew."""
-    agent = made(node, config, node.streams("initialisation"))
+    agent = agent_of(node, config, node.streams("initialisation"))
     agent.load_((yield Pull(PUBLISHED)))
     optimizer = adam(agent.parameters, config.learning_rate.start, ADAM_EPSILON)
     seeds, staff = len(agent.flat()), Staff(config.workers, config.dropped)
@@ -250,21 +222,14 @@ def chief(node: Node, config: Config, budget: int) -> Generator[Operation, Any, 
         near = torch.ones(seeds, dtype=torch.bool)
         for turn in range(1, config.passes + 2):
             order = Descend((number, turn), agent.flat(), advantage.scale, beta)
-            slopes = yield from staff.told(order, collect)
-            kl = average([kl for _, kl in slopes])
+            gradients, kls = zip(*(yield from staff.told(order, collect)), strict=True)
+            kl = sum(kls) / len(kls)
             if turn <= config.passes:
                 near &= kl <= 4 * config.target_kl
-                gradient = average([gradient for gradient, _ in slopes])
-                descend(agent, optimizer, gradient, near, config.max_gradient_norm)
+                descend(agent, optimizer, sum(gradients) / len(gradients), near, config.max_gradient_norm)
         told = {"flat": agent.flat(), **observed.scale._asdict(), "kl": kl, "beta": beta}
         yield Push(PUBLISHED, {**told, "dropped": torch.tensor(staff.late)})
-        beta = adapted(beta, kl, config.target_kl)
-
-
-def made(spaces: Any, config: Config, generators: list[torch.Generator]) -> Agent:
-    """The agent for a pair of spaces."""
-    shape = (config.hidden, generators, config.activation, None, config.log_std)
-    return agent_of(spaces.observation_space, spaces.action_space, *shape)
+        beta = adapted(beta, kl, config.target_kl, beyond=2.0, factor=1.5)
 
 
 def published_first(flat: Tensor, features: int) -> Published:
@@ -277,7 +242,7 @@ def published_first(flat: Tensor, features: int) -> Published:
 def train(trial: Trial, config: Config) -> None:
     """Let workers and their chief go."""
     backend = backend_of(trial, config)
-    agent = made(backend, config, trial.generators("initialisation"))
+    agent = agent_of(backend, config, trial.generators("initialisation"))
     published = published_first(agent.flat(), features_of(backend.observation_space, config))
     roles: list[Role] = [*[partial(worker, config=config)] * config.workers]
     roles.append(partial(chief, config=config, budget=trial.budget))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms import ppo
-from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
+from harness_algorithms.blocks.agents import StoredPolicy, agent_of
 from harness_algorithms.blocks.networks import Activation
 from harness_algorithms.blocks.optim import adam, set_learning_rate
 from harness_algorithms.blocks.rollouts import Rollout
@@ -96,7 +96,7 @@ class Fragment(NamedTuple):
 
 def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
     """Make a fragment for every ticket, by the learner's π."""
-    agent = made(node, config, node.streams("initialisation"))
+    agent = agent_of(node, config, node.streams("initialisation"))
     noise = agent.policy.noise(node.streams("policy"), 1)
     obs = yield Begin()
     while True:
@@ -127,7 +127,7 @@ def collected(config: Config, flat: Tensor) -> Generator[Operation, Any, tuple[R
 
 def learner(node: Node, config: Config, budget: int) -> Generator[Operation, Any, None]:
     """Have a batch collected, learn from all of it, forget it."""
-    agent = made(node, config, node.streams("initialisation"))
+    agent = agent_of(node, config, node.streams("initialisation"))
     agent.load_((yield Pull(PUBLISHED)))
     optimizer = adam(agent.parameters, config.learning_rate.start, ppo.ADAM_EPSILON)
     shuffle = Uniforms(node.streams("batches"), config.batch_size)
@@ -141,21 +141,15 @@ def learner(node: Node, config: Config, budget: int) -> Generator[Operation, Any
         told = {
             "flat": agent.flat(),
             "value_loss": terms.value,
-            "most_fragments": torch.tensor(max(made_by)),
-        }  # of one worker
+            "most_fragments": torch.tensor(max(made_by)),  # of one worker
+        }
         yield Push(PUBLISHED, told)
-
-
-def made(spaces: Any, config: Config, generators: list[torch.Generator]) -> Agent:
-    """The agent for a pair of spaces."""
-    shape = (config.hidden, generators, config.activation, None, config.log_std)
-    return agent_of(spaces.observation_space, spaces.action_space, *shape)
 
 
 def train(trial: Trial, config: Config) -> None:
     """Let workers and the learner go."""
     backend = backend_of(trial, config)
-    agent = made(backend, config, trial.generators("initialisation"))
+    agent = agent_of(backend, config, trial.generators("initialisation"))
     rest = {"value_loss": torch.zeros(trial.num_seeds), "most_fragments": torch.zeros((), dtype=torch.int64)}
     published = Published(agent.flat(), [*rest], **rest)
     roles: list[Role] = [*[partial(worker, config=config)] * config.workers]

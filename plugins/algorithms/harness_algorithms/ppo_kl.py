@@ -22,6 +22,7 @@ from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.distributions import Categorical, DiagonalGaussian
 from harness_algorithms.blocks.networks import Activation, Network, orthogonal
 from harness_algorithms.blocks.optim import Adam, adam, descend, resting, set_learning_rate
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
@@ -32,6 +33,7 @@ from harness_algorithms.blocks.streams import Uniforms
 
 ADAM_EPSILON = 1e-5
 LEAST_BETA, MOST_BETA = 1e-4, 10.0
+Distribution = Categorical | DiagonalGaussian
 
 
 @dataclass(frozen=True)
@@ -99,34 +101,35 @@ def batch_of(rollout: Rollout, v: Network, config: Config) -> Batch:
     return Batch(by_seed(rollout.obs), by_seed(rollout.action), advantage, advantage + value)
 
 
-def terms(policy: Policy, old: Policy, v: Network, batch: Batch) -> Terms:
+def terms(distribution: Distribution, old: Distribution, v: Network, batch: Batch) -> Terms:
     """What the loss is made of.
 
     Args:
-        policy: π.
-        old: π_old, which does not learn.
+        distribution: π(·|s) in the batch.
+        old: π_old(·|s), which does not learn.
         v: the value function.
         batch: some of the rollout.
     """
-    distribution, old_distribution = policy(batch.obs), old(batch.obs)
-    ratio = (distribution.log_prob(batch.action) - old_distribution.log_prob(batch.action)).exp()
+    ratio = (distribution.log_prob(batch.action) - old.log_prob(batch.action)).exp()
     return Terms(
         policy=-(ratio * batch.advantage).mean(1),
-        kl=old_distribution.kl(distribution).mean(1),
+        kl=old.kl(distribution).mean(1),
         value=(v(batch.obs).squeeze(2) - batch.target).square().mean(1),
         entropy=distribution.entropy().mean(1),
     )
 
 
-def adapted(beta: Tensor, kl: Tensor, target: float) -> Tensor:
+def adapted(beta: Tensor, kl: Tensor, target: float, beyond: float = 1.5, factor: float = 2.0) -> Tensor:
     """The penalty for the next rollout, [S].
 
     Args:
         beta: β, [S].
         kl: d, the mean divergence of the updates made with it, [S].
         target: what d should be.
+        beyond: how many times more, or less, than that it must be for β to change.
+        factor: by which β changes.
     """
-    beta = torch.where(kl < target / 1.5, beta / 2, torch.where(kl > target * 1.5, beta * 2, beta))
+    beta = torch.where(kl < target / beyond, beta / factor, torch.where(kl > target * beyond, beta * factor, beta))
     return beta.clamp(LEAST_BETA, MOST_BETA)
 
 
@@ -150,7 +153,7 @@ def update(
         for part in minibatches(batch, config.minibatches, shuffle):
             if config.standardised_advantages:
                 part = part._replace(advantage=standardised(part.advantage, 1))
-            parts = terms(policy, old, v, part)
+            parts = terms(policy(part.obs), old(part.obs), v, part)
             loss = parts.policy + beta * parts.kl
             loss = loss + config.value_weight * parts.value - config.entropy_weight * parts.entropy
             if config.stop_at is None:
@@ -160,7 +163,7 @@ def update(
                 with resting(optimizer, policy.parameters, ~near):
                     descend(optimizer, loss, config.max_gradient_norm)
     with torch.no_grad():
-        return terms(policy, old, v, batch)
+        return terms(policy(batch.obs), old(batch.obs), v, batch)
 
 
 def train(trial: Trial, config: Config) -> None:

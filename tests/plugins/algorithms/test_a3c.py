@@ -1,6 +1,7 @@
 """A3C: every trap of an asynchronous actor-critic, and a second implementation of its gradient."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -29,7 +30,8 @@ def generators(num_seeds=SEEDS, first=0):
 
 
 def agent(kind="discrete", memory_units=None):
-    return agent_of(BOX, SPACES[kind], (8,), generators(), "tanh", memory_units)
+    spaces = SimpleNamespace(observation_space=BOX, action_space=SPACES[kind])
+    return agent_of(spaces, SMALL, generators(), memory_units)
 
 
 @torch.no_grad()

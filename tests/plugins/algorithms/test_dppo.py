@@ -71,7 +71,7 @@ def spaces(kind):
 
 def initial(kind, config=SMALL):
     generators = [torch.Generator().manual_seed(seed) for seed in range(SEEDS)]
-    return dppo.made(SimpleNamespace(observation_space=BOX, action_space=ACTIONS[kind]), config, generators)
+    return dppo.agent_of(SimpleNamespace(observation_space=BOX, action_space=ACTIONS[kind]), config, generators)
 
 
 def learned(kind, config, *scripts):
@@ -105,9 +105,10 @@ def test_averaged_advantages_are_normalised_over_all_workers_not_over_each_share
     high = [row._replace(reward=row.reward + 30) for row in high]
     seen = []
 
-    def slope(agent, batch, order, config, original=dppo.slope):
-        seen.append((batch.advantage, order.advantage.of(batch.advantage.unsqueeze(2)).squeeze(2)))
-        return original(agent, batch, order, config)
+    def slope(agent, share, order, config, original=dppo.slope):
+        advantage = share[0].advantage
+        seen.append((advantage, order.advantage.of(advantage.unsqueeze(2)).squeeze(2)))
+        return original(agent, share, order, config)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dppo, "slope", slope)
@@ -150,7 +151,7 @@ def test_a_fragment_that_is_cut_is_followed_by_the_value_of_where_it_was_cut():
     obs, next_obs = met[:-1], met[1:]
     rollout = Rollout(obs, torch.zeros(3, SEEDS, 1, 2), one, one, torch.zeros(3, SEEDS, 1, dtype=torch.bool), next_obs)
     unseen = nothing(SEEDS, 0).scale, nothing(SEEDS, 1).scale
-    batch, _ = dppo.share_of(rollout, agent, dppo.Collect((0, 0), agent.flat(), *unseen), config)
+    (batch, _), _ = dppo.share_of(rollout, agent, dppo.Collect((0, 0), agent.flat(), *unseen), config)
 
     after = agent.v(next_obs[:, :, 0].transpose(0, 1)).squeeze(2).detach()  # [S, 3]
     second, third = 1 + 0.9 * after[:, 1], 1 + 0.9 * after[:, 2]  # the window's last row, and the share's
@@ -163,22 +164,30 @@ def test_the_gradient_has_a_hinge_beyond_two_targets(kind):
     obs = torch.randn(SEEDS, 6, OBSERVED, generator=torch.Generator().manual_seed(5))
     old = initial(kind).policy.frozen()(obs)
     action = old.mode
-    batch = dppo.Batch(obs, action, old, torch.zeros(SEEDS, 6), agent.v(obs).squeeze(2).detach())
+    share = dppo.Batch(obs, action, torch.zeros(SEEDS, 6), agent.v(obs).squeeze(2).detach()), old
     away = agent.flat() + 0.3 * torch.randn(agent.flat().shape, generator=torch.Generator().manual_seed(6))
     order = dppo.Descend((0, 1), away, nothing(SEEDS, 1).scale, torch.zeros(SEEDS))
     config = replace(SMALL, target_kl=1e-4, hinge=3.0, value_weight=0.0)
-    found, kl = dppo.slope(agent, batch, order, config)
+    found, kl = dppo.slope(agent, share, order, config)
 
     moved = old.kl(agent.policy(obs)).mean(1)
     assert (kl > 2e-4).all()
     torch.testing.assert_close(found, agent.gradient(3.0 * (moved - 2e-4).square() + 0 * agent.v(obs).sum((1, 2))))
-    within, _ = dppo.slope(agent, batch, order, replace(config, target_kl=1e9))
+    within, _ = dppo.slope(agent, share, order, replace(config, target_kl=1e9))
     assert torch.equal(within, torch.zeros_like(within))
 
 
 @pytest.mark.parametrize(("kl", "beta"), [(0.0049, 1 / 1.5), (0.0051, 1.0), (0.0199, 1.0), (0.0201, 1.5)])
 def test_beta_is_divided_below_half_the_target_and_multiplied_above_twice_it(kl, beta):
-    assert dppo.adapted(torch.tensor([1.0]), torch.tensor([kl]), 0.01).item() == pytest.approx(beta)
+    adapted = dppo.adapted(torch.tensor([1.0]), torch.tensor([kl]), 0.01, beyond=2.0, factor=1.5)
+    assert adapted.item() == pytest.approx(beta)
+
+
+@pytest.mark.parametrize(("target_kl", "factor"), [(1e-6, 1.5), (1e9, 1 / 1.5)])
+def test_beta_changes_so_from_batch_to_batch(target_kl, factor):
+    config = replace(SMALL, workers=1, batch_size=SHARE, target_kl=target_kl)
+    first, second = (learned("box", config, script("box", batches * SHARE + 1))[0] for batches in (1, 2))
+    torch.testing.assert_close(second.beta, first.beta * factor)
 
 
 def test_a_seeds_policy_rests_beyond_four_targets_and_its_value_function_goes_on():

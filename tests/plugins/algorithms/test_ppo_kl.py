@@ -92,7 +92,7 @@ def test_each_seed_has_its_own_beta_which_stays_within_bounds():
 @pytest.mark.parametrize("kind", SPACES)
 def test_the_ratio_is_exactly_1_and_the_divergence_0_on_the_first_pass(kind):
     policy, v, _, batch = material(kind)
-    parts = ppo_kl.terms(policy, policy.frozen(), v, batch)
+    parts = ppo_kl.terms(policy(batch.obs), policy.frozen()(batch.obs), v, batch)
 
     assert torch.equal(parts.policy, -batch.advantage.mean(1))
     assert torch.equal(parts.kl, torch.zeros(SEEDS))
@@ -168,7 +168,7 @@ def test_the_gradient_is_that_of_the_penalised_objective_written_out(kind):
     """In the middle of an update, where π is no longer π_old."""
     old, policy, batch, _ = updated(kind, [0.1, 0.1], passes=1)
     v = material(kind)[1]
-    parts = ppo_kl.terms(policy, old, v, batch)
+    parts = ppo_kl.terms(policy(batch.obs), old(batch.obs), v, batch)
     found = torch.autograd.grad((parts.policy + 0.7 * parts.kl).sum(), policy.parameters)
 
     before, after = torchs(old, batch.obs), torchs(policy, batch.obs)

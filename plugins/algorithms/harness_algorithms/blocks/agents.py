@@ -1,7 +1,7 @@
 """A policy and a value function as one thing with one vector of parameters, with or without a memory."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -39,12 +39,17 @@ class Agent:
         """A copy of all parameters, [S, P]."""
         return torch.cat([p.detach().flatten(1) for p in self.parameters], 1)
 
+    def parts(self, flat: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every parameter, and its part of something [S, P] that holds a number for each of all parameters."""
+        sizes = [p[0].numel() for p in self.parameters]
+        for parameter, part in zip(self.parameters, flat.split(sizes, 1), strict=True):
+            yield parameter, part.view_as(parameter)
+
     @torch.no_grad()
     def load_(self, flat: Tensor) -> None:
         """Take over all parameters, [S, P]."""
-        sizes = [p[0].numel() for p in self.parameters]
-        for parameter, part in zip(self.parameters, flat.split(sizes, 1), strict=True):
-            parameter.copy_(part.view_as(parameter))
+        for parameter, part in self.parts(flat):
+            parameter.copy_(part)
 
     def gradient(self, loss: Tensor) -> Tensor:
         """∂ loss / ∂ parameters, [S, P], of a loss per seed, [S]."""
@@ -108,29 +113,38 @@ class StoredPolicy:
         return self._agent.policy.bounded(self._agent.policy(seen).mode)
 
 
+class Shape(Protocol):
+    """What a configuration says of an agent."""
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Units of each hidden layer, of π and of v, behind the memory."""
+
+    @property
+    def activation(self) -> Activation:
+        """Between layers."""
+
+    @property
+    def log_std(self) -> float:
+        """Initial log σ of continuous actions."""
+
+
 def agent_of(
-    observation_space: Any,
-    action_space: Any,
-    hidden: Sequence[int],
-    generators: Sequence[torch.Generator],
-    activation: Activation = "tanh",
-    memory_units: int | None = None,
-    log_std: float = 0.0,
+    spaces: Any, shape: Shape, generators: Sequence[torch.Generator], memory_units: int | None = None
 ) -> Agent:
     """The agent for a pair of spaces; π starts nearly uniform, or with means near 0.
 
     Args:
-        observation_space: Gymnasium's space of one observation.
-        action_space: Gymnasium's space of one action.
-        hidden: units of each hidden layer, of π and of v, behind the memory.
+        spaces: has Gymnasium's ``observation_space`` and ``action_space``, of one each.
+        shape: of networks.
         generators: one per seed.
-        activation: between layers.
         memory_units: of the memory; None for none.
-        log_std: initial log σ of continuous actions.
     """
-    memory, space = None, observation_space
+    memory, space = None, spaces.observation_space
     if memory_units is not None:
-        memory = stacked_lstm(int(np.prod(observation_space.shape)), memory_units, generators)
+        memory = stacked_lstm(int(np.prod(space.shape)), memory_units, generators)
         space = gymnasium.spaces.Box(-1, 1, (memory_units,))
-    policy = stochastic_policy(space, action_space, hidden, generators, activation, orthogonal(0.01), log_std)
-    return Agent(policy, stacked_network(space, hidden, 1, generators, activation, orthogonal(1.0)), memory)
+    layers = shape.hidden, generators, shape.activation
+    policy = stochastic_policy(space, spaces.action_space, *layers, orthogonal(0.01), shape.log_std)
+    v = stacked_network(space, shape.hidden, 1, generators, shape.activation, orthogonal(1.0))
+    return Agent(policy, v, memory)
