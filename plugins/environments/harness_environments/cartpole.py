@@ -1,4 +1,4 @@
-"""CartPoles: −20 at the fall, or paid by how well it stands (M. Zhou's tutorial, 8 and 6); or without velocities."""
+"""CartPoles of M. Zhou's tutorial: −20 at the fall (8), paid for that alone (12) or its stand (6); without velocities."""
 
 from typing import Any
 
@@ -14,6 +14,15 @@ class CartPoleFall(CartPoleEnv):
         """Take one step."""
         obs, reward, terminated, truncated, info = super().step(action)
         return obs, -20.0 if terminated else reward, terminated, truncated, info
+
+
+class CartPoleFallOnly(CartPoleEnv):
+    """Gymnasium's CartPole, except that the step that fails gives −11, and every other one nothing."""
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step."""
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, -11.0 if terminated else 0.0, terminated, truncated, info
 
 
 class CartPoleShaped(CartPoleEnv):
@@ -49,7 +58,8 @@ def position_only(**kwargs: Any) -> CartPolePosition:
     return CartPolePosition(CartPoleEnv(**kwargs))
 
 
-# The tutorial cuts the first after 1,000 steps and the second never.
+# The tutorial cuts the first after 1,000 steps, the second after 500, and the third never.
 gymnasium.register("harness_environments/CartPoleFall-v0", f"{__name__}:CartPoleFall", max_episode_steps=1_000)
+gymnasium.register("harness_environments/CartPoleFallOnly-v0", f"{__name__}:CartPoleFallOnly", max_episode_steps=500)
 gymnasium.register("harness_environments/CartPoleShaped-v0", f"{__name__}:CartPoleShaped", max_episode_steps=500)
 gymnasium.register("harness_environments/CartPolePosition-v0", f"{__name__}:position_only", max_episode_steps=500)

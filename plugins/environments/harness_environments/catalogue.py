@@ -242,6 +242,17 @@ TEACHING_WORLDS = (
         summary="CartPole with reward −20 at the fall, at most 1,000 steps",
     ),
     EnvironmentSpec(
+        "cartpole-fall-only",
+        "harness_environments/CartPoleFallOnly-v0",
+        imports=("harness_environments.cartpole",),
+        array="harness_environments.arrays.cartpole_fall_only",
+        reference_score=Score(0.0, source="upper bound: no fall within 500 steps"),
+        threshold=-1.1,  # nine of ten poles stand
+        lowest_return=-11.0,
+        highest_return=0.0,
+        summary="CartPole with reward −11 at the fall and 0 otherwise, at most 500 steps",
+    ),
+    EnvironmentSpec(
         "cartpole-shaped",
         "harness_environments/CartPoleShaped-v0",
         imports=("harness_environments.cartpole",),

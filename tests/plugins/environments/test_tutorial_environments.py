@@ -33,6 +33,10 @@ def fallen(obs, reward, terminated):
     return -20 if terminated else reward
 
 
+def only_fallen(obs, reward, terminated):
+    return -11 if terminated else 0
+
+
 def shaped(obs, reward, terminated):
     r1 = (FARTHEST - abs(obs[0])) / FARTHEST - 0.8
     r2 = (STEEPEST - abs(obs[2])) / STEEPEST - 0.5
@@ -44,6 +48,7 @@ CHANGES = {  # id in Gymnasium, what is made of its reward, steps that an episod
     "mountaincar-long": ("MountainCar-v0", unchanged, 10_000),
     "mountaincar-distance": ("MountainCar-v0", distance, 10_000),
     "cartpole-fall": ("CartPole-v1", fallen, 1_000),
+    "cartpole-fall-only": ("CartPole-v1", only_fallen, 500),
     "cartpole-shaped": ("CartPole-v1", shaped, 500),
 }
 
