@@ -1,5 +1,8 @@
 """DPPO by data: batches are exact, nothing is thrown away, a quick worker makes more of a batch than a slow one."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 
 import pytest
@@ -56,6 +59,38 @@ def test_a_fragment_that_is_cut_is_followed_by_the_value_of_where_it_was_cut(mon
     expected = rollout.reward[-1] + QUICK.discount * rollout.discount[-1] * after
 
     torch.testing.assert_close(batch.target[:, -4:], expected)
+
+
+def in_processes(tmp_path, budget=256):
+    trial = local_trial(ENVIRONMENTS["cartpole"], (0,), budget, episodes=2, lockstep=False, shared=tmp_path)
+    run_training(trial, dppo_data.train, replace(QUICK, backend="processes"))
+    return trial
+
+
+def test_in_processes_the_same_roles_learn_and_end_at_the_budget(tmp_path, monkeypatch):
+    sizes, batch_of = multiprocessing.get_context("fork").SimpleQueue(), dppo_data.ppo.batch_of
+
+    def counted(rollout, policy, v, config):
+        sizes.put(rollout.reward.numel())
+        return batch_of(rollout, policy, v, config)
+
+    monkeypatch.setattr(dppo_data.ppo, "batch_of", counted)
+    trial = in_processes(tmp_path)
+
+    assert trial.steps == 256
+    assert [sizes.get() for _ in range(8)] == [32] * 8
+    assert sizes.empty()
+    assert max(value for _, name, value in trial.runs[0].diagnostics if name == "value_loss") > 0
+    assert trial.runs[0].evaluations
+
+
+def test_in_processes_a_worker_that_dies_ends_the_run_with_one_clear_error(tmp_path, monkeypatch):
+    def dies(*args):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(dppo_data, "Fragment", dies)
+    with pytest.raises(RuntimeError, match=r"the process of node [01] was killed by SIGKILL"):
+        in_processes(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Settings of DPPO. Importing this module imports nothing heavy, unlike the algorithms."""
 
-# The paper's form: returns of windows without λ, everything normalised, no limit of gradients; β's factor of 1.5 and the
+# The paper's form: returns of windows without λ, all is normalised, no limit of gradients; the factor 1.5 of β and the
 # bounds of d, 2 and 4 targets, are built in. `batch_size` counts steps of all workers, `window` steps of one, `passes`
 # gradients of the whole batch. No copy of the paper was at hand to check its counts: these are those of a small task.
 PAPER = {
