@@ -1,4 +1,4 @@
-"""CartPoles of M. Zhou's tutorial: −20 at the fall (8), paid for that alone (12) or its stand (6); one with no speed."""
+"""CartPoles of M. Zhou's tutorial: −20 at the fall (8), the fall alone (12), how well it stands (6); one sees less."""
 
 from typing import Any
 
