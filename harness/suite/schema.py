@@ -202,7 +202,9 @@ class Claim(_Table):
         description="The environment, as listed in suite.environments.", examples=["cliff-walking"]
     )
     margin: float = Field(
-        default=0.0, ge=0, description="By at least how much, in the unit of the metric.", examples=[10]
+        default=0.0,
+        description="By at least how much, in the unit of the metric; below 0, by how much it may be worse.",
+        examples=[10],
     )
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Confidence the claim must reach.", examples=[0.95]

@@ -258,8 +258,8 @@ def decide(claim: Claim, better: Floats, than: Floats, most: float = np.inf) -> 
 
 
 def _decision(claim: Claim, estimate: Estimate, spread: float, runs: int) -> ClaimDecision:
-    """The verdict on an advantage; a number is met by what equals it, and nobody is better than an equal."""
-    if estimate.low >= claim.margin and (estimate.low > 0 or claim.than is None):
+    """The verdict on an advantage; a number is met by its equal, and at margin 0 nobody is better than an equal."""
+    if estimate.low >= claim.margin and (estimate.low > 0 or claim.margin < 0 or claim.than is None):
         return ClaimDecision(ClaimVerdict.HOLDS, estimate, None)
     if estimate.high < claim.margin:
         return ClaimDecision(ClaimVerdict.FAILS, estimate, None)

@@ -84,6 +84,8 @@ def around(centre: float, scale: float = 1.0) -> list[float]:
         (around(110.0), 0.0, ClaimVerdict.HOLDS),
         (around(110.0), 8.0, ClaimVerdict.HOLDS),
         (around(110.0), 10.0, ClaimVerdict.UNDECIDED),  # just the margin: neither is shown
+        (around(99.0), -10.0, ClaimVerdict.HOLDS),  # somewhat worse, as it may be
+        (around(80.0), -10.0, ClaimVerdict.FAILS),
         (around(110.0), 12.0, ClaimVerdict.FAILS),
         (around(90.0), 0.0, ClaimVerdict.FAILS),
         (around(100.2), 0.0, ClaimVerdict.UNDECIDED),
