@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+import torch._dynamo  # which the first optimizer imports, for a second; those who run trials have it, too
 
 from harness.contract.specs import EnvironmentSpec, Needs
 from harness.measuring.description import TrialDescription
