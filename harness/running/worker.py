@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,14 @@ def run_job(folder: Path, device: str, from_afar: bool = False) -> None:
     with _apart(folder):
         try:
             told = json.loads((folder / JOB).read_text(encoding="utf-8"))
-            code, place = told.pop("code", {}), {"machine": provenance.machine(), "hardware": provenance.hardware()}
-            leave(folder / PLACE, place)
+            code, place = (
+                told.pop("code", {}),
+                TrialOutcome("", "", (), {}, provenance.machine(), provenance.hardware()),
+            )
+            leave(folder / PLACE, as_json(place))
             if other := provenance.differences(code) if from_afar else "":
                 error = f"this machine has other code than the one that started the suite: {other}"
-                leave(folder / OUTCOME, as_json(TrialOutcome("failed", bounded(error), **place)))
+                leave(folder / OUTCOME, as_json(replace(place, status="failed", error=bounded(error))))
             else:
                 leave(folder / OUTCOME, as_json(_outcome(folder, TrialDescription.from_json(told), device)))
         except BaseException:

@@ -73,12 +73,12 @@ def _examine(address: str) -> None:
     """Refuse a cluster of which a node has another harness, or another version of a plugin that it has."""
     installed = {point.dist.name for point in importlib.metadata.entry_points(group="harness") if point.dist}
     told = code(*sorted(installed))
-    asked = {}
+    asked = []
     for each in _nodes():
         only_there = NodeAffinitySchedulingStrategy(each["NodeID"], soft=False)
         task = ray.remote(node.examine).options(num_cpus=0, max_retries=0, scheduling_strategy=only_there)
-        asked[each["NodeManagerAddress"]] = task.remote(told)
-    for place, answer in asked.items():
+        asked.append((each["NodeManagerAddress"], task.remote(told)))
+    for place, answer in asked:
         try:
             other = ray.get(answer, timeout=EXAMINE_SECONDS)
         except exceptions.RayError as error:
