@@ -23,7 +23,7 @@ EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
 ATTEMPTS = 4  # at a job whose node or whose task's process was lost
 CANCEL_SECONDS = 15.0  # for nodes to end their jobs
 READ_SECONDS = 1.0  # between two looks at the board
-QUIET = {"log_to_driver": False, "logging_level": "ERROR"}
+QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
 
 def create(options: ExecutorOptions) -> "RayExecutor":
