@@ -92,11 +92,17 @@ def _folder() -> Iterator[Path]:
         with contextlib.suppress(OSError), (left / LOCK).open("rb") as lock:
             if left.lstat().st_uid == os.getuid():
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left)
+                _remove(left)
     place = Path(tempfile.mkdtemp(prefix=PREFIX))
     with (place / LOCK).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield place
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            _remove(place)
+
+
+def _remove(place: Path) -> None:
+    """Remove the folder of a job, at last its lock, without which nobody would do the rest."""
+    for folder in (place / "job", place):
+        shutil.rmtree(folder, ignore_errors=True)
