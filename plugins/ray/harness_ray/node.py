@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.api import Ended, ExecutorOptions, Job, code_differences, local_executor
+from harness.api import code as installed
 
 Files = Mapping[str, bytes]  # by path inside a job's folder
 
@@ -36,9 +37,12 @@ class Board:
         return self._steps
 
 
-def examine(code: Mapping[str, Mapping[str, str]]) -> str:
-    """How the code on this node is not the driver's."""
-    return code_differences(code)
+def examine(told: Mapping[str, Mapping[str, str]]) -> str:
+    """How the code on this node is not the driver's; a plugin that is not here may not be needed."""
+    here = installed(*told["sources"])
+    return code_differences(
+        {kind: {name: fact for name, fact in facts.items() if here[kind].get(name)} for kind, facts in told.items()}
+    )
 
 
 def run(job: Job, files: Files, board: Any) -> tuple[Ended, Files]:

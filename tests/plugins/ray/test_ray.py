@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster, whose nodes are simulated on this machine: files pass between them over the network alone."""
+"""Trials on a Ray cluster, whose nodes are simulated on this machine: files pass over the network alone."""
 
 import contextlib
 import os
@@ -22,6 +22,7 @@ from support.kills import tables
 pytest.importorskip("ray", reason="Ray is no part of the set-up")
 SEEDS, STEPS = 10, 300
 PATIENCE_SECONDS = 60.0
+INSTALLED = {"PYTHONPATH": str(HOSTILE)}  # on every node
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,9 @@ def cluster() -> Iterator[object]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
+    head = {"include_dashboard": False, "ray_client_server_port": port, "env_vars": INSTALLED}
     started = Cluster(initialize_head=True, head_node_args=head)
-    started.add_node(num_cpus=1)
+    started.add_node(env_vars=INSTALLED)
     started.client = f"ray://127.0.0.1:{port}"
     yield started
     ray.shutdown()
@@ -52,7 +53,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(folder: Path, *arguments: str, address: object = None) -> "subprocess.Popen[str]":
-    variables = {**os.environ, "PYTHONPATH": str(HOSTILE), "HARNESS_PLUGINS": "hostile,ray"}
+    variables = {**os.environ, **INSTALLED, "HARNESS_PLUGINS": "hostile,ray"}
     where = [] if address is None else ["--executor", "ray", "--executor-option", f"address={address}"]
     line = [sys.executable, "-m", "harness", *arguments, *where]
     said = folder / "said"
@@ -104,7 +105,7 @@ def test_ray_keeps_the_contract_of_executors(tmp_path: Path, cluster):
 @pytest.mark.slow
 def test_tables_are_those_of_a_local_run_where_a_node_was_killed_in_the_middle(tmp_path: Path, cluster, undisturbed):
     suite = write_suite(tmp_path, ["slow"], ["short"], SEEDS, STEPS)
-    node = cluster.add_node(num_cpus=1)
+    node = cluster.add_node(env_vars=INSTALLED)
     session = start(tmp_path, "run", suite, address=cluster.address)
     (raylet,) = node.all_processes["raylet"]
     wait_for(lambda: trials(raylet.process.pid), session)
@@ -147,7 +148,7 @@ def test_a_node_with_another_version_refuses_and_names_both(tmp_path: Path, clus
     for name, version in (("rl_harness", "0.0.9"), ("ray", "9")):
         (info := old / f"{name}-{version}.dist-info").mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    node = cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(old)})
+    node = cluster.add_node(env_vars={"PYTHONPATH": f"{old}:{HOSTILE}"})
     suite = write_suite(tmp_path, ["steady"], ["short"])
     try:
         session = start(tmp_path, "run", suite, address=cluster.address)
@@ -156,7 +157,7 @@ def test_a_node_with_another_version_refuses_and_names_both(tmp_path: Path, clus
         cluster.remove_node(node)
 
     (line,) = said(tmp_path).splitlines()
-    assert "cannot run trials of this harness: rl-harness is 0.0.9 here and 0.1.0 there" in line
+    assert "cannot run trials of this harness: rl-harness is 0.0.9 here and 0.1.0 there" in line, line
     assert not (tmp_path / "results").exists()
 
 
@@ -190,7 +191,7 @@ def test_parts_of_gpus_are_claimed_where_a_node_has_one(tmp_path: Path, cluster)
     assert without.lacks("cuda") == f"no GPU in the Ray cluster at {cluster.address}"
     assert without.jobs == 2 and not without.has_room("cuda", 1)
     without.close()
-    node = cluster.add_node(num_cpus=2, num_gpus=1)
+    node = cluster.add_node(num_cpus=2, num_gpus=1, env_vars=INSTALLED)
     half = made(gpu_share=0.5)
     try:
         assert half.lacks("cuda") == ""
