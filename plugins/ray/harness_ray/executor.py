@@ -81,8 +81,10 @@ def _examine(address: str) -> None:
     for place, answer in asked:
         try:
             other = ray.get(answer, timeout=EXAMINE_SECONDS)
-        except exceptions.RayError as error:
+        except (exceptions.RayTaskError, exceptions.GetTimeoutError) as error:
             other = _line(error)
+        except exceptions.RayError:  # the node is lost, as any may be later
+            other = ""
         if other:
             raise UsageError(
                 f"--executor-option {ADDRESS}={address}: node {place} cannot run trials of this harness: {other}; "

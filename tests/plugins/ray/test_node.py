@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from harness_ray import node
+node = pytest.importorskip("harness_ray.node", reason="harness-ray is no part of the set-up")
 
 
 def test_files_come_back_as_they_were_but_what_a_trial_keeps_to_itself(tmp_path):
