@@ -103,19 +103,24 @@ def _status(ended: Ended | None, outcome: TrialOutcome, run: RunOutcome | None) 
     return outcome.status, outcome.error or "it does not say why"
 
 
-def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[str, Any]:
-    """Everything else: descriptions in full, versions, hardware, and what would repeat the trial."""
+def code(trial: TrialPlan) -> dict[str, dict[str, str]]:
+    """What is installed here of the code that a trial runs."""
     from packaging.requirements import Requirement
 
+    algorithm, environment = trial.cell.contestant.entry.plugin, trial.cell.environment.plugin
+    required = tuple(Requirement(text).name for text in algorithm.requires)
+    return provenance.code((algorithm.distribution, environment.distribution), required)
+
+
+def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[str, Any]:
+    """Everything else: descriptions in full, versions, hardware, and what would repeat the trial."""
     algorithm, environment = trial.cell.contestant.entry, trial.cell.environment
-    distributions = (algorithm.plugin.distribution, environment.plugin.distribution)
-    required = (Requirement(text).name for text in algorithm.plugin.requires)
     return {
         "suite": {"name": session.suite, "version": session.version, "question": session.question},
         "job": trial.description.to_json(),
         "environment": environment.id,
         "algorithm_spec": as_json(algorithm.spec, tuples=False),
-        "versions": provenance.versions((*distributions, *required)),
+        "versions": code(trial)["versions"],
         "hardware": {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")},
         "git": dict(session.git),
         "command": list(session.command),

@@ -12,7 +12,7 @@ from harness.contract.executor import Ended, Executor, Job
 from harness.discovery.registry import Registry
 from harness.measuring.description import TrialOutcome
 from harness.running.job_files import JOB, VARIABLES, leave, outcome_in, take_tables
-from harness.running.manifest import Session, manifest, now, run_row
+from harness.running.manifest import Session, code, manifest, now, run_row
 from harness.running.plan import Cell, Plan, TrialPlan, trials
 from harness.running.progress import Progress
 from harness.storage.files import StoreError
@@ -176,7 +176,7 @@ class Runner:
         self._started += 1
         folder = staging / f"{self._started:06d}"
         folder.mkdir(parents=True)  # for a trial may have removed the others' as well
-        leave(folder / JOB, trial.description.to_json())
+        leave(folder / JOB, {**trial.description.to_json(), "code": code(trial)})
         cpus = trial.cell.contestant.needs.cpus
         return Job(folder.name, folder, trial.cell.device, cpus, self.seconds, self.memory_gib, VARIABLES)
 

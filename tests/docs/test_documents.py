@@ -45,6 +45,14 @@ ELSEWHERE = {
         ("takes a quarter of an hour", "tests/learn/test_fixed_memory.py", r"import fixed_memory")
     ],
     r"tox -e learn": [("takes hours", "tests/learn/test_judge.py", r"judge\.main\(")],
+    r"pip install -e plugins/ray 'ray\[client\]'": [
+        ("installs a plugin", "tox.ini", r"-e plugins/ray\n +ray\[client\]")
+    ],
+    r"harness (run quickstart --executor|check executor) ray.*": [
+        ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"--executor\", \"ray\""),
+        ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"check\", \"executor\", \"ray\""),
+    ],
+    r"ray start --head": [("starts a cluster", "tests/plugins/ray/test_ray.py", r"initialize_head=True")],
     r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
