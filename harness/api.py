@@ -1,5 +1,6 @@
 """The only import a plugin needs, and the only one supported. `API` grows when an old plugin breaks."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.contract import API
@@ -46,7 +47,19 @@ def run_job(folder: str | Path, device: str) -> None:
     run_job(Path(folder), device)
 
 
-__all__ = ["API", "UsageError", "hookimpl", "run_job"]
+def supervise(job: Job, wanted: Callable[[], bool] = lambda: True) -> Ended | None:
+    """Run a job on this machine as the local executor does, and wait for its end: what an executor may do on a node.
+
+    Its process is started with the job's variables, watched for time and memory, and killed with all that it started:
+    at a limit, when ``wanted``, asked every second, says no (then there is no end to tell: None), when this raises, or
+    when the process that called it dies.
+    """
+    from harness.running.executor_local import supervise
+
+    return supervise(job, wanted)
+
+
+__all__ = ["API", "UsageError", "hookimpl", "run_job", "supervise"]
 __all__ += ["AlgorithmSpec", "EnvironmentSpec", "ExecutorSpec", "FigureSpec", "SuiteSpec"]
 __all__ += ["Needs", "Score", "SpecError"]
 __all__ += ["BudgetExhausted", "Count", "Dataset", "Fraction", "GameRules", "LockstepEnv", "Ply", "Policy"]

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
@@ -39,6 +39,21 @@ def create(options: ExecutorOptions) -> "LocalExecutor":
     if options.settings:
         raise UsageError(f"--executor-option {next(iter(options.settings))}: the local executor has no options")
     return LocalExecutor(options)
+
+
+def supervise(job: Job, wanted: Callable[[], bool] = lambda: True) -> Ended | None:
+    """Run one job on this machine within its limits; None if it was stopped since it is not ``wanted`` any more."""
+    executor = LocalExecutor(ExecutorOptions(jobs=1))
+    if why_not := executor.lacks(job.device):
+        return Ended(job.id, "crashed", why_not, 0.0)
+    try:
+        executor.start(job)
+        while wanted():
+            for ended in executor.wait(1.0):
+                return ended
+        return None
+    finally:
+        executor.close()
 
 
 class NoProcessError(HarnessError):
