@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.contract import API
 from harness.contract.errors import UsageError
-from harness.contract.executor import Ended, Executor, ExecutorOptions, Job
+from harness.contract.executor import DetachableExecutor, Ended, Ending, Executor, ExecutorOptions, Job
 from harness.contract.hooks import hookimpl
 from harness.contract.specs import (
     AlgorithmSpec,
@@ -64,4 +64,4 @@ __all__ += ["AlgorithmSpec", "EnvironmentSpec", "ExecutorSpec", "FigureSpec", "S
 __all__ += ["Needs", "Score", "SpecError"]
 __all__ += ["BudgetExhausted", "Count", "Dataset", "Fraction", "GameRules", "LockstepEnv", "Ply", "Policy"]
 __all__ += ["RecurrentPolicy", "SelfPlay", "Step", "Trial"]
-__all__ += ["Ended", "Executor", "ExecutorOptions", "Job"]
+__all__ += ["DetachableExecutor", "Ended", "Ending", "Executor", "ExecutorOptions", "Job"]
