@@ -1,5 +1,6 @@
 """The commands of SLURM, and what they say of the arrays of this user that are ours, by their names."""
 
+import contextlib
 import getpass
 import subprocess
 from collections.abc import Collection, Sequence
@@ -11,11 +12,9 @@ from harness.api import UsageError
 
 PATIENCE_SECONDS = 120  # with a command
 # What may yet run, or is running; every other state is an end.
-ALIVE = frozenset(
-    "PENDING CONFIGURING RUNNING SUSPENDED COMPLETING REQUEUED REQUEUE_FED REQUEUE_HOLD RESIZING RESV_DEL_HOLD "
-    "SIGNALING SPECIAL_EXIT STAGE_OUT STOPPED".split()
-)
-TAKEN = frozenset("PREEMPTED NODE_FAIL BOOT_FAIL REVOKED".split())  # from it, through no fault of the job
+ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD")
+ALIVE += ("RESIZING", "RESV_DEL_HOLD", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED")
+TAKEN = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")  # from it, through no fault of the job
 
 States = dict[tuple[str, int], str]  # by name of an array and index in it
 
@@ -68,10 +67,9 @@ def _parsed(id: str) -> Sequence[tuple[str, ...]]:
 
 def cancel(names: Collection[str]) -> None:
     """End arrays, as far as SLURM can be reached."""
-    try:
-        _said(["scancel", f"--user={getpass.getuser()}", *(f"--name={name}" for name in names)])
-    except NoAnswerError:
-        pass
+    for name in names:  # of which scancel takes one at a time
+        with contextlib.suppress(NoAnswerError):
+            _said(["scancel", f"--user={getpass.getuser()}", f"--name={name}"])
 
 
 def has_gpus(partition: str) -> bool:

@@ -1,4 +1,4 @@
-"""The executor: jobs go to SLURM as arrays; files in their folders say how they ended, and SLURM of those that cannot."""
+"""The executor: jobs go to SLURM as arrays. Files beside them say how they ended, and SLURM where they cannot."""
 
 import contextlib
 import math
@@ -108,7 +108,7 @@ class SlurmExecutor:
         return {job: steps for job, steps in self._steps.items() if job in self._jobs}
 
     def close(self) -> None:
-        """Cancel what this session started, and wait until it has ended; jobs that are not cancelled end by themselves."""
+        """Cancel what this session started and wait until it has ended; a job that is missed ends by itself."""
         mine = [id for id in self._jobs if id not in self._watched]
         for id in mine:
             (self._jobs.pop(id).folder / TICKET).unlink(missing_ok=True)  # without which a job does not go on
