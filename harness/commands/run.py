@@ -78,6 +78,8 @@ def command(
         note(problem)
     if detach:
         return ExitCode.YES
+    if tally.detached == plan.runs > 0:  # nothing to report yet
+        return ExitCode.INCOMPLETE
     report(given, store.folder, suite=plan.suite)
     if plan.runs == 0 and not plan.broken:
         return ExitCode.NOTHING_RAN
