@@ -88,7 +88,7 @@ def test_a_terminal_shows_bars_and_lines_that_stay(monkeypatch: pytest.MonkeyPat
         with shown(2) as progress:
             progress.started("a", TRIAL)
             progress.advanced({"a": 500, "unknown": 3})
-            progress.finished("a", TRIAL, {0: "done"}, {0: ""})
+            progress.finished("a", str(TRIAL), [row("done", "", 1.0)])
     reader.join()
     os.close(leader)
     output = b"".join(pieces).decode()

@@ -20,7 +20,7 @@ from harness.discovery.registry import Registry
 from harness.measuring.description import TrialOutcome
 from harness.measuring.training import run_training
 from harness.running.keys import task_hash
-from harness.running.manifest import Session, now, run_row
+from harness.running.manifest import Session, now, planned_row, run_row
 from harness.running.plan import Cell, TrialPlan, make_cell, make_plan
 from harness.suite.reading import load_suite
 from support.hostile import write_suite

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.api import Ended, Ending, ExecutorOptions, Job
+from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError
 from harness_slurm import cluster
 from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
 from harness_slurm.script import WALLTIME, script
@@ -115,11 +115,12 @@ class SlurmExecutor:
         names = {self._tickets.pop(id).name for id in mine if id in self._tickets}
         self._new.clear()
         deadline = time.monotonic() + CLOSING_SECONDS
-        while names and time.monotonic() < deadline:
-            cluster.cancel(names)
-            with contextlib.suppress(NoAnswerError):
-                names = {name for (name, _), state in cluster.states(names).items() if state in ALIVE}
-            time.sleep(LOOK_SECONDS if names else 0)
+        with contextlib.suppress(UsageError):  # without the commands nothing was submitted
+            while names and time.monotonic() < deadline:
+                cluster.cancel(names)
+                with contextlib.suppress(NoAnswerError):
+                    names = {name for (name, _), state in cluster.states(names).items() if state in ALIVE}
+                time.sleep(LOOK_SECONDS if names else 0)
 
     def _arrays(self, jobs: Sequence[Job], cap: int) -> list[tuple[list[Job], int, int | None]]:
         """Jobs that need the same as arrays; how many of each run at once, and after which of the arrays it begins.
