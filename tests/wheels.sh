@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the wheels of all five distributions into DIR, installs them into a fresh environment there, and uses them
+# Builds the wheels of all six distributions into DIR, installs them into a fresh environment there, and uses them
 # from an empty folder, as somebody does who has no checkout. The first step that fails ends it.
 #
 # usage: tests/wheels.sh DIR, with a Python that has the package `build`
@@ -17,7 +17,7 @@ step() { echo "== $*" >&2; }
 step "build, from a copy without the remains of earlier builds"
 tar -C "$root" --exclude=./.git --exclude=./.tox --exclude=./results --exclude=build --exclude='*.egg-info' -cf - . |
     tar -C "$work/source" -xf -
-for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/example; do
+for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/slurm plugins/example; do
     python -m build --wheel --outdir "$work/wheels" "$work/source/$distribution" >"$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2; exit 1; }
 done
