@@ -191,7 +191,8 @@ class Controller:
     def start(self, each: Element) -> None:
         told = {"ARRAY_JOB_ID": each.id, "ARRAY_TASK_ID": each.index, "JOB_ID": each.id, "RESTART_COUNT": each.restarts}
         script = self.folder / f"script-{each.id}"
-        script.write_text(each.script)
+        if not script.exists():  # bash reads it bit by bit
+            script.write_text(each.script)
         output = each.options["output"].replace("%x", each.options["job-name"]).replace("%a", str(each.index))
         with open(output, "ab") as log:
             each.process = subprocess.Popen(

@@ -7,6 +7,7 @@ had come to its end.
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from harness.api import Ended, supervise
 from harness_slurm.tickets import TICKET, ended_in, mark_ended, ticket_in
 
 OUTCOME = "outcome.json"  # what `run_job` writes last
+GRACE_SECONDS = 1.0  # in which a signal that killed the trial has come to this process, too, and ends it
 LOG = "log.txt"  # to which every attempt appends
 
 
@@ -22,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     folder, name = Path(arguments[0]), arguments[1]
     ticket = ticket_in(folder)
     if ticket is None or ticket.name != name or ended_in(folder, name) is not None:
+        print(f"{name}: nothing is to be done here: the job has ended, or is another array's by now", flush=True)
         return 0
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's announcement that time is nearly up, or of preemption
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends the trial, and says nothing
@@ -31,8 +34,12 @@ def main(arguments: Sequence[str]) -> int:
     else:
         _clear(folder, (*ticket.kept, TICKET, LOG))
         ended = supervise(job, lambda: _is_wanted(folder, name))
+    if ended is not None and ended.ending == "crashed":
+        time.sleep(GRACE_SECONDS)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if ended is not None:
+    if ended is None:
+        print(f"{name}: stopped, since the job is another array's by now, or nobody's", flush=True)
+    else:
         mark_ended(folder, ended)
     return 0
 

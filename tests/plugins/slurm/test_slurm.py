@@ -181,10 +181,11 @@ def test_a_kill_at_any_moment_of_detaching_loses_nothing_and_runs_nothing_twice(
     suite = write_suite(tmp_path, ["steady"], ["short"], seeds=2, steps=20)
     moment = 0
     while killed_at(moment, ["run", suite, *on(slurm), "--detach"]):
-        all_collected()  # whatever it had submitted, or not
+        if (RESULTS / DETACHED).is_dir():
+            all_collected()  # whatever it had submitted, or not
         assert run(suite, slurm) == ExitCode.YES
         assert statuses() == {"done": 2}
-        assert not list((RESULTS / DETACHED).iterdir())
+        assert not list(RESULTS.glob(f"{DETACHED}/*"))
         shutil.rmtree(RESULTS)
         moment += 3
     assert moment >= 12
