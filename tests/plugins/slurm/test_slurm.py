@@ -95,7 +95,7 @@ def test_it_passes_every_check_of_an_executor(cluster):
 
 
 @pytest.mark.slow
-def test_of_sixty_runs_on_a_cluster_that_preempts_a_fifth_none_is_lost_and_none_runs_twice(cluster, tmp_path):
+def test_of_sixty_runs_on_a_cluster_that_preempts_a_fifth_none_is_lost_and_none_runs_twice(cluster, tmp_path, capsys):
     slurm = cluster(slots=4, preempted=0.2, within=0.5, requeues=0.7, seed=3)
     suite = write_suite(tmp_path, ["steady"], ["short"], seeds=60, steps=20)
 
@@ -105,8 +105,9 @@ def test_of_sixty_runs_on_a_cluster_that_preempts_a_fifth_none_is_lost_and_none_
     preempted = slurm.events("preempt")
     assert len({event["again"] for event in preempted}) == 2, "both kinds of preemption are tried"
     ends = [event["state"] for event in slurm.events("end")]
-    assert ends.count("COMPLETED") == 60
-    assert len(slurm.events("start")) == 60 + len(preempted)
+    assert ends.count("COMPLETED") <= 60  # one that is preempted when it has left its mark does not start again
+    assert len(slurm.events("start")) <= 60 + len(preempted)
+    assert capsys.readouterr().err.count("\ndone ") == 60
     assert most_at_once(slurm) <= 3
 
 
