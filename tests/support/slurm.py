@@ -305,6 +305,7 @@ def warmed_up() -> None:
         importlib.import_module(module)
     torch.set_num_threads(1)
     multiprocessing.util.spawnv_passfds = _forked_instead
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))  # as a new program has it
 
 
 class FakeSlurm:
