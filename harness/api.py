@@ -1,11 +1,11 @@
 """The only import a plugin needs, and the only one supported. `API` grows when an old plugin breaks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.contract import API
 from harness.contract.errors import UsageError
-from harness.contract.executor import Ended, Executor, ExecutorOptions, Job
+from harness.contract.executor import DetachableExecutor, Ended, Ending, Executor, ExecutorOptions, Job
 from harness.contract.hooks import hookimpl
 from harness.contract.specs import (
     AlgorithmSpec,
@@ -48,13 +48,6 @@ def run_job(folder: str | Path, device: str) -> None:
     run_job(Path(folder), device, from_afar=True)
 
 
-def local_executor(options: ExecutorOptions) -> Executor:
-    """The executor of this machine, for jobs of another: so one on a cluster has them run and watched, as `run_job`."""
-    from harness.running.executor_local import LocalExecutor
-
-    return LocalExecutor(options, from_afar=True)
-
-
 def code(*plugins: str) -> Mapping[str, Mapping[str, str]]:
     """What is installed here of the core and of these distributions of plugins, to be told to another machine."""
     from harness.running import provenance
@@ -69,9 +62,22 @@ def code_differences(told: Mapping[str, Mapping[str, str]]) -> str:
     return provenance.differences(told)
 
 
-__all__ = ["API", "UsageError", "code", "code_differences", "hookimpl", "local_executor", "run_job"]
+def supervise(job: Job, wanted: Callable[[int], bool] = lambda steps: True) -> Ended | None:
+    """Run a job on this machine as the local executor does, and wait for its end: what an executor may do on a node.
+
+    A job that was made where other code is installed fails. Its process is started with the job's variables, watched
+    for time and memory, and killed with all that it started: at a limit, when ``wanted``, asked every second with the
+    steps that it has taken, says no (then there is no end to tell: None), when this raises, or when the process that
+    called it dies.
+    """
+    from harness.running.executor_local import supervise
+
+    return supervise(job, wanted)
+
+
+__all__ = ["API", "UsageError", "code", "code_differences", "hookimpl", "run_job", "supervise"]
 __all__ += ["AlgorithmSpec", "EnvironmentSpec", "ExecutorSpec", "FigureSpec", "SuiteSpec"]
 __all__ += ["Needs", "Score", "SpecError"]
 __all__ += ["BudgetExhausted", "Count", "Dataset", "Fraction", "GameRules", "LockstepEnv", "Ply", "Policy"]
 __all__ += ["RecurrentPolicy", "SelfPlay", "Step", "Trial"]
-__all__ += ["Ended", "Executor", "ExecutorOptions", "Job"]
+__all__ += ["DetachableExecutor", "Ended", "Ending", "Executor", "ExecutorOptions", "Job"]

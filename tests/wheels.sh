@@ -17,7 +17,7 @@ step() { echo "== $*" >&2; }
 step "build, from a copy without the remains of earlier builds"
 tar -C "$root" --exclude=./.git --exclude=./.tox --exclude=./results --exclude=build --exclude='*.egg-info' -cf - . |
     tar -C "$work/source" -xf -
-for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/example; do
+for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/slurm plugins/example; do
     python -m build --wheel --outdir "$work/wheels" "$work/source/$distribution" >"$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2; exit 1; }
 done
@@ -29,7 +29,7 @@ step "install them into a fresh environment"
 python -m venv "$work/environment"
 export PATH="$work/environment/bin:$PATH"
 grep '==' "$root/requirements.txt" >"$work/constraints.txt"
-mkdir "$work/extra" && mv "$work"/wheels/harness_ray-*.whl "$work/extra"
+mkdir "$work/extra" && mv "$work"/wheels/harness_{ray,slurm}-*.whl "$work/extra"
 pip install --quiet --constraint "$work/constraints.txt" "$work"/wheels/*.whl
 pip install --quiet --no-deps "$work"/extra/*.whl
 
@@ -43,10 +43,12 @@ for suite in quickstart tabular classic-control; do
 done
 
 step "an executor says what it lacks"
-code=0
-harness run quickstart --executor ray 2>refusal.txt || code=$?
-test "$code" = 4
-grep -q 'ray/ray needs ray' refusal.txt
+for lacking in "ray/ray needs ray" "slurm/slurm needs submitit"; do
+    code=0
+    harness run quickstart --executor "${lacking%%/*}" 2>refusal.txt || code=$?
+    test "$code" = 4
+    grep -q "$lacking" refusal.txt
+done
 
 step "the example keeps the contract"
 harness check example/hill-climbing

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
@@ -41,6 +41,21 @@ def create(options: ExecutorOptions) -> "LocalExecutor":
     if options.settings:
         raise UsageError(f"--executor-option {next(iter(options.settings))}: the local executor has no options")
     return LocalExecutor(options)
+
+
+def supervise(job: Job, wanted: Callable[[int], bool] = lambda steps: True) -> Ended | None:
+    """Run one job on this machine within its limits; None if it was stopped since it is not ``wanted`` any more."""
+    executor = LocalExecutor(ExecutorOptions(jobs=1), from_afar=True)
+    if why_not := executor.lacks(job.device):
+        return Ended(job.id, "crashed", why_not, 0.0)
+    try:
+        executor.start(job)
+        while wanted(executor.progress().get(job.id, 0)):
+            for ended in executor.wait(1.0):
+                return ended
+        return None
+    finally:
+        executor.close()
 
 
 class NoProcessError(HarnessError):

@@ -37,7 +37,7 @@ def outcome(folder: Path, executor: Executor, **changed: str) -> "tuple[str, str
 
 def test_the_same_code_runs_and_another_is_refused_with_both_named(tmp_path):
     def there(name: str, **changed: str) -> "tuple[str, str]":
-        return outcome(tmp_path / name, api.local_executor(ExecutorOptions(1)), **changed)
+        return outcome(tmp_path / name, LocalExecutor(ExecutorOptions(1), from_afar=True), **changed)
 
     here = provenance.source(PLUGIN)
     assert there("same") == ("done", "")

@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.api import Ended, ExecutorOptions, Job, code_differences, local_executor
+from harness.api import Ended, Job, code_differences, supervise
 from harness.api import code as installed
 
 Files = Mapping[str, bytes]  # by path inside a job's folder
 
-TELL_SECONDS = 1.0  # between two messages about progress
 PREFIX = "harness-ray-"  # of the folders of jobs on a node
 LOCK = "lock"  # a file that is locked for as long as there is somebody who needs the folder
 WORK = "work"  # where a trial may write what it likes, which stays here
@@ -54,14 +53,14 @@ def run(job: Job, files: Files, board: Any) -> tuple[Ended, Files]:
         folder = place / "job"
         put(files, folder)
         device = "cuda:0" if job.device == "cuda" else job.device  # of those that Ray has left visible
-        executor = local_executor(ExecutorOptions(jobs=max(1, job.cpus)))
-        try:
-            executor.start(replace(job, folder=folder, device=device))
-            while not (ended := executor.wait(TELL_SECONDS)):
-                board.tell.remote(job.id, executor.progress().get(job.id, 0))
-        finally:
-            executor.close()
-        return ended[0], taken(folder)
+
+        def told(steps: int) -> bool:
+            board.tell.remote(job.id, steps)
+            return True
+
+        ended = supervise(replace(job, folder=folder, device=device), told)
+        assert ended is not None, "it is wanted until it ends"
+        return ended, taken(folder)
 
 
 def taken(folder: Path) -> Files:
