@@ -31,8 +31,12 @@ ELSEWHERE = {
         ("trains for a minute", "tests/wheels.sh", r"harness run quickstart"),
     ],
     r"pip install tox && tox": [("is what runs this test", ".ci/run", r"pip install .*tox && tox")],
-    r"pip install -r requirements\.txt -e plugins/example pytest .*": [
-        ("installs from a package index", "tox.ini", r"-r requirements\.txt\n +-e plugins/example\n[\s\S]*pytest==")
+    r"pip install -r requirements\.txt -e plugins/example -e plugins/slurm pytest .*": [
+        (
+            "installs from a package index",
+            "tox.ini",
+            r"-r requirements\.txt\n +-e plugins/example\n +-e plugins/slurm\n",
+        )
     ],
     r"tox( -e (lint|types|tests|plugins))?( -- -k meter)?": [
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
