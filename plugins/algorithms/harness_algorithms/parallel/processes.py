@@ -28,12 +28,14 @@ from harness_algorithms.parallel.operations import (
     Node,
     Operation,
     Pull,
+    PullAll,
     Push,
     Receive,
     Role,
     Send,
     Store,
     TakeStep,
+    Wait,
     Work,
 )
 
@@ -217,6 +219,8 @@ class _Hands:
                 return operation.function()
             case Pull():
                 return place.stores[operation.store].pulled(operation.asked)
+            case PullAll():
+                return [place.stores[store].pulled(operation.asked) for store in operation.stores]
             case Push():
                 place.gate.enter(self._index)
                 place.stores[operation.store].pushed(operation.message)
@@ -228,6 +232,9 @@ class _Hands:
                 if message == OVER:
                     raise StopIteration
                 return pickle.loads(message)
+            case Wait():
+                time.sleep(operation.seconds)
+                return time.monotonic()
             case Begin():
                 self._env = _OneEnv(self._factory())
                 return self._env.reset()
