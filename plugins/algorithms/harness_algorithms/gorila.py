@@ -1,0 +1,390 @@
+"""General reinforcement learning architecture (Gorila; Nair et al., 2015, arXiv:1507.04296), of DQN.
+
+Actors act ε-greedily by a replica θ of the parameters and fill replay memories. Learners sample these and compute
+
+    g = ∇ mean huber(δ),   δ = r + γ d maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ),   d = 0 where the MDP terminated, else 1
+
+and never step themselves: they push g to a parameter server, whose shards each hold a part of θ⁺ and descend g by
+AdaGrad with statistics of their own. Everyone pulls θ ← θ⁺; learners also fetch θ⁻, which is θ⁺ as it was after the
+server's last multiple of N updates. Two things keep learning stable where nodes are slow or broken:
+
+    a shard drops a gradient that is too old: more than `max_staleness` updates, or seconds, since its θ was pulled
+    a learner drops its own gradient where its loss is above the running mean by several standard deviations
+
+An actor and a learner are a node each, or one node, a bundle, and share θ. A memory is each actor's own or global.
+
+Departures from the paper: an actor pulls every `pull_every` steps and not before an episode, which would begin at
+another step for each seed: with 1, it always acts by the newest θ, so the pull before an episode is one of these. In a
+bundle there is a second one, before the gradient. One message in place of none says that a seed's gradient is dropped.
+Rewards are clipped neither, nor are errors, unless κ is given. The memory's size is that of all its parts.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from annotated_types import Gt
+from torch import Tensor
+
+from harness.api import Count, Fraction, Trial
+from harness_algorithms.blocks.convolutions import stacked_network
+from harness_algorithms.blocks.losses import huber
+from harness_algorithms.blocks.networks import Network, flattened, frozen_copy, load_
+from harness_algorithms.blocks.optim import adagrad_
+from harness_algorithms.blocks.outliers import Usual
+from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
+from harness_algorithms.blocks.schedules import Linear
+from harness_algorithms.blocks.shared_replay import SharedReplay
+from harness_algorithms.blocks.streams import Uniforms
+from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
+from harness_algorithms.parallel.cluster import Cluster
+from harness_algorithms.parallel.operations import (
+    Begin,
+    Node,
+    Operation,
+    Pull,
+    PullAll,
+    Push,
+    Role,
+    TakeStep,
+    Wait,
+    Work,
+)
+
+POLL_SECONDS = 1e-3  # between a learner's looks into a memory that holds too little
+Course = Generator[Operation, Any, Any]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of Gorila."""
+
+    backend: Name = "virtual"  # what runs the roles
+    cluster: Cluster = Cluster()  # the machines, where they are virtual; actors are the first nodes, learners the last
+    actors: Count = 4
+    learners: Count | None = None  # on nodes of their own; None for one in a bundle with every actor
+    replay: Literal["local", "global"] = "local"  # a memory per actor, or one for all
+    shards: Count = 1  # of the parameter server
+
+    discount: Fraction = 0.99  # γ, per step
+    epsilon: Linear = Linear(1.0, 0.05)  # probability of a random action; until: of `epsilon_updates`
+    epsilon_updates: Count = 25_000  # updates of the server
+    pull_every: Count = 1  # steps of an actor between its pulls of θ⁺
+
+    hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
+    learning_rate: Fraction = 0.03  # η of AdaGrad
+    batch_size: Count = 128  # transitions
+    replay_capacity: Count = 10_000  # transitions, in all memories together
+    learning_starts: int = 1_000  # steps of all actors; actions are uniformly random until then
+    target_every: Count = 100  # N, updates of the server
+    huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
+
+    max_staleness: int | None = 50  # updates that a gradient may miss; None for no limit
+    max_staleness_seconds: float | None = None  # the backend's, from the pull of θ to the push of a gradient
+    loss_deviations: Annotated[float, Gt(0)] | None = 5.0  # above the mean that a loss may be; None for no limit
+    loss_warm_up: Count = 100  # gradients of a learner before it drops any
+    loss_window: Count = 1_000  # gradients that mean and deviation are about
+
+    def __post_init__(self) -> None:
+        if self.replay_capacity < self.actors:
+            raise ValueError(f"replay_capacity is {self.replay_capacity}: fewer transitions than actors")
+        check_cluster(self)
+
+    @property
+    def nodes(self) -> int:
+        """Roles that run at the same time."""
+        return self.actors + (self.learners or 0)
+
+    @property
+    def shard_names(self) -> tuple[str, ...]:
+        """The parameter server."""
+        return tuple(f"parameter server {i}" for i in range(self.shards))
+
+    @property
+    def memory_names(self) -> tuple[str, ...]:
+        """Where each actor stores, if not on its own node."""
+        return tuple("replay" if self.replay == "global" else f"replay {i}" for i in range(self.actors))
+
+
+class Parameters(NamedTuple):
+    """What a shard answers."""
+
+    flat: Tensor  # θ⁺, [S, P]
+    version: Tensor  # updates that made it, [S]
+    frozen_number: Tensor  # n: θ⁻ is θ⁺ after n N updates, [S]
+    frozen: Tensor | None  # θ⁻, [S, P], if who asks has an older one
+
+
+class Slope(NamedTuple):
+    """What a learner pushes to a shard."""
+
+    learner: int
+    gradient: Tensor  # [S, P]
+    loss: Tensor  # [S]
+    usual: Tensor  # whether the loss passed the learner's filter, bool [S]
+    version: Tensor  # of the θ it was taken at, [S]
+    seconds: float  # since that was pulled; 0 unless anybody minds
+
+
+class Shard:
+    """A part of θ⁺ and all that is needed to learn it; nothing of it is shared with other shards."""
+
+    def __init__(self, flat: Tensor, learners: int, config: Config) -> None:
+        self.flat = flat.clone()  # θ⁺, [S, P]
+        self.squares = torch.zeros_like(flat)  # of AdaGrad
+        self.frozen = flat.clone()  # θ⁻
+        self.frozen_number = torch.zeros(len(flat), dtype=torch.int64)
+        # Each learner counts in a row of its own: so nothing is lost, though nothing is locked.
+        self.updates = torch.zeros(learners, len(flat), dtype=torch.int64)
+        self.stale = torch.zeros_like(self.updates)  # gradients dropped here
+        self.unusual = torch.zeros_like(self.updates)  # gradients dropped by learners
+        self.staleness = torch.zeros(len(flat), dtype=torch.int64)  # of the last gradient
+        self.loss = torch.zeros(len(flat))  # of the last gradient
+        self._config = config
+
+    def pulled(self, asked: Tensor | None) -> Parameters:
+        """θ⁺, and θ⁻ for a learner that has one of number ``asked``, [S]; None for an actor."""
+        newer = asked is not None and bool((asked < self.frozen_number).any())
+        frozen = self.frozen.clone() if newer else None
+        return Parameters(self.flat.clone(), self.updates.sum(0), self.frozen_number.clone(), frozen)
+
+    def pushed(self, message: Slope) -> None:
+        """Descend a gradient for the seeds for which it is neither too old nor unusual."""
+        version = self.updates.sum(0)
+        staleness = version - message.version
+        fresh = torch.ones_like(message.usual)
+        if self._config.max_staleness is not None:
+            fresh &= staleness <= self._config.max_staleness
+        if self._config.max_staleness_seconds is not None:
+            fresh &= message.seconds <= self._config.max_staleness_seconds
+        taken = fresh & message.usual
+        gradient = message.gradient if taken.all() else torch.where(taken[:, None], message.gradient, 0.0)
+        adagrad_(self.flat, self.squares, gradient, self._config.learning_rate)
+        self.updates[message.learner] += taken
+        self.stale[message.learner] += message.usual & ~fresh
+        self.unusual[message.learner] += ~message.usual
+        self.staleness.copy_(staleness)
+        self.loss.copy_(message.loss)
+        number = (version + taken) // self._config.target_every
+        due = number > self.frozen_number
+        if due.any():
+            self.frozen.copy_(torch.where(due[:, None], self.flat, self.frozen))
+            self.frozen_number.copy_(torch.maximum(number, self.frozen_number))
+
+    def status(self) -> Mapping[str, Tensor]:
+        """How many updates there were and how many gradients were dropped; of the last one, its age and loss."""
+        counts = {name: getattr(self, name).sum(0) for name in ("updates", "stale", "unusual")}
+        return {**counts, "staleness": self.staleness, "loss": self.loss}
+
+
+class Replica:
+    """A node's copy of θ⁺, and of θ⁻ if it learns."""
+
+    def __init__(self, spaces: Any, config: Config, generators: list[torch.Generator]) -> None:
+        self.num_actions = int(spaces.action_space.n)
+        self.q: Network = stacked_network(spaces.observation_space, config.hidden, self.num_actions, generators)
+        self.frozen_q = frozen_copy(self.q)
+        self.shards = config.shard_names
+        seeds = len(generators)
+        self.versions = [torch.zeros(seeds, dtype=torch.int64)] * config.shards  # of θ, by shard
+        self._frozen = list(flattened(self.q.parameters).tensor_split(config.shards, 1))  # θ⁻, by shard
+        self._numbers = [torch.full((seeds,), -1)] * config.shards  # which θ⁻ that is
+
+    def pull(self, learns: bool) -> Course:
+        """Take over θ⁺, and θ⁻ where there is a newer one."""
+        oldest = torch.stack(self._numbers).amin(0) if learns else None
+        answers: list[Parameters] = yield PullAll(self.shards, oldest)
+        load_(self.q.parameters, torch.cat([answer.flat for answer in answers], 1))
+        self.versions = [answer.version for answer in answers]
+        for i, answer in enumerate(answers):
+            if answer.frozen is not None:
+                newer = answer.frozen_number > self._numbers[i]
+                self._frozen[i] = torch.where(newer[:, None], answer.frozen, self._frozen[i])
+                self._numbers[i] = answer.frozen_number
+        if any(answer.frozen is not None for answer in answers):
+            load_(self.frozen_q.parameters, torch.cat(self._frozen, 1))
+
+    @torch.no_grad()
+    def greedy(self, obs: Tensor) -> Tensor:
+        """The best action of every copy."""
+        return self.q(obs).argmax(2)
+
+
+class Actor:
+    """Acts and stores what happened."""
+
+    def __init__(self, node: Node, config: Config, replica: Replica, memory: str | SharedReplay) -> None:
+        self._node = node
+        self._config = config
+        self._replica = replica
+        self._memory = memory
+        self._writer = node.index if config.replay == "global" else 0
+        self._noise = Uniforms(node.streams("policy"), 1, 2)
+        self._random_steps = config.learning_starts // config.actors
+        self._steps = 0
+        self._obs: Tensor | None = None
+
+    def act(self) -> Course:
+        """One step, by the newest θ⁺ if a pull is due."""
+        obs = self._obs if self._obs is not None else (yield Begin())
+        if self._steps % self._config.pull_every == 0:
+            yield from self._replica.pull(learns=False)
+        epsilon = 1.0 if self._steps < self._random_steps else self._epsilon()
+        action = epsilon_greedy(self._replica.greedy(obs), self._replica.num_actions, epsilon, self._noise())
+        step = yield TakeStep(action)
+        transition = Transition(obs, action, step.reward, step.discount, step.next_obs)
+        yield from keep(self._memory, (self._writer, transition))
+        self._steps, self._obs = self._steps + 1, step.obs
+
+    def _epsilon(self) -> Tensor:
+        """ε of every seed, [S, 1]: by the updates of the server, as far as known here, not by steps."""
+        shares = (self._replica.versions[0] / self._config.epsilon_updates).clamp(max=1.0).tolist()
+        return torch.tensor([[self._config.epsilon(share)] for share in shares], dtype=torch.float64)
+
+
+class Learner:
+    """Samples a batch and pushes the gradient, dropped where its loss is unusual; never steps itself."""
+
+    def __init__(self, number: int, node: Node, config: Config, replica: Replica, memories: Sequence[Any]) -> None:
+        generators = node.streams("batches")
+        self._number = number
+        self._config = config
+        self._replica = replica
+        self._memories = memories
+        self._noise = Uniforms(generators, config.batch_size)
+        self._asked = self._noise()
+        self._samples = 0
+        seeds = len(generators)
+        filtered = config.loss_deviations is not None
+        self._usual = (
+            Usual(seeds, config.loss_deviations, config.loss_warm_up, config.loss_window) if filtered else None
+        )
+
+    def learn(self) -> Course:
+        """One gradient; gives whether there was enough to sample from."""
+        memory = self._memories[self._samples % len(self._memories)]
+        batch = yield from sample(memory, self._asked)
+        if batch is None:
+            return False
+        self._samples, self._asked = self._samples + 1, self._noise()
+        yield from self._replica.pull(learns=True)
+        pulled_at = yield from self._now()
+        gradient, loss = yield Work(partial(slope_of, self._replica, batch, self._config))
+        usual = self._usual(loss) if self._usual else torch.ones(len(loss), dtype=torch.bool)
+        seconds = (yield from self._now()) - pulled_at
+        parts = gradient.tensor_split(self._config.shards, 1)
+        for shard, part, version in zip(self._replica.shards, parts, self._replica.versions, strict=True):
+            yield Push(shard, Slope(self._number, part, loss, usual, version, seconds))
+        return True
+
+    def _now(self) -> Course:
+        """The time, if a limit needs it."""
+        if self._config.max_staleness_seconds is None:
+            return 0.0
+        return (yield Wait())
+
+
+def keep(memory: str | SharedReplay, message: Any) -> Course:
+    """Store something in a memory elsewhere, or on this node, which takes no time."""
+    if isinstance(memory, str):
+        yield Push(memory, message)
+    else:
+        memory.pushed(message)
+
+
+def sample(memory: str | SharedReplay, noise: Tensor) -> Course:
+    """A batch of a memory elsewhere, or on this node."""
+    if isinstance(memory, str):
+        return (yield Pull(memory, noise))
+    return memory.pulled(noise)
+
+
+@torch.no_grad()
+def slope_of(replica: Replica, batch: Transition, config: Config) -> tuple[Tensor, Tensor]:
+    """The gradient of the loss, [S, P], and the loss, [S]."""
+    q = replica.q
+    values, tape = q.record(batch.obs)
+    error = td_error(values, replica.frozen_q(batch.next_obs), batch, config.discount)
+    q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2], config.huber_threshold))
+    return flattened([p.grad for p in q.parameters]), huber(error, config.huber_threshold).mean(1)
+
+
+def memory_of(spaces: Any, seeds: int, config: Config, budget: int, writers: int) -> SharedReplay:
+    """A memory of some of the actors, with their share of what all remember and must have seen before learning."""
+    space = spaces.observation_space
+    dtype = np.dtype(np.float32) if space.dtype.kind == "f" else space.dtype
+    obs = torch.from_numpy(np.zeros((1, 1, *space.shape), dtype)).expand(seeds, *[-1] * (1 + len(space.shape)))
+    number = torch.zeros(seeds, 1)
+    capacity = min(config.replay_capacity // config.actors, budget)  # more is never stored
+    least = config.learning_starts * writers // config.actors
+    return SharedReplay(Transition(obs, number.long(), number, number, obs), capacity, writers, least)
+
+
+def bundle(node: Node, config: Config, budget: int) -> Course:
+    """An actor and a learner that share θ."""
+    generators = node.streams("initialisation")
+    replica = Replica(node, config, generators)
+    memory: Any = config.memory_names[node.index]
+    if config.replay == "local":
+        memory = memory_of(node, len(generators), config, budget, writers=1)
+    actor, learner = Actor(node, config, replica, memory), Learner(node.index, node, config, replica, [memory])
+    while True:
+        yield from actor.act()
+        yield from learner.learn()
+
+
+def lone_actor(node: Node, config: Config) -> Course:
+    """An actor on a node of its own."""
+    actor = Actor(node, config, Replica(node, config, node.streams("initialisation")), config.memory_names[node.index])
+    while True:
+        yield from actor.act()
+
+
+def lone_learner(node: Node, config: Config) -> Course:
+    """A learner on a node of its own, which takes local memories in turn."""
+    replica = Replica(node, config, node.streams("initialisation"))
+    learner = Learner(node.index - config.actors, node, config, replica, config.memory_names)
+    while True:
+        if not (yield from learner.learn()):
+            yield Wait(POLL_SECONDS)
+
+
+class Greedy:
+    """The policy that is evaluated: the best action by θ⁺."""
+
+    def __init__(self, replica: Replica, shards: Sequence[Shard]) -> None:
+        self._replica = replica
+        self._shards = shards
+
+    def take_over(self) -> None:
+        """Act by the parameters as they are now."""
+        load_(self._replica.q.parameters, torch.cat([shard.flat for shard in self._shards], 1))
+
+    def reset(self, mask: Tensor) -> None:
+        """Nothing is remembered."""
+
+    def act(self, obs: Tensor) -> Tensor:
+        """Actions [S, B] for obs [S, B, ...]."""
+        return self._replica.greedy(obs)
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Start a parameter server; let actors and learners go."""
+    backend = backend_of(trial, config)
+    generators = trial.generators("initialisation")
+    replica = Replica(backend, config, generators)
+    parts = flattened(replica.q.parameters).tensor_split(config.shards, 1)
+    learners = config.learners or config.actors
+    shards = {name: Shard(part, learners, config) for name, part in zip(config.shard_names, parts, strict=True)}
+    names = set(config.memory_names) if config.learners or config.replay == "global" else ()
+    memory = partial(memory_of, backend, len(generators), config, trial.budget)
+    memories = {name: memory(writers=config.actors // len(names)) for name in names}
+    if config.learners is None:
+        roles: list[Role] = [partial(bundle, config=config, budget=trial.budget)] * config.actors
+    else:
+        roles = [partial(lone_actor, config=config)] * config.actors
+        roles += [partial(lone_learner, config=config)] * config.learners
+    backend.run(roles, {**shards, **memories}, Greedy(replica, list(shards.values())))
