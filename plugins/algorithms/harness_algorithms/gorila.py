@@ -9,7 +9,7 @@ AdaGrad with statistics of their own. Everyone pulls θ ← θ⁺; learners also
 server's last multiple of N updates. Two things keep learning stable where nodes are slow or broken:
 
     a shard drops a gradient that is too old: more than `max_staleness` updates, or seconds, since its θ was pulled
-    a learner drops its own gradient where its loss is above the running mean by several standard deviations
+    a learner drops its own gradient where the batch's mean |δ| is above the running mean by several deviations
 
 An actor and a learner are a node each, or one node, a bundle, and share θ. A memory is each actor's own or global.
 
@@ -19,21 +19,19 @@ bundle there is a second one, before the gradient. One message in place of none 
 Rewards are clipped neither, nor are errors, unless κ is given. The memory's size is that of all its parts.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.losses import huber
-from harness_algorithms.blocks.networks import Network, flattened, frozen_copy, load_
-from harness_algorithms.blocks.optim import adagrad_
+from harness_algorithms.blocks.networks import Network, flattened, load_
 from harness_algorithms.blocks.outliers import Usual
 from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
 from harness_algorithms.blocks.schedules import Linear
@@ -41,21 +39,10 @@ from harness_algorithms.blocks.shared_replay import SharedReplay
 from harness_algorithms.blocks.streams import Uniforms
 from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
 from harness_algorithms.parallel.cluster import Cluster
-from harness_algorithms.parallel.operations import (
-    Begin,
-    Node,
-    Operation,
-    Pull,
-    PullAll,
-    Push,
-    Role,
-    TakeStep,
-    Wait,
-    Work,
-)
+from harness_algorithms.parallel.operations import Begin, Node, Pull, Push, Role, TakeStep, Wait, Work
+from harness_algorithms.parallel.parameter_server import Course, Replica, Shard, Slope
 
 POLL_SECONDS = 1e-3  # between a learner's looks into a memory that holds too little
-Course = Generator[Operation, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -75,17 +62,17 @@ class Config:
     pull_every: Count = 1  # steps of an actor between its pulls of θ⁺
 
     hidden: tuple[Count, ...] = (120, 84)  # units of each hidden layer
-    learning_rate: Fraction = 0.03  # η of AdaGrad
+    learning_rate: Fraction = 0.01  # η of AdaGrad
     batch_size: Count = 128  # transitions
     replay_capacity: Count = 10_000  # transitions, in all memories together
-    learning_starts: int = 1_000  # steps of all actors; actions are uniformly random until then
+    learning_starts: Annotated[int, Ge(0)] = 1_000  # steps of all actors; actions are uniformly random until then
     target_every: Count = 100  # N, updates of the server
     huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
 
-    max_staleness: int | None = 50  # updates that a gradient may miss; None for no limit
+    max_staleness: Annotated[int, Ge(0)] | None = 50  # updates that a gradient may miss; None for no limit
     max_staleness_seconds: float | None = None  # the backend's, from the pull of θ to the push of a gradient
     loss_deviations: Annotated[float, Gt(0)] | None = 5.0  # above the mean that a loss may be; None for no limit
-    loss_warm_up: Count = 100  # gradients of a learner before it drops any
+    loss_warm_up: Count = 1_000  # gradients of a learner before it drops any; of several θ⁻, at each of which |δ| jumps
     loss_window: Count = 1_000  # gradients that mean and deviation are about
 
     def __post_init__(self) -> None:
@@ -109,110 +96,6 @@ class Config:
         return tuple("replay" if self.replay == "global" else f"replay {i}" for i in range(self.actors))
 
 
-class Parameters(NamedTuple):
-    """What a shard answers."""
-
-    flat: Tensor  # θ⁺, [S, P]
-    version: Tensor  # updates that made it, [S]
-    frozen_number: Tensor  # n: θ⁻ is θ⁺ after n N updates, [S]
-    frozen: Tensor | None  # θ⁻, [S, P], if who asks has an older one
-
-
-class Slope(NamedTuple):
-    """What a learner pushes to a shard."""
-
-    learner: int
-    gradient: Tensor  # [S, P]
-    loss: Tensor  # [S]
-    usual: Tensor  # whether the loss passed the learner's filter, bool [S]
-    version: Tensor  # of the θ it was taken at, [S]
-    seconds: float  # since that was pulled; 0 unless anybody minds
-
-
-class Shard:
-    """A part of θ⁺ and all that is needed to learn it; nothing of it is shared with other shards."""
-
-    def __init__(self, flat: Tensor, learners: int, config: Config) -> None:
-        self.flat = flat.clone()  # θ⁺, [S, P]
-        self.squares = torch.zeros_like(flat)  # of AdaGrad
-        self.frozen = flat.clone()  # θ⁻
-        self.frozen_number = torch.zeros(len(flat), dtype=torch.int64)
-        # Each learner counts in a row of its own: so nothing is lost, though nothing is locked.
-        self.updates = torch.zeros(learners, len(flat), dtype=torch.int64)
-        self.stale = torch.zeros_like(self.updates)  # gradients dropped here
-        self.unusual = torch.zeros_like(self.updates)  # gradients dropped by learners
-        self.staleness = torch.zeros(len(flat), dtype=torch.int64)  # of the last gradient
-        self.loss = torch.zeros(len(flat))  # of the last gradient
-        self._config = config
-
-    def pulled(self, asked: Tensor | None) -> Parameters:
-        """θ⁺, and θ⁻ for a learner that has one of number ``asked``, [S]; None for an actor."""
-        newer = asked is not None and bool((asked < self.frozen_number).any())
-        frozen = self.frozen.clone() if newer else None
-        return Parameters(self.flat.clone(), self.updates.sum(0), self.frozen_number.clone(), frozen)
-
-    def pushed(self, message: Slope) -> None:
-        """Descend a gradient for the seeds for which it is neither too old nor unusual."""
-        version = self.updates.sum(0)
-        staleness = version - message.version
-        fresh = torch.ones_like(message.usual)
-        if self._config.max_staleness is not None:
-            fresh &= staleness <= self._config.max_staleness
-        if self._config.max_staleness_seconds is not None:
-            fresh &= message.seconds <= self._config.max_staleness_seconds
-        taken = fresh & message.usual
-        gradient = message.gradient if taken.all() else torch.where(taken[:, None], message.gradient, 0.0)
-        adagrad_(self.flat, self.squares, gradient, self._config.learning_rate)
-        self.updates[message.learner] += taken
-        self.stale[message.learner] += message.usual & ~fresh
-        self.unusual[message.learner] += ~message.usual
-        self.staleness.copy_(staleness)
-        self.loss.copy_(message.loss)
-        number = (version + taken) // self._config.target_every
-        due = number > self.frozen_number
-        if due.any():
-            self.frozen.copy_(torch.where(due[:, None], self.flat, self.frozen))
-            self.frozen_number.copy_(torch.maximum(number, self.frozen_number))
-
-    def status(self) -> Mapping[str, Tensor]:
-        """How many updates there were and how many gradients were dropped; of the last one, its age and loss."""
-        counts = {name: getattr(self, name).sum(0) for name in ("updates", "stale", "unusual")}
-        return {**counts, "staleness": self.staleness, "loss": self.loss}
-
-
-class Replica:
-    """A node's copy of θ⁺, and of θ⁻ if it learns."""
-
-    def __init__(self, spaces: Any, config: Config, generators: list[torch.Generator]) -> None:
-        self.num_actions = int(spaces.action_space.n)
-        self.q: Network = stacked_network(spaces.observation_space, config.hidden, self.num_actions, generators)
-        self.frozen_q = frozen_copy(self.q)
-        self.shards = config.shard_names
-        seeds = len(generators)
-        self.versions = [torch.zeros(seeds, dtype=torch.int64)] * config.shards  # of θ, by shard
-        self._frozen = list(flattened(self.q.parameters).tensor_split(config.shards, 1))  # θ⁻, by shard
-        self._numbers = [torch.full((seeds,), -1)] * config.shards  # which θ⁻ that is
-
-    def pull(self, learns: bool) -> Course:
-        """Take over θ⁺, and θ⁻ where there is a newer one."""
-        oldest = torch.stack(self._numbers).amin(0) if learns else None
-        answers: list[Parameters] = yield PullAll(self.shards, oldest)
-        load_(self.q.parameters, torch.cat([answer.flat for answer in answers], 1))
-        self.versions = [answer.version for answer in answers]
-        for i, answer in enumerate(answers):
-            if answer.frozen is not None:
-                newer = answer.frozen_number > self._numbers[i]
-                self._frozen[i] = torch.where(newer[:, None], answer.frozen, self._frozen[i])
-                self._numbers[i] = answer.frozen_number
-        if any(answer.frozen is not None for answer in answers):
-            load_(self.frozen_q.parameters, torch.cat(self._frozen, 1))
-
-    @torch.no_grad()
-    def greedy(self, obs: Tensor) -> Tensor:
-        """The best action of every copy."""
-        return self.q(obs).argmax(2)
-
-
 class Actor:
     """Acts and stores what happened."""
 
@@ -222,6 +105,7 @@ class Actor:
         self._replica = replica
         self._memory = memory
         self._writer = node.index if config.replay == "global" else 0
+        self._num_actions = int(node.action_space.n)
         self._noise = Uniforms(node.streams("policy"), 1, 2)
         self._random_steps = config.learning_starts // config.actors
         self._steps = 0
@@ -233,7 +117,7 @@ class Actor:
         if self._steps % self._config.pull_every == 0:
             yield from self._replica.pull(learns=False)
         epsilon = 1.0 if self._steps < self._random_steps else self._epsilon()
-        action = epsilon_greedy(self._replica.greedy(obs), self._replica.num_actions, epsilon, self._noise())
+        action = epsilon_greedy(greedy(self._replica.q, obs), self._num_actions, epsilon, self._noise())
         step = yield TakeStep(action)
         transition = Transition(obs, action, step.reward, step.discount, step.next_obs)
         yield from keep(self._memory, (self._writer, transition))
@@ -273,9 +157,9 @@ class Learner:
         yield from self._replica.pull(learns=True)
         pulled_at = yield from self._now()
         gradient, loss = yield Work(partial(slope_of, self._replica, batch, self._config))
-        usual = self._usual(loss) if self._usual else torch.ones(len(loss), dtype=torch.bool)
+        usual = self._usual(loss)
         seconds = (yield from self._now()) - pulled_at
-        parts = gradient.tensor_split(self._config.shards, 1)
+        parts = self._replica.partition(gradient)
         for shard, part, version in zip(self._replica.shards, parts, self._replica.versions, strict=True):
             yield Push(shard, Slope(self._number, part, loss, usual, version, seconds))
         return True
@@ -303,13 +187,29 @@ def sample(memory: str | SharedReplay, noise: Tensor) -> Course:
 
 
 @torch.no_grad()
+def greedy(q: Network, obs: Tensor) -> Tensor:
+    """The best action of every copy, [S, N]."""
+    return q(obs).argmax(2)
+
+
+@torch.no_grad()
 def slope_of(replica: Replica, batch: Transition, config: Config) -> tuple[Tensor, Tensor]:
-    """The gradient of the loss, [S, P], and the loss, [S]."""
+    """The gradient of the loss, [S, P], and the mean of |δ|, [S]."""
     q = replica.q
     values, tape = q.record(batch.obs)
     error = td_error(values, replica.frozen_q(batch.next_obs), batch, config.discount)
     q.backward_(tape, huber_loss_gradient(error, batch.action, values.shape[2], config.huber_threshold))
-    return flattened([p.grad for p in q.parameters]), huber(error, config.huber_threshold).mean(1)
+    return flattened([p.grad for p in q.parameters]), error.abs().mean(1)
+
+
+def q_of(spaces: Any, config: Config, generators: Sequence[torch.Generator]) -> Network:
+    """Q for a pair of spaces."""
+    return stacked_network(spaces.observation_space, config.hidden, int(spaces.action_space.n), generators)
+
+
+def replica_of(node: Node, config: Config) -> Replica:
+    """A node's replica; what it holds before its first pull is nobody's."""
+    return Replica(q_of(node, config, node.streams("initialisation")), config.shard_names)
 
 
 def memory_of(spaces: Any, seeds: int, config: Config, budget: int, writers: int) -> SharedReplay:
@@ -325,11 +225,10 @@ def memory_of(spaces: Any, seeds: int, config: Config, budget: int, writers: int
 
 def bundle(node: Node, config: Config, budget: int) -> Course:
     """An actor and a learner that share θ."""
-    generators = node.streams("initialisation")
-    replica = Replica(node, config, generators)
+    replica = replica_of(node, config)
     memory: Any = config.memory_names[node.index]
     if config.replay == "local":
-        memory = memory_of(node, len(generators), config, budget, writers=1)
+        memory = memory_of(node, len(replica.versions[0]), config, budget, writers=1)
     actor, learner = Actor(node, config, replica, memory), Learner(node.index, node, config, replica, [memory])
     while True:
         yield from actor.act()
@@ -338,14 +237,14 @@ def bundle(node: Node, config: Config, budget: int) -> Course:
 
 def lone_actor(node: Node, config: Config) -> Course:
     """An actor on a node of its own."""
-    actor = Actor(node, config, Replica(node, config, node.streams("initialisation")), config.memory_names[node.index])
+    actor = Actor(node, config, replica_of(node, config), config.memory_names[node.index])
     while True:
         yield from actor.act()
 
 
 def lone_learner(node: Node, config: Config) -> Course:
     """A learner on a node of its own, which takes local memories in turn."""
-    replica = Replica(node, config, node.streams("initialisation"))
+    replica = replica_of(node, config)
     learner = Learner(node.index - config.actors, node, config, replica, config.memory_names)
     while True:
         if not (yield from learner.learn()):
@@ -355,30 +254,31 @@ def lone_learner(node: Node, config: Config) -> Course:
 class Greedy:
     """The policy that is evaluated: the best action by θ⁺."""
 
-    def __init__(self, replica: Replica, shards: Sequence[Shard]) -> None:
-        self._replica = replica
+    def __init__(self, q: Network, shards: Sequence[Shard]) -> None:
+        self._q = q
         self._shards = shards
 
     def take_over(self) -> None:
         """Act by the parameters as they are now."""
-        load_(self._replica.q.parameters, torch.cat([shard.flat for shard in self._shards], 1))
+        load_(self._q.parameters, torch.cat([shard.flat for shard in self._shards], 1))
 
     def reset(self, mask: Tensor) -> None:
         """Nothing is remembered."""
 
     def act(self, obs: Tensor) -> Tensor:
         """Actions [S, B] for obs [S, B, ...]."""
-        return self._replica.greedy(obs)
+        return greedy(self._replica.q, obs)
 
 
 def train(trial: Trial, config: Config) -> None:
     """Start a parameter server; let actors and learners go."""
     backend = backend_of(trial, config)
     generators = trial.generators("initialisation")
-    replica = Replica(backend, config, generators)
-    parts = flattened(replica.q.parameters).tensor_split(config.shards, 1)
-    learners = config.learners or config.actors
-    shards = {name: Shard(part, learners, config) for name, part in zip(config.shard_names, parts, strict=True)}
+    q = q_of(backend, config, generators)
+    parts = Replica(q, config.shard_names).partition(flattened(q.parameters))
+    how = (config.learners or config.actors, config.learning_rate, config.target_every)
+    limits = (config.max_staleness, config.max_staleness_seconds)
+    shards = {name: Shard(part, *how, *limits) for name, part in zip(config.shard_names, parts, strict=True)}
     names = set(config.memory_names) if config.learners or config.replay == "global" else ()
     memory = partial(memory_of, backend, len(generators), config, trial.budget)
     memories = {name: memory(writers=config.actors // len(names)) for name in names}
@@ -387,4 +287,4 @@ def train(trial: Trial, config: Config) -> None:
     else:
         roles = [partial(lone_actor, config=config)] * config.actors
         roles += [partial(lone_learner, config=config)] * config.learners
-    backend.run(roles, {**shards, **memories}, Greedy(replica, list(shards.values())))
+    backend.run(roles, {**shards, **memories}, Greedy(q, list(shards.values())))
