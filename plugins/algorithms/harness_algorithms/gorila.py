@@ -19,28 +19,27 @@ bundle there is a second one, before the gradient. One message in place of none 
 Rewards are clipped neither, nor are errors, unless κ is given. The memory's size is that of all its parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Network, flattened, load_
-from harness_algorithms.blocks.outliers import Usual
+from harness_algorithms.blocks.networks import Network, flattened
+from harness_algorithms.blocks.outliers import Usual, everything
 from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
 from harness_algorithms.blocks.schedules import Linear
-from harness_algorithms.blocks.shared_replay import SharedReplay
 from harness_algorithms.blocks.streams import Uniforms
 from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
 from harness_algorithms.parallel.cluster import Cluster
-from harness_algorithms.parallel.operations import Begin, Node, Pull, Push, Role, TakeStep, Wait, Work
-from harness_algorithms.parallel.parameter_server import Course, Replica, Shard, Slope
+from harness_algorithms.parallel.operations import Begin, Course, Node, Push, Role, TakeStep, Wait, Work
+from harness_algorithms.parallel.parameter_server import Replica, ServedPolicy, Shard, Slope
+from harness_algorithms.parallel.shared_replay import SharedReplay, keep, sample, shared_replay
 
 POLL_SECONDS = 1e-3  # between a learner's looks into a memory that holds too little
 
@@ -117,10 +116,10 @@ class Actor:
         if self._steps % self._config.pull_every == 0:
             yield from self._replica.pull(learns=False)
         epsilon = 1.0 if self._steps < self._random_steps else self._epsilon()
-        action = epsilon_greedy(greedy(self._replica.q, obs), self._num_actions, epsilon, self._noise())
+        action = epsilon_greedy(self._replica.greedy(obs), self._num_actions, epsilon, self._noise())
         step = yield TakeStep(action)
         transition = Transition(obs, action, step.reward, step.discount, step.next_obs)
-        yield from keep(self._memory, (self._writer, transition))
+        yield from keep(self._memory, self._writer, transition)
         self._steps, self._obs = self._steps + 1, step.obs
 
     def _epsilon(self) -> Tensor:
@@ -142,10 +141,9 @@ class Learner:
         self._asked = self._noise()
         self._samples = 0
         seeds = len(generators)
-        filtered = config.loss_deviations is not None
-        self._usual = (
-            Usual(seeds, config.loss_deviations, config.loss_warm_up, config.loss_window) if filtered else None
-        )
+        self._usual: Callable[[Tensor], Tensor] = everything
+        if config.loss_deviations is not None:
+            self._usual = Usual(seeds, config.loss_deviations, config.loss_warm_up, config.loss_window)
 
     def learn(self) -> Course:
         """One gradient; gives whether there was enough to sample from."""
@@ -171,27 +169,6 @@ class Learner:
         return (yield Wait())
 
 
-def keep(memory: str | SharedReplay, message: Any) -> Course:
-    """Store something in a memory elsewhere, or on this node, which takes no time."""
-    if isinstance(memory, str):
-        yield Push(memory, message)
-    else:
-        memory.pushed(message)
-
-
-def sample(memory: str | SharedReplay, noise: Tensor) -> Course:
-    """A batch of a memory elsewhere, or on this node."""
-    if isinstance(memory, str):
-        return (yield Pull(memory, noise))
-    return memory.pulled(noise)
-
-
-@torch.no_grad()
-def greedy(q: Network, obs: Tensor) -> Tensor:
-    """The best action of every copy, [S, N]."""
-    return q(obs).argmax(2)
-
-
 @torch.no_grad()
 def slope_of(replica: Replica, batch: Transition, config: Config) -> tuple[Tensor, Tensor]:
     """The gradient of the loss, [S, P], and the mean of |δ|, [S]."""
@@ -214,13 +191,9 @@ def replica_of(node: Node, config: Config) -> Replica:
 
 def memory_of(spaces: Any, seeds: int, config: Config, budget: int, writers: int) -> SharedReplay:
     """A memory of some of the actors, with their share of what all remember and must have seen before learning."""
-    space = spaces.observation_space
-    dtype = np.dtype(np.float32) if space.dtype.kind == "f" else space.dtype
-    obs = torch.from_numpy(np.zeros((1, 1, *space.shape), dtype)).expand(seeds, *[-1] * (1 + len(space.shape)))
-    number = torch.zeros(seeds, 1)
     capacity = min(config.replay_capacity // config.actors, budget)  # more is never stored
     least = config.learning_starts * writers // config.actors
-    return SharedReplay(Transition(obs, number.long(), number, number, obs), capacity, writers, least)
+    return shared_replay(spaces.observation_space, seeds, capacity, writers, least)
 
 
 def bundle(node: Node, config: Config, budget: int) -> Course:
@@ -251,25 +224,6 @@ def lone_learner(node: Node, config: Config) -> Course:
             yield Wait(POLL_SECONDS)
 
 
-class Greedy:
-    """The policy that is evaluated: the best action by θ⁺."""
-
-    def __init__(self, q: Network, shards: Sequence[Shard]) -> None:
-        self._q = q
-        self._shards = shards
-
-    def take_over(self) -> None:
-        """Act by the parameters as they are now."""
-        load_(self._q.parameters, torch.cat([shard.flat for shard in self._shards], 1))
-
-    def reset(self, mask: Tensor) -> None:
-        """Nothing is remembered."""
-
-    def act(self, obs: Tensor) -> Tensor:
-        """Actions [S, B] for obs [S, B, ...]."""
-        return greedy(self._replica.q, obs)
-
-
 def train(trial: Trial, config: Config) -> None:
     """Start a parameter server; let actors and learners go."""
     backend = backend_of(trial, config)
@@ -287,4 +241,4 @@ def train(trial: Trial, config: Config) -> None:
     else:
         roles = [partial(lone_actor, config=config)] * config.actors
         roles += [partial(lone_learner, config=config)] * config.learners
-    backend.run(roles, {**shards, **memories}, Greedy(q, list(shards.values())))
+    backend.run(roles, {**shards, **memories}, ServedPolicy(q, list(shards.values())))

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor
 
 
+def everything(number: Tensor) -> Tensor:
+    """What is usual, bool [S], where nothing is unusual."""
+    return torch.ones_like(number, dtype=torch.bool)
+
+
 class Usual:
     """Tells numbers that are no more than ``deviations`` standard deviations above their running mean.
 

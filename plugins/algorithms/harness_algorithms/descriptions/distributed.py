@@ -28,7 +28,6 @@ SPECS = (
         action_spaces=("Discrete", "Box"),
     ),
     parallel(
-<<<<<<< HEAD:plugins/algorithms/harness_algorithms/descriptions/distributed.py
         "dppo",
         "PPO with a penalty, of workers whose gradients a chief averages, the slowest left out",
         "Heess et al., 2017, arXiv:1707.02286",
@@ -41,11 +40,11 @@ SPECS = (
         "M. Zhou's tutorial, script 12; Heess et al., 2017, arXiv:1707.02286",
         action_spaces=("Discrete", "Box"),
         presets=dppo_presets.DPPO_DATA,
-=======
+    ),
+    parallel(
         "gorila",
         "DQN of many actors and learners around a parameter server",
         "Nair et al., 2015, arXiv:1507.04296",
         action_spaces=("Discrete",),
->>>>>>> 0fdfab5 (Gorila over the runtime: bundles or separate actors and learners, sharded server, local and global replay):plugins/algorithms/harness_algorithms/descriptions/parallel.py
     ),
 )

@@ -75,6 +75,8 @@ class Wait(NamedTuple):
 
 
 Operation = Begin | TakeStep | Work | Pull | PullAll | Push | Send | Receive | Wait
+Course = Generator[Operation, Any, Any]
+"""Operations of a role, or of a part of one."""
 
 
 class Store(Protocol):

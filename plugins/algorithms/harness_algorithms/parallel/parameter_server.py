@@ -1,18 +1,15 @@
 """A parameter server in shards, and the replicas of what it holds: stores and operations of the parallel runtime."""
 
 import math
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from harness_algorithms.blocks.networks import Network, flattened, frozen_copy, load_
 from harness_algorithms.blocks.optim import adagrad_
-from harness_algorithms.parallel.operations import Operation, PullAll
-
-Course = Generator[Operation, Any, Any]
-"""Operations of a role, or of a part of one."""
+from harness_algorithms.parallel.operations import Course, PullAll
 
 
 class Parameters(NamedTuple):
@@ -120,6 +117,11 @@ class Replica:
         self._frozen = list(parts)  # θ⁻, by shard
         self._numbers = [torch.full((seeds,), -1)] * len(shards)  # which θ⁻ that is
 
+    def greedy(self, obs: Tensor) -> Tensor:
+        """The best action of every copy by θ, [S, N], for obs [S, N, ...]."""
+        with torch.no_grad():
+            return self.q(obs).argmax(2)
+
     def partition(self, flat: Tensor) -> Sequence[Tensor]:
         """The parts of anything shaped like all parameters, [S, P], that belong to the shards."""
         return flat.tensor_split(len(self.shards), 1)
@@ -137,3 +139,28 @@ class Replica:
                 self._numbers[i] = answer.frozen_number
         if any(answer.frozen is not None for answer in answers):
             load_(self.frozen_q.parameters, torch.cat(self._frozen, 1))
+
+
+class ServedPolicy:
+    """The policy that is evaluated: the best action by θ⁺.
+
+    Args:
+        q: takes over the parameters.
+        shards: all of them, in order.
+    """
+
+    def __init__(self, q: Network, shards: Sequence[Shard]) -> None:
+        self._q = q
+        self._shards = shards
+
+    def take_over(self) -> None:
+        """Act by the parameters as they are now."""
+        load_(self._q.parameters, torch.cat([shard.flat for shard in self._shards], 1))
+
+    def reset(self, mask: Tensor) -> None:
+        """Nothing is remembered."""
+
+    def act(self, obs: Tensor) -> Tensor:
+        """Actions [S, B] for obs [S, B, ...]."""
+        with torch.no_grad():
+            return self._q(obs).argmax(2)

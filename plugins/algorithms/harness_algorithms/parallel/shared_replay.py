@@ -1,11 +1,14 @@
 """A replay memory that many write to and many sample from: a store of the parallel runtime."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from harness_algorithms.blocks.q_learning import Transition
+from harness_algorithms.parallel.operations import Course, Pull, Push
 
 
 class SharedReplay:
@@ -63,3 +66,26 @@ class SharedReplay:
     def status(self) -> Mapping[str, Tensor]:
         """Nothing worth keeping."""
         return {}
+
+
+def shared_replay(space: Any, seeds: int, capacity: int, writers: int, least: int) -> SharedReplay:
+    """The memory for observations of Gymnasium's ``space`` and discrete actions; see `SharedReplay`."""
+    dtype = np.dtype(np.float32) if space.dtype.kind == "f" else space.dtype
+    obs = torch.from_numpy(np.zeros((1, 1, *space.shape), dtype)).expand(seeds, *[-1] * (1 + len(space.shape)))
+    number = torch.zeros(seeds, 1)
+    return SharedReplay(Transition(obs, number.long(), number, number, obs), capacity, writers, least)
+
+
+def keep(memory: str | SharedReplay, writer: int, transition: Transition) -> Course:
+    """Store a transition in a memory elsewhere, or on this node, which takes no time."""
+    if isinstance(memory, str):
+        yield Push(memory, (writer, transition))
+    else:
+        memory.pushed((writer, transition))
+
+
+def sample(memory: str | SharedReplay, noise: Tensor) -> Course:
+    """A batch of a memory elsewhere, or on this node; None while there is too little."""
+    if isinstance(memory, str):
+        return (yield Pull(memory, noise))
+    return memory.pulled(noise)
