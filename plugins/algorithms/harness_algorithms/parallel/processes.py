@@ -84,7 +84,7 @@ class ProcessBackend:
                 mailbox.close()
 
     def _attend(self, processes: Sequence[Any], place: "_Place") -> None:
-        """Log what stores say until all roles have ended; once one has, those that wait for messages are told."""
+        """Log what stores say until all roles have ended; once one has, those that never step are told."""
         told, deadline = False, float("inf")
         while (alive := [p.sentinel for p in processes if p.is_alive()]) and time.monotonic() < deadline:
             wait(alive, LOG_SECONDS)
@@ -93,6 +93,7 @@ class ProcessBackend:
             _raise_failure(processes, place.errors)
             if not told and len(alive) < len(processes):
                 told, deadline = True, time.monotonic() + PATIENCE_SECONDS
+                place.over.fill_(1)
                 for mailbox in place.mailboxes:
                     mailbox.put(OVER)
         _raise_failure(processes, place.errors)
@@ -106,6 +107,7 @@ class _Place:
         self.gate = gate
         self.mailboxes = mailboxes
         self.errors = errors
+        self.over = torch.zeros((), dtype=torch.uint8).share_memory_()  # 1 ends roles that never step: no meter does
         for mailbox in mailboxes:
             mailbox.cancel_join_thread()  # for a message that nobody reads any more must not hold up a process
 
@@ -211,6 +213,8 @@ class _Hands:
     def carry_out(self, operation: Operation) -> Any:
         """Do it; returns its result."""
         place = self._place
+        if place.over and self._env is None and isinstance(operation, Pull | PullAll | Wait):
+            raise StopIteration
         match operation:
             case TakeStep():
                 assert self._env is not None, "a role begins before its first step"
