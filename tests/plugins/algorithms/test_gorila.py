@@ -9,7 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import harness_algorithms
 import harness_environments
+from harness.discovery.config import resolve_config
 from harness.measuring.training import run_training
 from harness_algorithms import dqn, gorila
 from harness_algorithms.blocks import q_learning
@@ -345,3 +347,18 @@ def test_processes_keep_the_budget_and_learn(tmp_path):
 def test_a_memory_smaller_than_its_actors_is_refused():
     with pytest.raises(ValueError, match="replay_capacity is 3: fewer transitions than actors"):
         gorila.Config(actors=4, replay_capacity=3)
+
+
+(SPEC,) = [spec for spec in harness_algorithms.harness_algorithms() if spec.name == "gorila"]
+
+
+@pytest.mark.parametrize("preset", SPEC.presets)
+def test_presets_are_configurations(preset):
+    assert resolve_config(gorila.Config, SPEC.presets[preset]) != gorila.Config()
+
+
+def test_the_papers_counts_are_all_divided_by_one_factor():
+    paper = resolve_config(gorila.Config, SPEC.presets["paper"])
+    assert (100 / paper.actors, 60_000 / paper.target_every, 10**6 / paper.epsilon_updates) == (20, 20, 20)
+    assert 10**6 / (paper.replay_capacity / paper.actors) == 20  # of each bundle
+    assert paper.shards == 2 and paper.replay == "local" and paper.learners is None

@@ -1,7 +1,7 @@
 """Algorithms of many actors and learners."""
 
 from harness.api import AlgorithmSpec
-from harness_algorithms.descriptions import dppo_presets
+from harness_algorithms.descriptions import dppo_presets, gorila_presets
 
 
 def parallel(name: str, summary: str, reference: str, **more: object) -> AlgorithmSpec:
@@ -46,5 +46,6 @@ SPECS = (
         "DQN of many actors and learners around a parameter server",
         "Nair et al., 2015, arXiv:1507.04296",
         action_spaces=("Discrete",),
+        presets=gorila_presets.GORILA,
     ),
 )
