@@ -11,6 +11,8 @@ TOP_LEVEL = {  # what a distribution may install into site-packages, beside its 
     "harness_algorithms": {"harness_algorithms"},
     "harness_environments": {"harness_environments"},
     "harness_stable_baselines3": {"harness_stable_baselines3"},
+    "harness_ray": {"harness_ray"},
+    "harness_slurm": {"harness_slurm"},
     "harness_example": {"harness_example.py", "harness_example_figures.py", "harness_example_hill_climbing.py"},
 }
 
@@ -37,7 +39,7 @@ def problems(wheel: Path) -> Iterable[str]:
 
 
 def main(paths: Iterable[str]) -> None:
-    """Check all five wheels."""
+    """Check all wheels."""
     wheels = [Path(path) for path in paths]
     found = [f"{wheel.name} {problem}" for wheel in wheels for problem in problems(wheel)]
     absent = TOP_LEVEL.keys() - {wheel.name.partition("-")[0] for wheel in wheels}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the wheels of all five distributions into DIR, installs them into a fresh environment there, and uses them
+# Builds the wheels of all distributions into DIR, installs them into a fresh environment there, and uses them
 # from an empty folder, as somebody does who has no checkout. The first step that fails ends it.
 #
 # usage: tests/wheels.sh DIR, with a Python that has the package `build`
@@ -17,7 +17,7 @@ step() { echo "== $*" >&2; }
 step "build, from a copy without the remains of earlier builds"
 tar -C "$root" --exclude=./.git --exclude=./.tox --exclude=./results --exclude=build --exclude='*.egg-info' -cf - . |
     tar -C "$work/source" -xf -
-for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/example; do
+for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/slurm plugins/example; do
     python -m build --wheel --outdir "$work/wheels" "$work/source/$distribution" >"$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2; exit 1; }
 done
@@ -29,7 +29,9 @@ step "install them into a fresh environment"
 python -m venv "$work/environment"
 export PATH="$work/environment/bin:$PATH"
 grep '==' "$root/requirements.txt" >"$work/constraints.txt"
+mkdir "$work/extra" && mv "$work"/wheels/harness_{ray,slurm}-*.whl "$work/extra"
 pip install --quiet --constraint "$work/constraints.txt" "$work"/wheels/*.whl
+pip install --quiet --no-deps "$work"/extra/*.whl
 
 cd "$work/empty"
 step "every plugin is well, the standard suites are there"
@@ -38,6 +40,14 @@ python -c 'import json; bad = [p for p in json.load(open("plugins.json")) if p["
 harness list suites >suites.txt
 for suite in quickstart tabular classic-control; do
     grep -q "^harness/$suite " suites.txt
+done
+
+step "an executor says what it lacks"
+for lacking in "ray/ray needs ray" "slurm/slurm needs submitit"; do
+    code=0
+    harness run quickstart --executor "${lacking%%/*}" 2>refusal.txt || code=$?
+    test "$code" = 4
+    grep -q "$lacking" refusal.txt
 done
 
 step "the example keeps the contract"

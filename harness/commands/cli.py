@@ -18,6 +18,7 @@ from harness.discovery.requirements import install_command
 
 COMMANDS: Mapping[str, str] = {  # the module harness.commands.<name> is imported when <name> is invoked
     "run": "Train what a suite asks for, skip what is done, write the report.",
+    "collect": "Store what has finished of detached runs, and say what has not.",
     "plan": "Show what `run` would do, and do nothing.",
     "list": "List the algorithms, environments or suites that are installed.",
     "show": "Show one algorithm, environment or suite.",

@@ -103,19 +103,12 @@ def _stored(results: Path, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _repeat(trial: "TrialPlan") -> "TrialOutcome":
-    from harness.contract.executor import ExecutorOptions, Job
-    from harness.running.executor_local import LocalExecutor
+    from harness.contract.executor import Job
+    from harness.running.executor_local import supervise
     from harness.running.job_files import JOB, VARIABLES, leave, outcome_in
 
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
         leave(Path(folder) / JOB, trial.description.to_json())
-        executor = LocalExecutor(ExecutorOptions(jobs=1))
-        if why_not := executor.lacks(trial.cell.device):
-            raise UsageError(f"the run cannot be repeated: {why_not}")
-        try:
-            executor.start(Job("rerun", Path(folder), trial.cell.device, 1, None, float("inf"), VARIABLES))
-            while not executor.wait(1.0):
-                pass
-        finally:
-            executor.close()
-        return outcome_in(Path(folder))
+        ended = supervise(Job("rerun", Path(folder), trial.cell.device, 1, None, float("inf"), VARIABLES))
+        outcome = outcome_in(Path(folder))
+        return outcome if ended is None or outcome.error else replace(outcome, error=ended.error)

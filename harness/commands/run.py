@@ -11,6 +11,7 @@ from harness.commands.common import GlobalOptions, name_problems, note
 from harness.commands.plan import plan_options, planned, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
+from harness.contract.executor import DetachableExecutor
 
 SHARE, LIMIT = click.FloatRange(0.01, 1.0), click.FloatRange(min=0, min_open=True)
 
@@ -22,6 +23,8 @@ SHARE, LIMIT = click.FloatRange(0.01, 1.0), click.FloatRange(min=0, min_open=Tru
 @click.option("--time-limit", type=LIMIT, metavar="S", help="Seconds per trial.")
 @click.option("--memory-limit", type=LIMIT, metavar="GIB", help="Memory per trial.")
 @click.option("--force", is_flag=True, help="Run complete runs again, too.")
+@click.option("--detach", is_flag=True, help="Hand all to the executor and return; `harness collect` stores results.")
+@click.option("--dry-run", is_flag=True, help="Print what --detach would hand over, such as a batch script.")
 @click.pass_obj
 def command(
     given: GlobalOptions,
@@ -31,6 +34,8 @@ def command(
     time_limit: float | None,
     memory_limit: float | None,
     force: bool,
+    detach: bool,
+    dry_run: bool,
     **options: Any,
 ) -> ExitCode:
     """Run a suite."""
@@ -42,14 +47,18 @@ def command(
     for name, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--gpu-share", gpu_share)):
         if limit is not None and math.isnan(limit):
             raise UsageError(f"{name} nan: write a number")
+    executor = options["executor"]
     where = where_to_run(given, options, jobs, gpu_share)
+    if (detach or dry_run) and not isinstance(where, DetachableExecutor):
+        raise UsageError(f"--detach and --dry-run: what {executor!r} runs ends with this command; leave them out")
     plan = planned(given, where, **options)
     store = Store(Path(options["out"]) / plan.suite.name)
     store.clear_abandoned()
     keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
-    missing = sum(force or not store.is_done(key) for key in keys)
+    detached = sum(map(store.is_detached, keys))
+    missing = sum((force or not store.is_done(key)) and not store.is_detached(key) for key in keys)
     name_problems(store.problems.values())
-    counts = f"{plan.runs} runs, {plan.runs - missing} complete, {missing} to run, into {store.folder}"
+    counts = f"{plan.runs} runs, {plan.runs - missing - detached} complete, {missing} to run, into {store.folder}"
     reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
     note("\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -58,9 +67,19 @@ def command(
     if complaint := session.git.get("complaint"):
         note(f"warning: runs do not tell their commit: {complaint} (git config --global --add safe.directory FOLDER)")
     with shown(missing) as progress:
-        tally = Runner(store, where, given.registry, session, progress, seconds, memory).run(plan, force)
+        runner = Runner(store, where, given.registry, session, progress, seconds, memory)
+        if dry_run:
+            click.echo(runner.preview(plan, force))
+            return ExitCode.YES
+        tally = runner.detach(plan, executor, force) if detach else runner.run(plan, force)
+    if detach or tally.detached:
+        note(f"{tally.detached} runs are in flight; `harness collect {store.folder}` stores what has ended of them")
     for problem in tally.problems:
         note(problem)
+    if detach:
+        return ExitCode.YES
+    if tally.detached == plan.runs > 0:  # nothing to report yet
+        return ExitCode.INCOMPLETE
     report(given, store.folder, suite=plan.suite)
     if plan.runs == 0 and not plan.broken:
         return ExitCode.NOTHING_RAN

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-Ending = Literal["ended", "crashed", "timeout"]
+Ending = Literal["ended", "crashed", "timeout", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Ended:
     Attributes:
         id: of the job.
         ending: "ended" if its process ended by itself (the outcome file says how training went), "crashed" if it
-            died or was stopped for memory, "timeout" if it was stopped for time.
+            died or was stopped for memory, "timeout" if it was stopped for time, "interrupted" if somebody stopped it
+            or took its machine away: it says nothing about the trial.
         error: what happened, unless "ended".
-        total_seconds: wall-clock time from start to end.
+        total_seconds: wall-clock time from start to end; NaN if that is not known.
     """
 
     id: str
@@ -89,3 +90,23 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Stop every running job and whatever it started; also called after an interruption."""
+
+
+@runtime_checkable
+class DetachableExecutor(Executor, Protocol):
+    """An executor whose jobs can go on without the process that started them, and be found again by their folders.
+
+    It takes jobs for which it has no room, and starts them later by itself.
+    """
+
+    def preview(self, jobs: Sequence[Job]) -> str:
+        """What would be handed over for these jobs, as a text; nothing is started and no folder looked at."""
+
+    def detach(self) -> None:
+        """Hand over every job that was started, and let go of them; `close` ends them until this has returned."""
+
+    def reattach(self, job: Job) -> None:
+        """Watch a job that was let go, of which folder and id alone count: `wait` reports its end, `close` spares it.
+
+        Its folder may be a stranger's: what lies in it is never followed, and nothing that it says is executed.
+        """

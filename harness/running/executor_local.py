@@ -5,10 +5,12 @@ import multiprocessing
 import multiprocessing.util
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from pathlib import Path
@@ -41,6 +43,21 @@ def create(options: ExecutorOptions) -> "LocalExecutor":
     return LocalExecutor(options)
 
 
+def supervise(job: Job, wanted: Callable[[int], bool] = lambda steps: True) -> Ended | None:
+    """Run one job on this machine within its limits; None if it was stopped since it is not ``wanted`` any more."""
+    executor = LocalExecutor(ExecutorOptions(jobs=1), from_afar=True)
+    if why_not := executor.lacks(job.device):
+        return Ended(job.id, "crashed", why_not, 0.0)
+    try:
+        executor.start(job)
+        while wanted(executor.progress().get(job.id, 0)):
+            for ended in executor.wait(1.0):
+                return ended
+        return None
+    finally:
+        executor.close()
+
+
 class NoProcessError(HarnessError):
     """The system gives no process."""
 
@@ -63,10 +80,14 @@ class _Running:
 
 
 class LocalExecutor:
-    """Runs jobs in processes of this machine; each in its own session, watched for time and memory."""
+    """Runs jobs in processes of this machine; each in its own session, watched for time and memory.
 
-    def __init__(self, options: ExecutorOptions) -> None:
+    Those ``from_afar`` were made on another machine, and run only where the same code is installed.
+    """
+
+    def __init__(self, options: ExecutorOptions, from_afar: bool = False) -> None:
         self.jobs = options.jobs or cores()  # of one core, at the same time
+        self._from_afar = from_afar
         self._gpu_share = options.gpu_share
         self._running: dict[str, _Running] = {}
         self._context = multiprocessing.get_context("forkserver")
@@ -100,10 +121,12 @@ class LocalExecutor:
         environment = {**os.environ, **job.variables}
         _wake(self._server)
         for attempt in range(ATTEMPTS):
-            process = self._context.Process(target=_work, args=(job.folder, device, environment), daemon=False)
+            arguments = (job.folder, device, environment, self._from_afar)
+            process = self._context.Process(target=_work, args=arguments, daemon=False)
             try:
                 self._start_server(job.variables)
-                process.start()
+                with _no_main():
+                    process.start()
                 break
             except (OSError, EOFError) as error:  # the fork server died
                 if attempt + 1 == ATTEMPTS:
@@ -237,6 +260,16 @@ def _wake(*processes: psutil.Process | None) -> None:
                 process.resume()
 
 
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Have Python not run in a new process the main module of this one, which may be anybody's."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _short_temporary_folder() -> None:
     """Have Python make its folder of sockets, of whose paths the system takes 100 bytes, where that is not too long."""
     if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TEMPORARY:
@@ -248,7 +281,7 @@ def _short_temporary_folder() -> None:
         tempfile.tempdir = before
 
 
-def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
+def _work(folder: Path, device: str, environment: Mapping[str, str], from_afar: bool) -> None:
     """Runs in the job's process; the server that forked it has imported the worker already.
 
     It is a session of its own that ends with the harness. It ends without Python's farewell, which would wait for
@@ -264,19 +297,22 @@ def _work(folder: Path, device: str, environment: Mapping[str, str]) -> None:
         os.setsid()
         adopt_orphans()
         _die_with_parent()
-        run_job(folder, device)
+        run_job(folder, device, from_afar)
         code = 0
     finally:  # what it raised is in its log, and nothing for the terminal
         os._exit(code)
 
 
 def _die_with_parent() -> None:
-    """End this process and its group when the harness ends, for whatever reason."""
+    """End this process, its group and all its descendants when the harness ends, for whatever reason."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # the fork server made it
 
     def wait() -> None:
         connection.wait([parent.sentinel])
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, name="harness-parent", daemon=True).start()

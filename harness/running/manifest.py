@@ -39,17 +39,12 @@ class Session:
     command: tuple[str, ...] = field(default_factory=lambda: (Path(sys.argv[0]).name, *sys.argv[1:]))
 
 
-def run_row(
-    session: Session, trial: TrialPlan, seed: int, started_at: str, ended: Ended | None, outcome: TrialOutcome
-) -> dict[str, Any]:
-    """The row of a run: which it is and what became of it; of one that cannot take place, why.
+def planned_row(session: Session, trial: TrialPlan, seed: int, started_at: str) -> dict[str, Any]:
+    """What the row of a run says before its trial has ended, which began at ``started_at``.
 
-    ``started_at`` is when its trial began, ``ended`` how the process of that came to its end, or None if the session
-    was interrupted before.
+    Of one that cannot take place it says why, which `run_row` leaves as it is.
     """
-    cell, told = trial.cell, outcome.measured
-    algorithm, environment, run = cell.contestant.entry, cell.environment, outcome.of(cell.keys[seed])
-    status, error = ("skipped", cell.reason) if cell.reason else _status(ended, outcome, run)
+    cell, algorithm, environment = trial.cell, trial.cell.contestant.entry, trial.cell.environment
     return {
         "key": cell.keys[seed],
         "suite": session.suite,
@@ -66,25 +61,37 @@ def run_row(
         "budget": cell.task.steps,
         "budget_unit": algorithm.spec.budget_unit,
         "task_hash": cell.task_hash,
-        "machine": session.machine if cell.reason else outcome.machine or UNKNOWN_MACHINE,
+        "machine": session.machine if cell.reason else UNKNOWN_MACHINE,
         "commit": session.git.get("commit", ""),
         "random_score": _value(environment.spec.random_score),
         "reference_score": _value(environment.spec.reference_score),
         **{name: getattr(environment.spec, name) for name in INTERPRETING},
-        "status": status,
-        "error": bounded(error),
-        **{f"{name}_seconds": _number(told.get(f"{name}_seconds")) for name in SECONDS},
-        "total_seconds": None if ended is None else ended.total_seconds,
-        **{name: _number(told.get(name)) for name in ("cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib")},
+        "status": "skipped" if cell.reason else "",
+        "error": bounded(cell.reason),
         "streams": STREAMS,
-        "steps": 0 if run is None else run.steps,
-        "simulated_steps": None if run is None else run.simulated,
-        "fingerprint": "" if run is None else run.fingerprint,
         "threads": cell.contestant.needs.cpus,
         "jobs": session.jobs,
         "runs_in_trial": len(trial.seeds),
         "started_at": started_at,
-        "finished_at": started_at if cell.reason else now(),
+    }
+
+
+def run_row(planned: Mapping[str, Any], ended: Ended | None, outcome: TrialOutcome) -> dict[str, Any]:
+    """The row of a run with what became of it; ``ended`` is None if the session was interrupted before."""
+    told, run = outcome.measured, outcome.of(planned["key"])
+    status, error = (planned["status"], planned["error"]) if planned["status"] else _status(ended, outcome, run)
+    return {
+        **planned,
+        "machine": outcome.machine or planned["machine"],
+        "status": status,
+        "error": bounded(error),
+        **{f"{name}_seconds": _number(told.get(f"{name}_seconds")) for name in SECONDS},
+        "total_seconds": None if ended is None else _number(ended.total_seconds),
+        **{name: _number(told.get(name)) for name in ("cpu_seconds", "peak_memory_mib", "peak_gpu_memory_mib")},
+        "steps": 0 if run is None else run.steps,
+        "simulated_steps": None if run is None else run.simulated,
+        "fingerprint": "" if run is None else run.fingerprint,
+        "finished_at": planned["started_at"] if status == "skipped" else now(),
     }
 
 
@@ -103,23 +110,33 @@ def _status(ended: Ended | None, outcome: TrialOutcome, run: RunOutcome | None) 
     return outcome.status, outcome.error or "it does not say why"
 
 
-def manifest(session: Session, trial: TrialPlan, outcome: TrialOutcome) -> dict[str, Any]:
-    """Everything else: descriptions in full, versions, hardware, and what would repeat the trial."""
+def code(trial: TrialPlan) -> dict[str, dict[str, str]]:
+    """What is installed here of the code that a trial runs."""
     from packaging.requirements import Requirement
 
+    algorithm, environment = trial.cell.contestant.entry.plugin, trial.cell.environment.plugin
+    required = tuple(Requirement(text).name for text in algorithm.requires)
+    return provenance.code((algorithm.distribution, environment.distribution), required)
+
+
+def manifest(session: Session, trial: TrialPlan) -> dict[str, Any]:
+    """Everything else known before: descriptions in full, versions, and what would repeat the trial."""
     algorithm, environment = trial.cell.contestant.entry, trial.cell.environment
-    distributions = (algorithm.plugin.distribution, environment.plugin.distribution)
-    required = (Requirement(text).name for text in algorithm.plugin.requires)
     return {
         "suite": {"name": session.suite, "version": session.version, "question": session.question},
         "job": trial.description.to_json(),
         "environment": environment.id,
         "algorithm_spec": as_json(algorithm.spec, tuples=False),
-        "versions": provenance.versions((*distributions, *required)),
-        "hardware": {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")},
+        "versions": code(trial)["versions"],
+        "hardware": hardware(TrialOutcome()),
         "git": dict(session.git),
         "command": list(session.command),
     }
+
+
+def hardware(outcome: TrialOutcome) -> dict[str, Any]:
+    """What a trial ran on, in the words of its job."""
+    return {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")}
 
 
 def _value(score: Score | None) -> float | None:

@@ -1,11 +1,10 @@
 """How a session shows its progress: a live table on a terminal, plain lines elsewhere. All of it on stderr."""
 
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.running.plan import TrialPlan
 from harness.text import reason
@@ -21,30 +20,26 @@ class Plain:
     total: int  # runs of the session
     stream: TextIO = field(default_factory=lambda: sys.stderr)  # where lines go
     finished_runs: int = 0
-    _began: dict[str, float] = field(default_factory=dict)
 
     def started(self, job: str, trial: TrialPlan) -> None:
-        """Note when a trial began."""
-        self._began[job] = time.monotonic()
+        """Say that a trial has begun."""
         print(f"start  {trial}", file=self.stream, flush=True)
 
     def advanced(self, steps: Mapping[str, int]) -> None:
         """Steps taken so far, by id of running job, which plain lines do not follow."""
 
-    def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
-        """One line with the worst status and its reason, of those by seed with which a trial has ended."""
-        self.finished_runs += len(statuses)
-        seconds = time.monotonic() - self._began.pop(job)
-        print(f"{summary(trial, statuses, errors, seconds)}  [{self.finished_runs}/{self.total}]",
-              file=self.stream, flush=True)  # fmt: skip
+    def finished(self, job: str, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """One line with the worst status and its reason, of those in the rows of a trial's runs."""
+        self.finished_runs += len(rows)
+        print(f"{summary(trial, rows)}  [{self.finished_runs}/{self.total}]", file=self.stream, flush=True)
 
 
-def summary(trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str], seconds: float) -> str:
+def summary(trial: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """A finished trial in one line."""
-    kinds = sorted(set(statuses.values()), key=lambda status: status == "done")
-    reasons = [reason(errors[seed]) for seed in statuses if errors[seed]]
-    why = f": {reasons[0]}" if reasons else ""
-    return f"{'/'.join(kinds):6s} {trial}  {seconds:.1f} s{why}"
+    kinds = sorted({row["status"] for row in rows}, key=lambda status: status == "done")
+    took = "".join(f"  {row['total_seconds']:.1f} s" for row in rows[:1] if row["total_seconds"] is not None)
+    why = "".join([f": {reason(row['error'])}" for row in rows if row["error"]][:1])
+    return f"{'/'.join(kinds):6s} {trial}{took}{why}"
 
 
 class Live:
@@ -65,26 +60,24 @@ class Live:
             transient=True,
         )
         self._all = self.bars.add_task("runs", total=total)
-        self._tasks: dict[str, tuple[TaskID, float]] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def started(self, job: str, trial: TrialPlan) -> None:
         """Add its bar, in steps."""
-        task = self.bars.add_task(str(trial), total=trial.cell.task.steps)
-        self._tasks[job] = (task, time.monotonic())
+        self._tasks[job] = self.bars.add_task(str(trial), total=trial.cell.task.steps)
 
     def advanced(self, steps: Mapping[str, int]) -> None:
         """Move the bars."""
         for job, taken in steps.items():
             if job in self._tasks:
-                self.bars.update(self._tasks[job][0], completed=taken)
+                self.bars.update(self._tasks[job], completed=taken)
 
-    def finished(self, job: str, trial: TrialPlan, statuses: Mapping[int, str], errors: Mapping[int, str]) -> None:
+    def finished(self, job: str, trial: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Remove its bar and print its line."""
-        task, began = self._tasks.pop(job)
-        self.bars.remove_task(task)
-        self.bars.advance(self._all, len(statuses))
-        line = summary(trial, statuses, errors, time.monotonic() - began)
-        self.bars.console.print(line, markup=False, highlight=False)
+        if job in self._tasks:
+            self.bars.remove_task(self._tasks.pop(job))
+        self.bars.advance(self._all, len(rows))
+        self.bars.console.print(summary(trial, rows), markup=False, highlight=False)
 
 
 Progress = Plain | Live

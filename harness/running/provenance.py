@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +26,43 @@ def versions(distributions: tuple[str, ...] = ()) -> dict[str, str]:
         except (metadata.PackageNotFoundError, ValueError):  # or no name at all
             continue
     return found
+
+
+@cache
+def source(distribution: str) -> str:
+    """A digest of a distribution's Python files, since a checkout changes more often than its version; "" if absent."""
+    try:
+        found = metadata.distribution(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
+    modules = (found.read_text("top_level.txt") or "").split() or [e.value.split(".")[0] for e in found.entry_points]
+    digest = hashlib.sha256()
+    for module in sorted(set(modules)):
+        spec = importlib.util.find_spec(module)
+        for place in () if spec is None else map(Path, spec.submodule_search_locations or [spec.origin or ""]):
+            for path in sorted(place.rglob("*.py")) or [place]:
+                digest.update(f"{path.relative_to(place.parent)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def code(plugins: tuple[str, ...], libraries: tuple[str, ...] = ()) -> dict[str, dict[str, str]]:
+    """Versions and sources of the core, of plugins' distributions and of what they need, to be told elsewhere."""
+    plugins = (LIBRARIES[0], *plugins)
+    return {"versions": versions((*plugins, *libraries)), "sources": {name: source(name) for name in plugins}}
+
+
+def differences(told: Mapping[str, Mapping[str, str]]) -> str:
+    """How what is installed here is not the `code` that was told; empty if it is.
+
+    Builds of one version, as of torch for some GPU, are the same; so are all Pythons on which it runs.
+    """
+    here = code(tuple(told.get("sources", ())), tuple(told.get("versions", ())))
+    return "; ".join(
+        f"{of}{name} is {here[kind].get(name) or 'missing'} here and {wanted} there"
+        for of, kind in (("", "versions"), ("the source of ", "sources"))
+        for name, wanted in told.get(kind, {}).items()
+        if name != "python" and here[kind].get(name, "").partition("+")[0] != wanted.partition("+")[0]
+    )
 
 
 def cores() -> int:

@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,26 @@ BEAT_SECONDS = 0.5
 PYTHONS_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
-def run_job(folder: Path, device: str) -> None:
+def run_job(folder: Path, device: str, from_afar: bool = False) -> None:
     """Run the job in ``folder``, which receives all that it leaves; its outcome file says how training went.
 
-    ``device`` is "cpu", "cuda" or a certain GPU, as in "cuda:1". The log says why it leaves no outcome.
+    ``device`` is "cpu", "cuda" or a certain GPU, as in "cuda:1". A job ``from_afar`` fails where other code is
+    installed than where it was made. The log says why it leaves no outcome.
     """
     folder = folder.resolve()
     with _apart(folder):
         try:
-            description = TrialDescription.from_json(json.loads((folder / JOB).read_text(encoding="utf-8")))
-            leave(folder / PLACE, {"machine": provenance.machine(), "hardware": provenance.hardware()})
-            leave(folder / OUTCOME, as_json(_outcome(folder, description, device)))
+            told = json.loads((folder / JOB).read_text(encoding="utf-8"))
+            code, place = (
+                told.pop("code", {}),
+                TrialOutcome("", "", (), {}, provenance.machine(), provenance.hardware()),
+            )
+            leave(folder / PLACE, as_json(place))
+            if other := provenance.differences(code) if from_afar else "":
+                error = f"this machine has other code than the one that started the suite: {other}"
+                leave(folder / OUTCOME, as_json(replace(place, status="failed", error=bounded(error))))
+            else:
+                leave(folder / OUTCOME, as_json(_outcome(folder, TrialDescription.from_json(told), device)))
         except BaseException:
             traceback.print_exc()
             raise

@@ -109,7 +109,7 @@ def _read_run(folder: Path, stored: Stored) -> bool:
     run, manifest = content.get("run"), content.get("manifest")
     if not isinstance(run, dict) or not isinstance(manifest, dict):
         raise UnusableError(path, 'must hold the tables "run" and "manifest"')
-    row = _checked_row(path, run)
+    row = checked_row(path, run)
     if row["key"] != folder.name:
         raise UnusableError(path, f"is of run {row['key']!r:.80}, not of the run that names its folder")
     if row["key"] in stored.runs:
@@ -136,7 +136,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _checked_row(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
+def checked_row(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of `RUNS` and no others, types checked; an `UnusableError` says which is missing or wrong."""
     row: dict[str, Any] = {}
     for name, (kinds, nullable) in _COLUMNS.items():
@@ -287,7 +287,7 @@ def read_compact(folder: Path, stored: Stored) -> bool:
         if key in stored.runs:
             continue
         try:
-            run = _checked_row(path, row)
+            run = checked_row(path, row)
             if run["status"] == "done":
                 check_done(folder, run, evaluated.get(key, _NOTHING), trained.get(key, _NOTHING))
         except UnusableError as error:

@@ -23,6 +23,7 @@ from harness.storage.schema_tables import COMPACT_FOLDER, KEY, RUN_FILE, RUN_FOR
 
 STAGING = ".staging"
 LOCKS = ".locks"
+DETACHED = ".detached"  # jobs that outlive their session, and of each of their runs a record, <key>.json
 OLD = "old-"  # followed by the key of the result that was moved away
 
 
@@ -44,7 +45,7 @@ class Store(StoredRuns):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        for part in (STAGING, LOCKS, COMPACT_FOLDER):
+        for part in (STAGING, LOCKS, DETACHED, COMPACT_FOLDER):
             if (folder / part).is_symlink():  # as archives of strangers may hold them
                 raise StoreError(f"{folder / part}: is a link, and what it leads to would be written; remove it")
         try:
@@ -73,6 +74,10 @@ class Store(StoredRuns):
                     return Lock(path, descriptor)
             os.close(descriptor)
 
+    def is_detached(self, key: str) -> bool:
+        """Whether a session that is gone has left this key in flight; ask with the lock on it."""
+        return os.path.lexists(self.folder / DETACHED / f"{key}.json")
+
     @contextlib.contextmanager
     def staging(self) -> Iterator[Path]:
         """A private folder inside the store, removed at the end."""
@@ -82,7 +87,7 @@ class Store(StoredRuns):
         try:
             yield path
         finally:
-            _remove(path)
+            remove_tree(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
             if lock is not None:
                 os.close(lock)
@@ -94,7 +99,7 @@ class Store(StoredRuns):
                 work = path.with_suffix("")
                 if not work.is_symlink():  # to others' work, as a stranger's archive may hold it
                     end_processes_in(work)
-                _remove(work)
+                remove_tree(work)
                 path.unlink(missing_ok=True)
                 os.close(lock)
         for path in (self.folder / STAGING).glob(f"{OLD}*"):
@@ -111,7 +116,7 @@ class Store(StoredRuns):
             return
         try:
             if os.path.lexists(self.folder / key):
-                _remove(old)
+                remove_tree(old)
             else:
                 old.rename(self.folder / key)
         finally:
@@ -145,7 +150,7 @@ class Store(StoredRuns):
             if replaces:
                 old.rename(place)
             raise
-        _remove(old)
+        remove_tree(old)
 
     def discard(self, folder: Path) -> None:
         """Remove the folder of a run that is stored elsewhere: it is gone at once, or still whole."""
@@ -171,7 +176,7 @@ def _lock(path: Path) -> int | None:
     return descriptor
 
 
-def _remove(path: Path) -> None:
+def remove_tree(path: Path) -> None:
     """Remove a folder, however deep and whatever its permissions; of a link, or what else is there, the name alone."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)

@@ -31,8 +31,12 @@ ELSEWHERE = {
         ("trains for a minute", "tests/wheels.sh", r"harness run quickstart"),
     ],
     r"pip install tox && tox": [("is what runs this test", ".ci/run", r"pip install .*tox && tox")],
-    r"pip install -r requirements\.txt -e plugins/example pytest .*": [
-        ("installs from a package index", "tox.ini", r"-r requirements\.txt\n +-e plugins/example\n[\s\S]*pytest==")
+    r"pip install -r requirements\.txt -e plugins/example -e plugins/slurm pytest .*": [
+        (
+            "installs from a package index",
+            "tox.ini",
+            r"-r requirements\.txt\n +-e plugins/example\n +-e plugins/slurm\n",
+        )
     ],
     r"tox( -e (lint|types|tests|plugins))?( -- -k meter)?": [
         ("is what runs this test", "tox.ini", r"env_list = lint, types, tests, plugins")
@@ -45,6 +49,14 @@ ELSEWHERE = {
         ("takes a quarter of an hour", "tests/learn/test_fixed_memory.py", r"import fixed_memory")
     ],
     r"tox -e learn": [("takes hours", "tests/learn/test_judge.py", r"judge\.main\(")],
+    r"pip install -e plugins/ray 'ray\[client\]'": [
+        ("installs a plugin", "tox.ini", r"-e plugins/ray\n +ray\[client\]")
+    ],
+    r"harness (run quickstart --executor|check executor) ray.*": [
+        ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"--executor\", \"ray\""),
+        ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"check\", \"executor\", \"ray\""),
+    ],
+    r"ray start --head": [("starts a cluster", "tests/plugins/ray/test_ray.py", r"initialize_head=True")],
     r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")

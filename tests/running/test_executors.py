@@ -14,10 +14,12 @@ import psutil
 import pytest
 
 import harness
+from harness.api import supervise
 from harness.conformance.check import CheckFailed
-from harness.conformance.executors import MARKER, Bench, ExecutorSubject, executor_checks
+from harness.conformance.executors import MARKER, Bench, ExecutorSubject, _require_quiet, executor_checks
+from harness.conformance.toy_algorithms import ALIVE
 from harness.contract.errors import ExitCode
-from harness.contract.executor import ExecutorOptions
+from harness.contract.executor import ExecutorOptions, Job
 from harness.contract.specs import ExecutorSpec
 from harness.running import provenance
 from harness.running.executor_local import LocalExecutor
@@ -254,3 +256,34 @@ def test_a_plain_process_runs_a_job_and_has_its_streams_and_folder_back(tmp_path
         for path in ("outcome.json", "place.json", "log.txt", "progress"):
             (again / path).unlink(missing_ok=True)
         subprocess.run(["rm", "-rf", str(again / "work"), str(again / ("0" * 20))], check=True)
+
+
+class Kept:
+    """Starts nothing: keeps the job."""
+
+    def has_room(self, device, cpus):
+        return True
+
+    def start(self, job):
+        self.job = job
+
+
+def test_supervising_a_job_ends_all_of_it_at_its_limit_or_once_nobody_wants_it(tmp_path):
+    bench = Bench(Kept(), tmp_path)
+    late, dropped = bench.start("sleep", seconds=2.0), bench.start("sleep")
+
+    ended = supervise(late)
+    nothing = supervise(dropped, lambda steps: not (dropped.folder / "work" / ALIVE).exists())
+
+    assert (ended.id, ended.ending, ended.error) == (late.id, "timeout", "stopped after its time limit of 2 s")
+    assert nothing is None
+    for job in (late, dropped):
+        _require_quiet(job, "it was supervised")
+
+
+def test_supervising_a_job_for_a_device_that_is_not_there_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+
+    ended = supervise(Job("j", tmp_path, "cuda", 1, None, 4.0))
+
+    assert (ended.ending, ended.error) == ("crashed", "no CUDA device on this machine")

@@ -28,21 +28,29 @@ class Trial:
 TRIAL = Trial()
 
 
+def row(status: str, error: str = "", seconds: float | None = None) -> dict:
+    return {"status": status, "error": error, "total_seconds": seconds}
+
+
+def test_a_trial_of_which_nobody_knows_how_long_it_took_is_shown_without_seconds():
+    assert summary("a / world", [row("interrupted", "taken away")]) == "interrupted a / world: taken away"
+
+
 def test_plain_progress_is_a_line_at_the_start_and_one_at_the_end():
     stream = io.StringIO()
     plain = Plain(3, stream)
     plain.started("a", TRIAL)
     plain.advanced({"a": 500})
-    plain.finished("a", TRIAL, {0: "done", 1: "done"}, {0: "", 1: ""})
+    plain.finished("a", str(TRIAL), [row("done", "", 1.5), row("done", "", 1.5)])
     first, second = stream.getvalue().splitlines()
 
     assert first == "start  plugin/algorithm / world / seed 0"
-    assert re.fullmatch(r"done   plugin/algorithm / world / seed 0  \d+\.\d s  \[2/3\]", second)
+    assert second == "done   plugin/algorithm / world / seed 0  1.5 s  [2/3]"
 
 
 def test_a_failure_is_shown_with_its_reason():
-    errors = {0: "", 1: 'Traceback ...\n  File "a.py"\n    raise\nValueError: torn\n'}
-    line = summary(TRIAL, {0: "done", 1: "failed"}, errors, 2.0)
+    error = 'Traceback ...\n  File "a.py"\n    raise\nValueError: torn\n'
+    line = summary(str(TRIAL), [row("done", "", 2.0), row("failed", error, 2.0)])
     assert line == "failed/done plugin/algorithm / world / seed 0  2.0 s: ValueError: torn"
 
 
@@ -80,7 +88,7 @@ def test_a_terminal_shows_bars_and_lines_that_stay(monkeypatch: pytest.MonkeyPat
         with shown(2) as progress:
             progress.started("a", TRIAL)
             progress.advanced({"a": 500, "unknown": 3})
-            progress.finished("a", TRIAL, {0: "done"}, {0: ""})
+            progress.finished("a", str(TRIAL), [row("done", "", 1.0)])
     reader.join()
     os.close(leader)
     output = b"".join(pieces).decode()

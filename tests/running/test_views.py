@@ -20,7 +20,7 @@ from harness.discovery.registry import Registry
 from harness.measuring.description import TrialOutcome
 from harness.measuring.training import run_training
 from harness.running.keys import task_hash
-from harness.running.manifest import Session, now, run_row
+from harness.running.manifest import Session, now, planned_row, run_row
 from harness.running.plan import Cell, TrialPlan, make_cell, make_plan
 from harness.suite.reading import load_suite
 from support.hostile import write_suite
@@ -134,7 +134,7 @@ def test_what_can_be_returned_is_stored_with_a_run_and_changes_no_key():
     cell = planned(lowest_return=-7.0, threshold=2.0)
     session = Session("suite", "1", "question", jobs=1, git={})
 
-    row = run_row(session, TrialPlan(cell, (0,)), 0, now(), None, TrialOutcome())
+    row = run_row(planned_row(session, TrialPlan(cell, (0,)), 0, now()), None, TrialOutcome())
 
     assert [row[name] for name in INTERPRETING] == [2.0, -7.0, None]
     assert row["key"] == planned().keys[0]

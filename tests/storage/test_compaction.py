@@ -96,7 +96,7 @@ def test_a_folder_whose_removal_was_killed_half_way_does_not_come_back(tmp_path,
             raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr("harness.storage.store._remove", killed)
+        patch.setattr("harness.storage.store.remove_tree", killed)
         compact(Store(tmp_path))
     Store(tmp_path).clear_abandoned()
     results = harness.load(tmp_path)

@@ -56,7 +56,7 @@ class ForkingExecutor:
 
     jobs = 1
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: Any, from_afar: bool = False) -> None:
         self._job: tuple[Any, int] | None = None
 
     def lacks(self, device: str) -> str:

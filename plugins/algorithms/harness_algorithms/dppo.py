@@ -32,7 +32,7 @@ from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
 from harness_algorithms.blocks.convolutions import frames_of
 from harness_algorithms.blocks.moments import Moments, Scale, merged, moments_of, nothing
-from harness_algorithms.blocks.networks import Activation
+from harness_algorithms.blocks.networks import Activation, parts
 from harness_algorithms.blocks.optim import Adam, adam, clip_gradients_, resting, set_learning_rate
 from harness_algorithms.blocks.returns import gae
 from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time
@@ -171,16 +171,16 @@ def slope(agent: Agent, share: Share, order: Descend, config: Config) -> tuple[T
     batch, old = share
     if config.standardised_advantages:
         batch = batch._replace(advantage=order.advantage.of(batch.advantage.unsqueeze(2)).squeeze(2))
-    parts = terms(agent.policy(batch.obs), old, agent.v, batch)
+    found = terms(agent.policy(batch.obs), old, agent.v, batch)
     if order.stage[1] > config.passes:
-        return None, parts.kl.detach()
-    penalty = order.beta * parts.kl + config.hinge * (parts.kl - 2 * config.target_kl).clamp(min=0).square()
-    return agent.gradient(parts.policy + penalty + config.value_weight * parts.value), parts.kl.detach()
+        return None, found.kl.detach()
+    penalty = order.beta * found.kl + config.hinge * (found.kl - 2 * config.target_kl).clamp(min=0).square()
+    return agent.gradient(found.policy + penalty + config.value_weight * found.value), found.kl.detach()
 
 
 def descend(agent: Agent, optimizer: Adam, gradient: Tensor, near: Tensor, max_norm: float | None) -> None:
     """One step down a gradient [S, P], of π only in seeds where ``near`` [S] says so."""
-    for parameter, part in agent.parts(gradient):
+    for parameter, part in parts(agent.parameters, gradient):
         parameter.grad = part.contiguous()
     if max_norm is not None:
         clip_gradients_(agent.parameters, max_norm)

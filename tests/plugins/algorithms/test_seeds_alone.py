@@ -45,7 +45,7 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
 
     def kept_of_stores(backend: VirtualBackend, roles: Any, stores: Any, policy: Any) -> None:
         columns = [value for store in stores.values() for value in vars(store).values()]
-        parameters.extend(v for v in columns if isinstance(v, torch.Tensor) and v.dim() > 1)
+        parameters.extend(v for v in columns if isinstance(v, torch.Tensor) and v.is_floating_point() and v.dim() > 1)
         run_roles(backend, roles, stores, policy)
 
     module = importlib.import_module(spec.target)

@@ -1,6 +1,6 @@
 """A policy and a value function as one thing with one vector of parameters, with or without a memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import gymnasium
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness_algorithms.blocks.convolutions import stacked_network
-from harness_algorithms.blocks.networks import Activation, Network, orthogonal
+from harness_algorithms.blocks.networks import Activation, Network, flattened, load_, orthogonal
 from harness_algorithms.blocks.policies import Policy, stochastic_policy
 from harness_algorithms.blocks.recurrent import StackedLSTM, State, forget, stacked_lstm
 from harness_algorithms.blocks.rollouts import Rollout, by_seed
@@ -37,24 +37,16 @@ class Agent:
 
     def flat(self) -> Tensor:
         """A copy of all parameters, [S, P]."""
-        return torch.cat([p.detach().flatten(1) for p in self.parameters], 1)
+        return flattened(self.parameters)
 
-    def parts(self, flat: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every parameter, and its part of something [S, P] that holds a number for each of all parameters."""
-        sizes = [p[0].numel() for p in self.parameters]
-        for parameter, part in zip(self.parameters, flat.split(sizes, 1), strict=True):
-            yield parameter, part.view_as(parameter)
-
-    @torch.no_grad()
     def load_(self, flat: Tensor) -> None:
         """Take over all parameters, [S, P]."""
-        for parameter, part in self.parts(flat):
-            parameter.copy_(part)
+        load_(self.parameters, flat)
 
     def gradient(self, loss: Tensor) -> Tensor:
         """∂ loss / ∂ parameters, [S, P], of a loss per seed, [S]."""
         gradients = torch.autograd.grad(loss.sum(), self.parameters)
-        return torch.cat([g.flatten(1) for g in gradients], 1)
+        return flattened(gradients)
 
     def initial(self, copies: int) -> State | None:
         """What it remembers at the start."""

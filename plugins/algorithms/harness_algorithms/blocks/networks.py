@@ -293,6 +293,25 @@ def polyak_update_(target: Network, source: Network, tau: float) -> None:
         old.lerp_(new, tau)
 
 
+def flattened(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors [S, ...] as rows of one, [S, P]."""
+    return torch.cat([tensor.detach().flatten(1) for tensor in tensors], 1)
+
+
+def parts(parameters: Sequence[Tensor], flat: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every parameter, and its part of something [S, P] that has a number for each of all parameters."""
+    sizes = [parameter[0].numel() for parameter in parameters]
+    for parameter, part in zip(parameters, flat.split(sizes, 1), strict=True):
+        yield parameter, part.view_as(parameter)
+
+
+@torch.no_grad()
+def load_(parameters: Sequence[Tensor], flat: Tensor) -> None:
+    """Overwrite parameters by what `flattened` made of others."""
+    for parameter, part in parts(parameters, flat):
+        parameter.copy_(part)
+
+
 @contextmanager
 def frozen(network: Network) -> Iterator[None]:
     """Let gradients pass through a network and none reach its parameters."""

@@ -70,6 +70,23 @@ def rmsprop(
     return torch.optim.RMSprop(parameters, lr=learning_rate, alpha=decay, eps=epsilon, foreach=False)
 
 
+@torch.no_grad()
+def adagrad_(parameters: Tensor, squares: Tensor, gradient: Tensor, learning_rate: float) -> None:
+    """One step of AdaGrad (Duchi et al., 2011), in place: θ ← θ − η g / (√Σ g² + ε), ε = 1e−10.
+
+    Where the gradient is 0, nothing changes. Every number is a function of its own gradients: operations that would be
+    rounded otherwise at the end of a tensor than in its middle are left out.
+
+    Args:
+        parameters: θ, any shape.
+        squares: Σ g², the same shape; 0 before the first step.
+        gradient: g, the same shape.
+        learning_rate: η.
+    """
+    squares += gradient.square()
+    parameters -= gradient.div(squares.sqrt().add_(1e-10)).mul_(learning_rate)
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """Use ``learning_rate`` from the next step on."""
     for group in optimizer.param_groups:

@@ -26,13 +26,13 @@ class Transition(NamedTuple):
     next_obs: Tensor
 
 
-def epsilon_greedy(greedy: Tensor, num_actions: int, epsilon: float, uniforms: Tensor) -> Tensor:
+def epsilon_greedy(greedy: Tensor, num_actions: int, epsilon: float | Tensor, uniforms: Tensor) -> Tensor:
     """A uniformly random action with probability ε, else the greedy one; int64 [S, N].
 
     Args:
         greedy: int64 [S, N].
         num_actions: A.
-        epsilon: probability of ignoring ``greedy``.
+        epsilon: probability of ignoring ``greedy``; or every seed's, float64 [S, 1].
         uniforms: from U[0, 1), [S, N, 2]: the first number decides whether, the second which.
     """
     whether, which = uniforms.unbind(2)

@@ -1,7 +1,7 @@
 """Algorithms of many actors and learners."""
 
 from harness.api import AlgorithmSpec
-from harness_algorithms.descriptions import dppo_presets
+from harness_algorithms.descriptions import dppo_presets, gorila_presets
 
 
 def parallel(name: str, summary: str, reference: str, **more: object) -> AlgorithmSpec:
@@ -40,5 +40,12 @@ SPECS = (
         "M. Zhou's tutorial, script 12; Heess et al., 2017, arXiv:1707.02286",
         action_spaces=("Discrete", "Box"),
         presets=dppo_presets.DPPO_DATA,
+    ),
+    parallel(
+        "gorila",
+        "DQN of many actors and learners around a parameter server",
+        "Nair et al., 2015, arXiv:1507.04296",
+        action_spaces=("Discrete",),
+        presets=gorila_presets.GORILA,
     ),
 )

@@ -24,6 +24,7 @@ class Cluster:
     jitter: Annotated[float, Ge(0)] = 0.1  # steps and work take up to this share longer or shorter, at random
     slow: tuple[tuple[Index, float], ...] = ()  # how many times longer steps and work take there
     corrupted: tuple[tuple[Index, float], ...] = ()  # by what its rewards are multiplied, as its role sees them
+    corrupted_from: Seconds = 0.0  # when that begins
     deaths: tuple[tuple[Index, Seconds], ...] = ()  # when a node dies, with all that it had not sent
 
     def __post_init__(self) -> None:

@@ -43,6 +43,13 @@ class Pull(NamedTuple):
     asked: Any = None
 
 
+class PullAll(NamedTuple):
+    """Ask several stores at the same time; gives the list of what they answer, once all have."""
+
+    stores: tuple[str, ...]
+    asked: Any = None
+
+
 class Push(NamedTuple):
     """Give a store something; the role goes on at once, and its later pulls come after."""
 
@@ -61,7 +68,15 @@ class Receive(NamedTuple):
     """Wait for the next message in one's own mailbox; gives that. Messages of one sender arrive in order."""
 
 
-Operation = Begin | TakeStep | Work | Pull | Push | Send | Receive
+class Wait(NamedTuple):
+    """Do nothing for some seconds, or for none; gives the time then, in seconds since some moment in the past."""
+
+    seconds: float = 0.0
+
+
+Operation = Begin | TakeStep | Work | Pull | PullAll | Push | Send | Receive | Wait
+Course = Generator[Operation, Any, Any]
+"""Operations of a role, or of a part of one."""
 
 
 class Store(Protocol):

@@ -28,12 +28,14 @@ from harness_algorithms.parallel.operations import (
     Node,
     Operation,
     Pull,
+    PullAll,
     Push,
     Receive,
     Role,
     Send,
     Store,
     TakeStep,
+    Wait,
     Work,
 )
 
@@ -82,7 +84,7 @@ class ProcessBackend:
                 mailbox.close()
 
     def _attend(self, processes: Sequence[Any], place: "_Place") -> None:
-        """Log what stores say until all roles have ended; once one has, those that wait for messages are told."""
+        """Log what stores say until all roles have ended; once one has, those that never step are told."""
         told, deadline = False, float("inf")
         while (alive := [p.sentinel for p in processes if p.is_alive()]) and time.monotonic() < deadline:
             wait(alive, LOG_SECONDS)
@@ -91,6 +93,7 @@ class ProcessBackend:
             _raise_failure(processes, place.errors)
             if not told and len(alive) < len(processes):
                 told, deadline = True, time.monotonic() + PATIENCE_SECONDS
+                place.over.fill_(1)
                 for mailbox in place.mailboxes:
                     mailbox.put(OVER)
         _raise_failure(processes, place.errors)
@@ -104,6 +107,7 @@ class _Place:
         self.gate = gate
         self.mailboxes = mailboxes
         self.errors = errors
+        self.over = torch.zeros((), dtype=torch.uint8).share_memory_()  # 1 ends roles that never step: no meter does
         for mailbox in mailboxes:
             mailbox.cancel_join_thread()  # for a message that nobody reads any more must not hold up a process
 
@@ -209,6 +213,8 @@ class _Hands:
     def carry_out(self, operation: Operation) -> Any:
         """Do it; returns its result."""
         place = self._place
+        if place.over and self._env is None and isinstance(operation, Pull | PullAll | Wait):
+            raise StopIteration
         match operation:
             case TakeStep():
                 assert self._env is not None, "a role begins before its first step"
@@ -217,6 +223,8 @@ class _Hands:
                 return operation.function()
             case Pull():
                 return place.stores[operation.store].pulled(operation.asked)
+            case PullAll():
+                return [place.stores[store].pulled(operation.asked) for store in operation.stores]
             case Push():
                 place.gate.enter(self._index)
                 place.stores[operation.store].pushed(operation.message)
@@ -228,6 +236,9 @@ class _Hands:
                 if message == OVER:
                     raise StopIteration
                 return pickle.loads(message)
+            case Wait():
+                time.sleep(operation.seconds)
+                return time.monotonic()
             case Begin():
                 self._env = _OneEnv(self._factory())
                 return self._env.reset()

@@ -22,12 +22,14 @@ from harness_algorithms.parallel.operations import (
     Node,
     Operation,
     Pull,
+    PullAll,
     Push,
     Receive,
     Role,
     Send,
     Store,
     TakeStep,
+    Wait,
     Work,
 )
 
@@ -43,6 +45,21 @@ class _Running:
     mailbox: deque[Any] = field(default_factory=deque)
     waits: bool = False  # for a message
     over: bool = False
+
+
+class _Answers:
+    """What several stores answer; handed on, in the order of the stores, once it is complete."""
+
+    def __init__(self, stores: Sequence[str], hand_on: Callable[[list[Any]], None]) -> None:
+        self._stores = stores
+        self._hand_on = hand_on
+        self._taken: dict[str, Any] = {}
+
+    def take(self, store: str, answer: Any) -> None:
+        """The answer of one of them."""
+        self._taken[store] = answer
+        if len(self._taken) == len(self._stores):
+            self._hand_on([self._taken[name] for name in self._stores])
 
 
 class _Still:
@@ -154,7 +171,15 @@ class VirtualBackend:
                 end = self.now + running.pace(self._cluster.work_seconds * operation.units)
                 self._at(end, partial(self._finish, running, operation))
             case Pull():
-                self._serve(operation.store, partial(self._answer, running, operation))
+                answer = partial(self._answer, operation.store, operation.asked)
+                self._serve(operation.store, partial(answer, partial(self._resume, running)))
+            case PullAll():
+                answers = _Answers(operation.stores, partial(self._resume, running))
+                for store in operation.stores:
+                    self._serve(store, partial(self._answer, store, operation.asked, partial(answers.take, store)))
+            case Wait():
+                end = self.now + operation.seconds
+                self._at(end, partial(self._resume, running, end))
             case Receive():
                 running.waits = True
             case _:
@@ -164,7 +189,7 @@ class VirtualBackend:
         if not running.over:
             assert running.env is not None, "a role begins before its first step"
             step = running.env.step(action)
-            if running.reward_factor != 1:
+            if running.reward_factor != 1 and self.now >= self._cluster.corrupted_from:
                 step = step._replace(reward=step.reward * running.reward_factor)
             self._resume(running, step)
 
@@ -183,9 +208,10 @@ class VirtualBackend:
         store.pushed(operation.message)
         self._trial.log(virtual_seconds=self.now, **store.status())
 
-    def _answer(self, running: _Running, operation: Pull) -> None:
-        answer = self._stores[operation.store].pulled(operation.asked)
-        self._at(self.now + self._cluster.hop_seconds, partial(self._resume, running, answer))
+    def _answer(self, store: str, asked: Any, take: Callable[[Any], None]) -> None:
+        """Have a store answer, and the answer taken a hop later."""
+        answer = self._stores[store].pulled(asked)
+        self._at(self.now + self._cluster.hop_seconds, partial(take, answer))
 
     def _deliver(self, operation: Send) -> None:
         running = self._nodes[operation.to]

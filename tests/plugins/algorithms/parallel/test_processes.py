@@ -12,13 +12,19 @@ import torch
 import harness_environments
 from harness.measuring.training import run_training
 from harness_algorithms import a3c
-from harness_algorithms.parallel.operations import Begin, Pull, Push, Receive, Send, TakeStep, Work
+from harness_algorithms.parallel import processes
+from harness_algorithms.parallel.operations import Begin, Pull, PullAll, Push, Receive, Send, TakeStep, Wait, Work
 from harness_algorithms.parallel.processes import ProcessBackend, streams_of
 from support.trial import local_trial
 
 CARTPOLE = {spec.name: spec for spec in harness_environments.harness_environments()}["cartpole"]
 LEFT = torch.zeros(1, 1, dtype=torch.int64)
 BUDGET = 600
+
+
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch):
+    monkeypatch.setattr(processes, "PATIENCE_SECONDS", 5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +142,32 @@ def test_a_role_that_only_waits_for_messages_ends_with_the_budget(tmp_path):
     assert trial.steps == 100
     assert store.pulled(None) == ([7, 0, 0], [7, 0, 0])
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "polled", [Pull("pair"), PullAll(("pair",)), Wait(0.001)], ids=lambda asked: type(asked).__name__
+)
+def test_a_role_that_never_steps_ends_by_itself_with_the_budget(tmp_path, polled):
+    """One that is killed, at the end of all patience, does not get to its last words."""
+
+    def learner(node):
+        try:
+            while True:
+                yield polled
+        finally:
+            store.first[node.index] = -1
+
+    def stepper(node):
+        yield Begin()
+        while True:
+            yield TakeStep(LEFT)
+
+    store = Pair()
+    trial = local_trial(CARTPOLE, budget=50, points=1, episodes=1, lockstep=False, shared=tmp_path)
+    roles = [learner, stepper]
+    run_training(trial, lambda trial, config: ProcessBackend(trial).run(roles, {"pair": store}, Watching(store)), None)
+    assert trial.steps == 50
+    assert store.first.tolist() == [-1, 0, 0]
 
 
 def test_a_message_is_what_it_was_when_it_was_sent(tmp_path):

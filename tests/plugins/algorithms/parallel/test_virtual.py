@@ -1,6 +1,7 @@
 """The virtual backend: when things happen, in which order, and what a dead or slow node changes."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import harness_environments
 from harness.measuring.training import run_training
 from harness_algorithms.parallel.cluster import Cluster
-from harness_algorithms.parallel.operations import Begin, Pull, Push, Receive, Send, TakeStep, Work
+from harness_algorithms.parallel.operations import Begin, Pull, PullAll, Push, Receive, Send, TakeStep, Wait, Work
 from harness_algorithms.parallel.virtual import VirtualBackend
 from support.trial import local_trial
 
@@ -48,23 +49,24 @@ class Still:
         return torch.zeros(obs.shape[:2], dtype=torch.int64)
 
 
-def played(*roles, cluster=EXACT, budget=40, ends="messages", seeds=(0,)):
-    """Run roles until they all wait or the budget is spent; returns the store, the backend and the trial."""
-    log = Log()
+def played(*roles, cluster=EXACT, budget=40, ends="messages", seeds=(0,), stores=("log",)):
+    """Run roles until they all wait or the budget is spent; returns the first store, the backend and the trial."""
+    logs = [Log() for _ in stores]
     trial = local_trial(CARTPOLE, seeds, budget=budget, lockstep=True)
     backends = []
 
     def train(trial, config):
         backends.append(VirtualBackend(trial, cluster))
-        log.backend = backends[0]
-        backends[0].run(roles, {"log": log}, Still())
+        for log in logs:
+            log.backend = backends[0]
+        backends[0].run(roles, dict(zip(stores, logs, strict=True)), Still())
 
     if ends == "messages":
         with pytest.raises(RuntimeError, match="every role has ended, died or waits"):
             run_training(trial, train, None)
     else:
         run_training(trial, train, None)
-    return log, backends[0], trial
+    return logs[0], backends[0], trial
 
 
 def test_steps_and_work_take_their_time_and_messages_a_hop():
@@ -206,6 +208,49 @@ def test_a_corrupted_node_sees_other_rewards_and_the_table_sees_the_true_ones():
     assert set(rewards[0]) == {1.0}
     assert set(rewards[1]) == {1_000.0}
     assert all(episode.value == episode.length for episode in trial.runs[0].episodes)
+
+
+def test_corruption_begins_when_it_is_said_to():
+    seen = []
+
+    def role(node):
+        yield Begin()
+        for _ in range(4):
+            seen.append((yield TakeStep(LEFT)).reward.item())
+
+    played(role, cluster=replace(EXACT, corrupted=((0, 1_000.0),), corrupted_from=3.0))
+    assert seen == [1.0, 1.0, 1_000.0, 1_000.0]
+
+
+def test_waiting_takes_its_time_and_tells_it():
+    told = []
+
+    def role(node):
+        for seconds in (0.0, 2.5):
+            told.append((yield Wait(seconds)))
+        yield Work(lambda: None)
+        told.append((yield Wait()))
+
+    played(role)
+    assert told == [0.0, 2.5, 12.5]
+
+
+def test_stores_that_are_asked_together_answer_in_the_order_of_asking_once_all_have():
+    answers = []
+
+    def busy(node):
+        for _ in range(3):
+            yield Push("log", "busy")
+
+    def asking(node):
+        answers.append((yield PullAll(("other", "log"), "q")))
+        answers.append((yield Wait()))
+
+    played(busy, asking, stores=("log", "other"))
+    ((other, log), when) = answers
+    assert (other[:2], log[:2]) == (("q", 0), ("q", 3))
+    # A hop there, its turn after three that are served before it, a hop back; the other store was free.
+    assert (other[2], log[2], when) == (0.75, 2.25, 2.5)
 
 
 def test_what_is_no_operation_is_named():

@@ -1,0 +1,224 @@
+"""The executor: jobs go to SLURM as arrays. Files beside them say how they ended, and SLURM where they cannot."""
+
+import contextlib
+import math
+import os
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError
+from harness_slurm import cluster
+from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
+from harness_slurm.script import WALLTIME, script
+from harness_slurm.settings import Settings
+from harness_slurm.tickets import ENDED, TICKET, Ticket, ended_in, last_line, ticket_in
+
+MOST = 500  # jobs in flight of a session that stays, each of which keeps a file open
+LOOK_SECONDS = 0.5  # between two looks for jobs that have ended
+ATTEMPTS = 10  # with a job that is taken away each time
+CLOSING_SECONDS = 60.0  # until all that was cancelled has ended
+SCRIPTS = "slurm"  # the folder, beside those of jobs, of scripts and of what they print
+PROGRESS = "progress"  # the file in which a job says it
+
+
+def create(options: ExecutorOptions) -> "SlurmExecutor":
+    """The executor for these options."""
+    return SlurmExecutor(options, Settings.of(options))
+
+
+class SlurmExecutor:
+    """Runs jobs on a cluster that shares their folders with this machine."""
+
+    def __init__(self, options: ExecutorOptions, settings: Settings) -> None:
+        self.jobs = options.jobs or MOST
+        self._cap = options.jobs  # of a session that does not stay to count; 0 is none
+        self._settings = settings
+        self._new: list[Job] = []  # started, not yet submitted
+        self._jobs: dict[str, Job] = {}  # started and not ended, by id
+        self._tickets: dict[str, Ticket] = {}  # of those that were submitted
+        self._watched: set[str] = set()  # ids of those that another session started
+        self._asked = self._counted = -math.inf
+        self._steps: dict[str, int] = {}
+
+    def lacks(self, device: str) -> str:
+        """Whether no node has such a device, as far as SLURM can be asked."""
+        partition = str(self._settings.slurm.get("partition") or "")
+        if device == "cpu" or cluster.has_gpus(partition):
+            return ""
+        return f"no GPU in {f'the partition {partition}' if partition else 'this cluster'}"
+
+    def has_room(self, device: str, cpus: int) -> bool:
+        """Whether fewer jobs than may be are in flight; the rest is SLURM's to decide."""
+        return len(self._jobs) < self.jobs
+
+    def start(self, job: Job) -> None:
+        """Take a job, which is submitted with the others that are started before the next `wait`."""
+        self._jobs[job.id] = job
+        self._new.append(job)
+
+    def preview(self, jobs: Sequence[Job]) -> str:
+        """The scripts that would be submitted."""
+        arrays = self._arrays(jobs, self._cap)
+        chained = [f"ARRAY-{number}" if after is not None else "" for number, (_, _, after) in enumerate(arrays)]
+        return "\n".join(
+            self._script("harness-000000000000", array, share, after)
+            for (array, share, _), after in zip(arrays, chained, strict=True)
+        )
+
+    def detach(self) -> None:
+        """Submit what was started, at most ``--jobs`` of it to run at once, and forget all."""
+        self._submit(self._cap)
+        for known in (self._jobs, self._tickets, self._watched, self._steps):
+            known.clear()
+
+    def reattach(self, job: Job) -> None:
+        """Watch a job of another session."""
+        self._jobs[job.id] = job
+        self._watched.add(job.id)
+        if (ticket := ticket_in(job.folder)) is not None:
+            self._tickets[job.id] = ticket
+
+    def wait(self, seconds: float) -> Sequence[Ended]:
+        """Jobs that have ended within ``seconds``; those that lost their node are submitted anew."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._submit(0)
+            ended = list(self._marked()) or list(self._lost())
+            for each in ended:
+                del self._jobs[each.id]
+                self._tickets.pop(each.id, None)
+            left = deadline - time.monotonic()
+            if ended or left <= 0:
+                return ended
+            time.sleep(min(LOOK_SECONDS, left))
+
+    def progress(self) -> Mapping[str, int]:
+        """Steps taken by jobs, read as seldom as SLURM is asked."""
+        if time.monotonic() - self._counted > self._settings.poll:
+            self._counted, self._steps = time.monotonic(), {}
+            for job in self._jobs.values():
+                with contextlib.suppress(OSError):
+                    descriptor = os.open(job.folder / PROGRESS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                    with open(descriptor, "rb") as file:
+                        self._steps[job.id] = int.from_bytes(file.read(8), "little")
+        return {job: steps for job, steps in self._steps.items() if job in self._jobs}
+
+    def close(self) -> None:
+        """Cancel what this session started and wait until it has ended; a job that is missed ends by itself."""
+        mine = [id for id in self._jobs if id not in self._watched]
+        for id in mine:
+            (self._jobs.pop(id).folder / TICKET).unlink(missing_ok=True)  # without which a job does not go on
+        names = {self._tickets.pop(id).name for id in mine if id in self._tickets}
+        self._new.clear()
+        deadline = time.monotonic() + CLOSING_SECONDS
+        with contextlib.suppress(UsageError):  # without the commands nothing was submitted
+            while names and time.monotonic() < deadline:
+                cluster.cancel(names)
+                with contextlib.suppress(NoAnswerError):
+                    names = {name for (name, _), state in cluster.states(names).items() if state in ALIVE}
+                time.sleep(LOOK_SECONDS if names else 0)
+
+    def _arrays(self, jobs: Sequence[Job], cap: int) -> list[tuple[list[Job], int, int | None]]:
+        """Jobs that need the same as arrays; how many of each run at once, and after which of the arrays it begins.
+
+        Where there is a cap, as many arrays as it allows run beside each other, each with its share of it.
+        """
+        alike: dict[object, list[Job]] = defaultdict(list)
+        for job in jobs:
+            alike[job.device, job.cpus, job.seconds, job.memory_gib, tuple(job.variables.items())].append(job)
+        size = self._settings.array_size
+        arrays = [each[start : start + size] for each in alike.values() for start in range(0, len(each), size)]
+        lanes = min(cap, len(arrays)) or len(arrays)
+        shares = [cap // lanes + (lane < cap % lanes) for lane in range(lanes)]
+        return [(a, shares[i % lanes], i - lanes if i >= lanes else None) for i, a in enumerate(arrays)]
+
+    def _script(self, name: str, array: Sequence[Job], at_once: int, after: str) -> str:
+        return script(name, array[0].folder.parent / SCRIPTS, array, at_once, after, self._settings)
+
+    def _submit(self, cap: int) -> None:
+        """Submit what was started since. A session that stays counts for itself, and has no cap here."""
+        jobs, self._new = self._new, []
+        ids: list[str] = []
+        for array, share, after in self._arrays(jobs, cap):
+            name = f"harness-{uuid.uuid4().hex[:12]}"
+            path = array[0].folder.parent / SCRIPTS / f"{name}.sh"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(self._script(name, array, share, "" if after is None else ids[after]), encoding="utf-8")
+            for index, job in enumerate(array):
+                self._tickets[job.id] = self._ticket(name, index, job)
+                self._tickets[job.id].leave(job.folder)
+            ids.append(cluster.submit(path))
+
+    def _ticket(self, name: str, index: int, job: Job) -> Ticket:
+        before = self._tickets.get(job.id)
+        if before is not None:
+            return replace(before, name=name, index=index, day=_today(), attempt=before.attempt + 1)
+        needs = (job.device, job.cpus, job.seconds, job.memory_gib, job.variables)
+        return Ticket(name, index, _today(), 1, *needs, tuple(os.listdir(job.folder)))
+
+    def _marked(self) -> Iterator[Ended]:
+        """Jobs that say that they have ended; one look into a folder for all that lie side by side."""
+        marked: dict[Path, set[str]] = {}
+        for place in {job.folder.parent for job in self._jobs.values()}:
+            with contextlib.suppress(FileNotFoundError):
+                marked[place] = set(os.listdir(place / ENDED))
+        for id, job in self._jobs.items():
+            if job.folder.name in marked.get(job.folder.parent, ()) and (ended := ended_in(job.folder, id)):
+                yield ended
+
+    def _lost(self) -> Iterator[Ended]:
+        """Jobs that SLURM has no more and that do not say how they ended, as far as they are not submitted anew."""
+        submitted = {id: self._tickets.get(id) for id in self._jobs if id in self._tickets or id in self._watched}
+        if not submitted or time.monotonic() - self._asked < self._settings.poll:
+            return
+        self._asked = time.monotonic()
+        with contextlib.suppress(NoAnswerError):  # as while SLURM restarts: it will answer later
+            states = _states([ticket for ticket in submitted.values() if ticket is not None])
+            for id, ticket in submitted.items():
+                state = "" if ticket is None else states.get((ticket.name, ticket.index), "")
+                if state in ALIVE:
+                    continue
+                job = self._jobs[id]
+                if (ended := ended_in(job.folder, id)) is not None:  # as it does by now
+                    yield ended
+                elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
+                    self._new.append(job)
+                else:
+                    yield Ended(id, *_verdict(state, job.folder, ticket), math.nan)
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")
+
+
+def _states(tickets: Sequence[Ticket]) -> States:
+    """The states of jobs; of those that the queue does not hold any more, as accounting has them."""
+    if not tickets:
+        return {}
+    states = cluster.states({ticket.name for ticket in tickets})
+    gone = [ticket for ticket in tickets if (ticket.name, ticket.index) not in states]
+    if gone:
+        told = cluster.accounted({ticket.name for ticket in gone}, min(ticket.day for ticket in gone))
+        states = {**told, **states}
+    return states
+
+
+def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, str]:
+    """How a job ended that could not say so."""
+    if state in ("TIMEOUT", "DEADLINE"):
+        limit = (
+            "" if ticket is None or ticket.seconds is None else f", {WALLTIME:g} times the trial's {ticket.seconds:g} s"
+        )
+        return "timeout", f"stopped by SLURM at the time limit of its job{limit} ({state})"
+    if state == "OUT_OF_MEMORY":
+        return "crashed", f"out of memory: stopped by SLURM ({state})"
+    if state == "CANCELLED" or state in TAKEN:
+        return "interrupted", f"SLURM took it away and did not start it again ({state})"
+    if not state:
+        return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
+    said = "" if ticket is None else last_line(folder.parent / SCRIPTS / f"{ticket.name}_{ticket.index}.log")
+    return "crashed", f"its process ended without a word (SLURM: {state}){said and f': {said}'}"

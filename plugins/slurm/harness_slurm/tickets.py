@@ -1,0 +1,109 @@
+"""Files by which the executor and its jobs talk: a ticket in the folder of each job, a mark beside it once it ended.
+
+Whoever starts with a job looks whether its ticket names the array that it belongs to. So a job that was given up, or
+submitted once more, does nothing when it comes to its turn after all.
+"""
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.api import Ended, Job
+
+TICKET = "slurm.json"
+ENDED = "ended"  # a folder, with a file named after the folder of each job that has
+NAME = re.compile(r"harness-[0-9a-f]{12}")  # of an array
+LARGEST = 2**20  # bytes of such a file
+ENDINGS = ("ended", "crashed", "timeout")
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a node is told of a job, and where SLURM has it."""
+
+    name: str  # of the array
+    index: int  # in it
+    day: str  # on which it was submitted, as sacct takes it
+    attempt: int  # the first is 1
+    device: str
+    cpus: int
+    seconds: float | None
+    memory_gib: float
+    variables: Mapping[str, str]
+    kept: tuple[str, ...]  # names in the folder before the trial began
+
+    def of_job(self, folder: Path) -> Job:
+        """The job, as on its node."""
+        return Job(self.name, folder, self.device, self.cpus, self.seconds, self.memory_gib, self.variables)
+
+    def leave(self, folder: Path) -> None:
+        """Put it into the folder of its job."""
+        write(folder / TICKET, asdict(self))
+
+
+def ticket_in(folder: Path) -> Ticket | None:
+    """The ticket in a folder; None if there is none, or it cannot be one."""
+    told = read(folder / TICKET)
+    try:
+        ticket = Ticket(**{**told, "kept": tuple(told["kept"])})
+    except (TypeError, KeyError):
+        return None
+    texts = (ticket.name, ticket.day, ticket.device)
+    sound = all(isinstance(text, str) for text in texts) and type(ticket.index) is type(ticket.attempt) is int
+    return ticket if sound and NAME.fullmatch(ticket.name) and re.fullmatch(r"[0-9-]{10}", ticket.day) else None
+
+
+def mark_ended(folder: Path, ended: Ended) -> None:
+    """Say how the job in a folder ended: the last that is done for it."""
+    place = folder.parent / ENDED
+    place.mkdir(exist_ok=True)
+    write(place / folder.name, {"ending": ended.ending, "error": ended.error, "seconds": ended.total_seconds})
+
+
+def ended_in(folder: Path, id: str) -> Ended | None:
+    """How the job in a folder ended, asked of the file by its name; None as long as it does not say."""
+    path = folder.parent / ENDED / folder.name
+    told = read(path)
+    if not told and not os.path.lexists(path):
+        return None
+    ending, error, seconds = (told.get(name) for name in ("ending", "error", "seconds"))
+    if ending not in ENDINGS or not isinstance(error, str) or not isinstance(seconds, int | float):
+        return Ended(id, "crashed", f"{path.name}: it does not say how the job ended", math.nan)
+    return Ended(id, ending, error, float(seconds))
+
+
+def write(path: Path, content: Mapping[str, object]) -> None:
+    """A JSON file that is on disk as a whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+
+
+def read(path: Path) -> dict[str, object]:
+    """What `write` wrote; empty if it is missing, or is something else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            told = json.loads(file.read(LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def last_line(path: Path) -> str:
+    """The last line that a script printed, as far as it can be shown."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            file.seek(max(0, os.fstat(descriptor).st_size - 2000))
+            lines = file.read(2000).decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,430 @@
+"""The SLURM executor on a fake cluster: what is submitted, what becomes of jobs, and what of them nobody waits for."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness.api import Ended, ExecutorOptions, Job, UsageError
+from harness.commands import cli
+from harness.conformance.executors import ExecutorSubject, executor_checks
+from harness.contract.errors import ExitCode
+from harness.contract.specs import ExecutorSpec
+from harness.storage.store import DETACHED
+from harness_slurm import executor, tickets, work
+from harness_slurm.executor import create
+from support.hostile import HOSTILE, write_suite
+from support.slurm import FakeSlurm
+
+SPEC = ExecutorSpec("slurm", "harness_slurm.executor:create")
+PLUGINS = {"PYTHONPATH": str(HOSTILE), "HARNESS_PLUGINS": "hostile,slurm"}
+RESULTS = Path("results/hostile")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeSlurm]]:
+    """Makes a cluster whose login node this process is on, in an empty folder."""
+    up: list[FakeSlurm] = []
+
+    def make(**rules) -> FakeSlurm:
+        made = FakeSlurm(tmp_path / "slurm", {**os.environ, **PLUGINS}, warm=True, **rules)
+        up.append(made.__enter__())
+        monkeypatch.setenv("PATH", made.environment["PATH"])
+        return made
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(HOSTILE))
+    for name, value in PLUGINS.items():
+        monkeypatch.setenv(name, value)
+    yield make
+    for made in up:
+        made.__exit__()
+
+
+def on(slurm: FakeSlurm, *more: str) -> list[str]:
+    return ["--executor", "slurm", *(w for s in (slurm.warm, "poll=0.3", *more) for w in ("--executor-option", s))]
+
+
+def run(suite: str, slurm: FakeSlurm, *words: str) -> int:
+    return cli.main(["run", suite, *on(slurm), *words])
+
+
+def collect() -> int:
+    return cli.main(["collect", str(RESULTS)])
+
+
+def all_collected(seconds: float = 120) -> int:
+    """Collect until nothing is in flight; the code of the last call."""
+    until = time.monotonic() + seconds
+    while True:
+        code = collect()
+        if not list((RESULTS / DETACHED).glob("*.json")):
+            return code
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def statuses() -> dict[str, int]:
+    return dict(harness.load(RESULTS).runs["status"].value_counts())
+
+
+def most_at_once(slurm: FakeSlurm) -> int:
+    changes = [(e["at"], 1) for e in slurm.events("start")] + [(e["at"], -1) for e in slurm.events("end")]
+    running = most = 0
+    for _, change in sorted(changes):
+        running += change
+        most = max(most, running)
+    return most
+
+
+@pytest.mark.slow
+def test_it_passes_every_check_of_an_executor(cluster):
+    slurm = cluster(slots=4)
+    settings = dict(text.split("=", 1) for text in (slurm.warm, "poll=0.3"))
+
+    outcomes = [check.outcome() for check in executor_checks(ExecutorSubject("slurm/slurm", SPEC, settings))]
+
+    assert [(o.check, o.reason) for o in outcomes if o.status != "pass"] == []
+    assert len(outcomes) >= 8
+
+
+@pytest.mark.slow
+def test_of_sixty_runs_on_a_cluster_that_preempts_a_fifth_none_is_lost_and_none_runs_twice(cluster, tmp_path, capsys):
+    slurm = cluster(slots=8, preempted=0.2, within=0.5, requeues=0.7, seed=3)
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=60, steps=20)
+
+    assert run(suite, slurm, "--jobs", "3") == ExitCode.YES
+
+    assert statuses() == {"done": 60}
+    preempted = slurm.events("preempt")
+    assert len({event["again"] for event in preempted}) == 2, "both kinds of preemption are tried"
+    ends = [event["state"] for event in slurm.events("end")]
+    assert ends.count("COMPLETED") <= 60  # one that is preempted when it has left its mark does not start again
+    assert len(slurm.events("start")) <= 60 + len(preempted)
+    assert capsys.readouterr().err.count("\ndone ") == 60
+    assert most_at_once(slurm) <= 5  # three, and jobs that have left their mark and of which SLURM is not rid yet
+
+
+@pytest.mark.slow
+def test_what_was_detached_is_collected_once_and_nobody_runs_it_meanwhile(cluster, tmp_path, capsys):
+    slurm = cluster(slots=4, preempted=0.2, within=0.5, seed=1)
+    suite = write_suite(tmp_path, ["steady", "raises"], ["short"], seeds=12, steps=20)
+
+    assert run(suite, slurm, "--jobs", "2", "--detach", "--executor-option", "array_size=10") == ExitCode.YES
+    assert "24 runs are in flight" in capsys.readouterr().err
+    submitted = slurm.events("submit")
+    assert [(event["jobs"], event["at_once"]) for event in submitted] == [(10, 1), (10, 1), (4, 1)]
+    assert submitted[2]["after"] == f"afterany:{submitted[0]['id']}"
+    assert run(suite, slurm) == run(suite, slurm, "--detach") + ExitCode.INCOMPLETE == ExitCode.INCOMPLETE
+    assert "24 runs, 0 complete, 0 to run" in capsys.readouterr().err
+
+    assert all_collected() == ExitCode.INCOMPLETE
+    assert statuses() == {"done": 12, "failed": 12}
+    assert len(slurm.events("submit")) == 3
+    assert most_at_once(slurm) <= 2
+    assert not list((RESULTS / DETACHED).iterdir())
+    assert collect() == ExitCode.YES
+    assert "stored nothing; 0 trials in flight" in capsys.readouterr().err
+
+
+class Killed(BaseException):
+    """As SIGKILL would, but for `finally`."""
+
+
+POINTS = (  # what is done step by step, and may be cut off before and after each
+    "harness.running.runner.leave",
+    "harness.running.detached.leave",
+    "harness_slurm.cluster.submit",
+    "harness_slurm.tickets.write",
+    "harness.storage.store.Store.commit",
+    "harness.storage.store.Store._swap",
+    "harness.running.detached.remove_tree",
+    "pathlib.Path.unlink",
+)
+
+
+def killed_at(moment: int, arguments: list[str]) -> bool:
+    """Call the command line in a fork that is killed at a moment; False if it ends before."""
+    child = os.fork()
+    if child == 0:
+        left = [moment]
+
+        def counted(function):
+            def called(*given, **named):
+                for step in (lambda: None, lambda: function(*given, **named)):
+                    answer = step()
+                    left[0] -= 1
+                    if left[0] < 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                return answer
+
+            return called
+
+        with pytest.MonkeyPatch.context() as patch:
+            from pkgutil import resolve_name
+
+            for name in POINTS:
+                owner, _, attribute = name.rpartition(".")
+                patch.setattr(resolve_name(owner), attribute, counted(getattr(resolve_name(owner), attribute)))
+            os._exit(cli.main(arguments))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) < 0
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_of_detaching_loses_nothing_and_runs_nothing_twice(cluster, tmp_path):
+    slurm = cluster(slots=4)
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=2, steps=20)
+    moment = 0
+    while killed_at(moment, ["run", suite, *on(slurm), "--detach"]):
+        if (RESULTS / DETACHED).is_dir():
+            all_collected()  # whatever it had submitted, or not
+        assert run(suite, slurm) == ExitCode.YES
+        assert statuses() == {"done": 2}
+        assert not list(RESULTS.glob(f"{DETACHED}/*"))
+        shutil.rmtree(RESULTS)
+        moment += 3
+    assert moment >= 12
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_of_collecting_loses_nothing_and_stores_nothing_twice(cluster, tmp_path, monkeypatch):
+    slurm = cluster(slots=4)
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=2, steps=20)
+    run(suite, slurm, "--detach")
+    while len(slurm.events("end")) < 2:
+        time.sleep(0.1)
+    shutil.copytree("results", "before")
+    moment = 0
+    while killed_at(moment, ["collect", str(RESULTS)]):
+        stored = {path: path.read_bytes() for path in RESULTS.glob("*/run.json")}
+        assert collect() == ExitCode.YES
+        assert all(path.read_bytes() == content for path, content in stored.items())
+        assert statuses() == {"done": 2}
+        assert not list((RESULTS / DETACHED).iterdir())
+        shutil.rmtree("results")
+        shutil.copytree("before", "results")
+        moment += 1
+    assert moment >= 8
+    assert len(slurm.events("start")) == 2
+
+
+def test_what_slurm_took_away_is_told_and_free_to_run_again(cluster, tmp_path, capsys):
+    slurm = cluster(slots=1, accounting=False)
+    suite = write_suite(tmp_path, ["slow"], ["short"], seeds=2, steps=100_000)
+    run(suite, slurm, "--detach")
+    while not slurm.events("start"):
+        time.sleep(0.05)
+    with slurm.down():
+        assert collect() == ExitCode.INCOMPLETE  # no answer is no end
+    assert "2 trials in flight" in capsys.readouterr().err
+    name = next(RESULTS.glob(f"{DETACHED}/*/slurm/*.sh")).stem
+    os.system(f"scancel --name={name}")
+    all_collected()
+
+    assert statuses() == {"interrupted": 2}
+    assert set(harness.load(RESULTS).runs["error"]) == {"SLURM took it away and did not start it again (CANCELLED)"}
+    assert run(suite, slurm, "--detach") == ExitCode.YES
+    assert "2 runs are in flight" in capsys.readouterr().err
+
+
+def test_a_job_that_dies_without_a_word_says_what_its_script_said(cluster, tmp_path):
+    slurm = cluster()
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=1, steps=20)
+
+    assert cli.main(["run", suite, *on(slurm), "--executor-option", "slurm_setup=no-such-module; exit 3"]) == 3
+
+    (error,) = harness.load(RESULTS).runs["error"]
+    assert "(SLURM: FAILED)" in error
+    assert "no-such-module: command not found" in error
+
+
+WRONG = [
+    ("slurm_partitoin=short", "unrecognized option '--partitoin=short'"),
+    ("slurm_partition=nope", "invalid partition specified: nope"),
+    ("slurm_time=soon", "Invalid --time specification"),
+    ("partition=short", "--executor-option partition: unknown; there are slurm_*, python, poll, array_size"),
+    ("poll=often", "--executor-option poll=often: write a number above 0"),
+    ("slurm_array_parallelism=3", "slurm_array_parallelism: not for you to set: write --jobs"),
+    ("slurm_comment=a\nb", "slurm_comment: more than one line"),
+]
+
+
+@pytest.mark.parametrize("detached", [(), ("--detach",)], ids=["attached", "detached"])
+def test_what_slurm_or_the_executor_refuses_is_one_line_and_leaves_nothing_in_flight(
+    cluster, tmp_path, capsys, detached
+):
+    cluster()
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=1, steps=20)
+    for option, reason in WRONG:
+        line = ["run", suite, "--executor", "slurm", "--executor-option", option, *detached]
+        assert cli.main(line) == ExitCode.USAGE
+        assert reason in capsys.readouterr().err.splitlines()[-1]
+    assert not list(RESULTS.glob(f"{DETACHED}/*"))
+    assert not list(RESULTS.glob("*/run.json"))
+
+
+def test_without_slurm_a_run_is_refused_in_one_line_and_a_dry_run_prints_its_script(cluster, tmp_path, capsys):
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=3, steps=20)
+    line = ["run", suite, "--executor", "slurm", "--jobs", "2", "--time-limit", "100"]
+
+    assert cli.main(line) == ExitCode.USAGE
+    assert "there is no sbatch here" in capsys.readouterr().err.splitlines()[-1]
+    assert cli.main([*line, "--executor-option", "slurm_account=lab", "--dry-run"]) == ExitCode.YES
+    script = capsys.readouterr().out
+    for flag in ("--array=0-2%2", "--time=3", "--account=lab", "--mem=5120M", "--requeue", "--cpus-per-task=1"):
+        assert f"#SBATCH {flag}\n" in script
+    assert '-m harness_slurm.work "$folder" harness-000000000000' in script
+    assert not list(RESULTS.glob(f"{DETACHED}/*"))
+
+
+def test_collecting_what_was_never_detached_or_detaching_what_cannot_be_is_one_line(cluster, tmp_path, capsys):
+    suite = write_suite(tmp_path, ["steady"], ["short"], seeds=1, steps=20)
+    RESULTS.mkdir(parents=True)
+
+    assert collect() == ExitCode.USAGE
+    assert "results/hostile: nothing was detached there" in capsys.readouterr().err
+    assert cli.main(["run", suite, "--detach"]) == ExitCode.USAGE
+    assert "what 'local' runs ends with this command" in capsys.readouterr().err
+
+
+def job(folder: Path, **changes) -> Job:
+    return Job(
+        **{"id": "1", "folder": folder, "device": "cpu", "cpus": 1, "seconds": None, "memory_gib": 4.0} | changes
+    )
+
+
+def script(jobs: list[Job], *, at_once: int = 0, **settings: str) -> str:
+    return create(ExecutorOptions(at_once, settings=settings)).preview(jobs)
+
+
+def test_jobs_with_other_needs_are_other_arrays_and_share_the_cap(tmp_path):
+    jobs = [job(tmp_path / str(n), id=str(n), device="cuda" if n < 2 else "cpu") for n in range(7)]
+
+    told = script(jobs, at_once=4)
+
+    assert re.findall(r"--array=(.*)", told) == ["0-1%2", "0-4%2"]
+    assert told.count("--gpus-per-node=1") == 1
+    assert re.findall(r"--array=(.*)", script(jobs, at_once=1)) == ["0-1%1", "0-4%1"]
+    assert "afterany" in script(jobs, at_once=1)
+
+
+def test_the_walltime_is_half_more_than_the_limit_and_whose_option_it_is_wins(tmp_path):
+    limited = job(tmp_path, seconds=3600.0)
+
+    assert "#SBATCH --time=90\n" in script([limited])
+    assert "#SBATCH --time=2-00:00:00\n" in script([limited], slurm_time="2-00:00:00")
+    assert "--time" not in script([job(tmp_path)])
+    assert "#SBATCH --mem=9G\n" in script([limited], slurm_mem="9G")
+    assert "gpus-per-node" not in script([job(tmp_path, device="cuda")], slurm_gres="gpu:a100:1")
+    assert "\nmodule load x\n" in script([limited], slurm_setup="module load x")
+    assert "#SBATCH --licenses=a@b:1\n" in script([limited], slurm_licenses="a@b:1")
+
+
+def test_folders_with_any_name_reach_the_node_as_they_are(tmp_path):
+    odd = tmp_path / "it's $HOME; `x`"
+    text = script([job(odd)], python="echo")
+
+    (tmp_path / "script").write_text(text)
+    said = os.popen(f"SLURM_ARRAY_TASK_ID=0 bash {tmp_path}/script").read()
+    assert said == f"-m harness_slurm.work {odd} harness-000000000000\n"
+
+
+def ticket(folder: Path, name: str = "harness-0123456789ab") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tickets.Ticket(name, 0, "2026-01-01", 1, "cpu", 1, None, 4.0, {}, ("job.json",)).leave(folder)
+
+
+def test_a_job_that_was_submitted_anew_or_has_ended_or_is_gone_does_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "supervise", lambda *given: pytest.fail("it ran"))
+    ticket(tmp_path / "1")
+
+    assert work.main([str(tmp_path / "1"), "harness-ffffffffffff"]) == 0
+    tickets.mark_ended(tmp_path / "1", Ended("1", "ended", "", 1.0))
+    assert work.main([str(tmp_path / "1"), "harness-0123456789ab"]) == 0
+    assert work.main([str(tmp_path / "2"), "harness-0123456789ab"]) == 0
+
+
+def test_an_attempt_removes_what_the_one_before_left_unless_that_had_come_to_its_end(tmp_path, monkeypatch):
+    seen: list[list[str]] = []
+
+    def supervise(job: Job, wanted: Callable[[int], bool]) -> Ended:
+        seen.append(sorted(os.listdir(job.folder)))
+        assert wanted(0)
+        ticket(job.folder, "harness-ffffffffffff")
+        assert not wanted(1)
+        return Ended(job.id, "timeout", "late", 2.0)
+
+    monkeypatch.setattr(work, "supervise", supervise)
+    for number in ("1", "2"):
+        ticket(tmp_path / number)
+        (tmp_path / number / "work").mkdir()
+        for name in ("job.json", "place.json", "log.txt"):
+            (tmp_path / number / name).touch()
+    (tmp_path / "2" / "outcome.json").touch()
+
+    for number in ("1", "2"):
+        assert work.main([str(tmp_path / number), "harness-0123456789ab"]) == 0
+
+    assert seen == [["job.json", "log.txt", "slurm.json"]]
+    assert tickets.ended_in(tmp_path / "1", "x") == Ended("x", "timeout", "late", 2.0)
+    assert tickets.ended_in(tmp_path / "2", "x").ending == "ended"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"ending": "won"}', '{"ending": "ended", "error": 1, "seconds": 1}']
+)
+def test_a_mark_that_says_nothing_is_a_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
+    for place in (tmp_path / "ended", tmp_path / "1"):
+        place.mkdir()
+    (tmp_path / "ended" / "1").write_text(content)
+    (tmp_path / "1" / "slurm.json").write_text(content)
+
+    assert tickets.ended_in(tmp_path / "1", "1").ending == "crashed"
+    assert tickets.ticket_in(tmp_path / "1") is None
+
+
+@pytest.mark.parametrize(
+    ("state", "ending", "says"),
+    [
+        ("TIMEOUT", "timeout", "1.5 times the trial's 60 s"),
+        ("OUT_OF_MEMORY", "crashed", "out of memory"),
+        ("NODE_FAIL", "interrupted", "NODE_FAIL"),
+        ("CANCELLED", "interrupted", "CANCELLED"),
+        ("", "interrupted", "never submitted"),
+        ("COMPLETED", "crashed", "without a word"),
+    ],
+)
+def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, ending, says):
+    told = tickets.Ticket("harness-0123456789ab", 0, "2026-01-01", 1, "cpu", 1, 60.0, 4.0, {}, ())
+
+    assert executor._verdict(state, tmp_path / "1", told)[0] == ending
+    assert says in executor._verdict(state, tmp_path / "1", told)[1]
+
+
+def test_accounting_is_read_in_all_its_spellings(monkeypatch):
+    rows = "a|7_[0-2,5]|PENDING\na|7_3|CANCELLED by 1000\na|7_4|COMPLETED\nb|8_0|FAILED\na|7_4.batch|FAILED\n"
+    monkeypatch.setattr(executor.cluster, "_said", lambda line: rows)
+
+    states = executor.cluster.accounted({"a"}, "2026-01-01")
+
+    assert {key[1]: state for key, state in states.items()} == {
+        **dict.fromkeys((0, 1, 2, 5), "PENDING"), 3: "CANCELLED", 4: "COMPLETED",
+    }  # fmt: skip
+
+
+def test_parts_of_a_gpu_are_left_to_slurm():
+    with pytest.raises(UsageError, match="slurm_gres=shard:1"):
+        create(ExecutorOptions(gpu_share=0.5))
+
+
+def test_a_cluster_without_a_gpu_lacks_one(cluster):
+    cluster()
+
+    assert create(ExecutorOptions()).lacks("cuda") == "no GPU in this cluster"
+    assert create(ExecutorOptions()).lacks("cpu") == ""
