@@ -135,9 +135,10 @@ def _collect(
     """Store what has ended of an executor's jobs."""
     for job, (record, *_) in trials.items():
         executor.reattach(Job(job, place / job, record.row["device"], record.row["threads"], None, float("inf")))
-    for ended in executor.wait(0.0):
-        if _settle(finisher, place / ended.id, trials[ended.id], ended):
-            del trials[ended.id]
+    while found := executor.wait(0.0):  # which may tell of some only
+        for ended in found:
+            if _settle(finisher, place / ended.id, trials[ended.id], ended):
+                del trials[ended.id]
     steps = executor.progress()
     for job, (record, *_) in trials.items():
         collected.in_flight.append((record.trial, steps.get(job, 0), record.row["budget"]))

@@ -52,7 +52,8 @@ class Afar:
                 leave_results(job.folder)
 
     def wait(self, seconds: float) -> list[Ended]:
-        ended = [job for job in self.started if (job.folder / "outcome.json").exists()]
+        """Of one at a time, as it may."""
+        ended = [job for job in self.started if (job.folder / "outcome.json").exists()][:1]
         self.started = [job for job in self.started if job not in ended]
         return [Ended(job.id, "ended", "", 1.0) for job in ended]
 

@@ -67,7 +67,7 @@ def _is_number(value: object) -> bool:
 def _is_day(text: str) -> bool:
     """Whether sacct could take it for one; of many jobs it is asked since the first day."""
     try:
-        return time.strftime("%Y-%m-%d", time.strptime(text, "%Y-%m-%d")) == text
+        return text >= "2002" and time.strftime("%Y-%m-%d", time.strptime(text, "%Y-%m-%d")) == text  # SLURM's age
     except ValueError:
         return False
 

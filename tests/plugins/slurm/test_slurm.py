@@ -400,6 +400,7 @@ def test_a_mark_that_says_nothing_is_a_crash_and_a_ticket_that_is_none_is_none(t
         {"index": True},
         {"day": "----------"},
         {"day": "2026-99-99"},
+        {"day": "1900-01-01"},
         {"day": 7},
         {"attempt": 1e9},
         {"seconds": "1"},
