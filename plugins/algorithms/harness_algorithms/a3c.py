@@ -13,7 +13,7 @@ the first end only, so that its course does not depend on chance; the last value
 and only there; π and v share no layer but the memory; initial weights are orthogonal.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,8 +33,10 @@ from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
 from harness_algorithms.parallel.cluster import Cluster
 from harness_algorithms.parallel.operations import Begin, Node, Operation, Pull, Push, Role, TakeStep, Work
+from harness_algorithms.parallel.together import Together
 
 SHARED = "shared parameters"
+MOST = 2**20  # parameters side by side, above which nothing is gained
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,54 @@ def gradient(agent: Agent, rollout: Rollout, state: State | None, config: Config
     return agent.gradient((policy_loss + config.value_weight * (target - value).square() - bonus).sum(1))
 
 
-def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
+class Crew:
+    """The agents of those workers who act, or learn, at the same time, side by side.
+
+    Args:
+        make: gives an agent of so many rows.
+        most: workers at once.
+    """
+
+    def __init__(self, make: Callable[[int], Agent], most: int) -> None:
+        self._make = make
+        self._made: dict[int, Agent] = {}  # by their rows
+        self.act, self.slope = Together(self._acts, most), Together(self._slopes, most)
+
+    def _joined(self, agents: Sequence[Agent]) -> Agent:
+        """One agent that is all of these."""
+        if len(agents) == 1:
+            return agents[0]
+        flat = torch.cat([agent.flat() for agent in agents])
+        if len(flat) not in self._made:
+            self._made[len(flat)] = self._make(len(flat))
+        self._made[len(flat)].load_(flat)
+        return self._made[len(flat)]
+
+    @torch.no_grad()
+    def _acts(self, asked: Sequence[Any]) -> list[tuple[Tensor, Tensor, State | None]]:
+        """Of an agent for obs, what is remembered and noise: an action as sampled and as taken, and the new memory."""
+        agents, obs, states, noise = zip(*asked, strict=True)
+        agent = self._joined(agents)
+        seen, state = agent.see(torch.cat(obs), side_by_side(states))
+        action = agent.policy(seen).sample(torch.cat(noise))
+        taken = agent.policy.bounded(action)
+        remembered = [None] * len(asked) if state is None else zip(*(x.chunk(len(asked)) for x in state), strict=True)
+        return [*zip(action.chunk(len(asked)), taken.chunk(len(asked)), remembered, strict=True)]
+
+    def _slopes(self, asked: Sequence[Any]) -> Sequence[Tensor]:
+        """Of an agent for a rollout, what was remembered before it, and a configuration: the gradient, [S, P]."""
+        agents, rollouts, states, configs = zip(*asked, strict=True)
+        rollout = Rollout._make(torch.cat(column, 1) for column in zip(*rollouts, strict=True))
+        return gradient(self._joined(agents), rollout, side_by_side(states), configs[0]).chunk(len(asked))
+
+
+def side_by_side(states: Sequence[State | None]) -> State | None:
+    """What several remember."""
+    h, c = zip(*(state or (None, None) for state in states), strict=True)
+    return None if h[0] is None else (torch.cat(h), torch.cat(c))
+
+
+def worker(node: Node, config: Config, crew: Crew) -> Generator[Operation, Any, None]:
     """An actor-learner: take over θ, act, push the gradient of what happened, at the θ that acted."""
     agent = made(node, config, node.streams("initialisation"))
     noise = agent.policy.noise(node.streams("policy"), 1)
@@ -138,15 +187,14 @@ def worker(node: Node, config: Config) -> Generator[Operation, Any, None]:
         agent.load_(flat)
         rows, before = [], state
         for _ in range(config.rollout_length):
-            with torch.no_grad():
-                seen, state = agent.see(obs, state)
-                action = agent.policy(seen).sample(noise())
-            step = yield TakeStep(agent.policy.bounded(action))
+            acted = crew.act.later(agent, obs, state, noise())
+            step = yield TakeStep(lambda acted=acted: acted()[1])
+            action, _, state = acted()
             rows.append((obs, action, step.reward, step.discount, step.ended, step.next_obs))
             state = None if state is None else forget(state, step.ended)
             obs = step.obs
         rollout = Rollout._make(torch.stack(column) for column in zip(*rows, strict=True))
-        slope = yield Work(partial(gradient, agent, rollout, before, config))
+        slope = yield Work(crew.slope.later(agent, rollout, before, config))
         if config.max_gradient_norm is not None:
             clip_([slope], config.max_gradient_norm)
         yield Push(SHARED, Slope(node.index, slope, config.rollout_length, version))
@@ -162,5 +210,6 @@ def train(trial: Trial, config: Config) -> None:
     backend = backend_of(trial, config)
     agent = made(backend, config, trial.generators("initialisation"))
     shared = SharedParameters(agent.flat(), trial.budget, config)
-    roles: list[Role] = [partial(worker, config=config)] * config.workers
+    crew = Crew(lambda rows: made(backend, config, [torch.Generator()] * rows), max(1, MOST // shared.flat.numel()))
+    roles: list[Role] = [partial(worker, config=config, crew=crew)] * config.workers
     backend.run(roles, {SHARED: shared}, StoredPolicy(agent, shared.flat))

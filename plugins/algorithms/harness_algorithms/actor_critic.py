@@ -35,7 +35,7 @@ class Config:
 
     hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
-    log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
+    log_std: float | None = 0.0  # of continuous actions at the start, log σ, the same in every state; None for layers
 
     learning_rate: Fraction = 1e-4  # of the actor's Adam
     value_learning_rate: Fraction = 1e-3  # of the critic's Adam: the actor follows a critic that is nearly right

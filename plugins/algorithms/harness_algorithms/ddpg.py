@@ -7,9 +7,10 @@ A critic Q is regressed, on transitions replayed in random order, towards
 and a deterministic actor μ climbs Q(s, μ(s)) by the chain rule through the action. Both targets, Q⁻ and μ⁻,
 follow their networks slowly: θ⁻ ← (1 − τ) θ⁻ + τ θ. Noise explores.
 
-Departures from the paper, all common since: the action enters the critic's first layer; no batch normalisation and no
-weight decay; the last layers start like the others; noise is white unless asked for; the first actions are
-uniform. All seeds are trained in lockstep: a leading axis S throughout, losses [S].
+Departures from the paper, all common since: the action enters the critic's first layer; no weight decay; the last
+layers start like the others; noise is white unless asked for; the first actions are uniform. Batch normalisation, which
+the paper has for numbers of different units, is left out; `scaled_observations` serves the same end where their bounds
+are known. All seeds are trained in lockstep: a leading axis S throughout, losses [S].
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
-from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored
+from harness_algorithms.blocks.actions import NOISES, Bounds, NoiseName, explored, unchanged
 from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.critics import Critic, Transition, critic_loss, stacked_critic
 from harness_algorithms.blocks.networks import Network, frozen, frozen_copy, polyak_update_
@@ -37,6 +38,7 @@ class Config:
     noise: NoiseName = "normal"  # white, or correlated over time
     noise_scale: Linear = Linear(0.1, 0.1)  # σ, the factor of the noise; until: of the budget
 
+    scaled_observations: bool = False  # to [−1, 1], from the bounds of their space, which must be finite
     hidden: tuple[Count, ...] = (400, 300)  # units of each hidden layer, of actor and critic
     actor_learning_rate: Fraction = 1e-3  # of Adam
     critic_learning_rate: Fraction = 1e-3  # of Adam
@@ -98,6 +100,7 @@ def train(trial: Trial, config: Config) -> None:
     """Act with noise, store, replay."""
     env = trial.make_lockstep_env()
     bounds = Bounds(env.single_action_space, trial.device)
+    seen = Bounds(env.single_observation_space, trial.device).unscaled if config.scaled_observations else unchanged
     generators, space = trial.generators("initialisation"), env.single_observation_space
     actor = stacked_network(space, config.hidden, bounds.size, generators)
     critic = stacked_critic(space, bounds.size, config.hidden, generators)
@@ -115,8 +118,8 @@ def train(trial: Trial, config: Config) -> None:
     def act(obs: Tensor) -> Tensor:
         return actor(obs).tanh()
 
-    trial.policy = lambda obs: bounds.scaled(act(obs))
-    obs = env.reset()
+    trial.policy = lambda obs: bounds.scaled(act(seen(obs)))
+    obs = seen(env.reset())
     begins = torch.ones(env.num_seeds, env.copies, dtype=torch.bool, device=trial.device)
     while trial.within_budget:
         learning = trial.steps >= config.learning_starts
@@ -125,8 +128,8 @@ def train(trial: Trial, config: Config) -> None:
         else:
             action = 2 * first_actions().float() - 1
         step = env.step(bounds.scaled(action))
-        replay.add(Transition(obs, action, step.reward, step.discount, step.next_obs))
-        obs, begins = step.obs, step.ended
+        replay.add(Transition(obs, action, step.reward, step.discount, seen(step.next_obs)))
+        obs, begins = seen(step.obs), step.ended
         if learning and trial.steps % config.train_every == 0:
             for _ in range(config.updates):
                 losses = update(agent, replay.sample(), config)

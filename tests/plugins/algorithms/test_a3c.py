@@ -128,7 +128,7 @@ def test_a_time_limit_bootstraps_and_a_termination_does_not():
     assert not torch.equal(slopes[2], slopes[3])  # what follows a time limit does
 
 
-def stepped(course, node_seeds, answers=None):
+def stepped(course, node_seeds, answers):
     """Play a worker by hand: every operation it asks for, with answers to its pulls in order."""
     answers, asked, result = list(answers), [], None
     random = torch.Generator().manual_seed(1)
@@ -143,6 +143,7 @@ def stepped(course, node_seeds, answers=None):
         elif isinstance(operation, Begin):
             result = torch.zeros(node_seeds, 1, OBSERVED)
         elif isinstance(operation, TakeStep):
+            operation.chosen()
             obs = torch.randn(node_seeds, 1, OBSERVED, generator=random)
             one = torch.ones(node_seeds, 1)
             result = Step(obs, one, one, one > 1, obs)
@@ -150,19 +151,41 @@ def stepped(course, node_seeds, answers=None):
             result = operation.function()
 
 
-def test_the_policy_that_acted_is_the_one_that_is_differentiated_and_the_pull_comes_after_the_push():
+def test_the_policy_that_acted_is_the_one_that_is_differentiated_and_the_pull_comes_after_the_push(monkeypatch):
     node = Node(0, BOX, SPACES["discrete"], lambda tag: generators(first=11))
     config = replace(SMALL, rollout_length=3)
     first, second = (agent().flat() + shift for shift in (0.0, 0.5))
-    asked = stepped(a3c.worker(node, config), SEEDS, [(first, 0), (second, 7)])
+    slopes, gradient = [], a3c.gradient
+
+    def kept(made, rollout, state, config):
+        slopes.append((made.flat(), rollout, state, gradient(made, rollout, state, config)))
+        return slopes[-1][-1]
+
+    monkeypatch.setattr(a3c, "gradient", kept)
+    asked = stepped(a3c.worker(node, config, a3c.Crew(lambda rows: agent(), 1)), SEEDS, [(first, 0), (second, 7)])
     kinds = [type(operation).__name__ for operation in asked]
     assert kinds == ["Begin", *["Pull", *["TakeStep"] * 3, "Work", "Push"] * 2, "Pull"]
     pushes = [operation.message for operation in asked if isinstance(operation, Push)]
     assert [message.version for message in pushes] == [0, 7]
-    for message, flat, work in zip(pushes, (first, second), [o for o in asked if isinstance(o, Work)], strict=True):
-        made, rollout, state, _ = work.function.args
-        made.load_(flat)
-        torch.testing.assert_close(message.gradient, a3c.gradient(made, rollout, state, config))
+    for message, flat, (differentiated, *_, slope) in zip(pushes, (first, second), slopes, strict=True):
+        assert torch.equal(differentiated, flat)
+        assert torch.equal(message.gradient, slope)
+
+
+@pytest.mark.parametrize(("task", "memory_units"), [("cartpole", None), ("pendulum", None), ("cartpole-position", 5)])
+def test_workers_side_by_side_get_what_each_gets_alone_bit_for_bit(task, memory_units, monkeypatch):
+    config = replace(SMALL, workers=4, rollout_length=5, memory_units=memory_units)
+    kept, sizes, joined = [], [], a3c.Crew._joined
+    monkeypatch.setattr(a3c, "StoredPolicy", lambda made, flat: kept.append(flat) or StoredPolicy(made, flat))
+    monkeypatch.setattr(a3c.Crew, "_joined", lambda crew, agents: sizes.append(len(agents)) or joined(crew, agents))
+    runs = []
+    for most in (2**20, 1):
+        monkeypatch.setattr(a3c, "MOST", most)
+        runs.append(trained(task, config, budget=600).runs)
+        assert (max(sizes) == 1) == (most == 1)
+        sizes.clear()
+    assert torch.equal(*kept)
+    assert len({repr([episode[3:] for run in each for episode in run.episodes]) for each in runs}) == 1
 
 
 def test_statistics_of_rmsprop_are_shared_by_all_workers_and_the_root_holds_epsilon():

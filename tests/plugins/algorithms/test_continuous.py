@@ -491,6 +491,26 @@ def test_actions_are_scaled_to_asymmetric_bounds():
     scaled = bounds.scaled(action)
     assert scaled.shape == (1, 3, 1, 2)
     assert scaled.flatten(2).tolist() == [[[-1, 0], [3, 10], [1, 7.5]]]
+    assert torch.equal(bounds.unscaled(scaled), action)
+
+
+def test_ddpg_sees_scaled_observations_in_training_and_in_evaluation(monkeypatch):
+    seen = []
+    plain = ddpg.stacked_network
+
+    def network(*given):
+        made = plain(*given)
+        call = type(made).__call__
+        monkeypatch.setattr(type(made), "__call__", lambda self, obs: seen.append(obs) or call(self, obs))
+        return made
+
+    monkeypatch.setattr(ddpg, "stacked_network", network)
+    config = ddpg.Config(scaled_observations=True, hidden=(8,), batch_size=4, learning_starts=10)
+    trial = local_trial(ENVIRONMENTS["mountaincar-continuous"], (0,), budget=60, episodes=1, lockstep=True)
+    run_training(trial, ddpg.train, config)
+    every = torch.cat([obs.flatten(0, -2)[:, -3:][:, :2] for obs in seen if obs.shape[-1] == 2])
+    assert every.abs().max() <= 1
+    assert every[:, 1].abs().max() > 0.05  # a velocity; unscaled they are that large in the valley at full speed only
 
 
 @pytest.mark.parametrize(

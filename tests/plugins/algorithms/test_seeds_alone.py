@@ -77,6 +77,11 @@ def test_so_it_is_with_a_memory(monkeypatch):
     compare(spec, "cartpole-position", monkeypatch, memory_units=HIDDEN[1])
 
 
+def test_so_it_is_where_deviations_are_of_layers(monkeypatch):
+    (spec,) = [spec for spec in LOCKSTEP if spec.name == "actor_critic"]
+    compare(spec, "pendulum", monkeypatch, log_std=None)
+
+
 def compare(spec, task, monkeypatch, **more):
     alone = learned(spec, task, (SEED,), monkeypatch, **more)
     assert alone["evaluations"]

@@ -14,10 +14,10 @@ INTERVAL = 0.01  # units of time per step, as in the implementations that publis
 
 
 class Bounds:
-    """Between actions in [−1, 1], which networks give and see, and those of an environment.
+    """Between numbers in [−1, 1], which networks give and see, and an environment's actions or observations.
 
     Attributes:
-        size: A, numbers in one action.
+        size: A, numbers in one of them.
 
     Args:
         space: a bounded Box of reals.
@@ -40,6 +40,16 @@ class Bounds:
         """The environment's action [..., *shape] for one in [−1, 1], [..., A]; exact at both ends."""
         shape = (*action.shape[:-1], *self._shape)
         return torch.lerp(self.low, self.high, (action + 1) / 2).reshape(shape)
+
+    def unscaled(self, numbers: Tensor) -> Tensor:
+        """What in [−1, 1], [..., A], stands for an environment's numbers, [..., *shape]."""
+        flat = numbers.reshape(*numbers.shape[: numbers.dim() - len(self._shape)], self.size)
+        return 2 * (flat - self.low) / (self.high - self.low) - 1
+
+
+def unchanged(numbers: Tensor) -> Tensor:
+    """The same, where nothing is to be scaled."""
+    return numbers
 
 
 def explored(action: Tensor, noise: Tensor) -> Tensor:

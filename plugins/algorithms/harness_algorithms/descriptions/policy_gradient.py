@@ -20,10 +20,10 @@ def policy_gradient(name: str, summary: str, reference: str, presets: dict[str, 
     )
 
 
-# Of Morvan Zhou's tutorial, script 8, for `cartpole-fall` and `pendulum-tenth`. In the Pendulum's, σ is softplus of a
-# layer, plus 0.1, which starts at 1.41; here it is free of s, and starts as large. Layers start as torch starts them.
+# Of Morvan Zhou's tutorial, script 8, for `cartpole-fall` and `pendulum-tenth`. In the Pendulum's, mean and deviation
+# are of layers, and the mean is bounded. Layers start as torch starts them.
 TUTORIAL = {"discount": 0.9, "hidden": (20,), "activation": "relu", "learning_rate": 1e-3, "value_learning_rate": 1e-2}
-TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": 0.345, "entropy_weight": 0.01}
+TUTORIAL_PENDULUM = {**TUTORIAL, "hidden": (30,), "log_std": None, "entropy_weight": 0.01}
 
 # Its script 7, for `cartpole` and `mountaincar-long`: whitened rewards to go. It takes a step per episode, ours one per
 # rollout, whitened together. Of an episode that a rollout cuts only what follows the cut is used, so a rollout should

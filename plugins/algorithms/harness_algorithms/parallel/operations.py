@@ -24,9 +24,16 @@ class Begin(NamedTuple):
 
 
 class TakeStep(NamedTuple):
-    """Take one step with action [S, 1, ...] in the role's own copy of the environment; gives a `harness.api.Step`."""
+    """Take one step with action [S, 1, ...] in the role's own copy of the environment; gives a `harness.api.Step`.
 
-    action: Tensor
+    The action may be a function that gives it, which is called when the step is taken.
+    """
+
+    action: Tensor | Callable[[], Tensor]
+
+    def chosen(self) -> Tensor:
+        """The action."""
+        return self.action() if callable(self.action) else self.action
 
 
 class Work(NamedTuple):

@@ -217,7 +217,7 @@ class _Hands:
         match operation:
             case TakeStep():
                 assert self._env is not None, "a role begins before its first step"
-                return self._env.step(operation.action)
+                return self._env.step(operation.chosen())
             case Work():
                 return operation.function()
             case Pull():

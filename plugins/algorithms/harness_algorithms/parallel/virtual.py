@@ -166,7 +166,7 @@ class VirtualBackend:
         match operation:
             case TakeStep():
                 end = self.now + running.pace(self._cluster.step_seconds)
-                self._at(end, partial(self._step, running, operation.action))
+                self._at(end, partial(self._step, running, operation))
             case Work():
                 end = self.now + running.pace(self._cluster.work_seconds * operation.units)
                 self._at(end, partial(self._finish, running, operation))
@@ -185,10 +185,10 @@ class VirtualBackend:
             case _:
                 raise TypeError(f"a role yields operations, not {operation!r}")
 
-    def _step(self, running: _Running, action: Any) -> None:
+    def _step(self, running: _Running, operation: TakeStep) -> None:
         if not running.over:
             assert running.env is not None, "a role begins before its first step"
-            step = running.env.step(action)
+            step = running.env.step(operation.chosen())
             if running.reward_factor != 1 and self.now >= self._cluster.corrupted_from:
                 step = step._replace(reward=step.reward * running.reward_factor)
             self._resume(running, step)
