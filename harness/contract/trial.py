@@ -162,7 +162,7 @@ class Made(NamedTuple):
 
 
 class Lease(Protocol):
-    """The meter of one environment copy on another machine: it holds a block of steps, and `BudgetExhausted` ends it."""
+    """The meter of one environment copy on another machine: it holds a block of steps, and raises beyond it."""
 
     left: int  # steps that may still be made; what the trial granted is put here
 

@@ -1,4 +1,4 @@
-"""Steps of a trial that spans machines: the sum is exact, whoever is lost, and evaluations fall due where they would."""
+"""Steps of a trial that spans machines: the sum is exact, whoever is lost, and no evaluation is missed."""
 
 import pickle
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ An actor lets its role go on until that needs what is not on its node: a store, 
 What it did until then it tells in one turn. So the trial counts every step, evaluates between turns, while nobody
 changes a store, and knows what a lost node has not told: its steps go to the others.
 
-The cluster is the one that RAY_ADDRESS names, as Ray's own programs have it; without, one of this machine, for the trial.
+The cluster is the one that RAY_ADDRESS names, as in Ray's own programs; without, one of this machine, for the trial.
 """
 
 import os
