@@ -1,7 +1,7 @@
 """Algorithms of many actors and learners."""
 
 from harness.api import AlgorithmSpec
-from harness_algorithms.descriptions import dppo_presets, gorila_presets
+from harness_algorithms.descriptions import a3c_presets, dppo_presets, gorila_presets
 
 
 def parallel(name: str, summary: str, reference: str, **more: object) -> AlgorithmSpec:
@@ -26,6 +26,7 @@ SPECS = (
         "Workers that act and learn by themselves, on parameters that nothing locks",
         "Mnih et al., 2016, arXiv:1602.01783",
         action_spaces=("Discrete", "Box"),
+        presets=a3c_presets.A3C,
     ),
     parallel(
         "dppo",

@@ -22,4 +22,15 @@ PAPER = {
 # gradients that are too old by the clock. Their 100 of each are divided by 25; sizes for a small task are our defaults.
 TUTORIAL = {"actors": 4, "learners": 4, "replay": "global", "max_staleness": None, "max_staleness_seconds": 0.05}
 
-GORILA = {"paper": PAPER, "tutorial": TUTORIAL}
+# Chosen on seeds 100 to 109 for `cartpole`, where AdaGrad, whose steps become ever smaller, comes to about 400 of 500.
+CARTPOLE = {
+    "actors": 4,
+    "hidden": (64,),
+    "batch_size": 32,
+    "replay_capacity": 80_000,
+    "epsilon_updates": 5_000,
+    "learning_rate": 0.03,
+    "max_staleness": 10,
+}
+
+GORILA = {"paper": PAPER, "tutorial": TUTORIAL, "tuned-cartpole": CARTPOLE}
