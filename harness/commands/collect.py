@@ -31,6 +31,7 @@ def command(given: GlobalOptions, path: Path, settings: tuple[str, ...]) -> Exit
     def made(name: str) -> DetachableExecutor:
         where = where_to_run(given, {"settings": settings, "executor": name})
         if not isinstance(where, DetachableExecutor):
+            where.close()
             raise UsageError(f"{path}: the executor {name!r} that has runs of it in flight cannot be asked for them")
         return where
 
@@ -40,8 +41,10 @@ def command(given: GlobalOptions, path: Path, settings: tuple[str, ...]) -> Exit
     left = collect(finisher, made)
     if left.in_flight:
         print_table(("in flight", "steps", "budget"), left.in_flight)
-    for problem in (*left.problems, *finisher.tally.problems):
+    for problem in (*left.problems, *finisher.tally.problems, *map(str, left.refused[1:])):
         note(problem)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(finisher.tally.statuses.items()))
     note(f"{path}: stored {counts or 'nothing'}; {len(left.in_flight)} trials in flight")
+    if left.refused:
+        raise left.refused[0]
     return ExitCode.INCOMPLETE if left.in_flight or left.problems or finisher.tally.unfinished else ExitCode.YES

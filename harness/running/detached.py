@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from harness.contract.errors import HarnessError
 from harness.contract.executor import DetachableExecutor, Ended, Job
 from harness.measuring.description import Text, TrialOutcome
 from harness.running.finishing import Finisher, Flight, release
@@ -26,7 +27,9 @@ from harness.storage.schema_tables import RUNS
 from harness.storage.store import DETACHED, Store, remove_tree
 from harness.text import one_line
 
-BATCH, PLACE = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{32}/\d{6,}")  # of jobs, and of one
+BATCH, PLACE = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{32}/[0-9]{6,12}")  # of jobs, and of one
+TRIAL_LENGTH, REASON_LENGTH = 1_000, 300  # of a name that is read again, and of what is wrong with a record
+LEVELS = 100  # that may lie around and above facts where they are written
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Collected:
 
     in_flight: list[tuple[str, int, int]] = field(default_factory=list)  # trials, the steps they took, their budgets
     problems: list[str] = field(default_factory=list)  # records that cannot be used
+    refused: list[HarnessError] = field(default_factory=list)  # by executors, of whose jobs nothing was stored
 
 
 @contextmanager
@@ -61,30 +65,38 @@ def detaching(store: Store) -> Iterator[Path]:
             yield batch
         except BaseException:
             for path in place.glob("*.json"):
-                if _names(path, batch):
+                if _batch(path) == batch.name:
                     path.unlink()
             raise
 
 
 @contextmanager
 def _alone(store: Store) -> Iterator[Path]:
-    """The folder of detached jobs, at which no other session is; jobs that no record names go in the end."""
-    place, lock = store.folder / DETACHED, store.lock(DETACHED)
+    """The folder of detached jobs, at which no other session is; jobs that no record can be of go in the end."""
+    place = store.folder / DETACHED
+    if place.exists() and not place.is_dir():
+        raise StoreError(f"{place}: not a folder; remove it")
+    lock = store.lock(DETACHED)
     if lock is None:
         raise StoreError(f"{store.folder}: another session detaches or collects there; try again when it has ended")
     try:
         place.mkdir(exist_ok=True)
         yield place
     finally:
-        for batch in place.iterdir():
-            if BATCH.fullmatch(batch.name) and not any(_names(path, batch) for path in place.glob("*.json")):
+        named = {_batch(path) for path in place.glob("*.json")}
+        for batch in place.iterdir() if "" not in named else ():
+            if BATCH.fullmatch(batch.name) and batch.name not in named:
                 remove_tree(batch)
         lock.release()
 
 
-def _names(record: Path, batch: Path) -> bool:
-    """Whether a record, usable or not, is of a job in this folder."""
-    return f'"{batch.name}/'.encode() in read_bytes(record, OUTCOME_BYTES)
+def _batch(record: Path) -> str:
+    """The name of the folder of jobs that a record, usable or not, is of; empty if it can be of any."""
+    try:
+        job = json.loads(read_bytes(record, OUTCOME_BYTES))["job"]
+        return job.partition("/")[0] if PLACE.fullmatch(job) else ""
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return ""
 
 
 def leave_records(store: Store, executor: str, flight: Flight) -> None:
@@ -93,7 +105,7 @@ def leave_records(store: Store, executor: str, flight: Flight) -> None:
     for row in flight.rows:
         leave(
             store.folder / DETACHED / f"{row['key']}.json",
-            asdict(Record(executor, flight.trial, job, row, flight.facts)),
+            asdict(Record(executor, flight.trial[:TRIAL_LENGTH], job, row, flight.facts)),
         )
 
 
@@ -110,7 +122,10 @@ def collect(finisher: Finisher, made: Callable[[str], DetachableExecutor]) -> Co
                 collected.problems.append(one_line(f"{path}: {why}"))
         for name in sorted({name for name, _ in trials}):
             of_name = {job: records for (its, job), records in trials.items() if its == name}
-            _collect(finisher, made(name), place, of_name, collected)
+            try:
+                _collect(finisher, made(name), place, of_name, collected)
+            except HarnessError as why:
+                collected.refused.append(why)
     return collected
 
 
@@ -120,12 +135,13 @@ def _collect(
     """Store what has ended of an executor's jobs."""
     for job, (record, *_) in trials.items():
         executor.reattach(Job(job, place / job, record.row["device"], record.row["threads"], None, float("inf")))
-    for ended in executor.wait(0.0):
-        if _settle(finisher, place / ended.id, trials[ended.id], ended):
-            del trials[ended.id]
+    while found := executor.wait(0.0):  # which may tell of some only
+        for ended in found:
+            if _settle(finisher, place / ended.id, trials[ended.id], ended):
+                del trials[ended.id]
     steps = executor.progress()
     for job, (record, *_) in trials.items():
-        collected.in_flight.append((one_line(record.trial), steps.get(job, 0), record.row["budget"]))
+        collected.in_flight.append((record.trial, steps.get(job, 0), record.row["budget"]))
     executor.detach()
 
 
@@ -156,7 +172,10 @@ def _read(path: Path) -> Record:
     """A record that can be stored."""
     try:
         record = RECORDS.validate_python(json.loads(read_bytes(path, OUTCOME_BYTES)))
-        json.dumps(record.facts, allow_nan=False)
+        facts: Any = record.facts
+        for _ in range(LEVELS):
+            facts = [facts]
+        json.dumps(facts, indent=1, allow_nan=False)
         told = {**dict.fromkeys(RUNS.names), **record.row, "status": ""}
         row = checked_row(path, run_row(told, None, TrialOutcome()))
         folder = path.parent / record.job
@@ -164,6 +183,7 @@ def _read(path: Path) -> Record:
             raise ValueError("its key or its job is another")
         if folder.is_symlink() or folder.parent.is_symlink():
             raise ValueError("the folder of its job is a link")
-    except (OSError, ValueError, RecursionError) as error:
-        raise UnusableError(path, f"not the record of a detached run: {error}; remove it") from None
-    return replace(record, row={**row, "status": ""})
+    except (OSError, ValueError, RecursionError, UnusableError) as error:
+        why = one_line(error)[:REASON_LENGTH]
+        raise UnusableError(path, f"not the record of a detached run: {why}; remove it") from None
+    return replace(record, trial=one_line(record.trial), row={**row, "status": ""})

@@ -21,6 +21,7 @@ from support.results import Run, write_runs
 from support.trial import local_trial
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
+CLUSTERS = ROOT / "docs" / "clusters.md"
 CLAIMS, CATALOGUE = ROOT / "docs" / "claims.md", ROOT / "docs" / "catalogue.md"
 CARTPOLE = EnvironmentSpec("cartpole", "CartPole-v1")
 
@@ -49,6 +50,17 @@ ELSEWHERE = {
         ("takes a quarter of an hour", "tests/learn/test_fixed_memory.py", r"import fixed_memory")
     ],
     r"tox -e learn": [("takes hours", "tests/learn/test_judge.py", r"judge\.main\(")],
+    r"pip install -r requirements\.txt": [("installs from a package index", "tox.ini", r"-r requirements\.txt")],
+    r"pip install -e plugins/slurm": [("installs a plugin", "tox.ini", r"-e plugins/slurm")],
+    r"harness run quickstart --executor slurm .*--detach": [
+        ("needs a cluster", "tests/plugins/slurm/test_slurm.py", r"run\(suite, slurm, .*\"--detach\"")
+    ],
+    r"harness collect results/quickstart": [
+        ("needs a cluster", "tests/plugins/slurm/test_slurm.py", r"\[\"collect\", str\(RESULTS\)\]")
+    ],
+    r"harness check executor slurm": [
+        ("needs a cluster", "tests/plugins/slurm/test_slurm.py", r"executor_checks\(ExecutorSubject\(\"slurm/slurm\"")
+    ],
     r"pip install -e plugins/ray 'ray\[client\]'": [
         ("installs a plugin", "tox.ini", r"-e plugins/ray\n +ray\[client\]")
     ],
@@ -140,7 +152,7 @@ def test_command_works(command: str, workplace: Path, tmp_path: Path):
     if command.startswith("harness new"):
         done = shell(command, tmp_path)
     else:  # `plan` reads the same arguments as `run`, and resolves them without training
-        planned = re.sub(r"^harness run\b", "harness plan", command)
+        planned = command if "--dry-run" in command else re.sub(r"^harness run\b", "harness plan", command)
         done = shell(planned, workplace, workplace / "harness-climber")
 
     assert done.returncode == 0, done.stderr
@@ -168,6 +180,15 @@ def test_links_lead_somewhere(path: Path):
         target = (path.parent / file).resolve() if file else path
         assert target.exists(), link
         assert not anchor or anchor in documents.anchors(target), link
+
+
+def test_messages_that_the_guide_to_clusters_explains_are_said():
+    sources = [path for place in ("harness", "plugins/ray", "plugins/slurm") for path in (ROOT / place).rglob("*.py")]
+    texts = " ".join(re.sub(r"\{[^{}]*\}", "...", path.read_text(encoding="utf-8")) for path in sources)
+    messages = [message for message, _ in documents.table(CLUSTERS, "message", "what to do")]
+
+    assert len(messages) > 10
+    assert [message for message in messages if message not in texts] == []
 
 
 def test_set_up_is_the_two_lines():

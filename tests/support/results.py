@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.measuring.description import RunOutcome, TrialOutcome
+from harness.running.job_files import JOB, OUTCOME, leave
 from harness.storage.schema_tables import (
     COMPACT_RUNS,
     DIAGNOSTICS,
@@ -197,6 +199,30 @@ def write_run(folder: Path, run: Run) -> Path:
     content = {"schema": RUN_FORMAT, "run": run.row, "manifest": {**run.manifest, "files": files}}
     (place / "run.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
     return place
+
+
+@dataclass(frozen=True)
+class _Canned(Run):
+    """A run whose key is given."""
+
+    told: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.told
+
+
+def leave_results(job: Path) -> None:
+    """Leave in the folder of a job what it would have left, had it trained: 21 evaluations of each of its runs."""
+    told = json.loads((job / JOB).read_text(encoding="utf-8"))
+    task, runs = Environment("any", "Any-v0", 0.0, 1.0, None, told["budget"]), []
+    for key, seed in zip(told["keys"], told["seeds"], strict=True):
+        run = _Canned(environment=task, seed=seed, scores=tuple(map(float, range(21))), told=key)
+        (job / key).mkdir()
+        for name, table in run.tables().items():
+            pq.write_table(table, job / key / f"{name}.parquet", **RUN_TABLE_FORMAT)
+        runs.append(RunOutcome(key, task.budget, 0, run.fingerprint))
+    leave(job / OUTCOME, asdict(TrialOutcome("done", runs=tuple(runs), machine="virtual")))
 
 
 def edited(place: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -164,7 +164,7 @@ class SlurmExecutor:
         """Jobs that say that they have ended; one look into a folder for all that lie side by side."""
         marked: dict[Path, set[str]] = {}
         for place in {job.folder.parent for job in self._jobs.values()}:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # there is none yet, or a stranger put something else there
                 marked[place] = set(os.listdir(place / ENDED))
         for id, job in self._jobs.items():
             if job.folder.name in marked.get(job.folder.parent, ()) and (ended := ended_in(job.folder, id)):

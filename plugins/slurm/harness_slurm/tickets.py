@@ -8,6 +8,8 @@ import json
 import math
 import os
 import re
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,7 +56,20 @@ def ticket_in(folder: Path) -> Ticket | None:
         return None
     texts = (ticket.name, ticket.day, ticket.device)
     sound = all(isinstance(text, str) for text in texts) and type(ticket.index) is type(ticket.attempt) is int
-    return ticket if sound and NAME.fullmatch(ticket.name) and re.fullmatch(r"[0-9-]{10}", ticket.day) else None
+    sound = sound and (ticket.seconds is None or _is_number(ticket.seconds))
+    return ticket if sound and NAME.fullmatch(ticket.name) and _is_day(ticket.day) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def _is_day(text: str) -> bool:
+    """Whether sacct could take it for one; of many jobs it is asked since the first day."""
+    try:
+        return text >= "2002" and time.strftime("%Y-%m-%d", time.strptime(text, "%Y-%m-%d")) == text  # SLURM's age
+    except ValueError:
+        return False
 
 
 def mark_ended(folder: Path, ended: Ended) -> None:
@@ -73,7 +88,7 @@ def ended_in(folder: Path, id: str) -> Ended | None:
     ending, error, seconds = (told.get(name) for name in ("ending", "error", "seconds"))
     if ending not in ENDINGS or not isinstance(error, str) or not isinstance(seconds, int | float):
         return Ended(id, "crashed", f"{path.name}: it does not say how the job ended", math.nan)
-    return Ended(id, ending, error, float(seconds))
+    return Ended(id, ending, error, float(seconds) if _is_number(seconds) else math.nan)
 
 
 def write(path: Path, content: Mapping[str, object]) -> None:

@@ -1,5 +1,7 @@
 """The SLURM executor on a fake cluster: what is submitted, what becomes of jobs, and what of them nobody waits for."""
 
+import json
+import math
 import os
 import re
 import shutil
@@ -387,6 +389,61 @@ def test_a_mark_that_says_nothing_is_a_crash_and_a_ticket_that_is_none_is_none(t
 
     assert tickets.ended_in(tmp_path / "1", "1").ending == "crashed"
     assert tickets.ticket_in(tmp_path / "1") is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "harness-0123456789ab; touch pwned"},
+        {"name": ["harness-0123456789ab"]},
+        {"index": "0"},
+        {"index": True},
+        {"day": "----------"},
+        {"day": "2026-99-99"},
+        {"day": "1900-01-01"},
+        {"day": 7},
+        {"attempt": 1e9},
+        {"seconds": "1"},
+        {"seconds": []},
+        {"kept": 7},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_ticket_of_a_stranger_that_could_not_be_ours_is_none(tmp_path, changes):
+    ticket(tmp_path)
+    assert tickets.ticket_in(tmp_path) is not None
+    path = tmp_path / "slurm.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    assert tickets.ticket_in(tmp_path) is None
+
+
+def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_path, monkeypatch):
+    """Whatever a stranger put where they lie: a job of which nothing is known ends as interrupted."""
+    monkeypatch.setattr(executor.cluster, "_said", lambda line: "")
+    marks = {
+        "file": lambda place: place.touch(),
+        "fifo": lambda place: os.mkfifo(place),
+        "link": lambda place: place.symlink_to("/proc"),
+        "loop": lambda place: place.symlink_to(place.name),
+    }
+    endings = {}
+    for name, make in marks.items():
+        folder = tmp_path / name / "000001"
+        folder.mkdir(parents=True)
+        make(folder.parent / tickets.ENDED)
+        os.mkfifo(folder / "slurm.json")
+        os.mkfifo(folder / "progress")
+        watching = create(ExecutorOptions())
+        watching.reattach(job(folder, id=name))
+        watching.progress()
+        endings |= {ended.id: ended.ending for ended in watching.wait(0)}
+    assert endings == dict.fromkeys(marks, "interrupted")
+
+    (tmp_path / "ended").mkdir()
+    (tmp_path / "ended" / "1").write_text('{"ending": "ended", "error": "", "seconds": 1' + "0" * 400 + "}")
+    assert math.isnan(tickets.ended_in(tmp_path / "1", "1").total_seconds)
 
 
 @pytest.mark.parametrize(
