@@ -102,7 +102,7 @@ def test_a_role_that_fails_ends_the_run_with_its_reason(tmp_path, cluster, monke
 
 def test_without_an_address_the_harness_runs_it_on_a_cluster_of_this_machine_and_leaves_nothing(tmp_path):
     (tmp_path / "suite.toml").write_text(
-        '[suite]\nname = "roles"\nquestion = "?"\nenvironments = ["cartpole"]\n'
+        '[suite]\nname = "roles"\nversion = "1"\nquestion = "?"\nenvironments = ["cartpole"]\n'
         "algorithms = ['algorithms/dppo[backend=\"ray\", workers=2, batch_size=128, window=16]']\nseeds = 1\n"
         "[budget]\nsteps = 384\n[evaluation]\npoints = 2\nepisodes = 1\n"
     )
