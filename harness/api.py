@@ -23,7 +23,10 @@ from harness.contract.trial import (
     Dataset,
     Fraction,
     GameRules,
+    Lease,
+    Leases,
     LockstepEnv,
+    Made,
     Ply,
     Policy,
     RecurrentPolicy,
@@ -78,6 +81,7 @@ def supervise(job: Job, wanted: Callable[[int], bool] = lambda steps: True) -> E
 __all__ = ["API", "UsageError", "code", "code_differences", "hookimpl", "run_job", "supervise"]
 __all__ += ["AlgorithmSpec", "EnvironmentSpec", "ExecutorSpec", "FigureSpec", "SuiteSpec"]
 __all__ += ["Needs", "Score", "SpecError"]
-__all__ += ["BudgetExhausted", "Count", "Dataset", "Fraction", "GameRules", "LockstepEnv", "Ply", "Policy"]
+__all__ += ["BudgetExhausted", "Count", "Dataset", "Fraction", "GameRules", "Lease", "Leases"]
+__all__ += ["LockstepEnv", "Made", "Ply", "Policy"]
 __all__ += ["RecurrentPolicy", "SelfPlay", "Step", "Trial"]
 __all__ += ["DetachableExecutor", "Ended", "Ending", "Executor", "ExecutorOptions", "Job"]

@@ -154,6 +154,49 @@ class RecurrentPolicy(Protocol):
 Policy = Callable[[Any], Any] | RecurrentPolicy
 
 
+class Made(NamedTuple):
+    """What one environment copy did with a block of steps."""
+
+    steps: int
+    episodes: tuple[tuple[int, float, int, bool, bool], ...]  # after how many of these; return, length, two flags
+
+
+class Lease(Protocol):
+    """The meter of one environment copy on another machine: it holds a block of steps, and raises beyond it."""
+
+    left: int  # steps that may still be made; what the trial granted is put here
+
+    def made(self) -> Made:
+        """What was done since this was last asked; what is left of the block goes back with it."""
+
+
+class Leases(Protocol):
+    """Steps of a trial that spans machines.
+
+    No block reaches beyond the next mark or the end of the budget, nor do all together that are out: the sum is exact.
+    """
+
+    def env_factory(self, index: int) -> "Callable[[], tuple[gymnasium.Env[Any, Any], Lease]]":
+        """Makes environment copy ``index`` and its meter, on any machine that has what is installed here."""
+
+    def grant(self, most: int) -> int:
+        """Steps for one copy to make, at most so many; 0 while others hold all that there are before the next mark.
+
+        Raises:
+            BudgetExhausted: the budget is spent.
+        """
+
+    def redeem(self, index: int, granted: int, made: Made) -> int:
+        """Count what copy ``index`` has made of a block, of one that is lost ``Made(0, ())``; evaluates at a mark.
+
+        Returns:
+            All steps of the trial so far.
+
+        Raises:
+            ContractBroken: that is more than it was granted.
+        """
+
+
 class Trial(Protocol):
     """One call of ``train``: the only door between an algorithm and the harness.
 
@@ -249,6 +292,9 @@ class Trial(Protocol):
 
     def env_factory(self, index: int = 0) -> "Callable[[], gymnasium.Env[Any, Any]]":
         """A picklable factory of metered environment copy ``index``, for use in another process too."""
+
+    def leases(self) -> Leases:
+        """Steps in blocks, for environments on machines that share nothing with this one; of one run."""
 
     def log(self, **scalars: Any) -> None:
         """Record diagnostics at the current step: numbers or tensors, scalar or [S].

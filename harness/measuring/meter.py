@@ -81,6 +81,11 @@ class Meter(CopyMeter):
         return self.budget - self.steps
 
     @property
+    def next_mark(self) -> float:
+        """The step at which the next evaluation falls due; infinite if none does before the end."""
+        return self._marks.next
+
+    @property
     @abstractmethod
     def exhausted(self) -> bool:
         """Whether a step was refused because the budget is spent."""

@@ -20,6 +20,7 @@ from harness.measuring.clock import Clock
 from harness.measuring.description import TrialDescription
 from harness.measuring.environments import Env, VectorEnv
 from harness.measuring.evaluation import evaluate
+from harness.measuring.leases import Leases
 from harness.measuring.lockstep import EnvLockstep
 from harness.measuring.lockstep_array import ArrayLockstep, ArrayModule
 from harness.measuring.meter import LocalMeter, Meter, check_return, evaluation_marks
@@ -189,6 +190,12 @@ class LocalTrial:
         self._single_run("make_env")
         self._refuse_steps_beside_data()
         return self.meter.env_factory(self.environment, self.seeds[0], index)
+
+    def leases(self) -> Leases:
+        """Steps in blocks, for environments on machines that share nothing with this one."""
+        self._single_run("leases")
+        self._refuse_steps_beside_data()
+        return Leases(self.meter, self.environment, self.seeds[0])
 
     # What else an environment shows of itself
 

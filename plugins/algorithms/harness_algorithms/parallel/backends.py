@@ -1,12 +1,13 @@
 """Which backend carries out what the roles of an algorithm ask for."""
 
+import importlib.util
 from typing import Any, Literal, Protocol
 
 from harness.api import Needs, Trial
 from harness_algorithms.parallel.cluster import Cluster
 from harness_algorithms.parallel.operations import Backend
 
-Name = Literal["virtual", "processes"]
+Name = Literal["virtual", "processes", "ray"]
 
 
 class Parallel(Protocol):
@@ -31,6 +32,10 @@ def backend_of(trial: Trial, config: Parallel) -> Backend:
         from harness_algorithms.parallel.processes import ProcessBackend
 
         return ProcessBackend(trial)
+    if config.backend == "ray":
+        from harness_algorithms.parallel.on_ray import RayBackend
+
+        return RayBackend(trial)
     from harness_algorithms.parallel.virtual import VirtualBackend
 
     return VirtualBackend(trial, config.cluster)
@@ -40,6 +45,8 @@ def needs(config: Any) -> Needs:
     """What a trial needs of a machine: `AlgorithmSpec.needs` of every parallel algorithm."""
     if config.backend == "processes":
         return Needs(cpus=config.nodes, processes="many", deterministic=False)
+    if config.backend == "ray":  # which gives processors to roles itself
+        return Needs(processes="many", deterministic=False)
     return Needs()
 
 
@@ -50,6 +57,8 @@ def check_cluster(config: Parallel) -> None:
         ValueError: it says why.
     """
     cluster = config.cluster
+    if config.backend == "ray" and importlib.util.find_spec("ray") is None:
+        raise ValueError("backend: 'ray' needs Ray, which is not installed; pip install harness-ray")
     if config.backend != "virtual" and cluster != Cluster():
         raise ValueError(f"cluster is of the virtual backend; backend is {config.backend!r}")
     for name in ("slow", "corrupted", "deaths"):

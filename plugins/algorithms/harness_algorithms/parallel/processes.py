@@ -16,12 +16,11 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
 
-import gymnasium
-import numpy as np
 import torch
 from torch import Tensor, multiprocessing
 
-from harness.api import BudgetExhausted, Step, Trial
+from harness.api import BudgetExhausted, Trial
+from harness_algorithms.parallel.one_env import OneEnv, streams_of
 from harness_algorithms.parallel.operations import (
     Begin,
     Evaluated,
@@ -208,7 +207,7 @@ class _Hands:
         self._index = node.index
         self._place = place
         self._factory = factory
-        self._env: _OneEnv | None = None
+        self._env: OneEnv | None = None
 
     def carry_out(self, operation: Operation) -> Any:
         """Do it; returns its result."""
@@ -240,7 +239,7 @@ class _Hands:
                 time.sleep(operation.seconds)
                 return time.monotonic()
             case Begin():
-                self._env = _OneEnv(self._factory())
+                self._env = OneEnv(self._factory())
                 return self._env.reset()
             case _:
                 raise TypeError(f"a role yields operations, not {operation!r}")
@@ -250,45 +249,3 @@ class _Hands:
         """Close the environment."""
         if self._env is not None:
             self._env.close()
-
-
-def streams_of(seed: int, tag: str) -> list[torch.Generator]:
-    """The generator of a tag, in a list of one seed."""
-    high, low = np.random.SeedSequence([seed, *tag.encode()]).generate_state(2)
-    return [torch.Generator().manual_seed(int(high) << 31 | int(low) >> 1)]
-
-
-class _OneEnv:
-    """One metered environment as tensors [1, 1, ...], with steps as in lockstep."""
-
-    def __init__(self, env: "gymnasium.Env[Any, Any]") -> None:
-        self._env = env
-        self._discrete = isinstance(env.action_space, gymnasium.spaces.Discrete)
-
-    def reset(self) -> Tensor:
-        """The first observation."""
-        return self._tensor(self._env.reset()[0])
-
-    def step(self, action: Tensor) -> Step:
-        """Take one step; an episode that ends begins anew."""
-        chosen = int(action) if self._discrete else action[0, 0].numpy()
-        obs, reward, terminated, truncated, _ = self._env.step(chosen)
-        next_obs = self._tensor(obs)
-        ends = terminated or truncated
-        current = self._tensor(self._env.reset()[0]) if ends else next_obs
-        shape = (1, 1)
-        return Step(
-            next_obs,
-            torch.full(shape, float(reward)),
-            torch.full(shape, 0.0 if terminated else 1.0),
-            torch.full(shape, bool(ends)),
-            current,
-        )
-
-    def close(self) -> None:
-        """Close it."""
-        self._env.close()
-
-    def _tensor(self, obs: Any) -> Tensor:
-        rows = np.array(obs)
-        return torch.from_numpy(rows.astype(np.float32) if rows.dtype.kind == "f" else rows)[None, None]

@@ -1,0 +1,232 @@
+"""Roles as actors of a Ray cluster; stores, and the meter, stay in the trial's process, which serves one at a time.
+
+An actor lets its role go on until that needs what is not on its node: a store, a message, or steps beyond its lease.
+What it did until then it tells in one turn. So the trial counts every step, evaluates between turns, while nobody
+changes a store, and knows what a lost node has not told: its steps go to the others.
+
+The cluster is the one that RAY_ADDRESS names, as in Ray's own programs; without, one of this machine, for the trial.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import ray
+import torch
+from ray import exceptions
+
+from harness.api import Made, Trial, code, code_differences
+from harness_algorithms.parallel.one_env import OneEnv, streams_of
+from harness_algorithms.parallel.operations import (
+    Begin,
+    Evaluated,
+    Node,
+    Operation,
+    Pull,
+    PullAll,
+    Push,
+    Receive,
+    Role,
+    Send,
+    Store,
+    TakeStep,
+    Wait,
+    Work,
+)
+
+LEASE = 64  # steps of one turn at most
+PLUGIN = "harness-algorithms"
+QUIET = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+
+
+class Turn(NamedTuple):
+    """What a role did, and what it needs."""
+
+    made: Made
+    sent: tuple[Push | Send, ...]
+    needs: Operation | None  # to be answered; a step, to be leased; None if the role is over
+
+
+class Host:
+    """A role on a node of its own."""
+
+    def __init__(self, role: Role, index: int, seed: int, factory: Any, told: Mapping[str, Any]) -> None:
+        if other := code_differences(told):
+            raise RuntimeError(f"node {index} has other code than the trial: {other}")
+        torch.set_num_threads(1)
+        env, self._lease = factory()
+        self._env = OneEnv(env)
+        self._course = role(Node(index, env.observation_space, env.action_space, partial(streams_of, seed)))
+        self._unmade: TakeStep | None = None  # a step that the lease did not hold
+
+    def go(self, answer: Any, granted: int) -> Turn:
+        """Go on until something is needed that is not here."""
+        self._lease.left = granted
+        sent: list[Push | Send] = []
+        operation: Operation | None = self._unmade or self._next(answer)
+        self._unmade = None
+        while operation is not None:
+            if isinstance(operation, TakeStep) and not self._lease.left:
+                self._unmade = operation
+                break
+            if isinstance(operation, Pull | PullAll | Receive):
+                break
+            if isinstance(operation, Push | Send):
+                sent.append(operation)
+                operation = self._next(None)
+            else:
+                operation = self._next(self._carried_out(operation))
+        return Turn(self._lease.made(), tuple(sent), operation)
+
+    def _next(self, result: Any) -> Operation | None:
+        try:
+            return self._course.send(result)
+        except StopIteration:
+            return None
+
+    def _carried_out(self, operation: Operation) -> Any:
+        match operation:
+            case TakeStep():
+                return self._env.step(operation.action)
+            case Work():
+                return operation.function()
+            case Begin():
+                return self._env.reset()
+            case Wait():
+                time.sleep(operation.seconds)
+                return time.monotonic()
+        raise TypeError(f"a role yields operations, not {operation!r}")
+
+
+class _Still:
+    """A policy that takes over parameters whenever episodes begin: between turns nothing else happens."""
+
+    def __init__(self, policy: Evaluated) -> None:
+        self._policy = policy
+
+    def reset(self, mask: Any) -> None:
+        """Forget the past where the mask, bool [B], is true."""
+        self._policy.take_over()
+        self._policy.reset(torch.as_tensor(mask).unsqueeze(0))
+
+    def act(self, obs: Any) -> Any:
+        """Actions [B, ...] of one run, for arrays."""
+        return self._policy.act(torch.as_tensor(obs).unsqueeze(0))[0].cpu().numpy()
+
+
+class RayBackend:
+    """Runs every role of one run as an actor of a Ray cluster."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._leases = trial.leases()
+        env, _ = self._leases.env_factory(0)()  # only to be looked at
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        env.close()
+
+    def run(self, roles: Sequence[Role], stores: Mapping[str, Store], policy: Evaluated) -> None:
+        """Run roles until the budget is spent; a role whose node is lost is left out.
+
+        Raises:
+            RuntimeError: a role failed, or none can go on.
+        """
+        self._trial.policy = _Still(policy)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        there = os.environ.get("RAY_ADDRESS", "")
+        ray.init(address=there or "local", **({} if there else {"num_cpus": len(roles)}), **QUIET)
+        try:
+            served = _Served(self._trial, self._leases, stores, self._started(roles))
+            while True:
+                served.turn()
+        finally:
+            ray.shutdown()
+
+    def _started(self, roles: Sequence[Role]) -> list[Any]:
+        """An actor for each role, on as many nodes as there are."""
+        share = min(1.0, ray.cluster_resources().get("CPU", 1.0) / len(roles))
+        host = ray.remote(Host).options(num_cpus=share, scheduling_strategy="SPREAD", max_restarts=0)
+        told = code(PLUGIN)
+        return [
+            host.remote(role, i, self._trial.seed(f"node {i}"), self._leases.env_factory(i), told)
+            for i, role in enumerate(roles)
+        ]
+
+
+class _Served:
+    """The trial's side of all turns."""
+
+    def __init__(self, trial: Trial, leases: Any, stores: Mapping[str, Store], hosts: Sequence[Any]) -> None:
+        self._trial = trial
+        self._leases = leases
+        self._stores = stores
+        self._hosts = hosts
+        self._mailboxes: list[deque[Any]] = [deque() for _ in hosts]
+        self._going: dict[Any, int] = {}  # turns that roles are at, and whose they are
+        self._granted = [0] * len(hosts)
+        self._hungry: deque[int] = deque()  # roles that wait for steps
+        self._listening: set[int] = set()  # roles that wait for a message
+        for index in range(len(hosts)):
+            self._go(index, None)
+
+    def turn(self) -> None:
+        """Take the next turn that ends, and let everybody go on who can."""
+        if not self._going:
+            raise RuntimeError(
+                f"after {self._trial.steps} of {self._trial.budget} steps every role has ended, was lost or waits for "
+                "a message of another"
+            )
+        (ready,), _ = ray.wait(list(self._going), num_returns=1)
+        index = self._going.pop(ready)
+        try:
+            told = ray.get(ready)
+        except exceptions.RayTaskError as error:
+            raise RuntimeError(f"node {index}: {error}") from None
+        except exceptions.RayError:  # its node, or its process, was lost
+            told = Turn(Made(0, ()), (), None)
+        granted, self._granted[index] = self._granted[index], 0
+        self._leases.redeem(index, granted, told.made)
+        for message in told.sent:
+            self._deliver(message)
+        self._answer(index, told.needs)
+        for waiting in [self._hungry.popleft() for _ in range(len(self._hungry))]:
+            self._feed(waiting)
+
+    def _go(self, index: int, answer: Any) -> None:
+        self._granted[index] = granted = self._leases.grant(LEASE)
+        self._going[self._hosts[index].go.remote(answer, granted)] = index
+
+    def _feed(self, index: int) -> None:
+        """Let a role go on that wants to step, if there are steps."""
+        granted = self._leases.grant(LEASE)
+        if granted:
+            self._granted[index] = granted
+            self._going[self._hosts[index].go.remote(None, granted)] = index
+        else:
+            self._hungry.append(index)
+
+    def _answer(self, index: int, needs: Operation | None) -> None:
+        match needs:
+            case TakeStep():
+                self._hungry.append(index)
+            case Pull():
+                self._go(index, self._stores[needs.store].pulled(needs.asked))
+            case PullAll():
+                self._go(index, [self._stores[store].pulled(needs.asked) for store in needs.stores])
+            case Receive() if self._mailboxes[index]:
+                self._go(index, self._mailboxes[index].popleft())
+            case Receive():
+                self._listening.add(index)
+
+    def _deliver(self, message: Push | Send) -> None:
+        if isinstance(message, Push):
+            store = self._stores[message.store]
+            store.pushed(message.message)
+            self._trial.log(**store.status())
+        elif message.to in self._listening:
+            self._listening.remove(message.to)
+            self._go(message.to, message.message)
+        else:
+            self._mailboxes[message.to].append(message.message)
