@@ -11,6 +11,7 @@ SUITES = {
     "tabular": "Worlds small enough for a table, with known optimal values",
     "classic-control": "Gymnasium's classic control tasks",
     "claims-value": "What papers on action values claim, on small tasks",
+    "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",
     "tutorial": "The algorithms of tutorials, each on its own script's environment, against that script's result",

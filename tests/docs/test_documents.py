@@ -49,6 +49,9 @@ ELSEWHERE = {
     r"python tests/learn/fixed_memory\.py": [
         ("takes a quarter of an hour", "tests/learn/test_fixed_memory.py", r"import fixed_memory")
     ],
+    r"python docs/speedup\.py results/claims-parallel": [
+        ("needs results that take a quarter of an hour", "tests/docs/test_speedup.py", r"speedup\.draw\(")
+    ],
     r"tox -e learn": [("takes hours", "tests/learn/test_judge.py", r"judge\.main\(")],
     r"pip install -r requirements\.txt": [("installs from a package index", "tox.ini", r"-r requirements\.txt")],
     r"pip install -e plugins/slurm": [("installs a plugin", "tox.ini", r"-e plugins/slurm")],
