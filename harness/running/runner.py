@@ -132,12 +132,14 @@ class Runner:
 
     def _fill(self, queue: deque[TrialPlan], staging: Path, force: bool) -> None:
         """Start every trial for which the executor has room; one without does not hold up those behind it."""
+        full: set[tuple[str, int]] = set()  # needs for which there is none: not asked again for each of thousands
         for _ in range(len(queue)):
             trial = queue.popleft()
-            cell = trial.cell
-            if self.executor.has_room(cell.device, cell.contestant.needs.cpus):
+            needs = trial.cell.device, trial.cell.contestant.needs.cpus
+            if needs not in full and self.executor.has_room(*needs):
                 self._start(trial, staging, force)
             else:
+                full.add(needs)
                 queue.append(trial)
 
     def _start(self, trial: TrialPlan, staging: Path, force: bool, detached_by: str = "") -> None:

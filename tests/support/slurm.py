@@ -107,8 +107,15 @@ class Controller:
 
     def answer(self, link: socket.socket) -> None:
         link.settimeout(10)
-        _, descriptors, _, _ = socket.recv_fds(link, 1, 2)
-        asked = json.loads(link.makefile().readline())
+        descriptors, line = [], ""
+        with contextlib.suppress(OSError):
+            _, descriptors, _, _ = socket.recv_fds(link, 1, 2)
+            line = link.makefile().readline()
+        if not line.endswith("\n"):  # whoever asked was killed meanwhile
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return link.close()
+        asked = json.loads(line)
         name, *words = asked["line"]
         answer: dict[str, Any] = {"code": 0}
         try:

@@ -15,14 +15,13 @@ from harness_slurm import cluster
 from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
 from harness_slurm.script import WALLTIME, script
 from harness_slurm.settings import Settings
-from harness_slurm.tickets import ENDED, TICKET, Ticket, ended_in, last_line, ticket_in
+from harness_slurm.tickets import ENDED, PROGRESS, TICKET, Ticket, bring, ended_in, last_line, ticket_in
 
 MOST = 500  # jobs in flight of a session that stays, each of which keeps a file open
 LOOK_SECONDS = 0.5  # between two looks for jobs that have ended
 ATTEMPTS = 10  # with a job that is taken away each time
 CLOSING_SECONDS = 60.0  # until all that was cancelled has ended
 SCRIPTS = "slurm"  # the folder, beside those of jobs, of scripts and of what they print
-PROGRESS = "progress"  # the file in which a job says it
 
 
 def create(options: ExecutorOptions) -> "SlurmExecutor":
@@ -166,8 +165,8 @@ class SlurmExecutor:
         for place in {job.folder.parent for job in self._jobs.values()}:
             with contextlib.suppress(OSError):  # there is none yet, or a stranger put something else there
                 marked[place] = set(os.listdir(place / ENDED))
-        for id, job in self._jobs.items():
-            if job.folder.name in marked.get(job.folder.parent, ()) and (ended := ended_in(job.folder, id)):
+        for job in self._jobs.values():
+            if job.folder.name in marked.get(job.folder.parent, ()) and (ended := _ended(job)):
                 yield ended
 
     def _lost(self) -> Iterator[Ended]:
@@ -183,12 +182,19 @@ class SlurmExecutor:
                 if state in ALIVE:
                     continue
                 job = self._jobs[id]
-                if (ended := ended_in(job.folder, id)) is not None:  # as it does by now
+                if (ended := _ended(job)) is not None:  # as it says by now
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
                 else:
                     yield Ended(id, *_verdict(state, job.folder, ticket), math.nan)
+
+
+def _ended(job: Job) -> Ended | None:
+    """How a job ended, its files in its folder; None as long as it does not say."""
+    if (ended := ended_in(job.folder, job.id)) is not None:
+        bring(job.folder)
+    return ended
 
 
 def _today() -> str:

@@ -4,6 +4,7 @@ Whoever starts with a job looks whether its ticket names the array that it belon
 submitted once more, does nothing when it comes to its turn after all.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -17,9 +18,11 @@ from pathlib import Path
 from harness.api import Ended, Job
 
 TICKET = "slurm.json"
+PROGRESS = "progress"  # the file in which a job says how many steps it has taken
 ENDED = "ended"  # a folder, with a file named after the folder of each job that has
 NAME = re.compile(r"harness-[0-9a-f]{12}")  # of an array
 LARGEST = 2**20  # bytes of such a file
+ATTEMPT = re.compile(r"attempt-[0-9a-f]{32}")  # the folder of one, in that of its job
 ENDINGS = ("ended", "crashed", "timeout")
 
 
@@ -36,7 +39,7 @@ class Ticket:
     seconds: float | None
     memory_gib: float
     variables: Mapping[str, str]
-    kept: tuple[str, ...]  # names in the folder before the trial began
+    kept: tuple[str, ...]  # names in the folder before the trial began, which each attempt finds
 
     def of_job(self, folder: Path) -> Job:
         """The job, as on its node."""
@@ -72,11 +75,25 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def mark_ended(folder: Path, ended: Ended) -> None:
-    """Say how the job in a folder ended: the last that is done for it."""
+def mark_ended(folder: Path, ended: Ended, attempt: str) -> None:
+    """Say how the job in a folder ended, by which attempt: the last that is done for it."""
     place = folder.parent / ENDED
     place.mkdir(exist_ok=True)
-    write(place / folder.name, {"ending": ended.ending, "error": ended.error, "seconds": ended.total_seconds})
+    told = {"ending": ended.ending, "error": ended.error, "seconds": ended.total_seconds, "attempt": attempt}
+    write(place / folder.name, told)
+
+
+def bring(folder: Path) -> None:
+    """Move what the attempt that ended has left to where files of its job are looked for.
+
+    What a stranger has put in the way is left out.
+    """
+    attempt = read(folder.parent / ENDED / folder.name).get("attempt")
+    place = folder / attempt if isinstance(attempt, str) and ATTEMPT.fullmatch(attempt) else None
+    if place is not None and place.is_dir() and not place.is_symlink():
+        for path in place.iterdir():
+            with contextlib.suppress(OSError):
+                path.rename(folder / path.name)
 
 
 def ended_in(folder: Path, id: str) -> Ended | None:

@@ -1,22 +1,23 @@
 """What runs on a node: ``python -m harness_slurm.work FOLDER NAME`` trains the job in a folder, within its limits.
 
-SLURM may kill this at any moment and start it again, elsewhere: what the attempt before it left is removed, unless it
-had come to its end.
+SLURM may kill this at any moment and start it again, elsewhere; on a node that it has lost, the attempt before may go
+on beside it. So each has a folder of its own, and the mark of the job's end names the one that came to it.
 """
 
+import contextlib
 import shutil
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.api import Ended, supervise
-from harness_slurm.tickets import TICKET, ended_in, mark_ended, ticket_in
+from harness_slurm.tickets import PROGRESS, TICKET, ended_in, mark_ended, ticket_in
 
 OUTCOME = "outcome.json"  # what `run_job` writes last
 GRACE_SECONDS = 1.0  # in which a signal that killed the trial has come to this process, too, and ends it
-LOG = "log.txt"  # to which every attempt appends
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,19 +29,22 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's announcement that time is nearly up, or of preemption
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends the trial, and says nothing
-    job = ticket.of_job(folder)
-    if (folder / OUTCOME).is_file():  # the attempt before was killed when all was done
-        ended: Ended | None = Ended(job.id, "ended", "", _seconds(folder))
+    place = next((path.parent for path in sorted(folder.glob(f"attempt-*/{OUTCOME}"))), None)
+    if place is not None:  # an attempt before was killed when all was done
+        ended: Ended | None = Ended(name, "ended", "", _seconds(place))
     else:
-        _clear(folder, (*ticket.kept, TICKET, LOG))
-        ended = supervise(job, lambda steps: _is_wanted(folder, name))
+        place = folder / f"attempt-{uuid.uuid4().hex}"
+        place.mkdir()
+        for kept in ticket.kept:
+            shutil.copy2(folder / kept, place / kept)
+        ended = supervise(ticket.of_job(place), lambda steps: _told(folder, steps) and _is_wanted(folder, name))
     if ended is not None and ended.ending == "crashed":
         time.sleep(GRACE_SECONDS)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if ended is None:
         print(f"{name}: stopped, since the job is another array's by now, or nobody's", flush=True)
     else:
-        mark_ended(folder, ended)
+        mark_ended(folder, ended, place.name)
     return 0
 
 
@@ -54,18 +58,16 @@ def _is_wanted(folder: Path, name: str) -> bool:
     return ticket is None or ticket.name == name
 
 
-def _seconds(folder: Path) -> float:
+def _told(folder: Path, steps: int) -> bool:
+    """Say how many steps were taken, where the executor looks."""
+    with contextlib.suppress(OSError, OverflowError):
+        (folder / PROGRESS).write_bytes(steps.to_bytes(8, "little"))
+    return True
+
+
+def _seconds(place: Path) -> float:
     """From the beginning of an attempt to its end, by the files that it left."""
-    return max(0.0, (folder / OUTCOME).stat().st_mtime - (folder / "place.json").stat().st_mtime)
-
-
-def _clear(folder: Path, kept: Sequence[str]) -> None:
-    for path in folder.iterdir():
-        if path.name not in kept:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    return max(0.0, (place / OUTCOME).stat().st_mtime - (place / "place.json").stat().st_mtime)
 
 
 if __name__ == "__main__":

@@ -347,35 +347,81 @@ def test_a_job_that_was_submitted_anew_or_has_ended_or_is_gone_does_nothing(tmp_
     ticket(tmp_path / "1")
 
     assert work.main([str(tmp_path / "1"), "harness-ffffffffffff"]) == 0
-    tickets.mark_ended(tmp_path / "1", Ended("1", "ended", "", 1.0))
+    tickets.mark_ended(tmp_path / "1", Ended("1", "ended", "", 1.0), "attempt")
     assert work.main([str(tmp_path / "1"), "harness-0123456789ab"]) == 0
     assert work.main([str(tmp_path / "2"), "harness-0123456789ab"]) == 0
 
 
-def test_an_attempt_removes_what_the_one_before_left_unless_that_had_come_to_its_end(tmp_path, monkeypatch):
+ATTEMPTS = tuple(f"attempt-{number * 32}" for number in "01")
+
+
+def test_an_attempt_finds_what_the_job_was_given_and_nothing_of_attempts_before(tmp_path, monkeypatch):
     seen: list[list[str]] = []
 
     def supervise(job: Job, wanted: Callable[[int], bool]) -> Ended:
         seen.append(sorted(os.listdir(job.folder)))
-        assert wanted(0)
-        ticket(job.folder, "harness-ffffffffffff")
-        assert not wanted(1)
+        assert wanted(7)
+        assert (tmp_path / "1" / "progress").read_bytes() == b"\7" + bytes(7)
+        ticket(tmp_path / "1", "harness-ffffffffffff")
+        assert not wanted(8)
         return Ended(job.id, "timeout", "late", 2.0)
 
     monkeypatch.setattr(work, "supervise", supervise)
     for number in ("1", "2"):
         ticket(tmp_path / number)
-        (tmp_path / number / "work").mkdir()
-        for name in ("job.json", "place.json", "log.txt"):
-            (tmp_path / number / name).touch()
-    (tmp_path / "2" / "outcome.json").touch()
+        (tmp_path / number / "job.json").touch()
+        (before := tmp_path / number / ATTEMPTS[0]).mkdir()
+        for name in ("place.json", "log.txt"):
+            (before / name).touch()
+    (tmp_path / "2" / ATTEMPTS[0] / "outcome.json").touch()
 
     for number in ("1", "2"):
         assert work.main([str(tmp_path / number), "harness-0123456789ab"]) == 0
 
-    assert seen == [["job.json", "log.txt", "slurm.json"]]
+    assert seen == [["job.json"]]
     assert tickets.ended_in(tmp_path / "1", "x") == Ended("x", "timeout", "late", 2.0)
     assert tickets.ended_in(tmp_path / "2", "x").ending == "ended"
+    tickets.bring(tmp_path / "2")
+    assert (tmp_path / "2" / "outcome.json").exists()
+
+
+def test_of_two_attempts_side_by_side_one_alone_is_the_result(tmp_path, monkeypatch):
+    """As where SLURM has lost a node on which the first goes on."""
+    ticket(tmp_path / "1")
+    (tmp_path / "1" / "job.json").touch()
+    depth: list[str] = []
+
+    def supervise(job: Job, wanted: Callable[[int], bool]) -> Ended:
+        depth.append("attempt")
+        (job.folder / "key").mkdir()
+        (job.folder / "key" / "table").write_text(said := f"of {len(depth)}")
+        if len(depth) == 1:
+            assert work.main([str(tmp_path / "1"), "harness-0123456789ab"]) == 0
+        (job.folder / "outcome.json").write_text(said)
+        return Ended(job.id, "ended", "", 1.0)
+
+    monkeypatch.setattr(work, "supervise", supervise)
+    assert work.main([str(tmp_path / "1"), "harness-0123456789ab"]) == 0
+
+    tickets.bring(tmp_path / "1")
+    texts = {(tmp_path / "1" / name).read_text() for name in ("key/table", "outcome.json")}
+    assert len(depth) == 2 and len(texts) == 1
+
+
+@pytest.mark.parametrize("attempt", ["../../elsewhere", "/etc", ATTEMPTS[0], "", 7, None])
+def test_an_attempt_that_a_stranger_names_is_not_followed(tmp_path, attempt):
+    """The one that is well-formed is a link."""
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "a" / "1"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    folder.mkdir(parents=True)
+    (folder / ATTEMPTS[0]).symlink_to(elsewhere)
+    tickets.mark_ended(folder, Ended("1", "ended", "", 1.0), attempt)
+
+    tickets.bring(folder)
+
+    assert [path.name for path in folder.iterdir()] == [ATTEMPTS[0]]
+    assert [path.name for path in elsewhere.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(
