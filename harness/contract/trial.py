@@ -155,10 +155,15 @@ Policy = Callable[[Any], Any] | RecurrentPolicy
 
 
 class Made(NamedTuple):
-    """What one environment copy did with a block of steps."""
+    """What one environment copy did with a block of steps.
+
+    Attributes:
+        steps: how many it made.
+        episodes: that ended: after how many of these steps, return, length, whether terminated, whether truncated.
+    """
 
     steps: int
-    episodes: tuple[tuple[int, float, int, bool, bool], ...]  # after how many of these; return, length, two flags
+    episodes: tuple[tuple[int, float, int, bool, bool], ...]
 
 
 class Lease(Protocol):

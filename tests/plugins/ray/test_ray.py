@@ -20,7 +20,7 @@ from support.hostile import HOSTILE, stored_runs, write_suite
 from support.kills import tables
 
 pytest.importorskip("ray", reason="Ray is no part of the set-up")
-SEEDS, STEPS = 10, 300
+SEEDS, STEPS = 20, 300  # so many that a session is still at it when it is killed
 PATIENCE_SECONDS = 60.0
 INSTALLED = {"PYTHONPATH": str(HOSTILE)}  # on every node
 
