@@ -16,6 +16,7 @@ and only there; π and v share no layer but the memory; initial weights are orth
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -210,6 +211,7 @@ def train(trial: Trial, config: Config) -> None:
     backend = backend_of(trial, config)
     agent = made(backend, config, trial.generators("initialisation"))
     shared = SharedParameters(agent.flat(), trial.budget, config)
-    crew = Crew(lambda rows: made(backend, config, [torch.Generator()] * rows), max(1, MOST // shared.flat.numel()))
+    spaces = SimpleNamespace(observation_space=backend.observation_space, action_space=backend.action_space)
+    crew = Crew(lambda rows: made(spaces, config, [torch.Generator()] * rows), max(1, MOST // shared.flat.numel()))
     roles: list[Role] = [partial(worker, config=config, crew=crew)] * config.workers
     backend.run(roles, {SHARED: shared}, StoredPolicy(agent, shared.flat))

@@ -38,8 +38,13 @@ from harness_algorithms.parallel.operations import (
 )
 
 LEASE = 64  # steps of one turn at most
+READY_SECONDS = 120.0  # for all roles to have a place and to import what they need
 PLUGIN = "harness-algorithms"
 QUIET = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+
+
+class Steps(NamedTuple):
+    """What a role needs that has none left."""
 
 
 class Turn(NamedTuple):
@@ -47,20 +52,22 @@ class Turn(NamedTuple):
 
     made: Made
     sent: tuple[Push | Send, ...]
-    needs: Operation | None  # to be answered; a step, to be leased; None if the role is over
+    needs: Pull | PullAll | Receive | Steps | None  # to be answered; None if the role is over
 
 
 class Host:
     """A role on a node of its own."""
 
-    def __init__(self, role: Role, index: int, seed: int, factory: Any, told: Mapping[str, Any]) -> None:
-        if other := code_differences(told):
-            raise RuntimeError(f"node {index} has other code than the trial: {other}")
+    def __init__(self, role: Role, index: int, seed: int, factory: Any) -> None:
         torch.set_num_threads(1)
         env, self._lease = factory()
         self._env = OneEnv(env)
         self._course = role(Node(index, env.observation_space, env.action_space, partial(streams_of, seed)))
         self._unmade: TakeStep | None = None  # a step that the lease did not hold
+
+    def differences(self, told: Mapping[str, Any]) -> str:
+        """How the code here is not the trial's; empty if it is."""
+        return code_differences(told)
 
     def go(self, answer: Any, granted: int) -> Turn:
         """Go on until something is needed that is not here."""
@@ -71,15 +78,15 @@ class Host:
         while operation is not None:
             if isinstance(operation, TakeStep) and not self._lease.left:
                 self._unmade = operation
-                break
+                return Turn(self._lease.made(), tuple(sent), Steps())
             if isinstance(operation, Pull | PullAll | Receive):
-                break
+                return Turn(self._lease.made(), tuple(sent), operation)
             if isinstance(operation, Push | Send):
                 sent.append(operation)
                 operation = self._next(None)
             else:
                 operation = self._next(self._carried_out(operation))
-        return Turn(self._lease.made(), tuple(sent), operation)
+        return Turn(self._lease.made(), tuple(sent), None)
 
     def _next(self, result: Any) -> Operation | None:
         try:
@@ -90,7 +97,7 @@ class Host:
     def _carried_out(self, operation: Operation) -> Any:
         match operation:
             case TakeStep():
-                return self._env.step(operation.action)
+                return self._env.step(operation.chosen())
             case Work():
                 return operation.function()
             case Begin():
@@ -128,10 +135,10 @@ class RayBackend:
         env.close()
 
     def run(self, roles: Sequence[Role], stores: Mapping[str, Store], policy: Evaluated) -> None:
-        """Run roles until the budget is spent; a role whose node is lost is left out.
+        """Run roles until the budget is spent; a role whose node is lost is left out, if the others can go on.
 
         Raises:
-            RuntimeError: a role failed, or none can go on.
+            RuntimeError: a role failed or has no place, or none can go on.
         """
         self._trial.policy = _Still(policy)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -146,13 +153,25 @@ class RayBackend:
 
     def _started(self, roles: Sequence[Role]) -> list[Any]:
         """An actor for each role, on as many nodes as there are."""
-        share = min(1.0, ray.cluster_resources().get("CPU", 1.0) / len(roles))
+        processors = [each["Resources"].get("CPU", 0.0) for each in ray.nodes() if each["Alive"]]
+        shares = (n for n in range(1, len(roles) + 1) if sum(int(each * n) for each in processors) >= len(roles))
+        share = 1 / next(shares, len(roles))  # so large that every role fits on one node, as those of no other do
         host = ray.remote(Host).options(num_cpus=share, scheduling_strategy="SPREAD", max_restarts=0)
-        told = code(PLUGIN)
-        return [
-            host.remote(role, i, self._trial.seed(f"node {i}"), self._leases.env_factory(i), told)
+        hosts = [
+            host.remote(role, i, self._trial.seed(f"node {i}"), self._leases.env_factory(i))
             for i, role in enumerate(roles)
         ]
+        try:
+            told = code(PLUGIN)
+            found = ray.get([each.differences.remote(told) for each in hosts], timeout=READY_SECONDS)
+        except exceptions.GetTimeoutError:
+            where = f"{len(roles)} roles, on nodes with {processors} processors"
+            raise RuntimeError(f"Ray had no place after {READY_SECONDS:g} s for all of {where}") from None
+        except exceptions.RayError as error:
+            raise RuntimeError(f"a role could not begin: {error}") from None
+        if other := next(filter(None, found), ""):
+            raise RuntimeError(f"a node of the Ray cluster has other code than the trial: {other}")
+        return hosts
 
 
 class _Served:
@@ -169,7 +188,7 @@ class _Served:
         self._hungry: deque[int] = deque()  # roles that wait for steps
         self._listening: set[int] = set()  # roles that wait for a message
         for index in range(len(hosts)):
-            self._go(index, None)
+            self._go(index, None, 0)
 
     def turn(self) -> None:
         """Take the next turn that ends, and let everybody go on who can."""
@@ -190,12 +209,13 @@ class _Served:
         self._leases.redeem(index, granted, told.made)
         for message in told.sent:
             self._deliver(message)
-        self._answer(index, told.needs)
         for waiting in [self._hungry.popleft() for _ in range(len(self._hungry))]:
-            self._feed(waiting)
+            self._feed(waiting)  # first: a role that goes on and on without stepping would keep what it is granted
+        self._answer(index, told.needs, LEASE if told.made.steps else 0)
 
-    def _go(self, index: int, answer: Any) -> None:
-        self._granted[index] = granted = self._leases.grant(LEASE)
+    def _go(self, index: int, answer: Any, most: int) -> None:
+        """Let a role go on with an answer, and with steps if it is one that steps."""
+        self._granted[index] = granted = self._leases.grant(most)
         self._going[self._hosts[index].go.remote(answer, granted)] = index
 
     def _feed(self, index: int) -> None:
@@ -207,16 +227,16 @@ class _Served:
         else:
             self._hungry.append(index)
 
-    def _answer(self, index: int, needs: Operation | None) -> None:
+    def _answer(self, index: int, needs: Pull | PullAll | Receive | Steps | None, most: int) -> None:
         match needs:
-            case TakeStep():
-                self._hungry.append(index)
+            case Steps():
+                self._feed(index)
             case Pull():
-                self._go(index, self._stores[needs.store].pulled(needs.asked))
+                self._go(index, self._stores[needs.store].pulled(needs.asked), most)
             case PullAll():
-                self._go(index, [self._stores[store].pulled(needs.asked) for store in needs.stores])
+                self._go(index, [self._stores[store].pulled(needs.asked) for store in needs.stores], most)
             case Receive() if self._mailboxes[index]:
-                self._go(index, self._mailboxes[index].popleft())
+                self._go(index, self._mailboxes[index].popleft(), most)
             case Receive():
                 self._listening.add(index)
 
@@ -227,6 +247,6 @@ class _Served:
             self._trial.log(**store.status())
         elif message.to in self._listening:
             self._listening.remove(message.to)
-            self._go(message.to, message.message)
+            self._go(message.to, message.message, 0)
         else:
             self._mailboxes[message.to].append(message.message)
