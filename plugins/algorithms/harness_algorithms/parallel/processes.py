@@ -69,7 +69,7 @@ class ProcessBackend:
             node = Node(index, self.observation_space, self.action_space, streams)
             told = (role, node, place, self._trial.env_factory(index))
             processes.append(context.Process(target=play, args=told, name=f"node {index}"))
-        self._trial.policy = _Still(policy, place.gate, self._trial, processes)
+        self._trial.policy = _Still(policy, place, self._trial, processes)
         try:
             for process in processes:
                 process.start()
@@ -89,6 +89,7 @@ class ProcessBackend:
             wait(alive, LOG_SECONDS)
             for store in place.stores.values():
                 self._trial.log(**store.status())
+            place.resume(self._trial)
             _raise_failure(processes, place.errors)
             if not told and len(alive) < len(processes):
                 told, deadline = True, time.monotonic() + PATIENCE_SECONDS
@@ -106,9 +107,26 @@ class _Place:
         self.gate = gate
         self.mailboxes = mailboxes
         self.errors = errors
-        self.over = torch.zeros((), dtype=torch.uint8).share_memory_()  # 1 ends roles that never step: no meter does
+        # For roles that never step, whom no meter stops: 1 ends them, and they wait while the trial evaluates.
+        self.over = torch.zeros((), dtype=torch.uint8).share_memory_()
+        self._evaluated = torch.zeros((), dtype=torch.int64).share_memory_()  # at which step + 1; 0 if it is over
         for mailbox in mailboxes:
             mailbox.cancel_join_thread()  # for a message that nobody reads any more must not hold up a process
+
+    def stop(self, steps: int) -> None:
+        """Have roles that never step wait: the trial evaluates."""
+        self._evaluated.fill_(steps + 1)
+
+    def resume(self, trial: Trial) -> None:
+        """Let them go on once the evaluation is over, unless another has begun; `Trial.steps` waits for its end."""
+        told = int(self._evaluated)
+        if told and trial.steps + 1 >= told == int(self._evaluated):
+            self._evaluated.fill_(0)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether they are to wait."""
+        return bool(self._evaluated)
 
 
 def _raise_failure(processes: Sequence[Any], errors: Any) -> None:
@@ -155,9 +173,9 @@ class Gate:
 class _Still:
     """A policy that takes over parameters once per evaluation, while no role changes them."""
 
-    def __init__(self, policy: Evaluated, gate: Gate, trial: Trial, processes: Sequence[Any]) -> None:
+    def __init__(self, policy: Evaluated, place: _Place, trial: Trial, processes: Sequence[Any]) -> None:
         self._policy = policy
-        self._gate = gate
+        self._place = place
         self._trial = trial
         self._processes = processes
         self._taken_at = -1  # steps, which stand still in an evaluation
@@ -166,9 +184,10 @@ class _Still:
         """Forget the past where the mask, bool [B], is true."""
         rows = torch.as_tensor(mask).unsqueeze(0)
         if (steps := self._trial.steps) != self._taken_at:
-            self._gate.close(self._processes)
+            self._place.stop(steps)
+            self._place.gate.close(self._processes)
             self._policy.take_over()
-            self._gate.open()
+            self._place.gate.open()
             self._taken_at = steps
         self._policy.reset(rows)
 
@@ -214,6 +233,8 @@ class _Hands:
         place = self._place
         if place.over and self._env is None and isinstance(operation, Pull | PullAll | Wait):
             raise StopIteration
+        while place.stopped and self._env is None and isinstance(operation, Push | Pull | PullAll) and not place.over:
+            time.sleep(POLL_SECONDS)
         match operation:
             case TakeStep():
                 assert self._env is not None, "a role begins before its first step"

@@ -229,3 +229,28 @@ def test_workers_of_a3c_lose_no_step_and_no_update_though_nothing_is_locked(tmp_
     assert steps == [5 * count for count in updates]
     assert 2_000 - 3 * 5 <= sum(steps) <= 2_000
     assert min(updates) > 0
+
+
+def test_who_never_steps_waits_for_an_evaluation_too(tmp_path):
+    class Slow(Watching):
+        """Acts slowly, and looks at what the second node has pushed, evaluation after evaluation."""
+
+        def take_over(self):
+            self.seen.append([])
+
+        def act(self, obs):
+            self.seen[-1].append(self.store.first[1].item())
+            time.sleep(0.004)
+            return super().act(obs)
+
+    def learner(node):
+        count = 0
+        while True:
+            count += 1
+            yield Push("pair", (node.index, count))
+
+    _, _, watching = trained(tmp_path, partial(worker, between=0.002), learner, points=4, policy=Slow)
+    in_training = watching.seen[1:-1]  # not the one before processes start, nor the one after their end
+    assert [len(numbers) > 5 for numbers in in_training] == [True] * 3
+    assert in_training[0][-1] < in_training[1][0] < in_training[2][0]  # it went on between them
+    assert all(numbers[-1] - numbers[0] <= 1 for numbers in in_training)  # a push may have been on its way
