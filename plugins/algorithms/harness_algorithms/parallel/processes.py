@@ -69,7 +69,8 @@ class ProcessBackend:
             node = Node(index, self.observation_space, self.action_space, streams)
             told = (role, node, place, self._trial.env_factory(index))
             processes.append(context.Process(target=play, args=told, name=f"node {index}"))
-        self._trial.policy = _Still(policy, place, self._trial, processes)
+        self._trial.policy = _Still(policy, place, self._trial, processes)  # which evaluates it
+        place.resume(self._trial)
         try:
             for process in processes:
                 process.start()
