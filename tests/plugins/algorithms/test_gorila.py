@@ -338,10 +338,10 @@ def test_processes_keep_the_budget_and_learn(tmp_path):
         config = replace(SMALL, backend="processes", **more)
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         place.mkdir()
-        trial = local_trial(ENVIRONMENTS["cartpole"], (0,), budget=600, episodes=2, lockstep=False, shared=place)
+        trial = local_trial(ENVIRONMENTS["cartpole"], (0,), budget=2_000, episodes=2, lockstep=False, shared=place)
         run_training(trial, gorila.train, config)
-        assert trial.steps == 600
-        assert logged(trial, "updates")[-1] > 20
+        assert trial.steps == 2_000
+        assert logged(trial, "updates")[-1] > 10  # of a lone learner as many as the machine lets it
 
 
 def test_a_memory_smaller_than_its_actors_is_refused():
