@@ -16,11 +16,12 @@ import pytest
 from harness.api import ExecutorOptions
 from harness.conformance.executors import Bench
 from harness.contract.errors import ExitCode
+from support.checkout import heed_ctrl_c
 from support.hostile import HOSTILE, stored_runs, write_suite
 from support.kills import tables
 
 pytest.importorskip("ray", reason="Ray is no part of the set-up")
-SEEDS, STEPS = 20, 300  # so many that a session is still at it when it is killed
+SEEDS, STEPS = 10, 300
 PATIENCE_SECONDS = 60.0
 INSTALLED = {"PYTHONPATH": str(HOSTILE)}  # on every node
 
@@ -59,7 +60,9 @@ def start(folder: Path, *arguments: str, address: object = None) -> "subprocess.
     line = [sys.executable, "-m", "harness", *arguments, *where, *jobs]
     said = folder / "said"
     with said.open("w") as file:
-        return subprocess.Popen(line, cwd=folder, env=variables, stdout=file, stderr=file, text=True)
+        return subprocess.Popen(
+            line, cwd=folder, env=variables, stdout=file, stderr=file, text=True, preexec_fn=heed_ctrl_c
+        )
 
 
 def finished(session: "subprocess.Popen[str]") -> int:
