@@ -92,8 +92,9 @@ class Leases:
         Raises:
             ContractBroken: that is more than it was granted.
         """
-        if not 0 <= made.steps <= granted:
-            raise ContractBroken(f"environment copy {index} made {made.steps} steps of {granted} that it was granted")
+        latest = max((made.steps, *(episode[0] for episode in made.episodes)))
+        if not 0 <= made.steps <= latest <= granted:
+            raise ContractBroken(f"environment copy {index} made {latest} steps of {granted} that it was granted")
         self._out -= granted
         counted = 0
         for steps, value, length, terminated, truncated in (*made.episodes, (made.steps, 0.0, 0, False, False)):

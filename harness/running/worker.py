@@ -49,10 +49,8 @@ def run_job(folder: Path, device: str, from_afar: bool = False) -> None:
     with _apart(folder):
         try:
             told = json.loads((folder / JOB).read_text(encoding="utf-8"))
-            code, place = (
-                told.pop("code", {}),
-                TrialOutcome("", "", (), {}, provenance.machine(), provenance.hardware()),
-            )
+            code = told.pop("code", {})
+            place = TrialOutcome("", "", (), {}, provenance.machine(), provenance.hardware())
             leave(folder / PLACE, as_json(place))
             if other := provenance.differences(code) if from_afar else "":
                 error = f"this machine has other code than the one that started the suite: {other}"

@@ -142,6 +142,8 @@ def test_a_lease_holds_no_more_than_was_granted_and_a_report_of_more_is_refused(
             copies.envs[0].step(0)
         with pytest.raises(ContractBroken, match="copy 0 made 4 steps of 3 that it was granted"):
             copies.leases.redeem(0, 3, Made(4, ()))
+        with pytest.raises(ContractBroken, match="copy 0 made 9 steps of 3 that it was granted"):
+            copies.leases.redeem(0, 3, Made(3, ((9, 1.0, 9, True, False),)))
         copies.redeem(0)
         spend(copies)
 

@@ -19,7 +19,7 @@ import torch
 from ray import exceptions
 
 from harness.api import Made, Trial, code, code_differences
-from harness_algorithms.parallel.one_env import OneEnv, streams_of
+from harness_algorithms.parallel.one_env import OneEnv, acted, streams_of
 from harness_algorithms.parallel.operations import (
     Begin,
     Evaluated,
@@ -121,7 +121,7 @@ class _Still:
 
     def act(self, obs: Any) -> Any:
         """Actions [B, ...] of one run, for arrays."""
-        return self._policy.act(torch.as_tensor(obs).unsqueeze(0))[0].cpu().numpy()
+        return acted(self._policy, obs)
 
 
 class RayBackend:

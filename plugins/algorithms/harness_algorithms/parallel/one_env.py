@@ -1,4 +1,4 @@
-"""What a role has that runs in a process of its own: one environment as tensors, and streams of one seed."""
+"""What a backend needs whose roles run in processes of their own: one run, as tensors with an axis of one seed."""
 
 from typing import Any
 
@@ -8,12 +8,18 @@ import torch
 from torch import Tensor
 
 from harness.api import Step
+from harness_algorithms.parallel.operations import Evaluated
 
 
 def streams_of(seed: int, tag: str) -> list[torch.Generator]:
     """The generator of a tag, in a list of one seed."""
     high, low = np.random.SeedSequence([seed, *tag.encode()]).generate_state(2)
     return [torch.Generator().manual_seed(int(high) << 31 | int(low) >> 1)]
+
+
+def acted(policy: Evaluated, obs: Any) -> Any:
+    """Actions [B, ...] of the only run, for arrays [B, ...]."""
+    return policy.act(torch.as_tensor(obs).unsqueeze(0))[0].cpu().numpy()
 
 
 class OneEnv:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, multiprocessing
 
 from harness.api import BudgetExhausted, Trial
-from harness_algorithms.parallel.one_env import OneEnv, streams_of
+from harness_algorithms.parallel.one_env import OneEnv, acted, streams_of
 from harness_algorithms.parallel.operations import (
     Begin,
     Evaluated,
@@ -194,7 +194,7 @@ class _Still:
 
     def act(self, obs: Any) -> Any:
         """Actions [B, ...] of one run, for arrays."""
-        return self._policy.act(torch.as_tensor(obs).unsqueeze(0))[0].cpu().numpy()
+        return acted(self._policy, obs)
 
 
 def share(store: Store) -> None:
