@@ -218,7 +218,7 @@ def chief(node: Node, config: Config, budget: int) -> Generator[Operation, Any, 
         collect = Collect((number, 0), agent.flat(), observed.scale, rewarded.scale)
         reports = yield from staff.told(collect, collect)
         observed, rewarded, advantage = map(merged, (observed, rewarded, nothing(seeds, 1)), *reports)
-        set_learning_rate(optimizer, config.learning_rate(min(1.0, (number + 1) * config.batch_size / budget)))
+        set_learning_rate(optimizer, config.learning_rate(min(1.0, int(rewarded.count) / budget)))
         near = torch.ones(seeds, dtype=torch.bool)
         for turn in range(1, config.passes + 2):
             order = Descend((number, turn), agent.flat(), advantage.scale, beta)

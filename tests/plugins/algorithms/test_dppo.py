@@ -251,6 +251,16 @@ def test_a_death_holds_up_nobody_while_as_many_may_be_left_out():
     assert trial.steps == trial.budget
 
 
+def test_the_step_size_falls_by_the_steps_that_were_made_not_by_those_of_the_dead(monkeypatch):
+    rates = []
+    monkeypatch.setattr(dppo, "set_learning_rate", lambda optimizer, rate: rates.append(rate))
+    virtual(cluster=Cluster(deaths=((3, 0.0),)), dropped=1, learning_rate=Linear(1.0, 0.0))
+
+    made = 7 * QUICK.share / 1_280  # of the budget, in each batch
+    assert rates == pytest.approx([1 - made * (i + 1) for i in range(len(rates))])
+    assert rates[-1] < 2 * made
+
+
 def test_after_a_slow_and_a_dead_worker_those_who_live_go_on():
     """The slow one is told to join in at once, for with the dead one gone it is needed."""
     trial, _ = virtual(workers=4, cluster=Cluster(slow=((1, 3.0),), deaths=((3, 0.1),)), dropped=1)

@@ -4,12 +4,12 @@ from harness.api import AlgorithmSpec
 from harness_algorithms.descriptions import a3c_presets, dppo_presets, gorila_presets
 
 
-def parallel(name: str, summary: str, reference: str, **more: object) -> AlgorithmSpec:
+def parallel(name: str, summary: str, reference: str, version: str = "1", **more: object) -> AlgorithmSpec:
     """The description of an algorithm whose roles a backend runs: all seeds at once in virtual time."""
     return AlgorithmSpec(
         name,
         f"harness_algorithms.{name}",
-        version="1",
+        version=version,
         summary=summary,
         reference=reference,
         observation_spaces=("Box",),
@@ -32,6 +32,7 @@ SPECS = (
         "dppo",
         "PPO with a penalty, of workers whose gradients a chief averages, the slowest left out",
         "Heess et al., 2017, arXiv:1707.02286",
+        version="2",
         action_spaces=("Discrete", "Box"),
         presets=dppo_presets.DPPO,
     ),
