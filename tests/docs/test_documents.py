@@ -72,6 +72,10 @@ ELSEWHERE = {
         ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"check\", \"executor\", \"ray\""),
     ],
     r"ray start --head": [("starts a cluster", "tests/plugins/ray/test_ray.py", r"initialize_head=True")],
+    r"pip install -e plugins/mujoco": [("installs a plugin", "tox.ini", r"-e plugins/mujoco")],
+    r"python plugins/environments/measure_random_scores\.py --of harness_mujoco": [
+        ("takes some minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
+    ],
     r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
