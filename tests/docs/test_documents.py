@@ -98,6 +98,9 @@ ELSEWHERE = {
     r"python plugins/environments/measure_random_scores\.py": [
         ("takes minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
     ],
+    r"python plugins/environments/measure_push_box_reference\.py": [
+        ("takes ten seconds", "tests/plugins/environments/test_push_box.py", r"measure_push_box_reference")
+    ],
     r"python plugins/environments/measure_pendulum_reference\.py": [
         ("takes minutes", "plugins/environments/README.md", r"measure_pendulum_reference\.py")
     ],
