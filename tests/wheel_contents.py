@@ -13,6 +13,7 @@ TOP_LEVEL = {  # what a distribution may install into site-packages, beside its 
     "harness_stable_baselines3": {"harness_stable_baselines3"},
     "harness_ray": {"harness_ray"},
     "harness_slurm": {"harness_slurm"},
+    "harness_mujoco": {"harness_mujoco"},
     "harness_example": {"harness_example.py", "harness_example_figures.py", "harness_example_hill_climbing.py"},
 }
 

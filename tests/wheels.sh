@@ -17,7 +17,7 @@ step() { echo "== $*" >&2; }
 step "build, from a copy without the remains of earlier builds"
 tar -C "$root" --exclude=./.git --exclude=./.tox --exclude=./results --exclude=build --exclude='*.egg-info' -cf - . |
     tar -C "$work/source" -xf -
-for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/slurm plugins/example; do
+for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/slurm plugins/mujoco plugins/example; do
     python -m build --wheel --outdir "$work/wheels" "$work/source/$distribution" >"$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2; exit 1; }
 done
@@ -29,7 +29,7 @@ step "install them into a fresh environment"
 python -m venv "$work/environment"
 export PATH="$work/environment/bin:$PATH"
 grep '==' "$root/requirements.txt" >"$work/constraints.txt"
-mkdir "$work/extra" && mv "$work"/wheels/harness_{ray,slurm}-*.whl "$work/extra"
+mkdir "$work/extra" && mv "$work"/wheels/harness_{ray,slurm,mujoco}-*.whl "$work/extra"
 pip install --quiet --constraint "$work/constraints.txt" "$work"/wheels/*.whl
 pip install --quiet --no-deps "$work"/extra/*.whl
 
@@ -49,6 +49,10 @@ for lacking in "ray/ray needs ray" "slurm/slurm needs submitit"; do
     test "$code" = 4
     grep -q "$lacking" refusal.txt
 done
+
+step "an environment says what it lacks"
+harness list environments >environments.txt
+grep -q "^mujoco/reacher .*unavailable: needs mujoco" environments.txt
 
 step "the example keeps the contract"
 harness check example/hill-climbing

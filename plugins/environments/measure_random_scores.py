@@ -2,10 +2,12 @@
 
     python plugins/environments/measure_random_scores.py            # every environment
     python plugins/environments/measure_random_scores.py maze taxi  # these only; the others keep their scores
+    python plugins/environments/measure_random_scores.py --of harness_mujoco  # those of that plugin
 
 Takes about ten minutes on one core. The same Gymnasium gives the same numbers.
 """
 
+import importlib
 import json
 import math
 import statistics
@@ -17,7 +19,6 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-import harness_environments
 from harness.api import EnvironmentSpec, Score
 from harness.measuring.description import TrialDescription
 from harness.measuring.environments import make
@@ -26,6 +27,7 @@ from harness.measuring.trial import LocalTrial
 EPISODES = 10_000
 OTHER_EPISODES = {
     **dict.fromkeys(("mountaincar-plus10", "mountaincar-long", "mountaincar-distance"), 1_000),  # of some 10,000 steps
+    **dict.fromkeys(("half-cheetah", "half-cheetah-position"), 1_000),
     "blind-cliffwalk-13": 200_000,  # because one in 8,192 is paid
     "blind-cliffwalk-13-onehot": 200_000,
 }
@@ -55,11 +57,14 @@ def score(returns: Sequence[float]) -> Score:
     return Score(statistics.fmean(returns), error, len(returns), source)
 
 
-def main(names: Sequence[str]) -> None:
-    """Measure the environments named, or all; the file is complete after each of them."""
-    path = Path(harness_environments.__file__).with_name("random_scores.json")
-    scores = {name: asdict(kept) for name, kept in harness_environments.random_scores().items()}
-    for spec in harness_environments.SPECS:
+def main(arguments: Sequence[str]) -> None:
+    """Measure the environments named, or all, of a plugin; its file is complete after each of them."""
+    other = arguments[:1] == ["--of"]
+    plugin = importlib.import_module(arguments[1] if other else "harness_environments")
+    names = arguments[2:] if other else arguments
+    path = Path(plugin.__file__).with_name("random_scores.json")
+    scores = {name: asdict(kept) for name, kept in plugin.random_scores().items()}
+    for spec in plugin.SPECS:
         if not names or spec.name in names:
             returns = random_returns(spec, OTHER_EPISODES.get(spec.name, EPISODES))
             scores[spec.name] = asdict(score(returns))

@@ -72,6 +72,10 @@ ELSEWHERE = {
         ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"check\", \"executor\", \"ray\""),
     ],
     r"ray start --head": [("starts a cluster", "tests/plugins/ray/test_ray.py", r"initialize_head=True")],
+    r"pip install -e plugins/mujoco": [("installs a plugin", "tox.ini", r"-e plugins/mujoco")],
+    r"python plugins/environments/measure_random_scores\.py --of harness_mujoco": [
+        ("takes some minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
+    ],
     r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")
@@ -93,6 +97,9 @@ ELSEWHERE = {
     ],
     r"python plugins/environments/measure_random_scores\.py": [
         ("takes minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
+    ],
+    r"python plugins/environments/measure_push_box_reference\.py": [
+        ("takes ten seconds", "tests/plugins/environments/test_push_box.py", r"measure_push_box_reference")
     ],
     r"python plugins/environments/measure_pendulum_reference\.py": [
         ("takes minutes", "plugins/environments/README.md", r"measure_pendulum_reference\.py")

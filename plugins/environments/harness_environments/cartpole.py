@@ -53,9 +53,38 @@ class CartPolePosition(gymnasium.ObservationWrapper):
         return observation[[0, 2]]
 
 
+class CartPolePixels(gymnasium.ObservationWrapper):
+    """CartPole that is seen as one image, uint8 [1, 16, 16]: velocities must be remembered.
+
+    The track's middle is between columns 7 and 8, and its ends, at 2.4 m, 5 columns from there. The cart is in rows 13
+    and 14, three columns wide; the pole a line over the 12 rows above, leaning by its angle. A pixel on an edge is as
+    bright as it is covered, so that position and angle are told to a fraction of a pixel.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (1, 16, 16), np.uint8)
+
+    def observation(self, observation: Any) -> Any:
+        """The image of the state, in the simulation's precision."""
+        position, _, angle, _ = self.unwrapped.state
+        cart = 7.5 + position * 5 / 2.4
+        image = np.zeros((16, 16))
+        columns = np.arange(16)
+        for row in range(1, 13):
+            image[row] = np.clip(1 - abs(columns - cart - (13 - row) * np.tan(angle)), 0, 1)
+        image[13:15] = np.clip(2 - abs(columns - cart), 0, 1)
+        return np.rint(255 * image).astype(np.uint8)[None]
+
+
 def position_only(**kwargs: Any) -> CartPolePosition:
     """CartPole without velocities, and without a time limit."""
     return CartPolePosition(CartPoleEnv(**kwargs))
+
+
+def as_pixels(**kwargs: Any) -> CartPolePixels:
+    """CartPole as images, without a time limit."""
+    return CartPolePixels(CartPoleEnv(**kwargs))
 
 
 # The tutorial cuts the first after 1,000 steps, the second after 500, and the third never.
@@ -63,3 +92,4 @@ gymnasium.register("harness_environments/CartPoleFall-v0", f"{__name__}:CartPole
 gymnasium.register("harness_environments/CartPoleFallOnly-v0", f"{__name__}:CartPoleFallOnly", max_episode_steps=500)
 gymnasium.register("harness_environments/CartPoleShaped-v0", f"{__name__}:CartPoleShaped", max_episode_steps=500)
 gymnasium.register("harness_environments/CartPolePosition-v0", f"{__name__}:position_only", max_episode_steps=500)
+gymnasium.register("harness_environments/CartPolePixels-v0", f"{__name__}:as_pixels", max_episode_steps=500)

@@ -16,6 +16,7 @@ GYMNASIUM_TASKS = (
         "cartpole",
         "CartPole-v1",
         array="harness_environments.arrays.cartpole",
+        known="harness_environments.known.cartpole",
         reference_score=Score(500.0, source="upper bound: reward 1 per step, at most 500 steps"),
         threshold=475.0,
         lowest_return=0.0,
@@ -36,6 +37,7 @@ GYMNASIUM_TASKS = (
         "acrobot",
         "Acrobot-v1",
         array="harness_environments.arrays.acrobot",
+        known="harness_environments.known.acrobot",
         reference_score=Score(-100.0, source=REWARD_THRESHOLD),
         threshold=-100.0,
         lowest_return=-500.0,
@@ -46,6 +48,7 @@ GYMNASIUM_TASKS = (
         "pendulum",
         "Pendulum-v1",
         array="harness_environments.arrays.pendulum",
+        known="harness_environments.known.pendulum",
         reference_score=Score(-137.52, 0.74, 10_000, PLANNED),
         threshold=-200.0,
         lowest_return=WORST_SWING,
@@ -56,6 +59,7 @@ GYMNASIUM_TASKS = (
         "mountaincar-continuous",
         "MountainCarContinuous-v0",
         array="harness_environments.arrays.mountain_car_continuous",
+        known="harness_environments.known.mountain_car_continuous",
         reference_score=Score(90.0, source=REWARD_THRESHOLD),
         threshold=90.0,
         highest_return=100.0,
@@ -277,6 +281,44 @@ WITHOUT_VELOCITIES = (
         highest_return=500.0,
         summary="CartPole that shows position and angle only: velocities must be remembered",
     ),
+    EnvironmentSpec(
+        "cartpole-position-pixels",
+        "harness_environments/CartPolePixels-v0",
+        imports=("harness_environments.cartpole",),
+        array="harness_environments.arrays.cartpole_position_pixels",
+        reference_score=Score(500.0, source="upper bound: reward 1 per step, at most 500 steps"),
+        threshold=475.0,
+        lowest_return=0.0,
+        highest_return=500.0,
+        summary="CartPole seen as an image of 16x16: velocities must be remembered",
+    ),
+)
+
+POINT_MASS = EnvironmentSpec(
+    "point-mass",
+    "harness_environments/PointMass-v0",
+    imports=("harness_environments.point_mass",),
+    array="harness_environments.arrays.point_mass",
+    known="harness_environments.known.point_mass",
+    reference_score=Score(-8.7732, source="exact: the linear-quadratic regulator, which clipping never touches"),
+    threshold=-10.0,
+    lowest_return=-112_352.0,  # pushed outwards from a corner
+    highest_return=0.0,
+    summary="Push a point over a plane to the origin; reward −(|p|² + |a|²), 100 steps",
+)
+
+PUSH_BOX = EnvironmentSpec(
+    "push-box",
+    "harness_environments/PushBox-v0",
+    imports=("harness_environments.push_box",),
+    array="harness_environments.arrays.push_box",
+    reference_score=Score(
+        11.1754, 0.0029, 10_000, "shortest solutions, found by search: measure_push_box_reference.py"
+    ),
+    threshold=6.0,
+    lowest_return=-5.0,  # 50 steps; no box starts on a goal
+    highest_return=12.0,
+    summary="Push two boxes onto goals, 5x5, never pulling; every level is another and can be solved",
 )
 
 # One specification each, because a claim about growth needs several sizes.
@@ -477,6 +519,7 @@ SPECS = (
     GYMNASIUM_TASKS
     + TEACHING_WORLDS
     + WITHOUT_VELOCITIES
+    + (POINT_MASS, PUSH_BOX)
     + CLIFFWALKS
     + CORRIDORS
     + BIASES

@@ -14,9 +14,11 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import harness_environments
+from harness.conformance.arrays import require_same_mdp
 from harness.contract.specs import as_json, environment_from_json
 from harness.measuring.environments import make
 from harness.measuring.evaluation import evaluate
+from harness_environments.cartpole import as_pixels
 from support.paths import ROOT
 
 SPECS = {spec.name: spec for spec in harness_environments.harness_environments()}
@@ -217,6 +219,7 @@ def test_gymnasium_finds_nothing_to_warn_about(name):
             "cartpole-fall-only",
             "cartpole-shaped",
             "cartpole-position",
+            "cartpole-position-pixels",
         ):  # whose spaces are Gymnasium's own
             warnings.filterwarnings("ignore", ".*(For Box action spaces|A Box observation space minimum|maximum)")
         check_env(make(SPECS[name]).unwrapped, skip_render_check=True)
@@ -340,3 +343,22 @@ def test_cliff_walking_is_truncated_at_its_limit():
     env.reset(seed=0)
     ends = [env.step(0)[2:4] for _ in range(200)]
     assert ends == [(False, False)] * 199 + [(False, True)]
+
+
+def test_an_image_of_cartpole_shows_cart_and_pole_and_no_more():
+    """Position and angle are told by the brightness of what is covered; velocities leave no trace."""
+    env = as_pixels()
+    columns = np.arange(16)
+    for position, angle, spin in ((0.0, 0.0, 0.3), (-2.4, -0.2, 0.0), (1.3, 0.17, -2.0), (2.39, 0.2, 1.0)):
+        env.unwrapped.state = np.array([position, 1.7, angle, spin])
+        image = env.observation(None)[0] / 255
+        assert not image[[0, 15]].any()
+        cart, tip, foot = ((row * columns).sum() / row.sum() for row in (image[13], image[1], image[12]))
+        assert cart == pytest.approx(7.5 + position * 5 / 2.4, abs=0.01)
+        assert (tip - foot) / 11 == pytest.approx(math.tan(angle), abs=0.001)
+        np.testing.assert_allclose(image[1:13].sum(1), 1, atol=0.01)
+        np.testing.assert_allclose(image[13:15].sum(1), 3, atol=0.01)
+
+
+def test_images_of_cartpole_are_the_same_in_both_forms():
+    require_same_mdp(SPECS["cartpole-position-pixels"])
