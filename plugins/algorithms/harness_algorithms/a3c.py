@@ -24,7 +24,7 @@ from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
 from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
-from harness_algorithms.blocks.networks import Activation
+from harness_algorithms.blocks.networks import Activation, flattened
 from harness_algorithms.blocks.optim import clip_
 from harness_algorithms.blocks.policies import entropy_weight
 from harness_algorithms.blocks.recurrent import State, forget
@@ -57,6 +57,7 @@ class Config:
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: Linear = Linear(2e-3, 0.0)  # η, by the steps of all workers
+    value_learning_rate: Linear | None = None  # of v, as RMSProp makes no difference of c_v; None for η
     rms_decay: Fraction = 0.99  # α, per update
     rms_epsilon: float = 1e-5  # ε, inside the root
     value_weight: float = 0.5  # c_v
@@ -82,10 +83,17 @@ class Slope(NamedTuple):
 
 
 class SharedParameters:
-    """θ and the statistics of RMSProp, which every worker overwrites."""
+    """θ and the statistics of RMSProp, which every worker overwrites.
 
-    def __init__(self, flat: Tensor, budget: int, config: Config) -> None:
-        self.flat = flat  # θ, [S, P]
+    Args:
+        flat: θ, [S, P].
+        budget: steps of all workers.
+        config: hyper-parameters.
+        of_value: the place of v's parameters among the P.
+    """
+
+    def __init__(self, flat: Tensor, budget: int, config: Config, of_value: slice = slice(0)) -> None:
+        self.flat = flat
         self.squares = torch.zeros_like(flat)  # g
         # Each worker counts in a place of its own: so nothing is lost, though nothing is locked.
         self.steps = torch.zeros(config.workers, dtype=torch.int64)  # T is their sum
@@ -93,6 +101,7 @@ class SharedParameters:
         self.staleness = torch.zeros((), dtype=torch.int64)  # of the last gradient: updates since its θ was pulled
         self._budget = budget
         self._config = config
+        self._of_value = of_value
 
     def pulled(self, asked: None) -> tuple[Tensor, int]:
         """θ as it is, and how many updates have made it."""
@@ -103,12 +112,21 @@ class SharedParameters:
         """One step of RMSProp down a worker's gradient."""
         gradient = message.gradient
         self.steps[message.worker] += message.steps
-        rate = self._config.learning_rate(min(1.0, int(self.steps.sum()) / self._budget))
         decay = self._config.rms_decay
         self.squares.mul_(decay).add_(gradient.square().mul_(1 - decay))
-        self.flat.sub_(gradient.mul_(rate).div_((self.squares + self._config.rms_epsilon).sqrt_()))
+        self.flat.sub_(gradient.mul_(self._rates()).div_((self.squares + self._config.rms_epsilon).sqrt_()))
         self.staleness.copy_(self.updates.sum() - message.version)
         self.updates[message.worker] += 1
+
+    def _rates(self) -> float | Tensor:
+        """The step size now; of each of the parameters, [P], where v has one of its own."""
+        progress = min(1.0, int(self.steps.sum()) / self._budget)
+        rate, of_value = self._config.learning_rate(progress), self._config.value_learning_rate
+        if of_value is None:
+            return rate
+        rates = self.flat.new_full(self.flat.shape[1:], rate)
+        rates[self._of_value] = of_value(progress)
+        return rates
 
     def status(self) -> Mapping[str, Tensor]:
         """How many updates there were, and how old the last one was."""
@@ -210,7 +228,8 @@ def train(trial: Trial, config: Config) -> None:
     """Share parameters; let workers go."""
     backend = backend_of(trial, config)
     agent = made(backend, config, trial.generators("initialisation"))
-    shared = SharedParameters(agent.flat(), trial.budget, config)
+    before, own = (flattened(network.parameters).shape[1] for network in (agent.policy, agent.v))
+    shared = SharedParameters(agent.flat(), trial.budget, config, slice(before, before + own))
     spaces = SimpleNamespace(observation_space=backend.observation_space, action_space=backend.action_space)
     crew = Crew(lambda rows: made(spaces, config, [torch.Generator()] * rows), max(1, MOST // shared.flat.numel()))
     roles: list[Role] = [partial(worker, config=config, crew=crew)] * config.workers

@@ -213,6 +213,38 @@ def test_the_learning_rate_falls_with_the_steps_of_all_workers():
     assert sizes == pytest.approx([0.75, 0.5, 0.25])
 
 
+@pytest.mark.parametrize(("still", "memory_units"), [("v", None), ("v", 4), ("π", None)])
+def test_the_value_function_may_learn_at_a_rate_of_its_own(still, memory_units, monkeypatch):
+    none, some = Linear(0.0, 0.0), Linear(1e-2, 1e-2)
+    rates = {"learning_rate": some, "value_learning_rate": none}
+    if still == "π":
+        rates = {"learning_rate": none, "value_learning_rate": some}
+    kept = []
+    monkeypatch.setattr(a3c, "StoredPolicy", lambda made, flat: kept.append((made, flat)) or StoredPolicy(made, flat))
+    config = replace(SMALL, workers=2, memory_units=memory_units, **rates)
+    trial = local_trial(ENVIRONMENTS["cartpole"], (0,), budget=60, episodes=1, lockstep=True)
+    first = []
+    monkeypatch.setattr(a3c, "SharedParameters", recording(a3c.SharedParameters, first))
+    run_training(trial, a3c.train, config)
+
+    made, flat = kept[0]
+    moved = dict.fromkeys(("π", "v", "memory"), False)
+    made.load_(first[0] - flat)
+    for name, of in {"π": made.policy, "v": made.v, "memory": made.memory}.items():
+        moved[name] = of is not None and any(bool(x.any()) for x in of.parameters)
+    assert moved == {"π": still != "π", "v": still != "v", "memory": memory_units is not None}
+
+
+def recording(kind, first):
+    """A class whose objects' θ at the beginning are kept."""
+
+    def made(flat, *args):
+        first.append(flat.clone())
+        return kind(flat, *args)
+
+    return made
+
+
 def test_what_is_pulled_does_not_change_any_more():
     shared = a3c.SharedParameters(torch.zeros(1, 3), 100, SMALL)
     pulled, _ = shared.pulled(None)
