@@ -18,8 +18,8 @@ PAPER = {
 }
 
 # Of M. Zhou's tutorial, script 10, for `pendulum-shifted` and 400,000 steps; it has as many workers as the machine has
-# processors. Its critic has 100 units; here both have the actor's 200. The deviation of an action is a layer there, 0.69
-# at first.
+# processors. Its critic has 100 units; here both have the actor's 200. The deviation of an action is a layer there,
+# 0.69 at first.
 TUTORIAL = {
     "workers": 4,
     "rollout_length": 10,
@@ -44,8 +44,8 @@ TUTORIAL_CARTPOLE = {
 # Chosen on seeds 100 to 109, for 200,000 steps of `cartpole`: all of them end at 500.
 CARTPOLE = {"rollout_length": 20}
 
-# Chosen on seeds 100 to 109, for 400,000 steps of `pendulum`: −218. With v at the rate of π −362, and with two layers of
-# 64 units and tanh, which the velocities of up to 8 saturate, no better than −650 at any rate tried.
+# Chosen on seeds 100 to 109, for 400,000 steps of `pendulum`: −218. With v at the rate of π −362, and with two layers
+# of 64 units and tanh, which velocities of up to 8 saturate, no better than −650 at any rate tried.
 PENDULUM = {
     "workers": 4,
     "rollout_length": 50,
