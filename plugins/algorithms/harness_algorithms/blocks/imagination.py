@@ -1,0 +1,80 @@
+"""Imagination: rollouts of a policy in models instead of the environment."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Knowledge(Protocol):
+    """What is known of the environment, and is the same whatever the model; as in `trial.known`."""
+
+    def reward_fn(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """r, [...]."""
+
+    def termination_fn(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
+        """Whether the MDP terminates with this transition, bool [...]."""
+
+
+class Imagined(NamedTuple):
+    """Trajectories of H steps, B in each of K models: fields [S, K, B, H, ...].
+
+    What follows a termination was computed, but never happens: ``alive`` is false there, and ``reward`` is 0.
+
+    Attributes:
+        obs: s.
+        action: a as sampled, not bounded.
+        reward: r.
+        discount: 0 where the MDP terminated, else 1; γ is not in it.
+        next_obs: s′.
+        alive: bool; no earlier step terminated.
+    """
+
+    obs: Tensor
+    action: Tensor
+    reward: Tensor
+    discount: Tensor
+    next_obs: Tensor
+    alive: Tensor
+
+    @property
+    def steps(self) -> int:
+        """Simulated steps of each seed, those after a termination included: the models took them, too."""
+        return self.reward[0].numel()
+
+    @property
+    def returns(self) -> Tensor:
+        """Undiscounted sums of rewards, [S, K, B]."""
+        return self.reward.sum(3)
+
+
+@torch.no_grad()
+def imagine(
+    act: Callable[[Tensor], tuple[Tensor, Tensor]],
+    model: Callable[[Tensor, Tensor], Tensor],
+    known: Knowledge,
+    obs: Tensor,
+    horizon: int,
+    limit: float,
+) -> Imagined:
+    """Follow a policy through models for H steps, all trajectories at once.
+
+    Args:
+        act: actions [S, K, B, A] for obs [S, K, B, D]: as sampled, and as an environment takes them.
+        model: successors [S, K, B, D] of obs and actions, each of the K by a model of its own.
+        known: rewards and terminations.
+        obs: where to begin, [S, K, B, D].
+        horizon: H.
+        limit: largest absolute number in a successor; a model that diverges is held there.
+    """
+    alive = torch.ones_like(obs[..., 0], dtype=torch.bool)
+    rows = []
+    for _ in range(horizon):
+        sampled, action = act(obs)
+        next_obs = model(obs, action).clamp(-limit, limit)
+        reward = known.reward_fn(obs, action, next_obs)
+        terminated = known.termination_fn(obs, action, next_obs)
+        rows.append((obs, sampled, torch.where(alive, reward, 0), (~terminated).float(), next_obs, alive))
+        obs, alive = next_obs, alive & ~terminated
+    return Imagined._make(torch.stack(column, 3) for column in zip(*rows, strict=True))
