@@ -17,7 +17,7 @@ environment are not begun anew with every collection; orthogonal initial weights
 All seeds are trained in lockstep. Rows of policies, R = S · M, are seeds times tasks, of which every model has some.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 
 from harness.api import Count, Fraction, LockstepEnv, Trial
-from harness_algorithms.blocks.dynamics import Fitting, fit, make_dynamics
+from harness_algorithms.blocks.dynamics import Dynamics, Fitting, fit, make_dynamics
+from harness_algorithms.blocks.distributions import DiagonalGaussian
 from harness_algorithms.blocks.imagination import Imagined, imagine
 from harness_algorithms.blocks.linear_baseline import linear_values
 from harness_algorithms.blocks.networks import Activation, StackedMLP, orthogonal
@@ -33,14 +34,7 @@ from harness_algorithms.blocks.policies import GaussianPolicy, stochastic_policy
 from harness_algorithms.blocks.replay import Storage
 from harness_algorithms.blocks.returns import discounted_returns, gae, standardised
 from harness_algorithms.blocks.streams import Normals, Uniforms
-from harness_algorithms.trpo import (
-    Outcome,
-    flattened,
-    hessian_product,
-    largest_step,
-    line_search,
-    unflattened,
-)
+from harness_algorithms.trpo import Outcome, flattened, hessian_product, largest_step, line_search, unflattened
 
 FARTHEST = 1000.0  # imagined observations are clipped here, as by the authors
 
@@ -260,3 +254,56 @@ def collect(
         data.add(Transition(obs, action, step.next_obs))
         obs = step.obs
     return obs
+
+
+def learn(policy: GaussianPolicy, world: World, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
+    """Improve θ in imagination; returns the last adapted policies' parameters, [R, P], and what to log, [S] each."""
+    tasks, log = config.models * config.tasks_per_model, []
+    for _ in range(config.meta_steps):
+        rows = in_every_task(flattened(policy.parameters), tasks)
+        trajectories = world.imagined(acting(policy, rows))
+        before = batch_of(trajectories, config)
+        rows = adapted(policy, rows, before, config.adaptation_rate)
+        adapted_trajectories = world.imagined(acting(policy, rows))
+        outcome = update(policy, before, batch_of(adapted_trajectories, config), config)
+        returns = (x.returns.flatten(1).mean(1) for x in (trajectories, adapted_trajectories))
+        log.append(torch.stack((*returns, outcome.kl, outcome.surrogate)))
+    means = torch.stack(log, 2).mean(2)
+    return rows, dict(zip(("imagined_return", "adapted_return", "kl", "surrogate"), means, strict=True))
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Collect real data, at first at random; fit the models; adapt and learn in imagination; and so on."""
+    tasks, per_model = config.models * config.tasks_per_model, config.tasks_per_model * config.rollouts
+    env = trial.make_lockstep_env(tasks * config.real_rollouts)
+    spaces = env.single_observation_space, env.single_action_space
+    obs_size, action_size = spaces[0].shape[0], spaces[1].shape[0]
+    generators = trial.generators("initialisation")
+    policy = stochastic_policy(*spaces, config.hidden, generators, config.activation, orthogonal(0.01), config.log_std)
+    models = make_dynamics(
+        obs_size, action_size, config.model_hidden, generators, config.models, weight_norm=config.weight_norm
+    )
+    dreamt = Normals(trial.generators("imagined actions"), config.models, per_model, action_size)
+    noise = policy.noise(trial.generators("policy"), env.copies)
+    uniform = Uniforms(trial.generators("first actions"), env.copies, action_size)
+    bias = config.model_bias * Uniforms(trial.generators("model bias"), config.models, 1, 1)().float()
+    starts, batches = trial.generators("imagined starts"), trial.generators("batches")
+    data = Storage(Transition, config.buffer_capacity // env.copies * env.copies)
+
+    trial.policy = torch.no_grad()(lambda obs: policy.bounded(policy(obs).mode))
+    obs, steps = env.reset(), -(-config.random_steps // env.copies)
+
+    def act(obs: Tensor) -> Tensor:
+        return torch.lerp(policy.low, policy.high, uniform().float())
+
+    while True:
+        obs = collect(trial, env, act, obs, steps, data)
+        every = torch.arange(len(data), device=trial.device).expand(trial.num_seeds, -1)
+        fitted = fit(models, *data.take(every), batches, config.fitting)
+        world = World(trial, models, bias * models.outputs.deviation.unsqueeze(1), dreamt, starts, config.horizon)
+        rows, learned = learn(policy, world, config)
+        trial.log(**fitted, **learned)
+        if not trial.within_budget:
+            return
+        actors, steps = acting(policy, rows), config.horizon
+        act = lambda obs: policy.bounded(sampled(actors, obs, noise()))
