@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from harness.conformance.arrays import STARTS, TRANSITIONS, require_alike, require_rows_apart, rows_that_differ
+from harness.conformance.arrays import STARTS, require_alike, require_rows_apart, rows_that_differ
 from harness.conformance.check import CheckFailed, require
 from harness.contract.specs import EnvironmentSpec
 from harness.contract.trial import GameRules
@@ -19,6 +19,7 @@ from harness.measuring.recorded import load_dataset
 from harness.running.describe import FUNCTIONS_OF_VIEWS
 
 TOLERANCE = 1e-4  # absolute, and relative above 1: observations are float32
+TRANSITIONS = 100_000  # at least, in whole episodes
 GAMES = 200
 LONGEST_GAME = 10_000  # plies
 

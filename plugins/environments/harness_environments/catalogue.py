@@ -16,6 +16,7 @@ GYMNASIUM_TASKS = (
         "cartpole",
         "CartPole-v1",
         array="harness_environments.arrays.cartpole",
+        known="harness_environments.known.cartpole",
         reference_score=Score(500.0, source="upper bound: reward 1 per step, at most 500 steps"),
         threshold=475.0,
         lowest_return=0.0,
@@ -36,6 +37,7 @@ GYMNASIUM_TASKS = (
         "acrobot",
         "Acrobot-v1",
         array="harness_environments.arrays.acrobot",
+        known="harness_environments.known.acrobot",
         reference_score=Score(-100.0, source=REWARD_THRESHOLD),
         threshold=-100.0,
         lowest_return=-500.0,
@@ -46,6 +48,7 @@ GYMNASIUM_TASKS = (
         "pendulum",
         "Pendulum-v1",
         array="harness_environments.arrays.pendulum",
+        known="harness_environments.known.pendulum",
         reference_score=Score(-137.52, 0.74, 10_000, PLANNED),
         threshold=-200.0,
         lowest_return=WORST_SWING,
@@ -56,6 +59,7 @@ GYMNASIUM_TASKS = (
         "mountaincar-continuous",
         "MountainCarContinuous-v0",
         array="harness_environments.arrays.mountain_car_continuous",
+        known="harness_environments.known.mountain_car_continuous",
         reference_score=Score(90.0, source=REWARD_THRESHOLD),
         threshold=90.0,
         highest_return=100.0,
@@ -279,6 +283,19 @@ WITHOUT_VELOCITIES = (
     ),
 )
 
+POINT_MASS = EnvironmentSpec(
+    "point-mass",
+    "harness_environments/PointMass-v0",
+    imports=("harness_environments.point_mass",),
+    array="harness_environments.arrays.point_mass",
+    known="harness_environments.known.point_mass",
+    reference_score=Score(-8.7732, source="exact: the linear-quadratic regulator, which clipping never touches"),
+    threshold=-10.0,
+    lowest_return=-112_352.0,  # pushed outwards from a corner
+    highest_return=0.0,
+    summary="Push a point over a plane to the origin; reward −(|p|² + |a|²), 100 steps",
+)
+
 # One specification each, because a claim about growth needs several sizes.
 CLIFFWALKS = tuple(
     EnvironmentSpec(
@@ -477,6 +494,7 @@ SPECS = (
     GYMNASIUM_TASKS
     + TEACHING_WORLDS
     + WITHOUT_VELOCITIES
+    + (POINT_MASS,)
     + CLIFFWALKS
     + CORRIDORS
     + BIASES
