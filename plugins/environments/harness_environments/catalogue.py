@@ -283,6 +283,19 @@ WITHOUT_VELOCITIES = (
     ),
 )
 
+POINT_MASS = EnvironmentSpec(
+    "point-mass",
+    "harness_environments/PointMass-v0",
+    imports=("harness_environments.point_mass",),
+    array="harness_environments.arrays.point_mass",
+    known="harness_environments.known.point_mass",
+    reference_score=Score(-8.7732, source="exact: the linear-quadratic regulator, which clipping never touches"),
+    threshold=-10.0,
+    lowest_return=-112_352.0,  # pushed outwards from a corner
+    highest_return=0.0,
+    summary="Push a point over a plane to the origin; reward −(|p|² + |a|²), 100 steps",
+)
+
 # One specification each, because a claim about growth needs several sizes.
 CLIFFWALKS = tuple(
     EnvironmentSpec(
@@ -481,6 +494,7 @@ SPECS = (
     GYMNASIUM_TASKS
     + TEACHING_WORLDS
     + WITHOUT_VELOCITIES
+    + (POINT_MASS,)
     + CLIFFWALKS
     + CORRIDORS
     + BIASES
