@@ -20,5 +20,14 @@ API = 1
 @hookimpl
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
-    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, distributed, model_based_meta):
+    for family in (
+        tabular,
+        value,
+        distributional,
+        policy_gradient,
+        proximal,
+        continuous,
+        distributed,
+        model_based_meta,
+    ):
         yield from family.SPECS

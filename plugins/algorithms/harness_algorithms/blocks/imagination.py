@@ -1,14 +1,22 @@
 """Imagination: rollouts of a policy in models instead of the environment."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from harness_algorithms.blocks.streams import Normals
+
+Model = Callable[[Tensor, Tensor], Tensor]
+"""Successors [S, K, B, D] of obs [S, K, B, D] and actions [S, K, B, A], each of the K by a model of its own."""
+
 
 class Knowledge(Protocol):
     """What is known of the environment, and is the same whatever the model; as in `trial.known`."""
+
+    def initial_fn(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        """Observations [*shape, D] of initial states; only a `World` wants them."""
 
     def reward_fn(self, obs: Tensor, action: Tensor, next_obs: Tensor) -> Tensor:
         """r, [...]."""
@@ -52,7 +60,7 @@ class Imagined(NamedTuple):
 @torch.no_grad()
 def imagine(
     act: Callable[[Tensor], tuple[Tensor, Tensor]],
-    model: Callable[[Tensor, Tensor], Tensor],
+    model: Model,
     known: Knowledge,
     obs: Tensor,
     horizon: int,
@@ -62,7 +70,7 @@ def imagine(
 
     Args:
         act: actions [S, K, B, A] for obs [S, K, B, D]: as sampled, and as an environment takes them.
-        model: successors [S, K, B, D] of obs and actions, each of the K by a model of its own.
+        model: the K models.
         known: rewards and terminations.
         obs: where to begin, [S, K, B, D].
         horizon: H.
@@ -78,3 +86,35 @@ def imagine(
         rows.append((obs, sampled, torch.where(alive, reward, 0), (~terminated).float(), next_obs, alive))
         obs, alive = next_obs, alive & ~terminated
     return Imagined._make(torch.stack(column, 3) for column in zip(*rows, strict=True))
+
+
+class World(NamedTuple):
+    """Where episodes are imagined: all that they need besides a policy.
+
+    Attributes:
+        model: the K models.
+        known: rewards, terminations and initial states.
+        starts: a generator per seed, of initial states.
+        noise: of actions, [S, K, B, A] per call.
+        shape: K and B.
+        horizon: H.
+        limit: as in `imagine`.
+    """
+
+    model: Model
+    known: Knowledge
+    starts: Sequence[torch.Generator]
+    noise: Normals
+    shape: tuple[int, int]
+    horizon: int
+    limit: float
+
+    def episodes(self, policy: Any) -> Imagined:
+        """Episodes from initial states on, of H steps; ``policy(obs)`` is a distribution that samples, [S, K, B, A]."""
+
+        def act(obs: Tensor) -> tuple[Tensor, Tensor]:
+            action = policy(obs).sample(self.noise())
+            return action, policy.bounded(action)
+
+        first = torch.stack([self.known.initial_fn(generator, self.shape) for generator in self.starts])
+        return imagine(act, self.model, self.known, first, self.horizon, self.limit)

@@ -2,6 +2,23 @@
 
 from harness.api import AlgorithmSpec
 
+# Of the authors' program (https://github.com/jonasrothfuss/model_ensemble_meta_learning, revision 8b1351d,
+# experiments/run_scripts/mb_comparison/mb_mpo_train.py), for MuJoCo's tasks with episodes of 200 steps.
+PAPER = {
+    "adaptation_rate": 1e-3,
+    "meta_steps": 30,
+    "models": 5,
+    "tasks_per_model": 4,
+    "rollouts": 50,
+    "horizon": 200,
+    "random_steps": 5_000,
+    "hidden": (32, 32),
+    "model_hidden": (512, 512),
+    "weight_norm": True,
+    "fitting": {"epochs": 500, "batch_size": 500, "learning_rate": 1e-3, "validation": 0.2, "persistency": 0.99},
+}
+PENDULUM = {"adaptation_rate": 0.03, "rollouts": 20, "meta_steps": 15, "fitting": {"epochs": 60, "batch_size": 128}}
+
 SPECS = (
     AlgorithmSpec(
         "mb_mpo",
@@ -14,6 +31,6 @@ SPECS = (
         lockstep=True,
         devices=("cpu", "cuda"),
         known=("reward_fn", "termination_fn", "initial_fn"),
-        presets={},
+        presets={"paper": PAPER, "pendulum": PENDULUM, "me-trpo": {**PENDULUM, "adaptation_rate": 0.0}},
     ),
 )

@@ -16,10 +16,7 @@ def trajectories(seed=0):
 
 def test_features_are_state_time_and_their_powers():
     obs = torch.tensor([[[0.5, -20.0], [1.0, 2.0]]])
-    expected = [
-        [0.5, -10, 0.25, 100, 0, 0, 0, 1],
-        [1.0, 2.0, 1.0, 4.0, 0.01, 1e-4, 1e-6, 1],
-    ]
+    expected = [[0.5, -10, 0.25, 100, 0, 0, 0, 1], [1.0, 2.0, 1.0, 4.0, 0.01, 1e-4, 1e-6, 1]]
 
     torch.testing.assert_close(features(obs), torch.tensor([expected], dtype=torch.float64), rtol=0, atol=1e-15)
 
