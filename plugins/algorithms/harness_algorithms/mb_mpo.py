@@ -12,7 +12,8 @@ ME-TRPO (Kurutach et al., 2018, arXiv:1802.10592) on as many trajectories of eve
 
 As in the authors' code, ∇Jₖ is that of E[log π_θ(a|s) Â] wherever θ is, returns end with the horizon, and who collects
 are the policies of the last adaptation. Departures: models, too, see actions within their bounds; the environment's
-episodes go on where collecting stopped; orthogonal initial weights.
+episodes go on where collecting stopped; Hessians may be of fewer steps; initial weights are orthogonal. For the log
+alone, θ imagines once more, with the initial states and the noise that the adapted policies have.
 All seeds are trained in lockstep: rows R = S · M are the tasks of all seeds, of which every model has some.
 """
 
@@ -49,7 +50,8 @@ class Config:
     max_kl: float = 0.01  # δ, in nats, of one update, between adapted policies
     meta_steps: Count = 10  # updates between two collections of real data
     conjugate_gradient_steps: Count = 10  # products with the Hessian of the divergence, per update
-    damping: float = 1e-5  # added to its diagonal
+    curvature_every: Count = 1  # of so many imagined steps, one counts in these products, which take most of the time
+    damping: float = 1e-5  # λ, added to its diagonal
     line_search_tries: int = 15  # of ever shorter steps
     line_search_shrinkage: float = 0.8  # of each try to the one before
 
@@ -112,6 +114,12 @@ def adapted(policy: GaussianPolicy, rows: Tensor, batch: Batch, rate: float) -> 
     return leaf.detach() + rate * slope
 
 
+def thinned(batch: Batch, every: int) -> Batch:
+    """Of every so many steps the first, with weights that add up to as much."""
+    thin = Batch._make(x[:, ::every].contiguous() for x in batch)
+    return thin._replace(weight=thin.weight / thin.weight.sum(1, keepdim=True))
+
+
 class Problem(NamedTuple):
     """What TRPO needs of the mean over tasks at θ, float64."""
 
@@ -122,38 +130,42 @@ class Problem(NamedTuple):
 
 def problem(policy: GaussianPolicy, old: Tensor, before: Batch, after: Batch, config: Config) -> Problem:
     """The problem at θ = ``old``, [S, P], on what was imagined with θ and with the adapted policies."""
-    tasks = len(before.obs) // len(old)
+    tasks, rate = len(before.obs) // len(old), config.adaptation_rate
     rows = in_every_task(old, tasks).requires_grad_()
-    bend = hessian_product(gain(policy, rows, before), rows, damping=0.0)
-    reached = adapted(policy, rows, before, config.adaptation_rate).requires_grad_()
+    reached = adapted(policy, rows, before, rate).requires_grad_()
 
-    def through(vector: Tensor) -> Tensor:  # ∂θ′/∂θ = I + α ∇²J is symmetric: the same forwards and backwards
-        return vector + config.adaptation_rate * bend(vector)
+    def distribution(parameters: Tensor, batch: Batch) -> DiagonalGaussian:
+        return policy.at(unflattened(parameters, policy.parameters), batch.obs)
 
-    def distribution(parameters: Tensor) -> DiagonalGaussian:
-        return policy.at(unflattened(parameters, policy.parameters), after.obs)
-
-    def outcomes(new: DiagonalGaussian) -> Outcome:  # of every task, [R]
-        surrogate = (new.log_prob(after.action) - old_log_prob).expm1() * after.advantage
-        return Outcome(*((after.weight * x).sum(1) for x in (old_distribution.kl(new), surrogate)))
+    def through(batch: Batch) -> Callable[[Tensor], Tensor]:
+        """The product with ∂θ′/∂θ = I + α ∇²J, which is symmetric: the same forwards and backwards."""
+        bend = hessian_product(gain(policy, rows, batch), rows, damping=0.0)
+        return lambda vector: vector + rate * bend(vector)
 
     with torch.no_grad():
-        old_distribution = distribution(reached)
+        old_distribution = distribution(reached, after)
         old_log_prob = old_distribution.log_prob(after.action)
+
+    def surrogate(new: DiagonalGaussian) -> Tensor:
+        return (after.weight * after.advantage * (new.log_prob(after.action) - old_log_prob).expm1()).sum(1)
 
     @torch.no_grad()
     def outcome_at(parameters: Tensor) -> Outcome:
-        moved = adapted(policy, in_every_task(parameters, tasks), before, config.adaptation_rate)
-        return Outcome._make(over_tasks(x, tasks) for x in outcomes(distribution(moved)))
+        new = distribution(adapted(policy, in_every_task(parameters, tasks), before, rate), after)
+        kl = (after.weight * old_distribution.kl(new)).sum(1)
+        return Outcome(over_tasks(kl, tasks), over_tasks(surrogate(new), tasks))
 
-    kl, surrogate = outcomes(distribution(reached))
-    (slope,) = torch.autograd.grad(surrogate.sum(), reached, retain_graph=True)
-    fisher = hessian_product(kl, reached, damping=0.0)
+    (slope,) = torch.autograd.grad(surrogate(distribution(reached, after)).sum(), reached)
+    some_before, some_after = (thinned(batch, config.curvature_every) for batch in (before, after))
+    new, old_constant = distribution(reached, some_after), distribution(reached.detach(), some_after)
+    fisher = hessian_product((some_after.weight * old_constant.kl(new)).sum(1), reached, damping=0.0)
+    some_through = through(some_before)
 
     def product(vector: Tensor) -> Tensor:  # exact, as KL has no gradient here
-        return over_tasks(through(fisher(through(in_every_task(vector, tasks)))), tasks) + config.damping * vector
+        image = some_through(fisher(some_through(in_every_task(vector, tasks))))
+        return over_tasks(image, tasks) + config.damping * vector
 
-    return Problem(outcome_at, over_tasks(through(slope), tasks), product)
+    return Problem(outcome_at, over_tasks(through(before)(slope), tasks), product)
 
 
 def update(policy: GaussianPolicy, before: Batch, after: Batch, config: Config) -> Outcome:
@@ -171,14 +183,14 @@ def learn(trial: Trial, policy: GaussianPolicy, world: World, config: Config) ->
     tasks, log = config.models * config.tasks_per_model, []
     for _ in range(config.meta_steps):
         rows = in_every_task(flattened(policy.parameters), tasks)
-        imagined = world.episodes(TaskPolicies(policy, rows))
+        unadapted, chance = TaskPolicies(policy, rows), world.chance()
+        imagined = world.episodes(unadapted, world.chance())
         before = batch_of(imagined, config)
         policies = TaskPolicies(policy, adapted(policy, rows, before, config.adaptation_rate))
-        imagined_after = world.episodes(policies)
-        outcome = update(policy, before, batch_of(imagined_after, config), config)
-        trial.simulated(imagined.steps + imagined_after.steps)
-        returns = (each.returns.flatten(1).mean(1) for each in (imagined, imagined_after))
-        log.append(torch.stack((*returns, *outcome)))
+        episodes = [world.episodes(each, chance) for each in (unadapted, policies)]  # the first only to be compared
+        outcome = update(policy, before, batch_of(episodes[1], config), config)
+        trial.simulated(sum(each.steps for each in (imagined, *episodes)))
+        log.append(torch.stack((*(each.returns.flatten(1).mean(1) for each in episodes), *outcome)))
     means = torch.stack(log, 2).mean(2)
     return policies, dict(zip(("imagined_return", "adapted_return", "kl", "surrogate"), means, strict=True))
 
@@ -212,7 +224,6 @@ def train(trial: Trial, config: Config) -> None:
     uniform = Uniforms(trial.generators("first actions"), env.copies, action_size)
     bias = config.model_bias * Uniforms(trial.generators("model bias"), config.models, 1, 1)().float()
     shape = config.models, config.tasks_per_model * config.rollouts
-    starts = trial.generators("imagined starts")
     actions = Normals(trial.generators("imagined actions"), *shape, action_size)
     data = Storage(Transition, config.buffer_capacity // env.copies * env.copies)
     policies: TaskPolicies | None = None
@@ -225,7 +236,7 @@ def train(trial: Trial, config: Config) -> None:
             return torch.lerp(policy.low, policy.high, uniform().float())
         return policy.bounded(policies(obs).sample(noise()))
 
-    world = World(model, trial.known, starts, actions, shape, config.horizon, FARTHEST)
+    world = World(model, trial.known, trial.generators("imagined starts"), actions, shape, config.horizon, FARTHEST)
     trial.policy = torch.no_grad()(lambda obs: policy.bounded(policy(obs).mode))
     obs, steps = env.reset(), -(-config.random_steps // env.copies)
     while True:

@@ -142,6 +142,31 @@ def test_the_product_is_with_the_hessian_of_the_divergence_of_adapted_policies(r
         torch.testing.assert_close(meta.product(vector)[seed], expected, atol=1e-12, rtol=1e-9)
 
 
+def test_a_hessian_of_fewer_steps_is_that_of_the_steps_that_are_left():
+    """The gradient still is of all steps; weights add up to 1 again."""
+    policy, before, after, config = small_problem(rate=0.5)
+    old = trpo.flattened(policy.parameters)
+    whole = mb_mpo.problem(policy, old, before, after, config)
+    meta = mb_mpo.problem(policy, old, before, after, replace(config, curvature_every=3))
+    left = [mb_mpo.Batch._make(field[:, [0, 3, 6]] for field in batch) for batch in (before, after)]
+    left = [batch._replace(weight=torch.full_like(batch.weight, 1 / 3)) for batch in left]
+    reached = mb_mpo.adapted(policy, in_every_task(old, TASKS), before, 0.5)
+
+    def divergence(flat):
+        rows = flat.repeat_interleave(TASKS, 0)
+        (slope,) = torch.autograd.grad(mb_mpo.gain(policy, rows, left[0]).sum(), rows, create_graph=True)
+        moved = reached + (rows + 0.5 * slope) - (rows + 0.5 * slope).detach()
+        laws = normal(policy, reached, left[1].obs), normal(policy, moved, left[1].obs)
+        return torch.distributions.kl_divergence(*laws).mean() * SEEDS
+
+    vector = torch.randn(old.shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    hessian = torch.autograd.functional.hessian(divergence, old)
+    expected = torch.einsum("spsq,sq->sp", hessian, vector) + config.damping * vector
+
+    assert torch.equal(meta.gradient, whole.gradient)
+    torch.testing.assert_close(meta.product(vector), expected, atol=1e-12, rtol=1e-9)
+
+
 def test_the_trust_region_is_of_old_and_new_adapted_policies_not_of_the_policy_itself():
     policy, before, after, config = small_problem(rate=2.0)
     old = trpo.flattened(policy.parameters)
@@ -221,7 +246,8 @@ def linear_world(config, factors=(0.9, 1.0, 1.1), reward=lambda obs, action, nex
 def imagined_batch(config, **world):
     policy = small_policy()
     rows = in_every_task(trpo.flattened(policy.parameters), config.models * config.tasks_per_model)
-    imagined = linear_world(config, **world).episodes(TaskPolicies(policy, rows))
+    there = linear_world(config, **world)
+    imagined = there.episodes(TaskPolicies(policy, rows), there.chance())
     return imagined, mb_mpo.batch_of(imagined, config)
 
 
@@ -256,7 +282,7 @@ def test_the_baseline_is_fitted_anew_to_every_set_of_trajectories():
     policy = small_policy()
     policies = TaskPolicies(policy, in_every_task(trpo.flattened(policy.parameters), TASKS))
     world = linear_world(config)
-    first, second = (world.episodes(policies) for _ in range(2))
+    first, second = (world.episodes(policies, world.chance()) for _ in range(2))
     batch = mb_mpo.batch_of(second, config)
     mb_mpo.batch_of(first, config)
 
@@ -305,13 +331,13 @@ def test_adaptation_leaves_the_policy_itself_unchanged(monkeypatch):
     assert (means[:, 0] != means[:, 1]).all()
 
 
-def test_both_kinds_of_imagined_steps_are_counted():
+def test_all_imagined_steps_are_counted_those_of_the_comparison_too():
     told = []
     trial = SimpleNamespace(simulated=told.append)
     config = replace(QUICK, meta_steps=2, tasks_per_model=2)
     mb_mpo.learn(trial, small_policy(), linear_world(config), config)
 
-    assert sum(told) == 2 * 2 * TASKS * 2 * config.rollouts * config.horizon
+    assert sum(told) == 2 * 3 * TASKS * 2 * config.rollouts * config.horizon
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -409,7 +435,7 @@ def test_a_models_bias_is_drawn_once_and_added_to_all_it_predicts(monkeypatch):
         return ensembles[0]
 
     def watched(act, model, known, obs, *rest):
-        action, deviation = act(obs)[1], ensembles[0].outputs.deviation
+        action, deviation = obs[..., :1], ensembles[0].outputs.deviation
         found.append((model(obs, action) - ensembles[0].predict(obs, action)) / deviation.unsqueeze(1))
         units.append(deviation)
         return imagine(act, model, known, obs, *rest)
@@ -437,7 +463,7 @@ def test_real_and_imagined_steps_are_counted_apart():
     trial = trained(QUICK)
 
     assert trial.steps == 90
-    assert [run.simulated for run in trial.runs] == [3 * 2 * TASKS * QUICK.rollouts * QUICK.horizon] * 2
+    assert [run.simulated for run in trial.runs] == [3 * 3 * TASKS * QUICK.rollouts * QUICK.horizon] * 2
 
 
 def test_presets_are_configurations():

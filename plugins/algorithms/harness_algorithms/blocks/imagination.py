@@ -109,12 +109,18 @@ class World(NamedTuple):
     horizon: int
     limit: float
 
-    def episodes(self, policy: Any) -> Imagined:
-        """Episodes from initial states on, of H steps; ``policy(obs)`` is a distribution that samples, [S, K, B, A]."""
+    def chance(self) -> tuple[Tensor, list[Tensor]]:
+        """All that is random in episodes: initial states [S, K, B, D], and noise of actions, H times [S, K, B, A]."""
+        first = [self.known.initial_fn(generator, self.shape) for generator in self.starts]
+        return torch.stack(first), [self.noise() for _ in range(self.horizon)]
+
+    def episodes(self, policy: Any, chance: tuple[Tensor, list[Tensor]]) -> Imagined:
+        """H steps of ``policy``, whose ``policy(obs)`` is a distribution that samples actions, [S, K, B, A]."""
+        first, noise = chance
+        upcoming = iter(noise)
 
         def act(obs: Tensor) -> tuple[Tensor, Tensor]:
-            action = policy(obs).sample(self.noise())
+            action = policy(obs).sample(next(upcoming))
             return action, policy.bounded(action)
 
-        first = torch.stack([self.known.initial_fn(generator, self.shape) for generator in self.starts])
         return imagine(act, self.model, self.known, first, self.horizon, self.limit)
