@@ -12,6 +12,15 @@ Model = Callable[[Tensor, Tensor], Tensor]
 """Successors [S, K, B, D] of obs [S, K, B, D] and actions [S, K, B, A], each of the K by a model of its own."""
 
 
+def unfit(observation_space: Any, action_space: Any) -> str:
+    """Why a Gaussian policy cannot be imagined with such spaces, if so; what `AlgorithmSpec.fits` wants."""
+    if observation_space.dtype.kind != "f" or len(observation_space.shape) != 1:
+        return f"observations of {observation_space.dtype} {[*observation_space.shape]} are not a row of reals"
+    if len(action_space.shape) != 1 or not action_space.is_bounded():
+        return f"{action_space}: a bounded Box of one axis is wanted"
+    return ""
+
+
 class Knowledge(Protocol):
     """What is known of the environment, and is the same whatever the model; as in `trial.known`."""
 

@@ -18,8 +18,8 @@ PAPER = {
     "fitting": {"epochs": 500, "batch_size": 500, "learning_rate": 1e-3, "validation": 0.2, "persistency": 0.99},
 }
 # Small networks, and Hessians of every tenth step only, as TRPO's authors have them: enough for `pendulum`. A larger α
-# than the authors' wants more damping. With 0.02 or 0.03, some runs are lost again after they were done: there, θ moves far
-# while adapted policies stay near each other.
+# than the authors' wants more damping. With 0.02 or 0.03, some runs are lost again after they were done: there, θ moves
+# far while adapted policies stay near each other.
 PENDULUM = {
     "adaptation_rate": 0.01,
     "damping": 0.1,
@@ -44,6 +44,7 @@ SPECS = (
         action_spaces=("Box",),
         lockstep=True,
         devices=("cpu", "cuda"),
+        fits="harness_algorithms.blocks.imagination:unfit",
         known=("reward_fn", "termination_fn", "initial_fn"),
         presets={"paper": PAPER, "pendulum": PENDULUM, "me-trpo": {**PENDULUM, "adaptation_rate": 0.0}},
     ),

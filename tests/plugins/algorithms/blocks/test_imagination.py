@@ -2,10 +2,12 @@
 
 from types import SimpleNamespace
 
+import gymnasium
+import numpy as np
 import pytest
 import torch
 
-from harness_algorithms.blocks.imagination import imagine
+from harness_algorithms.blocks.imagination import imagine, unfit
 
 SEEDS, MODELS, BATCH, HORIZON = 2, 3, 4, 12
 FACTORS = torch.tensor([0.5, 0.9, 1.1]).view(1, MODELS, 1, 1)  # of the models: s′ = f s + a
@@ -133,3 +135,15 @@ def test_nothing_imagined_is_followed_by_autograd():
     )
 
     assert not any(field.requires_grad for field in dream)
+
+
+def test_frames_and_unbounded_actions_are_refused_by_name():
+    row, table, frames = (gymnasium.spaces.Box(-1, 1, shape, np.float32) for shape in ((3,), (2, 3), (3, 8, 8)))
+    unbounded = gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    pixels = gymnasium.spaces.Box(0, 255, (3,), np.uint8)
+
+    assert unfit(row, row) == ""
+    assert "not a row of reals" in unfit(frames, row)
+    assert "not a row of reals" in unfit(pixels, row)
+    assert "one axis" in unfit(row, table)
+    assert "bounded" in unfit(row, unbounded)
