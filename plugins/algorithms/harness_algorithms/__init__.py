@@ -7,6 +7,7 @@ from harness_algorithms.descriptions import (
     continuous,
     distributed,
     distributional,
+    model_based_meta,
     policy_gradient,
     proximal,
     tabular,
@@ -19,5 +20,14 @@ API = 1
 @hookimpl
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
-    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, distributed):
+    for family in (
+        tabular,
+        value,
+        distributional,
+        policy_gradient,
+        proximal,
+        continuous,
+        distributed,
+        model_based_meta,
+    ):
         yield from family.SPECS

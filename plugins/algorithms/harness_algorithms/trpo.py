@@ -17,7 +17,7 @@ and divergences are computed in float64, for the parameters that float32 holds.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -160,8 +160,16 @@ def largest_step(
     return torch.where(sound, (2 * max_kl / curvature).sqrt() * x, 0)
 
 
+class Search(Protocol):
+    """What `line_search` goes by, as in `Config`."""
+
+    max_kl: float
+    line_search_tries: int
+    line_search_shrinkage: float
+
+
 def line_search(
-    outcome_at: Callable[[Tensor], Outcome], old: Tensor, step: Tensor, config: Config
+    outcome_at: Callable[[Tensor], Outcome], old: Tensor, step: Tensor, config: Search
 ) -> tuple[Tensor, Outcome]:
     """The first of old + step · shrinkageʲ where KL ≤ δ and L > 0, else old; each seed's own. Parameters, and outcome.
 
@@ -169,7 +177,7 @@ def line_search(
         outcome_at: KL and L at parameters [S, P].
         old: θ_old, [S, P].
         step: the largest, [S, P].
-        config: the hyper-parameters.
+        config: δ, and how to search.
     """
     found = old.new_zeros(old.shape[0], dtype=torch.bool)
     best, outcome = old, Outcome(old.new_zeros(old.shape[0]), old.new_zeros(old.shape[0]))

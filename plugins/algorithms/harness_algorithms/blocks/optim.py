@@ -49,6 +49,18 @@ def adam(parameters: Sequence[Tensor], learning_rate: float, epsilon: float = 1e
     return Adam(parameters, learning_rate, epsilon)
 
 
+def selected(optimizer: Adam, parameters: Sequence[Tensor], which: Tensor) -> tuple[list[Tensor], Adam]:
+    """Copies of the parameters in rows where ``which``, bool [S], and an optimiser that goes on there as this would."""
+    (group,) = optimizer.param_groups
+    kept = [parameter.detach()[which].requires_grad_() for parameter in parameters]
+    other = Adam(kept, group["lr"], group["eps"])
+    for old, new in zip(parameters, kept, strict=True):
+        for theirs, ours in zip(optimizer.rows(old), other.rows(new), strict=True):
+            for row, copy in zip(compress(theirs, which.tolist()), ours, strict=True):
+                copy.copy_(row)
+    return kept, other
+
+
 @contextmanager
 def resting(optimizer: Adam, parameters: Sequence[Tensor], rest: Tensor) -> Iterator[None]:
     """Leave parameters and the moments of their gradients as they are, in seeds where ``rest`` [S] says so."""

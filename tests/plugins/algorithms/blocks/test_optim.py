@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from harness_algorithms.blocks.losses import huber, huber_gradient
-from harness_algorithms.blocks.optim import adam, clip_gradients_
+from harness_algorithms.blocks.optim import adam, clip_gradients_, selected
 
 
 def parameters():
@@ -88,3 +88,23 @@ def test_a_seeds_descent_has_the_same_bits_in_every_row_of_every_stack():
     for rows in ([4], [0], [4, 2]):
         for alone, among in zip(of(rows), stacked, strict=True):
             assert torch.equal(alone, among[rows])
+
+
+def test_selected_rows_go_on_as_they_would_have_among_all():
+    slopes, scalars = torch.randn(6, 4, 7), torch.randn(6, 4, 1)
+
+    def step(parameters, optimizer, k, rows):
+        parameters[0].grad, parameters[1].grad = slopes[k][rows].clone(), scalars[k][rows].clone()
+        optimizer.step()
+
+    learning = [torch.zeros(4, 7, requires_grad=True), torch.zeros(4, 1, requires_grad=True)]
+    optimizer, every = adam(learning, 0.01), torch.ones(4, dtype=torch.bool)
+    which = torch.tensor([False, True, False, True])
+    for k in range(3):
+        step(learning, optimizer, k, every)
+    kept, others = selected(optimizer, learning, which)
+    for k in range(3, 6):
+        step(learning, optimizer, k, every)
+        step(kept, others, k, which)
+    for among, alone in zip(learning, kept, strict=True):
+        assert torch.equal(among[which], alone)
