@@ -8,6 +8,7 @@ from harness_algorithms.descriptions import (
     distributed,
     distributional,
     model_based_meta,
+    model_based_value,
     policy_gradient,
     proximal,
     tabular,
@@ -20,14 +21,6 @@ API = 1
 @hookimpl
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
-    for family in (
-        tabular,
-        value,
-        distributional,
-        policy_gradient,
-        proximal,
-        continuous,
-        distributed,
-        model_based_meta,
-    ):
+    model_free = (tabular, value, distributional, policy_gradient, proximal, continuous, distributed)
+    for family in (*model_free, model_based_meta, model_based_value):
         yield from family.SPECS

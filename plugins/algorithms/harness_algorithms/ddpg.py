@@ -13,8 +13,9 @@ the paper has for numbers of different units, is left out; `scaled_observations`
 are known. All seeds are trained in lockstep: a leading axis S throughout, losses [S].
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -86,14 +87,47 @@ def update(agent: Agent, batch: Transition, config: Config) -> dict[str, Tensor]
     with torch.no_grad():
         next_action = agent.frozen_actor(batch.next_obs).tanh()
         y = target(batch, agent.frozen_critic(batch.next_obs, next_action)[:, 0], config.discount)
-    of_critic = critic_loss(agent.critic(batch.obs, batch.action), y)
+    return improve(agent, critic_loss(agent.critic(batch.obs, batch.action), y), batch.obs, config.tau)
+
+
+def improve(agent: Agent, of_critic: Tensor, obs: Tensor, tau: float) -> dict[str, Tensor]:
+    """One step of the critic, one of the actor, one of both targets; returns the losses before, [S] each.
+
+    Args:
+        agent: what to improve.
+        of_critic: the critic's loss, [S].
+        obs: where the actor climbs, [S, B, ...].
+        tau: τ.
+    """
     descend(agent.critic_optimizer, of_critic)
     with frozen(agent.critic):
-        of_actor = actor_loss(agent.critic(batch.obs, agent.actor(batch.obs).tanh())[:, 0])
+        of_actor = actor_loss(agent.critic(obs, agent.actor(obs).tanh())[:, 0])
         descend(agent.actor_optimizer, of_actor)
-    polyak_update_(agent.frozen_critic, agent.critic, config.tau)
-    polyak_update_(agent.frozen_actor, agent.actor, config.tau)
+    polyak_update_(agent.frozen_critic, agent.critic, tau)
+    polyak_update_(agent.frozen_actor, agent.actor, tau)
     return {"critic_loss": of_critic, "actor_loss": of_actor}
+
+
+def make_agent(
+    space: Any,
+    action_size: int,
+    hidden: Sequence[int],
+    learning_rates: tuple[float, float],
+    generators: Sequence[torch.Generator],
+) -> Agent:
+    """Networks with initial parameters of each seed's own, their copies, and their optimisers.
+
+    Args:
+        space: Gymnasium's Box of one observation.
+        action_size: A, numbers in one action.
+        hidden: units of each hidden layer, of actor and critic.
+        learning_rates: of the actor, of the critic.
+        generators: one per seed.
+    """
+    actor = stacked_network(space, hidden, action_size, generators)
+    critic = stacked_critic(space, action_size, hidden, generators)
+    optimizers = (adam(each.parameters, rate) for each, rate in zip((actor, critic), learning_rates, strict=True))
+    return Agent(actor, critic, frozen_copy(actor), frozen_copy(critic), *optimizers)
 
 
 def train(trial: Trial, config: Config) -> None:
@@ -101,14 +135,8 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env()
     bounds = Bounds(env.single_action_space, trial.device)
     seen = Bounds(env.single_observation_space, trial.device).unscaled if config.scaled_observations else unchanged
-    generators, space = trial.generators("initialisation"), env.single_observation_space
-    actor = stacked_network(space, config.hidden, bounds.size, generators)
-    critic = stacked_critic(space, bounds.size, config.hidden, generators)
-    optimizers = (
-        adam(actor.parameters, config.actor_learning_rate),
-        adam(critic.parameters, config.critic_learning_rate),
-    )
-    agent = Agent(actor, critic, frozen_copy(actor), frozen_copy(critic), *optimizers)
+    sizes, rates = (bounds.size, config.hidden), (config.actor_learning_rate, config.critic_learning_rate)
+    agent = make_agent(env.single_observation_space, *sizes, rates, trial.generators("initialisation"))
     capacity = min(config.replay_capacity, trial.budget)  # more is never stored
     replay = Replay(Transition, capacity, config.batch_size, trial.generators("batches"))
     first_actions = Uniforms(trial.generators("first actions"), env.copies, bounds.size)
@@ -116,7 +144,7 @@ def train(trial: Trial, config: Config) -> None:
 
     @torch.no_grad()
     def act(obs: Tensor) -> Tensor:
-        return actor(obs).tanh()
+        return agent.actor(obs).tanh()
 
     trial.policy = lambda obs: bounds.scaled(act(seen(obs)))
     obs = seen(env.reset())

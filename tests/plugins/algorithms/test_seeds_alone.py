@@ -67,9 +67,8 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
     small = {**SMALL, "hidden": HIDDEN, "rollout_length": ROLLOUT, **more}
     config = resolve_config(module.Config, {name: value for name, value in small.items() if name in fields})
     copies = getattr(config, "copies", getattr(config, "workers", 1))
-    trial = local_trial(
-        ENVIRONMENTS[task], seeds, budget=60 + 2 * ROLLOUT * copies, episodes=2, lockstep=True, views=spec.views
-    )
+    budget = 60 + 2 * ROLLOUT * copies
+    trial = local_trial(ENVIRONMENTS[task], seeds, budget, episodes=2, lockstep=True, views=spec.views)
     with patch.context() as patched:
         patched.setattr(torch.optim.Optimizer, "add_param_group", kept)
         patched.setattr(VirtualBackend, "run", kept_of_stores)
