@@ -7,7 +7,7 @@ successor s′ of a real transition, H more steps are imagined with the slow pol
 
 up to a termination, real or imagined; d = 0 where the MDP terminated, else 1. So Q is asked about states that were
 imagined, and is trained on them, too (the TD-k trick): every Q(ŝₜ, μ⁻(ŝₜ)) towards the rest of the same sum. With H = 0
-this is DDPG, digit for digit. Rewards and terminations are known, as in the paper; the model is never trained through Q.
+this is DDPG, digit for digit. Rewards and terminations are known, as in the paper; Q never trains the model.
 
 Departures: those of our DDPG; the model is fitted every `fit_every` steps until each seed's own validation loss rises,
 where the authors' program takes 4 batches per step; the loss is divided by H + 1, the number of its terms, there by H,

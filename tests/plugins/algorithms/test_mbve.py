@@ -1,6 +1,7 @@
 """MBVE: targets and losses beside a slow loop, worlds whose values are known, DDPG digit for digit, what is counted."""
 
 from dataclasses import fields, replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import gymnasium
@@ -54,7 +55,8 @@ def toy_world(end=0.8):
 def agent():
     space = gymnasium.spaces.Box(-1, 1, (OBS,))
     made = ddpg.make_agent(space, ACTIONS, (16,), (0.01, 0.01), generators())
-    others = ddpg.make_agent(space, ACTIONS, (16,), (0.01, 0.01), [torch.Generator().manual_seed(9 + s) for s in (0, 1)])
+    other = [torch.Generator().manual_seed(9 + seed) for seed in (0, 1)]
+    others = ddpg.make_agent(space, ACTIONS, (16,), (0.01, 0.01), other)
     return made._replace(frozen_actor=others.frozen_actor, frozen_critic=others.frozen_critic)
 
 
@@ -110,9 +112,7 @@ def slow_course(agent, batch, world, horizon, s, b):
 def test_targets_and_losses_are_those_of_a_slow_loop(horizon):
     learner, batch, world = agent(), real_batch(), toy_world()
     expansion, y = expansion_of(learner, batch, world, horizon)
-    losses = {
-        drop: mbve.expanded_loss(learner.critic, expansion, y, drop_tdk=drop).detach() for drop in (False, True)
-    }
+    losses = {drop: mbve.expanded_loss(learner.critic, expansion, y, drop_tdk=drop).detach() for drop in (False, True)}
     lengths = set()
     for s in range(SEEDS):
         squares, of_real = 0.0, 0.0
@@ -210,7 +210,7 @@ def test_with_the_true_model_targets_come_closer_to_monte_carlo_returns_with_eve
     _, returns = expansion_of(learner, batch, world, 600)
     errors = [(expansion_of(learner, batch, world, h)[1][:, 0] - returns[:, 0]).square().mean(1) for h in (0, 1, 3, 10)]
 
-    assert all((later < earlier).all() for earlier, later in zip(errors, errors[1:], strict=False))
+    assert all((later < earlier).all() for earlier, later in pairwise(errors))
     assert (errors[2] < 0.7 * errors[0]).all()  # all but γ³ of the critic's error is gone: γ⁶ = 0.53
 
 
