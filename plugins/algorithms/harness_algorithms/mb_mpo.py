@@ -37,8 +37,6 @@ from harness_algorithms.blocks.streams import Normals, Uniforms
 from harness_algorithms.blocks.tasks import TaskPolicies, in_every_task, over_tasks
 from harness_algorithms.trpo import Outcome, flattened, hessian_product, largest_step, line_search, unflattened
 
-FARTHEST = 1000.0  # imagined observations are clipped here, as by the authors
-
 
 @dataclass(frozen=True)
 class Config:
@@ -59,6 +57,7 @@ class Config:
     tasks_per_model: Count = 1  # policies adapted in each model, M = K times so many
     rollouts: Count = 10  # imagined for every task, before adaptation and after it
     horizon: Count = 200  # H, steps of each
+    observation_limit: float = 1_000.0  # where imagined observations are clipped, either side of 0
     model_bias: float = 0.0  # b: U(0, b) deviations of Δs are added to all that a model predicts, always the same
 
     random_steps: Count = 1_000  # with uniform actions, at first
@@ -235,7 +234,8 @@ def train(trial: Trial, config: Config) -> None:
             return torch.lerp(policy.low, policy.high, uniform().float())
         return policy.bounded(policies(obs).sample(noise()))
 
-    world = World(model, trial.known, trial.generators("imagined starts"), actions, shape, config.horizon, FARTHEST)
+    starts, limit = trial.generators("imagined starts"), config.observation_limit
+    world = World(model, trial.known, starts, actions, shape, config.horizon, limit)
     trial.policy = torch.no_grad()(lambda obs: policy.bounded(policy(obs).mode))
     obs, steps = env.reset(), -(-config.random_steps // env.copies)
     while True:

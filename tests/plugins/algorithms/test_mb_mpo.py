@@ -452,6 +452,20 @@ def test_a_models_bias_is_drawn_once_and_added_to_all_it_predicts(monkeypatch):
         torch.testing.assert_close(each, bias[:, :, None, None].expand_as(each), atol=1e-5, rtol=0)
 
 
+def test_imagined_observations_are_kept_within_the_limit(monkeypatch):
+    seen = []
+
+    def watched(act, model, known, obs, horizon, limit):
+        seen.append(imagine(act, model, known, obs, horizon, limit))
+        return seen[-1]
+
+    monkeypatch.setattr(imagination, "imagine", watched)
+    trained(replace(QUICK, observation_limit=0.5))
+
+    assert all(each.next_obs.abs().max() <= 0.5 for each in seen)
+    assert any((each.next_obs.abs() == 0.5).any() for each in seen)
+
+
 def test_returns_before_and_after_adaptation_are_logged_once_per_collection():
     trial = trained(QUICK)
     for run in trial.runs:
