@@ -19,10 +19,10 @@ PAPER = {
     "fitting": {"epochs": 500, "batch_size": 500, "learning_rate": 1e-3, "validation": 0.2, "persistency": 0.99},
 }
 
-# Small networks, and Hessians of every tenth step only, as in TRPO's paper (appendix C): enough for `pendulum`. A larger
-# α than the authors' wants more damping. Where imagined speeds are not kept below the fastest, 8 rad/s, models that have
-# seen slow ones diverge, few episodes make up most of the return, and some runs are lost again after they were done.
-# Seeds 100 to 102: −162 after 5,000 steps, and imagined returns are higher after adaptation in 15 of 15 iterations.
+# Small networks, and Hessians of every tenth step only, as in TRPO's paper (appendix C): enough for `pendulum`. An α
+# larger than the authors' wants more damping. Where imagined speeds are not kept below the fastest, 8 rad/s, models
+# that have seen slow ones diverge, few episodes make up most of the return, and some runs are lost again after they
+# were done. Seeds 100 to 102: −162 after 5,000 steps; returns are higher after adaptation in 15 of 15 iterations.
 PENDULUM = {
     "adaptation_rate": 0.03,
     "damping": 0.1,
