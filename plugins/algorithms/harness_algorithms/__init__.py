@@ -7,6 +7,7 @@ from harness_algorithms.descriptions import (
     continuous,
     distributed,
     distributional,
+    imagination,
     model_based_meta,
     model_based_value,
     planning,
@@ -23,5 +24,5 @@ API = 1
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
     model_free = (tabular, value, distributional, policy_gradient, proximal, continuous, distributed)
-    for family in (*model_free, planning, model_based_value, model_based_meta):
+    for family in (*model_free, planning, model_based_value, model_based_meta, imagination):
         yield from family.SPECS
