@@ -7,6 +7,7 @@ from harness_algorithms.descriptions import (
     continuous,
     distributed,
     distributional,
+    planning,
     policy_gradient,
     proximal,
     tabular,
@@ -19,5 +20,5 @@ API = 1
 @hookimpl
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
-    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, distributed):
+    for family in (tabular, value, distributional, policy_gradient, proximal, continuous, distributed, planning):
         yield from family.SPECS

@@ -65,6 +65,10 @@ class Storage(Generic[Record]):
         fields = (field.flatten(0, 1).index_select(0, rows) for field in self._fields)
         return self._record._make(field.unflatten(0, slots.shape) for field in fields)
 
+    def every(self) -> Record:
+        """All stored records of every seed, by slot: fields [S, len, ...], views."""
+        return self._record._make(field.narrow(1, 0, len(self)) for field in self._fields)
+
     def _allocate(self, record: Record) -> None:
         seeds, copies = record[0].shape[:2]
         if self.capacity % copies:
