@@ -61,6 +61,11 @@ class Config:
     learning_starts: Count = 200  # steps; actions are uniformly random until then, at least two
     fit_every: Count = 50  # steps
 
+    def __post_init__(self) -> None:
+        """Refuse particles that members cannot share evenly."""
+        if self.model == "learned" and self.particles % self.members:
+            raise ValueError(f"particles must be a multiple of members, {self.members}, not {self.particles}")
+
 
 class Seen(NamedTuple):
     """What a model is learned from; fields [S, N, ...].

@@ -1,83 +1,85 @@
-"""MPC: what it counts, what it learns its model from, and how well it plans without learning and soon after."""
+"""MPC: plans where it acts and where it is evaluated, tells what it simulated, and needs no more than it plans with."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 
-import harness_algorithms
 import harness_environments
-from harness.contract.specs import Needs
-from harness.discovery.config import resolve_config
+from harness.contract.trial import ContractBroken
 from harness.measuring.training import run_training
 from harness_algorithms import mpc
 from harness_algorithms.blocks.dynamics import Fitting
 from support.trial import local_trial
 
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
-(SPEC,) = [spec for spec in harness_algorithms.harness_algorithms() if spec.name == "mpc"]
-SMALL = mpc.Config(
-    optimiser="shooting",
-    horizon=3,
-    candidates=8,
-    hidden=(8,),
-    learning_starts=20,
-    fit_every=15,
-    fitting=Fitting(epochs=2, batch_size=8),
-)
-TRUE = replace(SMALL, model="true", horizon=15, candidates=300)
+VIEWS = ("array", "known")
+SMALL = {"horizon": 4, "candidates": 20, "iterations": 2, "hidden": (8,), "learning_starts": 20, "fit_every": 20}
+QUICK = Fitting(epochs=2)
 
 
-def planned(config, task="pendulum", seeds=(0, 1), budget=60, **told):
-    trial = local_trial(ENVIRONMENTS[task], seeds, budget, lockstep=True, views=SPEC.views, **told)
-    run_training(trial, mpc.train, config)
+def trained(environment="pendulum", budget=50, seeds=(100,), **config):
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, lockstep=True, views=VIEWS)
+    run_training(trial, mpc.train, mpc.Config(**{**SMALL, "fitting": QUICK, **config}))
     return trial
 
 
-def scores(trial):
-    return [
-        np.mean([episode.value for episode in run.evaluations if episode.step == trial.budget]) for run in trial.runs
-    ]
+def test_planning_in_the_true_model_swings_a_pendulum_up_without_learning():
+    trial = trained(budget=1, model="true", optimiser="mppi", horizon=20, candidates=100)
+    (first, *_) = trial.runs[0].evaluations
+    assert first.step == 0
+    assert first.value > -450  # the random policy's mean is −1,200
 
 
-def test_planning_in_the_true_model_swings_the_pendulum_up_without_learning():
-    trial = planned(TRUE, budget=1, episodes=3)
-    assert min(scores(trial)) > -450  # at random −1,220
+@pytest.mark.parametrize("model", ["true", "learned"])
+def test_simulated_steps_are_those_of_acting_not_of_evaluating(model):
+    trial = trained(model=model)
+    acted = 50 if model == "true" else 30
+    assert trial.runs[0].simulated == acted * 20 * 2 * 4
+    assert trial.clock.planning > 0
 
 
-def test_discrete_actions_are_planned_too():
-    assert min(scores(planned(replace(TRUE, horizon=10), "cartpole", budget=1))) > 100  # at random 22
+@pytest.mark.parametrize("environment", ["pendulum", "cartpole"])
+@pytest.mark.parametrize("optimiser", ["shooting", "cem", "mppi"])
+def test_every_optimiser_plans_either_kind_of_action(environment, optimiser):
+    trial = trained(environment, optimiser=optimiser, members=2, particles=2, gaussian=True)
+    assert trial.steps == 50
+    assert {name for _, name, _ in trial.runs[0].diagnostics} >= {"model_loss", "model_validation_loss"}
+
+
+def test_only_who_plans_in_the_true_model_needs_the_dynamics():
+    assert mpc.needs(mpc.Config()).known == ()
+    assert mpc.needs(mpc.Config(model="true")).known == ("dynamics_fn",)
+
+
+def test_particles_that_members_cannot_share_are_refused():
+    with pytest.raises(ValueError, match="particles"):
+        mpc.Config(members=2, particles=3)
+
+
+def test_without_knowledge_there_is_no_planning():
+    trial = local_trial(ENVIRONMENTS["pendulum"], (100,), 50, lockstep=True, views=("array",))
+    with pytest.raises(ContractBroken, match="declare known"):
+        run_training(trial, mpc.train, mpc.Config(**SMALL))
 
 
 def test_a_model_learned_from_few_steps_is_enough_to_plan_in():
     """The point mass: −714 at random, −8.8 is the best there is."""
     fitting = Fitting(epochs=60, batch_size=64, learning_rate=3e-3)
-    config = replace(SMALL, optimiser="cem", horizon=10, candidates=100, iterations=3, hidden=(32,), fitting=fitting)
-    config = replace(config, learning_starts=200)
-    assert max(scores(planned(config, "point-mass", budget=199, episodes=3))) < -100
-    assert min(scores(planned(config, "point-mass", budget=200, episodes=3))) > -15
-
-
-@pytest.mark.parametrize("model", ["true", "learned"])
-def test_simulated_steps_are_those_of_training_and_evaluations_add_none(model):
-    config, budget = replace(SMALL, model=model), 60
-    for points in (1, 4):
-        trial = planned(config, budget=budget, points=points)
-        acted = budget if model == "true" else budget - SMALL.learning_starts
-        assert {run.simulated for run in trial.runs} == {acted * SMALL.candidates * SMALL.horizon}
-    assert trial.clock.planning > 0
+    config = {"optimiser": "cem", "horizon": 10, "candidates": 100, "iterations": 3, "hidden": (32,)}
+    for budget, lowest, highest in ((199, -1e6, -100), (200, -15, 0)):
+        trial = trained("point-mass", budget, (0, 1), **config, learning_starts=200, fitting=fitting)
+        scores = [[each.value for each in run.evaluations if each.step == budget] for run in trial.runs]
+        assert all(lowest < score < highest for run in scores for score in run)
 
 
 def test_the_model_is_fitted_to_all_that_was_seen_and_anew_every_so_many_steps(monkeypatch):
     sizes, fit = [], mpc.fit
 
-    def counted(dynamics, obs, action, next_obs, *rest):
+    def counted(dynamics, obs, *rest):
         sizes.append(obs.shape[1])
-        return fit(dynamics, obs, action, next_obs, *rest)
+        return fit(dynamics, obs, *rest)
 
     monkeypatch.setattr(mpc, "fit", counted)
-    planned(SMALL)
+    trained(budget=60, optimiser="shooting", fit_every=15)
     assert sizes == [20, 35, 50]
 
 
@@ -87,17 +89,6 @@ def test_a_model_never_learns_that_an_episode_begins_anew(monkeypatch):
     monkeypatch.setattr(
         mpc, "fit", lambda model, *data: kept.append([x.clone() for x in data[:3]]) or fit(model, *data)
     )
-    planned(SMALL, "cartpole", budget=120)
+    trained("cartpole", budget=120, optimiser="shooting")
     obs, _, next_obs = kept[-1]
     torch.testing.assert_close(next_obs[..., 0] - obs[..., 0], 0.02 * obs[..., 1], atol=1e-5, rtol=0)
-
-
-def test_only_the_true_model_has_to_be_known():
-    assert mpc.needs(SMALL) == Needs()
-    assert mpc.needs(TRUE) == Needs(known=("dynamics_fn",))
-
-
-@pytest.mark.parametrize("preset", SPEC.presets)
-def test_presets_are_configurations(preset):
-    config = resolve_config(mpc.Config, SPEC.presets[preset])
-    assert mpc.optimiser_of(config).candidates == config.candidates

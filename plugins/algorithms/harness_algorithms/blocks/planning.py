@@ -67,6 +67,17 @@ def actions_of(space: Any, device: torch.device) -> Actions:
     return DiscreteActions(int(space.n)) if hasattr(space, "n") else BoxActions(space, device)
 
 
+def unfit(observation_space: Any, action_space: Any) -> str:
+    """Why nothing can be planned in such spaces, if so; what `AlgorithmSpec.fits` wants."""
+    if observation_space.dtype.kind != "f" or len(observation_space.shape) != 1:
+        return f"observations of {observation_space} are no vectors of reals: add a wrapper that makes them so"
+    if hasattr(action_space, "n"):
+        return "" if action_space.start == 0 else f"{action_space}: actions from 0 are wanted"
+    if action_space.dtype.kind != "f" or not action_space.is_bounded():
+        return f"{action_space}: a bounded Box of reals is wanted"
+    return ""
+
+
 class Task(NamedTuple):
     """What is planned in, as functions of states s [S, C, D] and actions a [S, C, ...] of the environment.
 
