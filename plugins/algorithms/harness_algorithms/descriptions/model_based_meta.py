@@ -6,6 +6,7 @@ from harness.api import AlgorithmSpec
 # experiments/run_scripts/mb_comparison/mb_mpo_train.py), for MuJoCo's tasks with episodes of 200 steps.
 PAPER = {
     "adaptation_rate": 1e-3,
+    "curvature_every": 1,
     "meta_steps": 30,
     "models": 5,
     "tasks_per_model": 4,
