@@ -29,6 +29,7 @@ SEEDS, TASKS, OBS, ACTION = 2, 3, 3, 2
 ROWS = SEEDS * TASKS
 QUICK = mb_mpo.Config(
     adaptation_rate=0.1,
+    curvature_every=1,
     models=TASKS,
     tasks_per_model=1,
     rollouts=2,
