@@ -173,15 +173,15 @@ def test_planning_takes_the_action_of_the_best_mean_return():
     assert (planned(Levers(), last_action(4), torch.zeros(1, 5, 1), 4, noise, 0.9) == 2).all()
 
 
-def transitions(count):
-    """Of random actions on push-box, for two seeds."""
-    chance, rows = torch.Generator().manual_seed(5), []
+def transitions(count, seed):
+    """Of random actions on push-box, for two seeds; after 20 steps other levels follow."""
+    chance, rows = torch.Generator().manual_seed(seed), []
     state = push_box.initial(chance, (2, 40))
-    for _ in range(count // 40):
+    for time in range(count // 40):
         action = torch.randint(4, (2, 40), generator=chance)
-        successor, reward, ended = push_box.step(state, action)
+        successor, reward, _ = push_box.step(state, action)
         rows.append((push_box.observe(state), action, push_box.observe(successor), reward.float()))
-        state = torch.where(ended.unsqueeze(-1), state, successor)
+        state = push_box.initial(chance, (2, 40)) if time % 20 == 19 else successor
     return [torch.cat(column, 1) for column in zip(*rows, strict=True)]
 
 
@@ -191,15 +191,16 @@ def test_the_model_of_frames_learns_the_rules_of_push_box():
     sight = Sight(PLANES)
     model = environment_model(sight, 4, 32, generators())
     assert isinstance(model, FrameModel)
-    fit(model, sight, transitions(8_000), Uniforms(generators(), 64), 1_500, 1e-3)
-    obs, action, next_obs, reward = (column[:, -2_000:] for column in transitions(12_000))
+    fit(model, sight, transitions(8_000, 5), Uniforms(generators(), 64), 1_000, 4e-3)
+    obs, action, next_obs, reward = transitions(4_000, 6)
     seen, paid = model.predict(sight(obs), action)
     right = (seen == sight(next_obs)).all(2)
-    assert right.float().mean() > 0.98
-    moved = (obs != next_obs).flatten(2).any(2)
-    assert right[moved].float().mean() > 0.97
+    pushed = (obs[:, :, 2] != next_obs[:, :, 2]).flatten(2).any(2)
+    assert pushed.float().mean() > 0.02
+    assert right.float().mean() > 0.95
+    assert right[pushed].float().mean() > 0.9
     plain = reward < 5  # who solves a level by chance is rare
-    assert (paid - reward)[plain].abs().mean() < 0.1
+    assert (paid - reward)[plain].abs().mean() < 0.15
 
 
 def test_the_model_of_vectors_learns_a_linear_world():
