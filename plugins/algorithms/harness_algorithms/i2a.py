@@ -75,7 +75,7 @@ class Config:
 
     features: Count = 64  # units that show the observation itself
     code_units: Count = 64  # of the encoder, for each action
-    hidden: Count = 128  # units below π and v
+    head_units: Count = 128  # units below π and v
     rollout_units: Count = 64  # of the one hidden layer of π̂
 
     learning_rate: Linear = Linear(7e-4, 7e-4)  # of RMSProp
@@ -198,7 +198,7 @@ def train(trial: Trial, config: Config) -> None:
     env = trial.make_lockstep_env(config.copies)
     space, actions = env.single_observation_space, int(env.single_action_space.n)
     sight, initialisation = Sight(space), trial.generators("initialisation")
-    sizes = sight.size, actions, config.features, config.code_units, config.hidden
+    sizes = sight.size, actions, config.features, config.code_units, config.head_units
     rollout_policy = stacked_mlp((sight.size, config.rollout_units, actions), initialisation)
     plain = Agent(space, *sizes[:3], 0, as_wide(*sizes), initialisation)
     agent = Agent(space, *sizes, initialisation)

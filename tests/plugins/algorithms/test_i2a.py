@@ -106,7 +106,7 @@ def rollout(space, config, actions, seed=0):
     return i2a.Rollout(obs, imagined, action, reward, zeros + 1, zeros.bool(), obs, zeros)
 
 
-SMALL = i2a.Config(copies=4, rollout_length=3, features=8, code_units=6, hidden=16)
+SMALL = i2a.Config(copies=4, rollout_length=3, features=8, code_units=6, head_units=16)
 
 
 def test_distillation_moves_the_rollout_policy_towards_the_policy_and_leaves_the_policy_alone():
@@ -215,7 +215,7 @@ def test_the_model_of_vectors_learns_a_linear_world():
 
 
 def trained(task, budget, **settings):
-    small = dict(copies=4, rollout_length=4, features=8, code_units=4, hidden=8, model_updates=5, model_units=4)
+    small = dict(copies=4, rollout_length=4, features=8, code_units=4, head_units=8, model_updates=5, model_units=4)
     trial = local_trial(SPECS[task], (3, 4), budget=budget, episodes=1, points=2, lockstep=True)
     run_training(trial, i2a.train, resolve_config(i2a.Config, {**small, **settings}))
     return trial

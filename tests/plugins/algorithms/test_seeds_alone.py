@@ -26,7 +26,7 @@ CASES = [
     for task in TASKS[space]
 ]
 # Where an algorithm has such a setting: so small that learning begins within the steps of a test.
-SMALL = {"learning_starts": 16, "batch_size": 24, "target_every": 10, "replay_capacity": 320}
+SMALL = {"learning_starts": 16, "batch_size": 24, "target_every": 10, "replay_capacity": 320, "model_updates": 5}
 ROLLOUT = 16  # steps; a few updates of each fit into a budget
 HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
 SEED, BESIDE = 7, ((3, 5, 7), (7, 1, 2, 4, 6))
