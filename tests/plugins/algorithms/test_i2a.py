@@ -242,3 +242,34 @@ def test_every_preset_trains_on_frames_and_on_vectors(task, preset):
     trial = trained(task, 64, model_share=0.5, **settings)
     assert trial.steps == 64
     assert all(run.evaluations for run in trial.runs)
+
+
+class Rules:
+    """Push-box itself, told as a model."""
+
+    def predict(self, x, action):
+        planes = x.unflatten(2, (4, 49)).double()
+        masks = (planes[:, :, :3] * 2.0 ** torch.arange(49, dtype=torch.float64)).sum(3).long()
+        state = torch.cat([masks, planes[:, :, 3].argmax(2, keepdim=True)], 2)
+        successor, reward, _ = push_box.step(state, action)
+        return push_box.observe(successor).flatten(2).float(), reward.float()
+
+
+def solved(model, levels=20):
+    """The share of levels that planning solves, with uniformly random rollouts."""
+    chance = torch.Generator().manual_seed(1)
+    state, over = push_box.initial(chance, (1, levels)), torch.zeros(1, levels, dtype=torch.bool)
+    for _ in range(50):
+        noise = torch.rand(9, 1, levels, 8, 4, generator=chance, dtype=torch.float64)
+        x = push_box.observe(state).flatten(2).float()
+        action = planned(model, lambda x: torch.zeros(*x.shape[:2], 4), x, 4, noise, 0.99)
+        successor, _, ended = push_box.step(state, action)
+        over |= ended
+        state = torch.where(over.unsqueeze(2), state, successor)
+    return over.float().mean()
+
+
+@pytest.mark.slow
+def test_planning_in_the_rules_solves_levels_and_collapses_where_the_model_is_corrupted():
+    assert solved(Rules()) > 0.5
+    assert solved(CorruptedModel(Rules(), 0.1, True, generators(1))) < 0.3
