@@ -28,6 +28,7 @@ CASES = [
     if ENVIRONMENTS[task].known or not spec.known
 ]
 # Where an algorithm has such a setting: so small that learning begins within the steps of a test.
+<<<<<<< HEAD
 SMALL = {
     "learning_starts": 16,
     "batch_size": 24,
@@ -43,6 +44,9 @@ SMALL = {
     "candidates": 20,
     "fit_every": 16,
 }
+=======
+SMALL = {"learning_starts": 16, "batch_size": 24, "target_every": 10, "replay_capacity": 320, "model_updates": 5}
+>>>>>>> h15-env
 ROLLOUT = 16  # steps; a few updates of each fit into a budget
 HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
 WITHOUT_OPTIMISER = ("random", "mb_mpo")  # of parameters with a row per seed; the latter logs what its policy earns
