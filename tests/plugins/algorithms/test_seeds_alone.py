@@ -28,7 +28,6 @@ CASES = [
     if ENVIRONMENTS[task].known or not spec.known
 ]
 # Where an algorithm has such a setting: so small that learning begins within the steps of a test.
-<<<<<<< HEAD
 SMALL = {
     "learning_starts": 16,
     "batch_size": 24,
@@ -36,6 +35,7 @@ SMALL = {
     "replay_capacity": 320,
     "random_steps": 30,
     "models": 3,
+    "elites": 2,
     "model_hidden": (32, 35),
     "fitting": {"epochs": 3, "batch_size": 16},
     "rollouts": 3,
@@ -43,10 +43,8 @@ SMALL = {
     "meta_steps": 2,
     "candidates": 20,
     "fit_every": 16,
+    "model_updates": 5,
 }
-=======
-SMALL = {"learning_starts": 16, "batch_size": 24, "target_every": 10, "replay_capacity": 320, "model_updates": 5}
->>>>>>> h15-env
 ROLLOUT = 16  # steps; a few updates of each fit into a budget
 HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
 WITHOUT_OPTIMISER = ("random", "mb_mpo")  # of parameters with a row per seed; the latter logs what its policy earns
