@@ -192,7 +192,7 @@ def learn(trial: Trial, policy: GaussianPolicy, world: World, config: Config) ->
         log.append(torch.stack((*(each.returns.flatten(1).mean(1) for each in episodes), *outcome)))
     unadapted_return, adapted_return, kl, surrogate = torch.stack(log, 2).mean(2)
     returns = {"imagined_return": unadapted_return, "adapted_return": adapted_return, "kl": kl, "surrogate": surrogate}
-    return policies, {**returns, "adaptation_helps": (adapted_return > unadapted_return).float()}
+    return policies, {**returns, "adaptation_fails": (adapted_return <= unadapted_return).float()}
 
 
 @torch.no_grad()
