@@ -39,10 +39,11 @@ MBPO_PAPER = {
     "learning_starts": 5_000,
     "updates": 20,
 }
-# Small networks, half of the paper's updates per step, and a real share of 0.5: seeds 103 to 105 are at −153 after 1,500
-# real steps, the worst at −167. With the paper's share of 0.05 and models of 64-64 units, seeds 100 to 102 are at −158
-# then, but 103 and 104 are lost again, at −1,164, after −202 at step 625. Models save no steps here: `sac:pendulum` with
-# 10 updates and 250 first actions is at −140 by then; as it is, with one update, at −195 after 4,000 (seeds 100 to 104).
+# Small networks, half of the paper's updates per step, and a real share of 0.5: seeds 103 to 105 are at −153 after
+# 1,500 real steps, the worst at −167. With the paper's share of 0.05 and models of 64-64 units, seeds 100 to 102 are
+# at −158 then, but 103 and 104 are lost again, at −1,164, after −202 at step 625. Models save no steps here:
+# `sac:pendulum` with 10 updates and 250 first actions is at −140 by then; as it is, with one update, at −195 after
+# 4,000 (seeds 100 to 104).
 MBPO_PENDULUM = {
     **PENDULUM_SAC,
     "models": 4,
