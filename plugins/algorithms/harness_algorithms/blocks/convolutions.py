@@ -19,6 +19,7 @@ class Convolution(NamedTuple):
     channels: int  # that leave it
     kernel: int  # pixels
     stride: int  # pixels
+    padding: int = 0  # pixels of 0 put around what enters
 
 
 class Frames(NamedTuple):
@@ -104,7 +105,7 @@ class StackedTorso:
         x = x.to(flat.dtype) / self.frames.brightest
         parts = self.layers_of(flat)
         for layer, weight, bias in zip(self.layers, parts[::2], parts[1::2], strict=True):
-            x = functional.relu_(_convolved(x, weight, bias, layer.stride))
+            x = functional.relu_(_convolved(x, weight, bias, layer))
         return x.flatten(2)
 
     @property
@@ -112,7 +113,8 @@ class StackedTorso:
         """F."""
         height, width = self.frames.sides
         for layer in self.layers:
-            height, width = ((side - layer.kernel) // layer.stride + 1 for side in (height, width))
+            seen = (side + 2 * layer.padding - layer.kernel for side in (height, width))
+            height, width = (reach // layer.stride + 1 for reach in seen)
         return self.layers[-1].channels * height * width
 
     def copy(self) -> "StackedTorso":
@@ -120,16 +122,18 @@ class StackedTorso:
         return StackedTorso(self.layers, self.frames, self.flat.detach().clone())
 
 
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, layer: Convolution) -> Tensor:
     """One layer of every seed, [S, B, out, ...] of x [S, B, in, ...].
 
     On a GPU seeds are groups of one convolution. On a CPU they take turns, which is as fast, and faster for large
     frames: of groups, the library chooses code by how many there are.
     """
     if not x.is_cuda:
-        return torch.stack([functional.conv2d(*each, stride) for each in zip(x, weight, bias, strict=True)])
+        seeds = zip(x, weight, bias, strict=True)
+        return torch.stack([functional.conv2d(*each, layer.stride, layer.padding) for each in seeds])
     groups = x.transpose(0, 1).flatten(1, 2)  # [B, S·in, ...]
-    y = functional.conv2d(groups, weight.flatten(0, 1), bias.flatten(), stride, groups=len(x))
+    weight, bias = weight.flatten(0, 1), bias.flatten()
+    y = functional.conv2d(groups, weight, bias, layer.stride, layer.padding, groups=len(x))
     return y.unflatten(1, (len(x), -1)).transpose(0, 1)
 
 
@@ -181,6 +185,14 @@ def stacked_torso(
     if (frames := frames_of(space)) is None:
         return None, math.prod(space.shape)
     layers = NATURE if min(frames.sides) >= SMALLEST_FOR_NATURE else SMALL
+    torso = torso_of(layers, frames, generators, initial)
+    return torso, torso.num_features
+
+
+def torso_of(
+    layers: Sequence[Convolution], frames: Frames, generators: Sequence[torch.Generator], initial: Initial = fan_in
+) -> StackedTorso:
+    """One torso of these layers per generator."""
     size = sum(math.prod(s) for s in StackedTorso(layers, frames, torch.empty(0)).shapes())
     flat = torch.empty(len(generators), size, device=generators[0].device)
     torso = StackedTorso(layers, frames, flat.requires_grad_())
@@ -188,7 +200,7 @@ def stacked_torso(
     for row, generator in enumerate(generators):
         for weight, bias in zip(parts[::2], parts[1::2], strict=True):
             initial(weight[row], bias[row], False, generator)
-    return torso, torso.num_features
+    return torso
 
 
 def stacked_network(
