@@ -11,6 +11,7 @@ SUITES = {
     "tabular": "Worlds small enough for a table, with known optimal values",
     "classic-control": "Gymnasium's classic control tasks",
     "claims-value": "What papers on action values claim, on small tasks",
+    "claims-model": "What papers on planning and on learned models claim, on a small task",
     "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",

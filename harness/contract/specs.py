@@ -85,6 +85,13 @@ def _freeze(spec: object, *fields: str) -> None:
             _check(False, spec, f"{attribute} must be a list or a table, not {value!r}")
 
 
+def _check_known(spec: Any) -> None:
+    """Refuse functions that no environment can give."""
+    _freeze(spec, "known")
+    unknown = [name for name in spec.known if name not in KNOWN_FUNCTIONS]
+    _check(not unknown, spec, f"known: there are {', '.join(KNOWN_FUNCTIONS)}, not {unknown}")
+
+
 def _check_waived(spec: Any) -> None:
     """Refuse to wave a check through without a reason."""
     for name, reason in spec.waived.items():
@@ -132,23 +139,26 @@ class Score:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a trial needs of a machine.
+    """What a trial needs of a machine, and to know of an environment.
 
     Attributes:
         cpus: cores it keeps busy; torch gets as many threads.
         processes: "one", or "many" if environments step in other processes.
         deterministic: whether one seed always gives one result, bit for bit, on one machine.
+        known: which of `KNOWN_FUNCTIONS` it plans with, beyond those that the algorithm declares for every trial.
     """
 
     cpus: int = 1
     processes: Literal["one", "many"] = "one"
     deterministic: bool = True
+    known: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         cpus = self.cpus
         _check(type(cpus) is int and cpus >= 1, self, f"cpus must be 1 or more, not {cpus!r}")
         _check(self.processes in ("one", "many"), self, f'processes: "one" or "many", not {self.processes!r}')
         _check(isinstance(self.deterministic, bool), self, "deterministic must be true or false")
+        _check_known(self)
 
 
 @dataclass(frozen=True)
@@ -166,8 +176,8 @@ class AlgorithmSpec:
         lockstep: whether one ``train`` call may train several seeds on a leading array axis, if in one process.
         devices: device types it can train on.
         processes, cpus, deterministic: what a trial needs of a machine, as in `Needs`.
-        needs: ``"package.module:function"``; where the three fields above follow from the configuration,
-            ``function(config)`` returns them as `Needs`.
+        needs: ``"package.module:function"``; where the three fields above follow from the configuration, or more has
+            to be known than ``known``, ``function(config)`` returns that as `Needs`.
         fits: ``"package.module:function"``; where more of the spaces decides than their names,
             ``function(observation_space, action_space)`` says why it cannot train with these, or nothing.
         known: which of `KNOWN_FUNCTIONS` it plans with; it cannot run where the environment does not give them.
@@ -203,7 +213,7 @@ class AlgorithmSpec:
         _check_name(self)
         _check_version(self)
         _check_module(self, "target")
-        _freeze(self, "observation_spaces", "action_spaces", "devices", "requires", "known", "waived")
+        _freeze(self, "observation_spaces", "action_spaces", "devices", "requires", "waived")
         _check_waived(self)
         for kind, existing in (("observation_spaces", SPACES), ("action_spaces", SPACES), ("devices", DEVICES)):
             named = getattr(self, kind)
@@ -213,8 +223,7 @@ class AlgorithmSpec:
         for name in ("needs", "fits"):
             if getattr(self, name) is not None:
                 _check_function(self, name)
-        unknown = [name for name in self.known if name not in KNOWN_FUNCTIONS]
-        _check(not unknown, self, f"known: there are {', '.join(KNOWN_FUNCTIONS)}, not {unknown}")
+        _check_known(self)
         _freeze(self, "presets")
         for preset, values in self.presets.items():
             _check(_has_form(preset, NAME), self, f"presets: bad name {preset!r}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from harness.contract.specs import AlgorithmSpec, EnvironmentSpec
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs
 
 
 def incompatibility(
@@ -11,10 +11,12 @@ def incompatibility(
     action_space: str,
     environment: EnvironmentSpec,
     known: Collection[str] = (),
+    needs: Needs | None = None,
 ) -> str:
     """Why an algorithm cannot train on an environment, whatever the machine; empty if it can.
 
-    Spaces are class names, as in "Box"; ``known`` are the functions that the environment's module of that name gives.
+    Spaces are class names, as in "Box"; ``known`` are the functions that the environment's module of that name gives,
+    ``needs`` what the configuration asks for.
     """
     reasons = []
     for verb, wanted, able in (
@@ -23,7 +25,8 @@ def incompatibility(
     ):
         if wanted not in able:
             reasons.append(f"{algorithm.name} {verb} {' or '.join(able)}, not {wanted}")
-    if lacking := [name for name in algorithm.known if name not in known]:
+    wants_known = dict.fromkeys((*algorithm.known, *(needs.known if needs else ())))
+    if lacking := [name for name in wants_known if name not in known]:
         reasons.append(f"{algorithm.name} plans with {', '.join(lacking)}, which {environment.name} does not give")
     for view, wants in (("game", "plays a game against itself"), ("dataset", "learns from a data set")):
         if view in algorithm.views and getattr(environment, view) is None:

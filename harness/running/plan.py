@@ -112,7 +112,7 @@ def make_plan(
         for selection, contestant in zip(selections, contestants, strict=True)
         if algorithms or selection.text in suite.contestants_on(name)
         for device in (devices or suite.devices)
-        for obstacle in [_obstacle(contestant.entry.spec, entry.spec, spaces[name], device, lacks)]
+        for obstacle in [_obstacle(contestant, entry.spec, spaces[name], device, lacks)]
     ]
     _refuse_repetitions(cells)
     return Plan(suite, tuple(cells), {name: answer.error for name, answer in spaces.items() if answer.error})
@@ -152,12 +152,13 @@ def _refuse_errors(configs: Sequence[ConfigDescription], environments: Sequence[
 
 
 def _obstacle(
-    algorithm: AlgorithmSpec, on: EnvironmentSpec, found: EnvironmentDescription, device: str, lacks: Lacks
+    contestant: Contestant, on: EnvironmentSpec, found: EnvironmentDescription, device: str, lacks: Lacks
 ) -> tuple[str, bool]:
     """Why a cell cannot run, and whether it could on another machine: its ``reason`` and ``fits``."""
     if found.error:
         return found.error, True
-    never = incompatibility(algorithm, found.observation_space, found.action_space, on, found.known)
+    algorithm, spaces = contestant.entry.spec, (found.observation_space, found.action_space)
+    never = incompatibility(algorithm, *spaces, on, found.known, contestant.needs)
     never = never or found.unfit.get(algorithm.fits or "", "")
     return never or device_lacking(algorithm, device) or lacks(device), not never
 

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.contract.specs import AlgorithmSpec, EnvironmentSpec
+from harness.contract.specs import AlgorithmSpec, EnvironmentSpec, Needs
 from harness.discovery.compatibility import device_lacking, incompatibility
 
 DQN = AlgorithmSpec("dqn", "m", "1", action_spaces=("Discrete",), devices=("cpu", "cuda"))
@@ -43,6 +43,15 @@ def test_a_planner_runs_where_everything_it_plans_with_is_known():
         == "mpc plans with dynamics_fn, which rich does not give"
     )
     assert "plans with reward_fn, dynamics_fn, which plain" in incompatibility(planner, "Box", "Discrete", PLAIN)
+
+
+def test_what_a_configuration_needs_to_know_is_wanted_too():
+    planner, oracle = AlgorithmSpec("mpc", "m", "1", known=("reward_fn",)), Needs(known=("dynamics_fn",))
+
+    assert incompatibility(planner, "Box", "Discrete", RICH, ["reward_fn"], Needs()) == ""
+    assert incompatibility(planner, "Box", "Discrete", RICH, ["reward_fn", "dynamics_fn"], oracle) == ""
+    reason = "mpc plans with dynamics_fn, which rich does not give"
+    assert incompatibility(planner, "Box", "Discrete", RICH, ["reward_fn"], oracle) == reason
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from harness_algorithms.descriptions import (
     continuous,
     distributed,
     distributional,
+    imagination,
     model_based_meta,
     model_based_value,
+    planning,
     policy_gradient,
     proximal,
     tabular,
@@ -22,5 +24,5 @@ API = 1
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
     model_free = (tabular, value, distributional, policy_gradient, proximal, continuous, distributed)
-    for family in (*model_free, model_based_meta, model_based_value):
+    for family in (*model_free, planning, model_based_value, model_based_meta, imagination):
         yield from family.SPECS

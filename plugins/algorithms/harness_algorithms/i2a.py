@@ -1,9 +1,9 @@
 """Imagination-augmented agents (I2A; Racanière et al., 2017, arXiv:1707.06203).
 
 A policy π and a value v are heads of one network that sees an observation as it is, and what would come of it. From
-there a model of the environment is followed for τ steps once for each action; the first action is forced, the others are
-a rollout policy's, π̂. A recurrent encoder reads each rollout from its end to its beginning, and what it then holds, for
-all actions, goes beside the features of the observation into the layer below π and v. They learn as in A2C, by
+there a model of the environment is followed for τ steps once for each action; the first action is forced, the others
+are a rollout policy's, π̂. A recurrent encoder reads each rollout from its end to its beginning, and what it then holds,
+for all actions, goes beside the features of the observation into the layer below π and v. They learn as in A2C, by
 
     −log π(a|s) Â + c_v (G − v(s))² − c_e H[π(·|s)] + λ_dist KL[π(·|s) ‖ π̂(·|s)]
 
@@ -17,13 +17,16 @@ needs a model, so that all of their budget is learned from. `act_by = "planning"
 in evaluation the action of the best mean return in Monte-Carlo rollouts of the same model and π̂.
 
 Departures from the paper: copies step together instead of asynchronously; networks are small ones; a frame and its
-reward enter the encoder by one layer; a corrupted model is not one that was trained too little: `corruption` is the share
-of the numbers it imagines that are wrong. In evaluation the likeliest action is taken, of π and of π̂. All seeds are
-trained in lockstep: a leading axis S throughout, losses averaged over the batch and summed over seeds.
+reward enter the encoder by one layer; a corrupted model is not one that was trained too little: `corruption` is the
+share of the numbers it imagines that are wrong. In evaluation the likeliest action is taken, of π and of π̂. π̂ begins
+with what the plain agent does. All seeds are trained in lockstep: a leading axis S throughout, losses averaged over the
+batch and summed over seeds.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -32,7 +35,7 @@ from torch.optim import Optimizer
 
 from harness.api import Count, Fraction, LockstepEnv, Trial
 from harness_algorithms.blocks.distributions import Categorical
-from harness_algorithms.blocks.environment_model import EnvironmentModel, Sight, environment_model
+from harness_algorithms.blocks.environment_model import EnvironmentModel, Sight, environment_model, fit
 from harness_algorithms.blocks.imagination_core import (
     Agent,
     CopyModel,
@@ -44,7 +47,7 @@ from harness_algorithms.blocks.imagination_core import (
     planned,
 )
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
-from harness_algorithms.blocks.optim import adam, descend, rmsprop, set_learning_rate
+from harness_algorithms.blocks.optim import descend, rmsprop, set_learning_rate
 from harness_algorithms.blocks.returns import gae
 from harness_algorithms.blocks.rollouts import by_seed, by_time
 from harness_algorithms.blocks.schedules import Linear
@@ -87,27 +90,16 @@ class Config:
 
 
 class Rollout(NamedTuple):
-    """T steps of N copies: fields [S, T · N, ...].
+    """T steps of N copies: fields [S, T · N, ...]."""
 
-    Attributes:
-        obs: s.
-        imagined: from s; None where nothing is.
-        action: a.
-        reward: r.
-        discount: 0 where the MDP terminated, else 1; γ is not in it.
-        ended: an episode ended here, by either kind of end.
-        next_obs: s′, before any reset.
-        next_value: v(s′).
-    """
-
-    obs: Tensor
-    imagined: Imagined | None
+    obs: Tensor  # s
+    imagined: Imagined | None  # from s; None where nothing is
     action: Tensor
     reward: Tensor
-    discount: Tensor
-    ended: Tensor
-    next_obs: Tensor
-    next_value: Tensor
+    discount: Tensor  # 0 where the MDP terminated, else 1; γ is not in it
+    ended: Tensor  # an episode ended here, by either kind of end
+    next_obs: Tensor  # s′, before any reset
+    next_value: Tensor  # v(s′)
 
 
 Core = Callable[[Tensor], Imagined | None]
@@ -115,15 +107,7 @@ Core = Callable[[Tensor], Imagined | None]
 
 
 class Player:
-    """An agent in N copies of an environment: what it sees and imagines now, and how it goes on.
-
-    Args:
-        env: where it acts.
-        agent: π and v.
-        core: its imagination.
-        noise: stream of what `Categorical.sample` wants.
-        obs: what to act on first, [S, N, ...].
-    """
+    """An agent in N copies of an environment: what it sees and imagines now, and how it goes on."""
 
     def __init__(self, env: LockstepEnv, agent: Agent, core: Core, noise: Uniforms, obs: Tensor) -> None:
         self._env, self.agent, self._core, self._noise = env, agent, core, noise
@@ -204,29 +188,12 @@ def learn(
 def modelled(trial: Trial, sight: Sight, actions: int, seen: Sequence[Rollout], config: Config) -> EnvironmentModel:
     """A model of what was seen."""
     columns = ((rollout.obs, rollout.action, rollout.next_obs, rollout.reward) for rollout in seen)
-    obs, action, next_obs, reward = (torch.cat(column, 1) for column in zip(*columns, strict=True))
+    transitions = [torch.cat(column, 1) for column in zip(*columns, strict=True)]
     model = environment_model(sight, actions, config.model_units, trial.generators("model"))
-    optimizer = adam(model.parameters, config.model_learning_rate)
     pick = Uniforms(trial.generators("batches"), config.model_batch_size)
-    seeds = torch.arange(len(obs), device=obs.device)[:, None]
-    for _ in range(config.model_updates):
-        rows = seeds, (pick() * obs.shape[1]).long()
-        loss = model.loss(sight(obs[rows]), action[rows], sight(next_obs[rows]), reward[rows])
-        descend(optimizer, loss)
-    trial.log(model_loss=loss.detach())
+    loss = fit(model, sight, transitions, pick, config.model_updates, config.model_learning_rate)
+    trial.log(model_loss=loss)
     return model
-
-
-def core_of(trial: Trial, sight: Sight, model: Model, rollout_policy: StackedMLP, actions: int, config: Config) -> Core:
-    """What is imagined in training, from 2 N observations of each seed at a time."""
-    noise = Uniforms(trial.generators("imagination"), config.depth - 1, 2 * config.copies, actions)
-
-    def core(obs: Tensor) -> Imagined:
-        trial.simulated(obs.shape[1] * actions * config.depth)
-        with trial.planning():
-            return imagine(model, rollout_policy, sight(obs), actions, noise().transpose(0, 1), config.depth)
-
-    return core
 
 
 def train(trial: Trial, config: Config) -> None:
@@ -239,7 +206,20 @@ def train(trial: Trial, config: Config) -> None:
     plain = Agent(space, *sizes[:3], 0, as_wide(*sizes), initialisation)
     agent = Agent(space, *sizes, initialisation)
     noise = Uniforms(trial.generators("policy"), config.copies)
+    dreams = Uniforms(trial.generators("imagination"), config.depth - 1, 2 * config.copies, actions)
+    learned = partial(learn, trial, rollout_policy=rollout_policy, sight=sight, config=config)
     model: Model = CopyModel()
+
+    def spoiled(tag: str) -> Model:
+        chance = trial.generators(tag)
+        return (
+            CorruptedModel(model, config.corruption, sight.frames is not None, chance) if config.corruption else model
+        )
+
+    def core(obs: Tensor) -> Imagined:
+        trial.simulated(obs.shape[1] * actions * config.depth if config.imagination == "model" else 0)
+        with trial.planning():
+            return imagine(followed, rollout_policy, sight(obs), actions, dreams().transpose(0, 1), config.depth)
 
     @torch.no_grad()
     def act_plainly(obs: Tensor) -> Tensor:
@@ -247,29 +227,24 @@ def train(trial: Trial, config: Config) -> None:
 
     @torch.no_grad()
     def act(obs: Tensor) -> Tensor:
-        imagined = imagine(model, rollout_policy, sight(obs), actions, None, config.depth)
-        return agent(obs, imagined)[0].mode
+        return agent(obs, imagine(shown, rollout_policy, sight(obs), actions, None, config.depth))[0].mode
 
     @torch.no_grad()
     def plan(obs: Tensor) -> Tensor:
         shape = config.planned_depth - 1, obs.shape[1], config.planned_rollouts, actions
         drawn = Uniforms(trial.generators("planning"), *shape)().transpose(0, 1)
-        return planned(model, rollout_policy, sight(obs), actions, drawn, config.discount)
+        return planned(shown, rollout_policy, sight(obs), actions, drawn, config.discount)
 
     trial.policy = act_plainly
     obs = env.reset()
     if config.imagination != "copy":
         player = Player(env, plain, lambda obs: None, noise, obs)
+        share = 1.0 if config.imagination == "none" else config.model_share
+        seen = learned(player, steps=share * trial.budget)
         if config.imagination == "none":
-            for _ in learn(trial, player, rollout_policy, sight, config, trial.budget):
-                pass
+            deque(seen, maxlen=0)
             return
-        seen = [*learn(trial, player, rollout_policy, sight, config, config.model_share * trial.budget)]
-        obs, model = player.obs, modelled(trial, sight, actions, seen, config)
-        if config.corruption:
-            spoiling = trial.generators("corruption")
-            model = CorruptedModel(model, config.corruption, sight.frames is not None, spoiling)
+        model, obs = modelled(trial, sight, actions, [*seen], config), player.obs
+    followed, shown = spoiled("corruption"), spoiled("corruption in evaluation")
     trial.policy = plan if config.act_by == "planning" else act
-    core = core_of(trial, sight, model, rollout_policy, actions, config)
-    for _ in learn(trial, Player(env, agent, core, noise, obs), rollout_policy, sight, config, trial.budget):
-        pass
+    deque(learned(Player(env, agent, core, noise, obs), steps=trial.budget), maxlen=0)

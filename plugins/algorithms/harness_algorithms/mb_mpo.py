@@ -37,8 +37,6 @@ from harness_algorithms.blocks.streams import Normals, Uniforms
 from harness_algorithms.blocks.tasks import TaskPolicies, in_every_task, over_tasks
 from harness_algorithms.trpo import Outcome, flattened, hessian_product, largest_step, line_search, unflattened
 
-FARTHEST = 1000.0  # imagined observations are clipped here, as by the authors
-
 
 @dataclass(frozen=True)
 class Config:
@@ -59,6 +57,7 @@ class Config:
     tasks_per_model: Count = 1  # policies adapted in each model, M = K times so many
     rollouts: Count = 10  # imagined for every task, before adaptation and after it
     horizon: Count = 200  # H, steps of each
+    observation_limit: float = 1_000.0  # where imagined observations are clipped, either side of 0
     model_bias: float = 0.0  # b: U(0, b) deviations of Δs are added to all that a model predicts, always the same
 
     random_steps: Count = 1_000  # with uniform actions, at first
@@ -191,8 +190,9 @@ def learn(trial: Trial, policy: GaussianPolicy, world: World, config: Config) ->
         outcome = update(policy, before, batch_of(episodes[1], config), config)
         trial.simulated(sum(each.steps for each in (imagined, *episodes)))
         log.append(torch.stack((*(each.returns.flatten(1).mean(1) for each in episodes), *outcome)))
-    means = torch.stack(log, 2).mean(2)
-    return policies, dict(zip(("imagined_return", "adapted_return", "kl", "surrogate"), means, strict=True))
+    unadapted_return, adapted_return, kl, surrogate = torch.stack(log, 2).mean(2)
+    returns = {"imagined_return": unadapted_return, "adapted_return": adapted_return, "kl": kl, "surrogate": surrogate}
+    return policies, {**returns, "adaptation_helps": (adapted_return > unadapted_return).float()}
 
 
 @torch.no_grad()
@@ -214,17 +214,15 @@ def train(trial: Trial, config: Config) -> None:
     """Collect real data, at first at random; fit the models; adapt and learn in imagination; and so on."""
     env = trial.make_lockstep_env(config.models * config.tasks_per_model * config.real_rollouts)
     spaces = env.single_observation_space, env.single_action_space
-    obs_size, action_size = (space.shape[0] for space in spaces)
+    sizes = [space.shape[0] for space in spaces]
     initialisation, batches = trial.generators("initialisation"), trial.generators("batches")
     policy = stochastic_policy(*spaces, config.hidden, initialisation, "tanh", orthogonal(0.01), config.log_std)
-    models = make_dynamics(
-        obs_size, action_size, config.model_hidden, initialisation, config.models, weight_norm=config.weight_norm
-    )
+    models = make_dynamics(*sizes, config.model_hidden, initialisation, config.models, weight_norm=config.weight_norm)
     noise = policy.noise(trial.generators("policy"), env.copies)
-    uniform = Uniforms(trial.generators("first actions"), env.copies, action_size)
+    uniform = Uniforms(trial.generators("first actions"), env.copies, sizes[1])
     bias = config.model_bias * Uniforms(trial.generators("model bias"), config.models, 1, 1)().float()
     shape = config.models, config.tasks_per_model * config.rollouts
-    actions = Normals(trial.generators("imagined actions"), *shape, action_size)
+    actions = Normals(trial.generators("imagined actions"), *shape, sizes[1])
     data = Storage(Transition, config.buffer_capacity // env.copies * env.copies)
     policies: TaskPolicies | None = None
 
@@ -236,7 +234,8 @@ def train(trial: Trial, config: Config) -> None:
             return torch.lerp(policy.low, policy.high, uniform().float())
         return policy.bounded(policies(obs).sample(noise()))
 
-    world = World(model, trial.known, trial.generators("imagined starts"), actions, shape, config.horizon, FARTHEST)
+    starts, limit = trial.generators("imagined starts"), config.observation_limit
+    world = World(model, trial.known, starts, actions, shape, config.horizon, limit)
     trial.policy = torch.no_grad()(lambda obs: policy.bounded(policy(obs).mode))
     obs, steps = env.reset(), -(-config.random_steps // env.copies)
     while True:

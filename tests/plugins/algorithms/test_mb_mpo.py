@@ -452,11 +452,46 @@ def test_a_models_bias_is_drawn_once_and_added_to_all_it_predicts(monkeypatch):
         torch.testing.assert_close(each, bias[:, :, None, None].expand_as(each), atol=1e-5, rtol=0)
 
 
+def test_imagined_observations_are_kept_within_the_limit(monkeypatch):
+    seen = []
+
+    def watched(act, model, known, obs, horizon, limit):
+        seen.append(imagine(act, model, known, obs, horizon, limit))
+        return seen[-1]
+
+    monkeypatch.setattr(imagination, "imagine", watched)
+    trained(replace(QUICK, observation_limit=0.5))
+
+    assert all(each.next_obs.abs().max() <= 0.5 for each in seen)
+    assert any((each.next_obs.abs() == 0.5).any() for each in seen)
+
+
 def test_returns_before_and_after_adaptation_are_logged_once_per_collection():
     trial = trained(QUICK)
     for run in trial.runs:
-        names = [name for _, name, _ in run.diagnostics]
-        assert names.count("imagined_return") == names.count("adapted_return") == 3
+        logged = {name: [x for _, n, x in run.diagnostics if n == name] for _, name, _ in run.diagnostics}
+        before, after = logged["imagined_return"], logged["adapted_return"]
+        assert len(before) == 3
+        assert logged["adaptation_helps"] == [float(b < a) for b, a in zip(before, after, strict=True)]
+
+
+def test_returns_before_and_after_adaptation_differ_by_the_adaptation_alone():
+    """They share initial states and noise, other ones than those adapted by: with α = 0, nothing is between them."""
+    trial = SimpleNamespace(simulated=lambda steps: None)
+    for rate in (0.0, 0.1):
+        config = replace(QUICK, adaptation_rate=rate)
+        drawn = []
+
+        class Watched(World):
+            def episodes(self, policy, chance, drawn=drawn):
+                drawn.append(chance)
+                return super().episodes(policy, chance)
+
+        _, log = mb_mpo.learn(trial, small_policy(), Watched(*linear_world(config)), config)
+        assert torch.equal(log["imagined_return"], log["adapted_return"]) == (rate == 0)
+        assert drawn[1] is drawn[2]
+        assert not torch.equal(drawn[0][0], drawn[1][0])
+        assert not torch.equal(drawn[0][1][0], drawn[1][1][0])
 
 
 def test_real_and_imagined_steps_are_counted_apart():

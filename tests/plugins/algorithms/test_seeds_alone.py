@@ -10,6 +10,7 @@ import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
 from harness.measuring.training import run_training
+from harness_algorithms.blocks.dynamics import Dynamics
 from harness_algorithms.parallel.virtual import VirtualBackend
 from support.trial import local_trial
 
@@ -39,6 +40,8 @@ SMALL = {
     "rollouts": 3,
     "horizon": 8,
     "meta_steps": 2,
+    "candidates": 20,
+    "fit_every": 16,
 }
 ROLLOUT = 16  # steps; a few updates of each fit into a budget
 HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
@@ -54,6 +57,14 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
     def kept(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> None:
         add(optimizer, group)
         parameters.extend(optimizer.param_groups[-1]["params"])
+
+    ensembles: list[Dynamics] = []
+    refresh = Dynamics.refresh
+
+    def kept_of_models(dynamics: Dynamics) -> None:  # what fitting works on holds fewer models whenever one stops
+        refresh(dynamics)
+        parameters[:] = [p for p in parameters if p.shape[1:] not in {own.shape[1:] for own in dynamics.parameters}]
+        ensembles[:] = [each for each in ensembles if each is not dynamics] + [dynamics]
 
     run_roles = VirtualBackend.run
 
@@ -72,8 +83,10 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
     with patch.context() as patched:
         patched.setattr(torch.optim.Optimizer, "add_param_group", kept)
         patched.setattr(VirtualBackend, "run", kept_of_stores)
+        patched.setattr(Dynamics, "refresh", kept_of_models)
         run_training(trial, module.train, config)
     row, run = seeds.index(SEED), trial.runs[seeds.index(SEED)]
+    parameters += [p.unflatten(0, (len(seeds), -1)) for each in ensembles for p in each.parameters]
     return {
         "episodes": [episode[3:] for episode in run.episodes],
         "evaluations": [episode[3:] for episode in run.evaluations],

