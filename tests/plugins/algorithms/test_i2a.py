@@ -106,7 +106,7 @@ def rollout(space, config, actions, seed=0):
     return i2a.Rollout(obs, imagined, action, reward, zeros + 1, zeros.bool(), obs, zeros)
 
 
-SMALL = i2a.Config(copies=4, rollout_length=3, features=8, code_units=6, hidden=16)
+SMALL = i2a.Config(copies=4, rollout_length=3, features=8, code_units=6, head_units=16)
 
 
 def test_distillation_moves_the_rollout_policy_towards_the_policy_and_leaves_the_policy_alone():
@@ -173,15 +173,15 @@ def test_planning_takes_the_action_of_the_best_mean_return():
     assert (planned(Levers(), last_action(4), torch.zeros(1, 5, 1), 4, noise, 0.9) == 2).all()
 
 
-def transitions(count):
-    """Of random actions on push-box, for two seeds."""
-    chance, rows = torch.Generator().manual_seed(5), []
+def transitions(count, seed):
+    """Of random actions on push-box, for two seeds; after 20 steps other levels follow."""
+    chance, rows = torch.Generator().manual_seed(seed), []
     state = push_box.initial(chance, (2, 40))
-    for _ in range(count // 40):
+    for time in range(count // 40):
         action = torch.randint(4, (2, 40), generator=chance)
-        successor, reward, ended = push_box.step(state, action)
+        successor, reward, _ = push_box.step(state, action)
         rows.append((push_box.observe(state), action, push_box.observe(successor), reward.float()))
-        state = torch.where(ended.unsqueeze(-1), state, successor)
+        state = push_box.initial(chance, (2, 40)) if time % 20 == 19 else successor
     return [torch.cat(column, 1) for column in zip(*rows, strict=True)]
 
 
@@ -191,15 +191,16 @@ def test_the_model_of_frames_learns_the_rules_of_push_box():
     sight = Sight(PLANES)
     model = environment_model(sight, 4, 32, generators())
     assert isinstance(model, FrameModel)
-    fit(model, sight, transitions(8_000), Uniforms(generators(), 64), 1_500, 1e-3)
-    obs, action, next_obs, reward = (column[:, -2_000:] for column in transitions(12_000))
+    fit(model, sight, transitions(8_000, 5), Uniforms(generators(), 64), 1_000, 4e-3)
+    obs, action, next_obs, reward = transitions(4_000, 6)
     seen, paid = model.predict(sight(obs), action)
     right = (seen == sight(next_obs)).all(2)
-    assert right.float().mean() > 0.98
-    moved = (obs != next_obs).flatten(2).any(2)
-    assert right[moved].float().mean() > 0.97
+    pushed = (obs[:, :, 2] != next_obs[:, :, 2]).flatten(2).any(2)
+    assert pushed.float().mean() > 0.02
+    assert right.float().mean() > 0.95
+    assert right[pushed].float().mean() > 0.9
     plain = reward < 5  # who solves a level by chance is rare
-    assert (paid - reward)[plain].abs().mean() < 0.1
+    assert (paid - reward)[plain].abs().mean() < 0.15
 
 
 def test_the_model_of_vectors_learns_a_linear_world():
@@ -214,7 +215,7 @@ def test_the_model_of_vectors_learns_a_linear_world():
 
 
 def trained(task, budget, **settings):
-    small = dict(copies=4, rollout_length=4, features=8, code_units=4, hidden=8, model_updates=5, model_units=4)
+    small = dict(copies=4, rollout_length=4, features=8, code_units=4, head_units=8, model_updates=5, model_units=4)
     trial = local_trial(SPECS[task], (3, 4), budget=budget, episodes=1, points=2, lockstep=True)
     run_training(trial, i2a.train, resolve_config(i2a.Config, {**small, **settings}))
     return trial
@@ -241,3 +242,34 @@ def test_every_preset_trains_on_frames_and_on_vectors(task, preset):
     trial = trained(task, 64, model_share=0.5, **settings)
     assert trial.steps == 64
     assert all(run.evaluations for run in trial.runs)
+
+
+class Rules:
+    """Push-box itself, told as a model."""
+
+    def predict(self, x, action):
+        planes = x.unflatten(2, (4, 49)).double()
+        masks = (planes[:, :, :3] * 2.0 ** torch.arange(49, dtype=torch.float64)).sum(3).long()
+        state = torch.cat([masks, planes[:, :, 3].argmax(2, keepdim=True)], 2)
+        successor, reward, _ = push_box.step(state, action)
+        return push_box.observe(successor).flatten(2).float(), reward.float()
+
+
+def solved(model, levels=20):
+    """The share of levels that planning solves, with uniformly random rollouts."""
+    chance = torch.Generator().manual_seed(1)
+    state, over = push_box.initial(chance, (1, levels)), torch.zeros(1, levels, dtype=torch.bool)
+    for _ in range(50):
+        noise = torch.rand(9, 1, levels, 8, 4, generator=chance, dtype=torch.float64)
+        x = push_box.observe(state).flatten(2).float()
+        action = planned(model, lambda x: torch.zeros(*x.shape[:2], 4), x, 4, noise, 0.99)
+        successor, _, ended = push_box.step(state, action)
+        over |= ended
+        state = torch.where(over.unsqueeze(2), state, successor)
+    return over.float().mean()
+
+
+@pytest.mark.slow
+def test_planning_in_the_rules_solves_levels_and_collapses_where_the_model_is_corrupted():
+    assert solved(Rules()) > 0.5
+    assert solved(CorruptedModel(Rules(), 0.1, True, generators(1))) < 0.3

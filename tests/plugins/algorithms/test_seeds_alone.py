@@ -42,6 +42,7 @@ SMALL = {
     "meta_steps": 2,
     "candidates": 20,
     "fit_every": 16,
+    "model_updates": 5,
 }
 ROLLOUT = 16  # steps; a few updates of each fit into a budget
 HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines

@@ -18,6 +18,8 @@ from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.streams import Uniforms
 
+SURE = 3.0  # logit of a bright pixel before anything is learned: what is seen mostly stays
+
 
 class Sight:
     """How observations of a space become numbers.
@@ -64,7 +66,7 @@ class FrameModel:
         self._sight, self._actions, self._frames = sight, actions, frames
         entering = Frames(frames.channels + actions, frames.sides, False, 1)
         self.torso: StackedTorso = torso_of(layers, entering, generators)
-        self.pixel: StackedMLP = stacked_mlp((channels, frames.channels), generators)
+        self.pixel: StackedMLP = stacked_mlp((channels, channels, frames.channels), generators)
         self.total: StackedMLP = stacked_mlp((channels, channels, 1), generators)
         self.parameters = [self.torso.flat, *self.pixel.parameters, *self.total.parameters]
 
@@ -76,8 +78,8 @@ class FrameModel:
         entering = torch.cat([x.unflatten(2, (channels, height, width)), planes], 2)
         features = self.torso(entering).unflatten(2, (-1, height * width))  # [S, B, channels, pixels]
         pixels = self.pixel(features.transpose(2, 3).flatten(1, 2))  # [S, B · pixels, C]
-        logits = pixels.unflatten(1, (-1, height * width)).transpose(2, 3).flatten(2)
-        return logits, self.total(features.sum(3)).squeeze(2)
+        change = pixels.unflatten(1, (-1, height * width)).transpose(2, 3).flatten(2)
+        return SURE * (2 * x - 1) + change, self.total(features.sum(3)).squeeze(2)
 
     @torch.no_grad()
     def predict(self, x: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
