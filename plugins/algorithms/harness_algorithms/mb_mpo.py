@@ -48,7 +48,7 @@ class Config:
     max_kl: float = 0.01  # δ, in nats, of one update, between adapted policies
     meta_steps: Count = 10  # updates between two collections of real data
     conjugate_gradient_steps: Count = 10  # products with the Hessian of the divergence, per update
-    curvature_every: Count = 1  # of so many imagined steps, one counts in these products, which take most of the time
+    curvature_every: Count = 10  # of so many imagined steps, one counts in these products, which take most of the time
     damping: float = 1e-5  # λ, added to its diagonal
     line_search_tries: int = 15  # of ever shorter steps
     line_search_shrinkage: float = 0.8  # of each try to the one before
@@ -192,7 +192,7 @@ def learn(trial: Trial, policy: GaussianPolicy, world: World, config: Config) ->
         log.append(torch.stack((*(each.returns.flatten(1).mean(1) for each in episodes), *outcome)))
     unadapted_return, adapted_return, kl, surrogate = torch.stack(log, 2).mean(2)
     returns = {"imagined_return": unadapted_return, "adapted_return": adapted_return, "kl": kl, "surrogate": surrogate}
-    return policies, {**returns, "adaptation_helps": (adapted_return > unadapted_return).float()}
+    return policies, {**returns, "adaptation_fails": (adapted_return <= unadapted_return).float()}
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ All seeds are trained in lockstep: a leading axis S throughout, losses [S].
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -143,28 +144,39 @@ def update(
     return {"critic_loss": of_critic, "actor_loss": of_actor, "temperature": temperature}
 
 
-def make_agent(trial: Trial, space: Any, action_size: int, config: Config) -> Agent:
-    """Networks with initial parameters of each seed's own, and their optimisers."""
-    generators = trial.generators("initialisation")
-    actor = stacked_network(space, config.hidden, 2 * action_size, generators)
-    critic = stacked_critic(space, action_size, config.hidden, generators, members=2)
-    log_temperature = torch.full((trial.num_seeds,), math.log(config.temperature), device=trial.device)
-    return Agent(
-        actor,
-        critic,
-        frozen_copy(critic),
-        log_temperature.requires_grad_(),
-        adam(actor.parameters, config.actor_learning_rate),
-        adam(critic.parameters, config.critic_learning_rate),
-        adam([log_temperature], config.temperature_learning_rate),
-    )
+def make_agent(
+    space: Any,
+    action_size: int,
+    hidden: Sequence[int],
+    temperature: float,
+    learning_rates: tuple[float, float, float],
+    generators: Sequence[torch.Generator],
+) -> Agent:
+    """Networks with initial parameters of each seed's own, and their optimisers.
+
+    Args:
+        space: Gymnasium's Box of one observation.
+        action_size: A, numbers in one action.
+        hidden: units of each hidden layer, of actor and critics.
+        temperature: α at the start.
+        learning_rates: of the actor, of the critics, of the temperature.
+        generators: one per seed.
+    """
+    actor = stacked_network(space, hidden, 2 * action_size, generators)
+    critic = stacked_critic(space, action_size, hidden, generators, members=2)
+    log_temperature = torch.full((len(generators),), math.log(temperature), device=generators[0].device)
+    learning = actor.parameters, critic.parameters, [log_temperature.requires_grad_()]
+    optimizers = (adam(each, rate) for each, rate in zip(learning, learning_rates, strict=True))
+    return Agent(actor, critic, frozen_copy(critic), log_temperature, *optimizers)
 
 
 def train(trial: Trial, config: Config) -> None:
     """Act by sampling, store, replay."""
     env = trial.make_lockstep_env()
     bounds = Bounds(env.single_action_space, trial.device)
-    agent = make_agent(trial, env.single_observation_space, bounds.size, config)
+    rates = config.actor_learning_rate, config.critic_learning_rate, config.temperature_learning_rate
+    sizes, initialisation = (bounds.size, config.hidden), trial.generators("initialisation")
+    agent = make_agent(env.single_observation_space, *sizes, config.temperature, rates, initialisation)
     target_entropy = -float(bounds.size) if config.target_entropy is None else config.target_entropy
     capacity = min(config.replay_capacity, trial.budget)  # more is never stored
     replay = Replay(Transition, capacity, config.batch_size, trial.generators("batches"))

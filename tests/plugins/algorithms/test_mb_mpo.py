@@ -29,6 +29,7 @@ SEEDS, TASKS, OBS, ACTION = 2, 3, 3, 2
 ROWS = SEEDS * TASKS
 QUICK = mb_mpo.Config(
     adaptation_rate=0.1,
+    curvature_every=1,
     models=TASKS,
     tasks_per_model=1,
     rollouts=2,
@@ -472,7 +473,7 @@ def test_returns_before_and_after_adaptation_are_logged_once_per_collection():
         logged = {name: [x for _, n, x in run.diagnostics if n == name] for _, name, _ in run.diagnostics}
         before, after = logged["imagined_return"], logged["adapted_return"]
         assert len(before) == 3
-        assert logged["adaptation_helps"] == [float(b < a) for b, a in zip(before, after, strict=True)]
+        assert logged["adaptation_fails"] == [float(b >= a) for b, a in zip(before, after, strict=True)]
 
 
 def test_returns_before_and_after_adaptation_differ_by_the_adaptation_alone():

@@ -35,6 +35,7 @@ SMALL = {
     "replay_capacity": 320,
     "random_steps": 30,
     "models": 3,
+    "elites": 2,
     "model_hidden": (32, 35),
     "fitting": {"epochs": 3, "batch_size": 16},
     "rollouts": 3,

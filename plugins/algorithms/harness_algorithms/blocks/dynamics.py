@@ -9,6 +9,7 @@ and deviation of the data. Members differ by initial parameters, by which transi
 and by the order of these.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -116,6 +117,7 @@ class Dynamics:
             normalised; bounds of log σ² where Gaussian, lower ones first.
         inputs: what (s, a) is seen relative to.
         outputs: what Δs is relative to.
+        validation_loss: each member's at the end of the last fit, [S, K]; infinite before the first.
     """
 
     def __init__(self, rows: Rows, members: int, parameters: Sequence[Tensor], inputs: Scale, outputs: Scale) -> None:
@@ -124,6 +126,7 @@ class Dynamics:
         self.parameters = list(parameters)
         self.inputs = inputs
         self.outputs = outputs
+        self.validation_loss = self.parameters[0].new_full((len(inputs.mean), members), math.inf)
         self.refresh()
 
     @torch.no_grad()
@@ -151,6 +154,15 @@ class Dynamics:
         """
         mean, deviation = self.law(obs, action)
         return mean if deviation is None else torch.addcmul(mean, deviation, noise)
+
+    def best(self, number: int) -> "Dynamics":
+        """Copies of those members of each seed whose validation loss is least, as an ensemble of so many."""
+        chosen = self.validation_loss.argsort(stable=True, dim=1)[:, :number]  # [S, number]
+        rows = (torch.arange(len(chosen), device=chosen.device).unsqueeze(1) * self.members + chosen).flatten()
+        parameters = [parameter[rows] for parameter in self.parameters]
+        best = Dynamics(self.rows, number, parameters, self.inputs, self.outputs)
+        best.validation_loss = self.validation_loss.gather(1, chosen)
+        return best
 
     def law(self, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and deviation of s′, [S, K, B, D] each; None for the deviation where members are deterministic."""
@@ -367,7 +379,8 @@ def fit(
         if not running:
             break
     dynamics.refresh()
-    means = logged.unflatten(1, (num_seeds, members)).mean(2)
+    per_member = logged.unflatten(1, (num_seeds, members))
+    dynamics.validation_loss, means = per_member[1], per_member.mean(2)
     return dict(zip(("model_loss", "model_validation_loss", "model_epochs"), means, strict=True))
 
 
