@@ -62,7 +62,7 @@ class Config:
     corruption: Fraction = 0.0  # share of the numbers imagined that are wrong
     act_by: Literal["policy", "planning"] = "policy"  # in evaluation
 
-    model_share: Fraction = 0.1  # of the budget, seen by the agent whose steps the model is trained on
+    model_share: Fraction = 0.1  # of the budget, at least a rollout: steps that the model is trained on
     model_units: Count = 32  # channels of the model of frames, units of that of vectors
     model_updates: Count = 2_000
     model_batch_size: Count = 64
@@ -240,7 +240,7 @@ def train(trial: Trial, config: Config) -> None:
     if config.imagination != "copy":
         player = Player(env, plain, lambda obs: None, noise, obs)
         share = 1.0 if config.imagination == "none" else config.model_share
-        seen = learned(player, steps=share * trial.budget)
+        seen = learned(player, steps=max(1, share * trial.budget))
         if config.imagination == "none":
             deque(seen, maxlen=0)
             return

@@ -22,6 +22,8 @@ from harness_algorithms.blocks.imagination_core import (
     imagine,
     planned,
 )
+from harness_algorithms.blocks.networks import stacked_mlp
+from harness_algorithms.blocks.optim import rmsprop
 from harness_algorithms.blocks.streams import Uniforms
 from harness_environments.arrays import push_box
 from support.trial import local_trial
@@ -133,6 +135,20 @@ def test_no_other_part_of_the_loss_reaches_the_rollout_policy():
     assert torch.autograd.grad(others, told, allow_unused=True) == (None,)
 
 
+def test_an_update_moves_the_rollout_policy_as_well_as_the_agent():
+    """The popular port computes the gradient of the distillation, but steps another optimiser."""
+    agent, rollout_policy = Agent(PLANES, 196, 4, 8, 6, 16, generators()), stacked_mlp((196, 8, 4), generators())
+    seen, sight = rollout(PLANES, SMALL, 4), Sight(PLANES)
+    optimizer = rmsprop([*agent.parameters, *rollout_policy.parameters], 1e-3, epsilon=1e-5)
+    before = [parameter.detach().clone() for parameter in (*agent.parameters, *rollout_policy.parameters)]
+    with torch.no_grad():
+        policy, _ = agent(seen.obs, seen.imagined)
+    first = i2a.update(agent, rollout_policy(sight(seen.obs)), optimizer, seen, SMALL).distillation
+    after = [*agent.parameters, *rollout_policy.parameters]
+    assert all((old != new).any(1).all() for old, new in zip(before, after, strict=True))
+    assert (policy.kl(Categorical(rollout_policy(sight(seen.obs)))).mean(1) < first).all()
+
+
 @pytest.mark.parametrize(("space", "size"), [(PLANES, 196), (VECTOR, 3)])
 @pytest.mark.parametrize(("features", "codes", "hidden"), [(64, 64, 128), (16, 8, 300)])
 def test_an_agent_without_imagination_has_as_many_parameters(space, size, features, codes, hidden):
@@ -228,6 +244,10 @@ def test_steps_that_the_model_is_trained_on_are_taken_from_the_budget():
     first = 112  # the plain agent's: rollouts of 16 steps until there are 100
     looks = (400 - first) // 4 + 1
     assert trial.runs[0].simulated == looks * 8 * 4 * 3
+
+
+def test_a_model_is_trained_on_one_rollout_at_least():
+    assert trained("push-box", 64, model_share=0.0).runs[0].simulated == (64 - 16) // 4 * 96 + 96
 
 
 @pytest.mark.parametrize("imagination", ["copy", "none"])
