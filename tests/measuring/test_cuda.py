@@ -15,7 +15,8 @@ ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environ
 DEEP = [spec for spec in harness_algorithms.harness_algorithms() if "cuda" in spec.devices]
 STEPS = 200
 SHORT = {"learning_starts": 20, "rollout_length": 16, "minibatches": 2, "value_minibatches": 2, "batch_size": 16}
-SHORT |= {"random_steps": 50, "horizon": 3, "meta_steps": 1, "rollouts": 2, "candidates": 10, "fitting": {"epochs": 2}}
+SHORT |= {"random_steps": 50, "horizon": 3, "meta_steps": 1, "rollouts": 2, "candidates": 10}
+SHORT |= {"fitting": {"epochs": 2}, "model_updates": 5}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
