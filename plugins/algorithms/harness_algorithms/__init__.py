@@ -9,6 +9,7 @@ from harness_algorithms.descriptions import (
     distributional,
     model_based_meta,
     model_based_value,
+    model_based_world,
     policy_gradient,
     proximal,
     tabular,
@@ -22,5 +23,5 @@ API = 1
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
     model_free = (tabular, value, distributional, policy_gradient, proximal, continuous, distributed)
-    for family in (*model_free, model_based_meta, model_based_value):
+    for family in (*model_free, model_based_meta, model_based_value, model_based_world):
         yield from family.SPECS

@@ -9,3 +9,10 @@ def unfit(observation_space: Any, action_space: Any) -> str:
         if len(space.shape) != 1 or space.dtype.kind != "f":
             return f"a model wants {what} that are vectors of reals, not {space}"
     return ""
+
+
+def unfit_observations(observation_space: Any, action_space: Any) -> str:
+    """Likewise where actions may be anything."""
+    if len(observation_space.shape) != 1 or observation_space.dtype.kind != "f":
+        return f"a model wants observations that are vectors of reals, not {observation_space}"
+    return ""
