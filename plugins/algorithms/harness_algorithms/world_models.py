@@ -1,7 +1,7 @@
 """World models (Ha & Schmidhuber, 2018, arXiv:1803.10122), for vectors and discrete actions.
 
-Random rollouts give data; V makes of an observation a code z; M, a recurrent mixture-density network, learns to foretell
-the next z from z, the action and its memory h; C, linear on [z, h], chooses actions and is found by CMA-ES, in the
+Random rollouts give data; V makes of an observation a code z; M, a recurrent mixture-density network, learns to
+foretell the next z from z, the action and its memory h; C, linear on [z, h], chooses actions and is found by CMA-ES, in the
 real environment or in the dream: episodes that M foretells, at a temperature τ. h is M's memory *before* the action.
 
 V is no more than a standardisation here, as observations are vectors. Departures: mixtures are of the change of z; a
@@ -85,9 +85,9 @@ class Agent:
 
     def reset(self, mask: Tensor) -> None:
         """Empty the memory of copies where the mask, bool [S, B], is true."""
-        fresh = self.state is None or self.state[0].shape[1] != mask.shape[1]  # copies of another environment
-        state = self.m.memory.initial(mask.shape[1]) if fresh else self.state
-        self.state = forget(state, mask)
+        if self.state is None or self.state[0].shape[1] != mask.shape[1]:  # copies of another environment
+            self.state = self.m.memory.initial(mask.shape[1])
+        self.state = forget(self.state, mask)
 
     def choose(self, z: Tensor, h: Tensor) -> Tensor:
         """One-hot actions [S, B, A]: the largest of the linear functions of [z, h], h before the action."""
@@ -208,7 +208,11 @@ def train(trial: Trial, config: Config) -> None:
             trial.simulated(env.copies * config.window)
         else:
             fitness, obs = awake(env, candidates, obs, config.window)
-        evolution.tell(fitness.unflatten(1, (config.population, -1)).mean(2))
+        evolution.tell(fitness.view(-1, config.population, config.rollouts).mean(2))
         best.weights = evolution.mean().unsqueeze(1)
         trial.log(fitness=fitness.mean(1))
         generation += 1
+    if config.dream:  # what the harness's evaluation is to be compared with
+        candidates.weights = best.weights
+        trial.simulated(env.copies * config.window)
+        trial.log(dreamt_return=dream.returns(candidates).mean(1))

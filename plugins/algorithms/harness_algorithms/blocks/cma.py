@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cma
+import cma  # type: ignore[import-untyped]
 import numpy as np
 import torch
 from torch import Tensor

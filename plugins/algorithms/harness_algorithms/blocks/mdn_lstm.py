@@ -74,7 +74,7 @@ class MDNLSTM:
     def predict(self, h: Tensor) -> Predicted:
         """What follows, by the memory's output *after* the step, [S, B, units]."""
         out = self.head(h)
-        parts = out[..., :-2].unflatten(-1, (3, self.size, self.mixtures)).unbind(-3)
+        parts = out[..., :-2].reshape(*out.shape[:-1], 3, self.size, self.mixtures).unbind(-3)
         return Predicted(Mixture(*parts), out[..., -2], out[..., -1])
 
     def loss(self, z: Tensor, action: Tensor, change: Tensor, reward: Tensor, end: Tensor, ended: Tensor) -> Tensor:
@@ -101,9 +101,7 @@ class MDNLSTM:
         return total.sum(1) / (steps * z.shape[2] * (self.size + 2))
 
 
-def mdn_lstm(
-    size: int, action_size: int, units: int, mixtures: int, generators: Sequence[torch.Generator]
-) -> MDNLSTM:
+def mdn_lstm(size: int, action_size: int, units: int, mixtures: int, generators: Sequence[torch.Generator]) -> MDNLSTM:
     """One per generator: D = ``size``, A = ``action_size``, and so many units and components of every mixture."""
     memory = stacked_lstm(size + action_size, units, generators)
     head = stacked_mlp((units, 3 * size * mixtures + 2), generators)

@@ -2,7 +2,9 @@
 
 from harness.api import AlgorithmSpec
 
-CARTPOLE = {"units": 16, "random_steps": 16_384}
+# For `cartpole-position`; found on seeds 100 to 104. The dream's window is the time limit:
+# so its return can be compared.
+CARTPOLE = {"units": 16, "random_steps": 16_384, "model_updates": 150, "window": 200}
 
 SPECS = (
     AlgorithmSpec(
@@ -19,7 +21,7 @@ SPECS = (
         presets={
             "cartpole": CARTPOLE,
             "z-only": {**CARTPOLE, "memory": False},
-            "dream": {**CARTPOLE, "dream": True},
+            "dream": {**CARTPOLE, "dream": True, "window": 500},
         },
     ),
 )
