@@ -1,8 +1,9 @@
 """World models (Ha & Schmidhuber, 2018, arXiv:1803.10122), for vectors and discrete actions.
 
 Random rollouts give data; V makes of an observation a code z; M, a recurrent mixture-density network, learns to
-foretell the next z from z, the action and its memory h; C, linear on [z, h], chooses actions and is found by CMA-ES, in the
-real environment or in the dream: episodes that M foretells, at a temperature τ. h is M's memory *before* the action.
+foretell the next z from z, the action and its memory h; C, linear on [z, h], chooses actions and is found by CMA-ES,
+in the real environment or in the dream: episodes that M foretells, at a temperature τ. h is M's memory *before* the
+action.
 
 V is no more than a standardisation here, as observations are vectors. Departures: mixtures are of the change of z; a
 candidate is worth its reward per episode in a window of steps, terminations ending one, since copies cannot be
@@ -117,7 +118,8 @@ def random_rollouts(trial: Trial, env: LockstepEnv, obs: Tensor, config: Config)
     rows: list[Transition] = []
     action = torch.zeros(obs.shape[:2], dtype=torch.int64, device=obs.device)
     begun = torch.ones_like(action, dtype=torch.bool)
-    for _ in range((trial.budget if config.dream else config.random_steps) // env.copies):
+    steps = trial.budget if config.dream else config.random_steps
+    for _ in range(max(config.sequence_length, steps // env.copies)):  # one sequence at the least
         repeat, drawn = uniforms().unbind(1)
         action = torch.where((repeat < config.persistence) & ~begun, action, (drawn * actions).long())
         step = env.step(action)
