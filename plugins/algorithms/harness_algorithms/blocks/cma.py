@@ -1,12 +1,15 @@
 """CMA-ES (Hansen, 2016, arXiv:1604.00772) by the `cma` library, one instance per seed."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cma  # type: ignore[import-untyped]
 import numpy as np
 import torch
 from torch import Tensor
+
+with warnings.catch_warnings():  # the library sets filters for the whole process, here and at work
+    import cma  # type: ignore[import-untyped]
 
 
 class Evolution:
@@ -21,18 +24,21 @@ class Evolution:
 
     def __init__(self, size: int, deviation: float, population: int, generators: Sequence[torch.Generator]) -> None:
         self._device = generators[0].device
-        self._strategies = [_strategy(size, deviation, population, generator) for generator in generators]
+        with warnings.catch_warnings():
+            self._strategies = [_strategy(size, deviation, population, generator) for generator in generators]
         self._asked: list[Any] = []
 
     def ask(self) -> Tensor:
         """The candidates of a generation, float32 [S, population, P]."""
-        self._asked = [strategy.ask() for strategy in self._strategies]
+        with warnings.catch_warnings():
+            self._asked = [strategy.ask() for strategy in self._strategies]
         return self._tensor(self._asked)
 
     def tell(self, fitness: Tensor) -> None:
         """What the candidates that were asked for last achieved, [S, population]; more is better."""
-        for strategy, asked, row in zip(self._strategies, self._asked, (-fitness).tolist(), strict=True):
-            strategy.tell(asked, row)
+        with warnings.catch_warnings():
+            for strategy, asked, row in zip(self._strategies, self._asked, (-fitness).tolist(), strict=True):
+                strategy.tell(asked, row)
 
     def mean(self) -> Tensor:
         """The means of the distributions that candidates are drawn from, float32 [S, P]."""
