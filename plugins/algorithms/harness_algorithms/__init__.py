@@ -10,6 +10,7 @@ from harness_algorithms.descriptions import (
     imagination,
     model_based_meta,
     model_based_value,
+    model_based_world,
     planning,
     policy_gradient,
     proximal,
@@ -24,5 +25,5 @@ API = 1
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
     model_free = (tabular, value, distributional, policy_gradient, proximal, continuous, distributed)
-    for family in (*model_free, planning, model_based_value, model_based_meta, imagination):
+    for family in (*model_free, planning, model_based_value, model_based_meta, model_based_world, imagination):
         yield from family.SPECS

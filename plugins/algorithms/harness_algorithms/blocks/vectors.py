@@ -11,10 +11,8 @@ def unfit(observation_space: Any, action_space: Any) -> str:
     return ""
 
 
-def unfit_to_plan(observation_space: Any, action_space: Any) -> str:
-    """Likewise where actions may also be discrete, numbered from 0."""
-    if not hasattr(action_space, "n"):
-        return unfit(observation_space, action_space)
-    if action_space.start:
-        return f"a planner wants actions that are numbered from 0, not {action_space}"
-    return unfit(observation_space, observation_space)
+def unfit_observations(observation_space: Any, action_space: Any) -> str:
+    """Likewise where actions may be anything."""
+    if len(observation_space.shape) != 1 or observation_space.dtype.kind != "f":
+        return f"a model wants observations that are vectors of reals, not {observation_space}"
+    return ""

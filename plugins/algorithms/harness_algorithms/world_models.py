@@ -1,0 +1,220 @@
+"""World models (Ha & Schmidhuber, 2018, arXiv:1803.10122), for vectors and discrete actions.
+
+Random rollouts give data; V makes of an observation a code z; M, a recurrent mixture-density network, learns to
+foretell the next z from z, the action and its memory h; C, linear on [z, h], chooses actions and is found by CMA-ES,
+in the real environment or in the dream: episodes that M foretells, at a temperature τ. h is M's memory *before* the
+action.
+
+V is no more than a standardisation here, as observations are vectors. Departures: mixtures are of the change of z; a
+candidate is worth its reward per episode in a window of steps, terminations ending one, since copies cannot be
+reset at will. All seeds are trained in lockstep.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from harness.api import Count, Fraction, LockstepEnv, Trial
+from harness_algorithms.blocks.cma import Evolution
+from harness_algorithms.blocks.mdn_lstm import MDNLSTM, cooled, mdn_lstm, sample
+from harness_algorithms.blocks.networks import product
+from harness_algorithms.blocks.optim import adam, descend
+from harness_algorithms.blocks.recurrent import State, forget
+from harness_algorithms.blocks.streams import Normals, Uniforms
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of world models."""
+
+    random_steps: Count = 16_384  # real steps of the random policy, all copies together; all of the budget for a dream
+    persistence: Fraction = 0.5  # chance that the random policy repeats its action
+    units: Count = 16  # of M's memory
+    mixtures: Count = 5  # components of every mixture
+    model_updates: Count = 600  # of M
+    sequences: Count = 32  # in a batch
+    sequence_length: Count = 32  # steps
+    learning_rate: Fraction = 3e-3  # of M
+    max_gradient_norm: float = 1.0
+    memory: bool = True  # whether C sees h, not z alone
+    dream: bool = False  # whether C is found in the dream
+    temperature: float = 1.0  # τ of the dream
+    generations: Count = 30  # of CMA-ES, in the dream, after each fit
+    population: Count = 16  # candidates
+    rollouts: Count = 4  # copies that each candidate acts in
+    window: Count = 500  # steps of every copy in a generation
+    deviation: float = 0.5  # σ of the first candidates
+
+
+class Transition(NamedTuple):
+    """Real steps; fields [T, S, N, ...]."""
+
+    obs: Tensor
+    action: Tensor  # one-hot
+    next_obs: Tensor
+    reward: Tensor
+    end: Tensor  # 1 where it terminated
+    ended: Tensor
+
+
+class Standard:
+    """V for vectors: the deviation from the mean, in standard deviations; of the data it was last fitted to."""
+
+    def __init__(self) -> None:
+        self.mean: Tensor | float = 0.0
+        self.std: Tensor | float = 1.0
+
+    def fit(self, obs: Tensor) -> None:
+        """Take mean and deviation, [S, 1, D], from observations [T, S, N, D]."""
+        rows = obs.transpose(0, 1).flatten(1, 2)
+        self.mean, self.std = rows.mean(1, keepdim=True), rows.std(1, keepdim=True).clamp(min=1e-6)
+
+    def __call__(self, obs: Tensor) -> Tensor:
+        """The code z of observations [..., S, B, D]."""
+        return (obs - self.mean) / self.std
+
+
+class Agent:
+    """A policy with memory: V, M and C, whose weights are [S, C, P], of as many candidates as act in B copies."""
+
+    def __init__(self, v: Standard, m: MDNLSTM, actions: int, memory: bool, weights: Tensor) -> None:
+        self.v, self.m, self.actions, self.memory, self.weights = v, m, actions, memory, weights
+        self.state: State | None = None
+
+    def reset(self, mask: Tensor) -> None:
+        """Empty the memory of copies where the mask, bool [S, B], is true."""
+        if self.state is None or self.state[0].shape[1] != mask.shape[1]:  # copies of another environment
+            self.state = self.m.memory.initial(mask.shape[1])
+        self.state = forget(self.state, mask)
+
+    def choose(self, z: Tensor, h: Tensor) -> Tensor:
+        """One-hot actions [S, B, A]: the largest of the linear functions of [z, h], h before the action."""
+        x = torch.cat([z, h], 2) if self.memory else z
+        seeds, candidates, _ = self.weights.shape
+        c = self.weights.view(seeds * candidates, self.actions, -1)
+        rows = x.view(seeds * candidates, -1, x.shape[2])
+        out = product(rows, c[..., :-1].mT.contiguous(), c[..., -1].unsqueeze(1))
+        return one_hot(out.argmax(2), self.actions).view(seeds, -1, self.actions).float()
+
+    @torch.no_grad()
+    def act(self, obs: Tensor) -> Tensor:
+        """Actions [S, B]; what was seen and done enters the memory afterwards."""
+        if self.state is None:
+            self.reset(torch.ones(obs.shape[:2], dtype=torch.bool, device=obs.device))
+        assert self.state is not None
+        z = self.v(obs)
+        action = self.choose(z, self.state[0])
+        self.state = self.m.step(z, action, self.state)
+        return action.argmax(2)
+
+
+def random_rollouts(trial: Trial, env: LockstepEnv, obs: Tensor, config: Config) -> tuple[Transition, Tensor]:
+    """Steps of a random policy that tends to repeat itself; and the observations to go on from."""
+    actions = int(env.single_action_space.n)  # type: ignore[attr-defined]
+    uniforms = Uniforms(trial.generators("random actions"), 2, env.copies)
+    rows: list[Transition] = []
+    action = torch.zeros(obs.shape[:2], dtype=torch.int64, device=obs.device)
+    begun = torch.ones_like(action, dtype=torch.bool)
+    steps = trial.budget if config.dream else config.random_steps
+    for _ in range(max(config.sequence_length, steps // env.copies)):  # one sequence at the least
+        repeat, drawn = uniforms().unbind(1)
+        action = torch.where((repeat < config.persistence) & ~begun, action, (drawn * actions).long())
+        step = env.step(action)
+        end = (step.discount == 0).float()
+        rows.append(Transition(obs, one_hot(action, actions).float(), step.next_obs, step.reward, end, step.ended))
+        obs, begun = step.obs, step.ended
+    return Transition._make(torch.stack(field) for field in zip(*rows, strict=True)), obs
+
+
+def fit(trial: Trial, v: Standard, m: MDNLSTM, data: Transition, config: Config) -> tuple[Tensor, Tensor]:
+    """Fit M; returns by what changes of z are divided in it, [S, 1, D], and the last loss, [S]."""
+    length, seeds, copies = data.reward.shape
+    z, change = v(data.obs), v(data.next_obs) - v(data.obs)
+    scale = change.transpose(0, 1).flatten(1, 2).double().std(1, keepdim=True).float().clamp(min=1e-6)
+    fields = (z, data.action, change / scale, data.reward, data.end, data.ended)
+    optimizer = adam(m.parameters, config.learning_rate)
+    uniforms = Uniforms(trial.generators("batches"), 2, config.sequences)
+    along = torch.arange(config.sequence_length, device=z.device)[:, None, None]
+    seed = torch.arange(seeds, device=z.device)[:, None]
+    for _ in range(config.model_updates):
+        start, copy = uniforms().unbind(1)
+        rows = (start * (length - config.sequence_length + 1)).long() + along
+        loss = m.loss(*(field[rows, seed, (copy * copies).long()] for field in fields))
+        descend(optimizer, loss, config.max_gradient_norm)
+    return scale, loss.detach()
+
+
+@torch.no_grad()
+def awake(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Reward per episode of every copy, [S, N], in a window of real steps; and the observations to go on from."""
+    total, ends = torch.zeros(obs.shape[:2], device=obs.device), torch.ones(obs.shape[:2], device=obs.device)
+    for _ in range(steps):
+        step = env.step(agent.act(obs))
+        agent.reset(step.ended)
+        total += step.reward
+        ends += step.discount == 0
+        obs = step.obs
+    return total / ends, obs
+
+
+class Dream:
+    """Episodes foretold by M, which begin as real ones did, with observations [S, N, D]."""
+
+    def __init__(self, trial: Trial, m: MDNLSTM, start: Tensor, scale: Tensor, config: Config) -> None:
+        self.m, self.start, self.scale, self.config = m, start, scale, config
+        self.uniforms = Uniforms(trial.generators("dreamt components"), *start.shape[1:])
+        self.normals = Normals(trial.generators("dreamt values"), *start.shape[1:])
+
+    @torch.no_grad()
+    def returns(self, agent: Agent) -> Tensor:
+        """What every copy achieves until M foretells an end, [S, N]."""
+        z = agent.v(self.start)
+        state = self.m.memory.initial(z.shape[1])
+        alive = torch.ones(z.shape[:2], device=z.device)
+        total = torch.zeros_like(alive)
+        for _ in range(self.config.window):
+            action = agent.choose(z, state[0])
+            state = self.m.step(z, action, state)
+            predicted = self.m.predict(state[0])
+            total += alive * predicted.reward
+            alive = alive * (predicted.end_logit < 0)
+            change = sample(cooled(predicted.change, self.config.temperature), self.uniforms(), self.normals())
+            z = z + self.scale * change
+        return total
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Collect at random; fit M; find C by CMA-ES, in reality until the budget is spent."""
+    env = trial.make_lockstep_env(config.population * config.rollouts)
+    actions, size = int(env.single_action_space.n), env.single_observation_space.shape[0]  # type: ignore
+    v, m = Standard(), mdn_lstm(size, actions, config.units, config.mixtures, trial.generators("initialisation"))
+    parameters = actions * (size + config.memory * config.units + 1)
+    evolution = Evolution(parameters, config.deviation, config.population, trial.generators("evolution"))
+    best, candidates = (Agent(v, m, actions, config.memory, evolution.mean().unsqueeze(1)) for _ in range(2))
+    trial.policy = best
+    start = env.reset()
+    data, obs = random_rollouts(trial, env, start, config)
+    v.fit(data.obs)
+    scale, loss = fit(trial, v, m, data, config)
+    trial.log(model_loss=loss)
+    dream = Dream(trial, m, start, scale, config)
+    candidates.reset(torch.ones_like(data.ended[0]))
+    generation = 0
+    while generation < config.generations if config.dream else trial.within_budget:
+        candidates.weights = evolution.ask()
+        if config.dream:
+            fitness = dream.returns(candidates)
+            trial.simulated(env.copies * config.window)
+        else:
+            fitness, obs = awake(env, candidates, obs, config.window)
+        evolution.tell(fitness.view(-1, config.population, config.rollouts).mean(2))
+        best.weights = evolution.mean().unsqueeze(1)
+        trial.log(fitness=fitness.mean(1))
+        generation += 1
+    if config.dream:  # what the harness's evaluation is to be compared with
+        candidates.weights = best.weights
+        trial.simulated(env.copies * config.window)
+        trial.log(dreamt_return=dream.returns(candidates).mean(1))
