@@ -58,7 +58,8 @@ PENDULUM = {
 
 # A long short-term memory for tasks that do not show their whole state. Chosen on seeds 100 to 109 of
 # `cartpole-position`: 444 after 500,000 steps, eight of them at 500. Its inputs are small, and so are the gradients of
-# their weights: with an ε of 1e-5, v at the rate of π and updates per 20 steps, 314 after 200,000 and no more.
+# their weights: with an ε of 1e-5, v at the rate of π and updates per 20 steps, 314 after 200,000 steps. Seeds 10 to
+# 19, which chose nothing: 323, four of them at 475 or more, and 43 without a memory: it helps most, and not all.
 RECURRENT = {
     "workers": 4,
     "rollout_length": 40,
