@@ -169,7 +169,7 @@ def test_seeds_together_and_alone_go_the_same_way_to_the_last_bit(copies):
         actions = (
             torch.randint(0, 2, (300, *shape), generator=generator)
             if discrete
-            else 3 * torch.rand(300, *shape, 1, generator=generator) - 1.5
+            else 3 * torch.rand(300, *shape, *together.single_action_space.shape, generator=generator) - 1.5
         )
         alone = [lockstep(short, (seed,), copies, idle(short), budget=10**6)[1] for seed in SEEDS]
         obs = together.reset()

@@ -13,6 +13,7 @@ from harness_environments.arrays.push_box import MOVES, ON_GOAL, SIDE, SOLVED, S
 DRAWN_AT_ONCE = 64  # levels, which cost hardly more than one
 
 Planes = np.ndarray[Any, np.dtype[np.bool_]]
+State = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class PushBox(gymnasium.Env[Planes, Any]):
@@ -41,11 +42,21 @@ class PushBox(gymnasium.Env[Planes, Any]):
         if seed is not None or not self._levels:
             generator = torch.Generator().manual_seed(int(self.np_random.integers(2**63)))
             self._levels = push_box.initial(generator, (DRAWN_AT_ONCE,)).tolist()
-        *masks, self.agent = self._levels.pop()
+        self.state = np.array(self._levels.pop())
+        return self._seen(), {}
+
+    @property
+    def state(self) -> State:
+        """Walls, goals and boxes, a bit per cell, and the agent's cell: [4]."""
+        masks = [sum(1 << cell for cell in cells) for cells in (self.walls, self.goals, self.boxes)]
+        return np.array([*masks, self.agent])
+
+    @state.setter
+    def state(self, state: State) -> None:
+        *masks, self.agent = state.tolist()
         self.walls, self.goals, self.boxes = (
             frozenset(cell for cell in range(SIDE**2) if mask >> cell & 1) for mask in masks
         )
-        return self._seen(), {}
 
     def step(self, action: Any) -> tuple[Planes, float, bool, bool, dict[str, Any]]:
         """Go one step, or push."""

@@ -15,7 +15,9 @@ Model = Callable[[Tensor, Tensor], Tensor]
 def unfit(observation_space: Any, action_space: Any) -> str:
     """Why a Gaussian policy cannot be imagined with such spaces, if so; what `AlgorithmSpec.fits` wants."""
     if observation_space.dtype.kind != "f" or len(observation_space.shape) != 1:
-        return f"observations of {observation_space.dtype} {[*observation_space.shape]} are not a row of reals"
+        return (
+            f"observations of {observation_space.dtype} {[*observation_space.shape]} are no row of reals; add a wrapper"
+        )
     if len(action_space.shape) != 1 or not action_space.is_bounded():
         return f"{action_space}: a bounded Box of one axis is wanted"
     return ""

@@ -7,12 +7,12 @@ def unfit(observation_space: Any, action_space: Any) -> str:
     """Why no model can be had of such observations and actions, if so; what `AlgorithmSpec.fits` wants."""
     for what, space in (("observations", observation_space), ("actions", action_space)):
         if len(space.shape) != 1 or space.dtype.kind != "f":
-            return f"a model wants {what} that are vectors of reals, not {space}"
+            return f"{space}: a model wants {what} that are vectors of reals; add a wrapper that makes them so"
     return ""
 
 
 def unfit_observations(observation_space: Any, action_space: Any) -> str:
     """Likewise where actions may be anything."""
     if len(observation_space.shape) != 1 or observation_space.dtype.kind != "f":
-        return f"a model wants observations that are vectors of reals, not {observation_space}"
+        return f"{observation_space}: a model wants vectors of reals; add a wrapper that makes them so"
     return ""

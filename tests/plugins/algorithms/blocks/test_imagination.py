@@ -143,7 +143,7 @@ def test_frames_and_unbounded_actions_are_refused_by_name():
     pixels = gymnasium.spaces.Box(0, 255, (3,), np.uint8)
 
     assert unfit(row, row) == ""
-    assert "not a row of reals" in unfit(frames, row)
-    assert "not a row of reals" in unfit(pixels, row)
+    assert "no row of reals" in unfit(frames, row)
+    assert "no row of reals" in unfit(pixels, row)
     assert "one axis" in unfit(row, table)
     assert "bounded" in unfit(row, unbounded)

@@ -195,12 +195,21 @@ def test_bytes_that_are_no_frames_are_refused_with_the_way_out(shape):
         stacked_network(bytes_of(*shape), (5,), 2, generators())
 
 
+OF_VECTORS = (  # of algorithms with models that predict no frames
+    "harness_algorithms.blocks.vectors:unfit",
+    "harness_algorithms.blocks.vectors:unfit_observations",
+    "harness_algorithms.blocks.planning:unfit",
+    "harness_algorithms.blocks.imagination:unfit",
+)
+
+
 @pytest.mark.parametrize("spec", [spec for spec in harness_algorithms.harness_algorithms() if spec.lockstep])
 def test_every_algorithm_with_a_network_says_what_it_cannot_see_before_it_runs(spec):
     said = pkgutil.resolve_name(spec.fits)
 
     assert "add a wrapper" in said(bytes_of(10, 10, 10), gymnasium.spaces.Discrete(2))
-    assert said(bytes_of(10, 10, 3), gymnasium.spaces.Discrete(2)) == ""
+    frames = said(bytes_of(10, 10, 3), gymnasium.spaces.Discrete(2))
+    assert ("add a wrapper" in frames) if spec.fits in OF_VECTORS else frames == ""
 
 
 NETWORKS = {
