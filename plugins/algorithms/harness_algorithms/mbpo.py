@@ -34,27 +34,9 @@ from harness_algorithms.blocks.dynamics import Dynamics, Fitting, fit, make_dyna
 from harness_algorithms.blocks.imagination import Imagined, Knowledge, imagine
 from harness_algorithms.blocks.networks import polyak_update_
 from harness_algorithms.blocks.replay import Replay
+from harness_algorithms.blocks.schedules import Length
 from harness_algorithms.blocks.streams import Normals, Uniforms
 from harness_algorithms.sac import make_agent, policy, update
-
-
-@dataclass(frozen=True)
-class Length:
-    """Steps of a rollout: ``first``, then in a straight line, rounded down, to ``last``."""
-
-    first: Count = 1  # steps
-    last: Count = 1  # steps
-    start: int = 0  # real steps until which it is `first`
-    end: int = 1  # real steps from which on it is `last`
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < self.end:
-            raise ValueError(f"start and end: numbers of steps, in this order, not {self.start} and {self.end}")
-
-    def __call__(self, steps: int) -> int:
-        """The length after so many real steps."""
-        gone = min(max(steps - self.start, 0), self.end - self.start)
-        return self.first + (self.last - self.first) * gone // (self.end - self.start)
 
 
 @dataclass(frozen=True)
@@ -141,6 +123,17 @@ class Chance(NamedTuple):
     successors: Normals  # [S, E, R, D]
 
 
+def chance_of(trial: Trial, config: Config, obs_size: int, action_size: int) -> Chance:
+    """The streams of a trial, for observations and actions of so many numbers."""
+    rollouts = config.elites * config.rollouts
+    return Chance(
+        Uniforms(trial.generators("imagined starts"), rollouts),
+        Uniforms(trial.generators("elites"), rollouts),
+        Normals(trial.generators("imagined actions"), rollouts, action_size),
+        Normals(trial.generators("imagined successors"), config.elites, config.rollouts, obs_size),
+    )
+
+
 def shuffled(elites: Dynamics, chance: Chance) -> Callable[[Tensor, Tensor], Tensor]:
     """A model that gives every transition to a random elite, the same number to each: s′ [S, E, R, D] of (s, a)."""
 
@@ -200,13 +193,7 @@ def train(trial: Trial, config: Config) -> None:
     imagining = config.real < config.batch_size
     sizes = space.shape[0], bounds.size, config.model_hidden
     models = make_dynamics(*sizes, trial.generators("models"), config.models, gaussian=True)
-    shuffles, all_rollouts = trial.generators("fitting"), config.elites * config.rollouts
-    chance = Chance(
-        Uniforms(trial.generators("imagined starts"), all_rollouts),
-        Uniforms(trial.generators("elites"), all_rollouts),
-        Normals(trial.generators("imagined actions"), all_rollouts, bounds.size),
-        Normals(trial.generators("imagined successors"), config.elites, config.rollouts, space.shape[0]),
-    )
+    shuffles, chance = trial.generators("fitting"), chance_of(trial, config, *sizes[:2])
     dreams = Dreams(config.retained, config.batch_size - config.real, trial.generators("imagined batches"))
 
     @torch.no_grad()

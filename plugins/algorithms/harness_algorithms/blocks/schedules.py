@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from harness.api import Count
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -22,3 +24,22 @@ class Linear:
         if progress >= self.until:
             return self.end
         return self.start + (self.end - self.start) * (progress / self.until)
+
+
+@dataclass(frozen=True)
+class Length:
+    """Steps of a rollout: ``first``, then in a straight line, rounded down, to ``last``."""
+
+    first: Count = 1  # steps
+    last: Count = 1  # steps
+    start: int = 0  # real steps until which it is `first`
+    end: int = 1  # real steps from which on it is `last`
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"start and end: numbers of steps, in this order, not {self.start} and {self.end}")
+
+    def __call__(self, steps: int) -> int:
+        """The length after so many real steps."""
+        gone = min(max(steps - self.start, 0), self.end - self.start)
+        return self.first + (self.last - self.first) * gone // (self.end - self.start)

@@ -2,8 +2,8 @@
 
 from harness.api import AlgorithmSpec
 
-# For `cartpole-position`; found on seeds 100 to 104. The dream's window is the time limit:
-# so its return can be compared.
+# For `cartpole-position` and 400,000 steps, the first settings tried: 441 on seeds 100 to 104, and 44 without a memory.
+# The dream's window is the time limit, so that its return can be compared.
 CARTPOLE = {"units": 16, "random_steps": 16_384, "model_updates": 150, "window": 200}
 
 SPECS = (
@@ -16,7 +16,7 @@ SPECS = (
         observation_spaces=("Box",),
         action_spaces=("Discrete",),
         lockstep=True,
-        devices=("cpu", "cuda"),
+        devices=("cpu",),  # on a GPU it was never seen
         fits="harness_algorithms.blocks.vectors:unfit_observations",
         presets={
             "cartpole": CARTPOLE,
