@@ -19,6 +19,7 @@ from harness_ray import node
 ADDRESS = "address"
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
 REACH_SECONDS = 5.0  # for somebody to answer at an address; Ray itself would try for minutes
+JOINS = 3  # attempts: where the process that Ray starts for each client ends as it begins, the next one may not
 EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
 ATTEMPTS = 4  # at a job whose node or whose task's process was lost
 CANCEL_SECONDS = 15.0  # for nodes to end their jobs
@@ -49,12 +50,24 @@ def _connect(address: str, jobs: int) -> None:
             ray.init(address=LOCAL, num_cpus=jobs or None, include_dashboard=False, **QUIET)
         else:
             _reach(address)
-            ray.init(address=address, **QUIET)
+            _join(address)
     except (OSError, ValueError, RuntimeError, exceptions.RayError) as error:  # no ConnectionError alone: see Ray
         form = f"{AUTO} (the cluster of this machine), HOST:PORT, {CLIENT}HOST:PORT or {LOCAL} (this machine alone)"
         raise UsageError(
             f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {_line(error)}; write {form}"
         ) from None
+
+
+def _join(address: str) -> None:
+    """Join the cluster at an address; raises what Ray raises."""
+    for attempt in range(1, JOINS + 1):
+        try:
+            ray.init(address=address, **QUIET)
+            return
+        except ConnectionAbortedError:
+            ray.shutdown()
+            if attempt == JOINS:
+                raise
 
 
 def _reach(address: str) -> None:

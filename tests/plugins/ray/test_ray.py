@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.api import ExecutorOptions
+from harness.api import ExecutorOptions, UsageError
 from harness.conformance.executors import Bench
 from harness.contract.errors import ExitCode
 from support.checkout import heed_ctrl_c
@@ -210,3 +210,23 @@ def test_parts_of_gpus_are_claimed_where_a_node_has_one(tmp_path: Path, cluster)
     finally:
         half.close()
         cluster.remove_node(node)
+
+
+@pytest.mark.parametrize(("lost", "joined"), [(0, True), (2, True), (3, False)])
+def test_a_client_whose_process_on_the_cluster_ends_as_it_begins_gets_another(lost, joined, monkeypatch):
+    from harness_ray import executor
+
+    left = [ConnectionAbortedError("ZombieProcess")] * lost
+
+    def init(**told):
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr(executor.ray, "init", init)
+    monkeypatch.setattr(executor, "_reach", lambda address: None)
+    if joined:
+        executor._connect("ray://cluster:10001", 1)
+    else:
+        with pytest.raises(UsageError, match="no Ray cluster can be used: ConnectionAbortedError: ZombieProcess"):
+            executor._connect("ray://cluster:10001", 1)
+    assert not left
