@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness_games.rules import bitboards
-from harness_games.rules.bitboards import GOING_ON, constant, outcome, to_move
+from harness_games.rules.bitboards import constant, outcome, to_move
 
 __all__ = ["BOARD", "apply", "initial", "legal", "observe", "outcome", "position", "to_move"]
 
@@ -23,27 +23,26 @@ DIRECTIONS = (1, STRIDE, STRIDE - 1, STRIDE + 1)  # up, right, and the two diago
 
 def initial(shape: tuple[int, ...]) -> Tensor:
     """Empty boards [*shape, 4]."""
-    return torch.tensor([0, 0, 0, GOING_ON]).expand(*shape, 4).clone()
+    return bitboards.empty(shape, 4)
 
 
 def legal(state: Tensor) -> Tensor:
     """Columns with room, bool [..., 7]."""
     room = bitboards.has(state[..., 0] | state[..., 1], TOP) == 0
-    return room & (state[..., 3:4] == GOING_ON)
+    return room & bitboards.going_on(state)
 
 
 def apply(state: Tensor, action: Tensor) -> Tensor:
     """Positions after stones have fallen: added to a column's lowest bit, 1 is carried to its lowest empty cell."""
     mine, theirs, player, _ = state.unbind(-1)
     lowest = 1 << (STRIDE * action)
-    taken = mine | theirs
-    mine = mine | ((taken + lowest) & (lowest * COLUMN))
+    mine = mine | ((mine | theirs) + lowest) & (lowest * COLUMN)
     step = constant(DIRECTIONS, state.device)
     pairs = mine.unsqueeze(-1)
     pairs = pairs & (pairs >> step)
     won = (pairs & (pairs >> 2 * step)).any(-1)
     told = bitboards.result(won, (mine | theirs) == FULL, player)
-    return torch.stack((theirs, mine, 1 - player, told), -1)
+    return bitboards.packed(theirs, mine, 1 - player, told)
 
 
 def observe(state: Tensor) -> Tensor:
@@ -52,5 +51,6 @@ def observe(state: Tensor) -> Tensor:
 
 
 def position(observation: Tensor) -> Tensor:
-    """The position that looks so, with the first player to move."""
-    return bitboards.begun(bitboards.stones(observation, CELLS))
+    """The position that looks so, with the first player to move, while the game goes on."""
+    mine, theirs = bitboards.stones(observation, CELLS)
+    return bitboards.packed(mine, theirs, *[torch.zeros_like(mine)] * 2)

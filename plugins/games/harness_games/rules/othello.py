@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness_games.rules import bitboards
-from harness_games.rules.bitboards import GOING_ON, constant, outcome, to_move
+from harness_games.rules.bitboards import DRAWN, GOING_ON, constant, outcome, to_move
 
 
 class Othello:
@@ -38,56 +38,61 @@ class Othello:
 
     def initial(self, shape: tuple[int, ...]) -> Tensor:
         """Boards with two discs of each player, [*shape, 5]."""
-        discs = torch.tensor(self._start)
-        return bitboards.begun(discs, self._moves(*discs)).expand(*shape, 5).clone()
+        return self._begun(*(torch.full(shape, discs) for discs in self._start))
 
     def legal(self, state: Tensor) -> Tensor:
         """Cells that enclose something, and passing where there is none: bool [..., n² + 1]."""
         moves = state[..., 4]
-        cells = bitboards.has(moves, self._cells).bool()
-        no_cell = (moves == 0).unsqueeze(-1)
-        return torch.cat((cells, no_cell), -1) & (state[..., 3:4] == GOING_ON)
+        none = (moves == 0).unsqueeze(-1)
+        return torch.cat((bitboards.has(moves, self._cells).bool(), none), -1) & bitboards.going_on(state)
 
     def apply(self, state: Tensor, action: Tensor) -> Tensor:
         """Positions after discs, or passes."""
         mine, theirs, player = state[..., :3].unbind(-1)
         disc = (action < len(self._cells)).long() << action.clamp(max=len(self._cells) - 1)
         lines = self._lines(disc, theirs)
-        turned = _union(lines * (self._shifted(lines) & mine.unsqueeze(-1)).ne(0))
+        turned = _union(lines * (self._shifted(lines) & mine).ne(0))
         mine, theirs = mine | disc | turned, theirs ^ turned
-        sides = torch.stack((theirs, mine), -1)
-        next_moves, moves = self._moves(sides, sides.flip(-1)).unbind(-1)
+        sides = torch.stack((theirs, mine))
+        next_moves, moves = self._moves(sides, sides.flip(0))
         counts = _count(sides)
-        lead = (counts[..., 1] - counts[..., 0]).sign() * (1 - 2 * player)
-        told = torch.where((next_moves | moves) == 0, lead, GOING_ON)
-        return torch.stack((theirs, mine, 1 - player, told, next_moves), -1)
+        lead = (counts[1] - counts[0]) * (1 - 2 * player)  # of the first player
+        told = torch.where((next_moves | moves) == 0, (lead.sign() + 3) % 3 + DRAWN, GOING_ON)
+        return bitboards.packed(theirs, mine, 1 - player, told, next_moves)
 
     def observe(self, state: Tensor) -> Tensor:
         """Own discs, the other's, and legal moves: float32 [..., 3 n² + 1]."""
         return bitboards.observe(state, self._cells, self.legal(state))
 
     def position(self, observation: Tensor) -> Tensor:
-        """The position that looks so, with the first player to move."""
-        discs = bitboards.stones(observation, self._cells)
-        return bitboards.begun(discs, self._moves(*discs.unbind(-1)))
+        """The position that looks so, with the first player to move, while the game goes on."""
+        return self._begun(*bitboards.stones(observation, self._cells))
+
+    def _begun(self, mine: Tensor, theirs: Tensor) -> Tensor:
+        """Positions of these discs, with the first player to move."""
+        return bitboards.packed(mine, theirs, *[torch.zeros_like(mine)] * 2, self._moves(mine, theirs))
 
     def _shifted(self, discs: Tensor) -> Tensor:
-        """Sets [..., 8], each moved by a cell in its direction."""
-        return (discs << constant(self._left, discs.device)) >> constant(self._right, discs.device)
+        """Sets [8, ...], each moved by a cell in its direction."""
+        return (discs << _beside(self._left, discs)) >> _beside(self._right, discs)
 
     def _lines(self, ends: Tensor, enclosed: Tensor) -> Tensor:
-        """Unbroken lines of ``enclosed`` from the cells of ``ends``, in each direction: [..., 8]."""
-        enclosed = enclosed.unsqueeze(-1) & constant(self._through, ends.device)
-        lines = self._shifted(ends.unsqueeze(-1)) & enclosed
+        """Unbroken lines of ``enclosed`` from the cells of ``ends``, in each direction: [8, ...]."""
+        enclosed = enclosed & _beside(self._through, ends.unsqueeze(0))
+        lines = self._shifted(ends.unsqueeze(0)) & enclosed
         for _ in range(self.BOARD[0] - 3):
             lines = lines | (self._shifted(lines) & enclosed)
         return lines
 
     def _moves(self, mine: Tensor, theirs: Tensor) -> Tensor:
         """Empty cells at the other end of a line that a disc of mine begins."""
-        free = ~(mine | theirs)
-        whole = _signed((1 << len(self._cells)) - 1)
-        return _union(self._shifted(self._lines(mine, theirs))) & free & whole
+        free = ~(mine | theirs) & _signed((1 << len(self._cells)) - 1)
+        return _union(self._shifted(self._lines(mine, theirs))) & free
+
+
+def _beside(values: tuple[int, ...], sets: Tensor) -> Tensor:
+    """Eight numbers, one for each of the sets [8, ...]."""
+    return constant(values, sets.device).view(-1, *[1] * (sets.dim() - 1))
 
 
 def _signed(bits: int) -> int:
@@ -96,10 +101,10 @@ def _signed(bits: int) -> int:
 
 
 def _union(sets: Tensor) -> Tensor:
-    """Of eight sets [..., 8]."""
-    sets = sets[..., :4] | sets[..., 4:]
-    sets = sets[..., :2] | sets[..., 2:]
-    return sets[..., 0] | sets[..., 1]
+    """Of eight sets [8, ...]."""
+    sets = sets[:4] | sets[4:]
+    sets = sets[:2] | sets[2:]
+    return sets[0] | sets[1]
 
 
 def _count(sets: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
 """Tic-tac-toe: three in a row win. Move a marks cell a, row by row."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from harness_games.rules import bitboards
-from harness_games.rules.bitboards import GOING_ON, constant, outcome, to_move
+from harness_games.rules.bitboards import looked_up, outcome, to_move
 
 __all__ = ["BOARD", "apply", "initial", "legal", "observe", "outcome", "position", "to_move"]
 
@@ -14,25 +16,35 @@ FULL = (1 << 9) - 1
 LINES = (0o7, 0o70, 0o700, 0o111, 0o222, 0o444, 0o421, 0o124)  # a row is a digit
 
 
+@cache
+def won_by(device: torch.device) -> Tensor:
+    """Whether marks hold a line, by the number of the set: bool [512]."""
+    return torch.tensor([any(marks & line == line for line in LINES) for marks in range(FULL + 1)], device=device)
+
+
+@cache
+def left_by(device: torch.device) -> Tensor:
+    """The cells that marks leave free, by the number of the set: bool [512, 9]."""
+    return torch.tensor([[not marks >> cell & 1 for cell in CELLS] for marks in range(FULL + 1)], device=device)
+
+
 def initial(shape: tuple[int, ...]) -> Tensor:
     """Empty boards [*shape, 4]."""
-    return torch.tensor([0, 0, 0, GOING_ON]).expand(*shape, 4).clone()
+    return bitboards.empty(shape, 4)
 
 
 def legal(state: Tensor) -> Tensor:
     """Empty cells, bool [..., 9]."""
-    free = bitboards.has(state[..., 0] | state[..., 1], CELLS) == 0
-    return free & (state[..., 3:4] == GOING_ON)
+    return looked_up(left_by(state.device), state[..., 0] | state[..., 1]) & bitboards.going_on(state)
 
 
 def apply(state: Tensor, action: Tensor) -> Tensor:
     """Positions after marks."""
     mine, theirs, player, _ = state.unbind(-1)
     mine = mine | (1 << action)
-    lines = constant(LINES, state.device)
-    won = ((mine.unsqueeze(-1) & lines) == lines).any(-1)
+    won = looked_up(won_by(state.device), mine)
     told = bitboards.result(won, (mine | theirs) == FULL, player)
-    return torch.stack((theirs, mine, 1 - player, told), -1)
+    return bitboards.packed(theirs, mine, 1 - player, told)
 
 
 def observe(state: Tensor) -> Tensor:
@@ -41,5 +53,6 @@ def observe(state: Tensor) -> Tensor:
 
 
 def position(observation: Tensor) -> Tensor:
-    """The position that looks so, with the first player to move."""
-    return bitboards.begun(bitboards.stones(observation, CELLS))
+    """The position that looks so, with the first player to move, while the game goes on."""
+    mine, theirs = bitboards.stones(observation, CELLS)
+    return bitboards.packed(mine, theirs, *[torch.zeros_like(mine)] * 2)
