@@ -31,47 +31,46 @@ class Game(gymnasium.Env[Observation, Any]):
         size = 2 * len(board.cells) + board.moves
         self.observation_space = spaces.Box(0.0, 1.0, (size,), np.float32)
         self.action_space = spaces.Discrete(board.moves)
-        self._board = board
+        self.board = board
         self._opponent = player(opponent, board)
-        self._position: Position = board.start
-        self._second = False  # the agent's colour, and
-        self._chance = Random(0)  # what the opponent draws from, until the first reset
+        self.position: Position = board.start  # seen by who is to move
+        self._begun = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin a game; the opponent moves first in every other one."""
-        fresh = seed is not None or self._np_random is None
         super().reset(seed=seed)
-        if fresh:
+        if seed is not None or not self._begun:
+            self._begun = True
             self._second = bool(self.np_random.integers(2))
             self._chance = Random(int(self.np_random.integers(2**63)))
         else:
             self._second = not self._second
-        self._position = self._board.start
+        self.position = self.board.start
         if self._second:
             self._reply()
-        return self._board.observe(self._position, over=False), {}
+        return self.board.observe(self.position, over=False), {}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Make a move, then have the opponent make one."""
-        board, move = self._board, int(action)
-        illegal = move not in board.legal(self._position)
+        board, move = self.board, int(action)
+        illegal = move not in board.legal(self.position)
         if illegal:
-            return board.observe(self._position, over=True), -1.0, True, False, {"illegal": True}
-        self._position = board.after(self._position, move)
-        told = board.outcome(self._position)
+            return board.observe(self.position, over=True), -1.0, True, False, {"illegal": True}
+        self.position = board.after(self.position, move)
+        told = board.outcome(self.position)
         if told is not None:
-            seen = board.observe(board.turned(self._position), over=True)
+            seen = board.observe(board.turned(self.position), over=True)
             return seen, float(-told), True, False, {"illegal": False}
         self._reply()
-        told = board.outcome(self._position)
+        told = board.outcome(self.position)
         over = told is not None
-        return board.observe(self._position, over), float(told or 0), over, False, {"illegal": False}
+        return board.observe(self.position, over), float(told or 0), over, False, {"illegal": False}
 
     def _reply(self) -> None:
         """The opponent's move."""
-        self._position = self._board.after(self._position, self._opponent(self._position, self._chance))
+        self.position = self.board.after(self.position, self._opponent(self.position, self._chance))
 
 
 def tic_tac_toe(opponent: str) -> Game:
@@ -94,8 +93,8 @@ def othello(size: int, opponent: str) -> Game:
     return Game(Othello(size), opponent)
 
 
-# Limits are never reached: the longest game is of an agent that moves first.
-gymnasium.register("harness_games/TicTacToe-v0", f"{__name__}:tic_tac_toe", max_episode_steps=TicTacToe.longest)
-gymnasium.register("harness_games/ConnectFour-v0", f"{__name__}:connect_four", max_episode_steps=ConnectFour.longest)
-gymnasium.register("harness_games/Hex-v0", f"{__name__}:hex_", max_episode_steps=61)  # of 11 x 11 cells
-gymnasium.register("harness_games/Othello-v0", f"{__name__}:othello", max_episode_steps=60)  # of 8 x 8 cells
+# Limits are never reached: one step beyond the longest game, on the largest board.
+gymnasium.register("harness_games/TicTacToe-v0", f"{__name__}:tic_tac_toe", max_episode_steps=6)
+gymnasium.register("harness_games/ConnectFour-v0", f"{__name__}:connect_four", max_episode_steps=22)
+gymnasium.register("harness_games/Hex-v0", f"{__name__}:hex_", max_episode_steps=62)  # 11 x 11 cells
+gymnasium.register("harness_games/Othello-v0", f"{__name__}:othello", max_episode_steps=61)  # 8 x 8 cells

@@ -20,13 +20,11 @@ class Board(ABC):
     Attributes:
         moves: how many there are, legal or not.
         cells: the bits of a player's stones, in the order in which they are observed.
-        longest: moves of one player in the longest game, at most.
         start: the position at the beginning.
     """
 
     moves: int
     cells: tuple[int, ...]
-    longest: int
     start: Position
 
     @abstractmethod

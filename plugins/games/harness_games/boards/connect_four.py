@@ -14,7 +14,7 @@ WHOLE = [lowest * ((1 << STRIDE) - 1) for lowest in LOWEST]  # columns
 class ConnectFour(Board):
     """Six rows of seven columns: move a drops a stone into column a; four in a line win."""
 
-    moves, longest = COLUMNS, ROWS * COLUMNS // 2
+    moves = COLUMNS
     cells = CELLS
     start = (0, 0)
 

@@ -16,8 +16,7 @@ class Hex(Board):
         plain = tuple(range(count))
         across = tuple(size * (cell % size) + cell // size for cell in plain)  # the second player's view, and back
         self.cells, self._views = plain, (plain, across)
-        self.moves, self.longest = count, (count + 1) // 2
-        self.start = (0, 0, 0)
+        self.moves, self.start = count, (0, 0, 0)
         self._size = size
         first_row, first_column = (1 << size) - 1, sum(1 << size * row for row in range(size))
         last_column = first_column << size - 1

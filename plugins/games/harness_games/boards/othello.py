@@ -6,7 +6,8 @@ from harness_games.boards import Board, Position
 class Othello(Board):
     """Move a sets a disc on cell a, row by row, and turns what it encloses; n² passes, where nothing can be turned.
 
-    Bits have a gap of one after every row, so that no shift runs from one row into the next.
+    Bits have a gap of one after every row, so that no shift runs from one row into the next. A position holds a third
+    set, the cells where who is to move may set a disc.
     """
 
     def __init__(self, size: int) -> None:
@@ -17,14 +18,14 @@ class Othello(Board):
         self._steps = (1, size, size + 1, size + 2)
         self._move_of = {1 << cell: move for move, cell in enumerate(self.cells)}
         self.moves = size * size + 1
-        self.longest = size * size - 4  # since passes of one are moves of the other
         half = size // 2
         one, two = self._stride * (half - 1) + half - 1, self._stride * half + half - 1
-        self.start = (1 << one + 1 | 1 << two, 1 << one | 1 << two + 1)
+        mine, theirs = 1 << one + 1 | 1 << two, 1 << one | 1 << two + 1
+        self.start = (mine, theirs, self._open(mine, theirs))
 
     def legal(self, position: Position) -> list[int]:
         """Cells that enclose something, or else passing."""
-        left, found = self._open(*position), []
+        left, found = position[2], []
         while left:
             lowest = left & -left
             found.append(self._move_of[lowest])
@@ -33,9 +34,9 @@ class Othello(Board):
 
     def after(self, position: Position, move: int) -> Position:
         """Set a disc and turn others, or pass."""
-        mine, theirs = position
+        mine, theirs, _ = position
         if move == self.moves - 1:
-            return theirs, mine
+            return theirs, mine, self._open(theirs, mine)
         disc = 1 << self.cells[move]
         turned = 0
         for step in self._steps:
@@ -48,12 +49,13 @@ class Othello(Board):
                 turned |= up
             if down >> step & mine:
                 turned |= down
-        return theirs ^ turned, mine | disc | turned
+        mine, theirs = mine | disc | turned, theirs ^ turned
+        return theirs, mine, self._open(theirs, mine)
 
     def outcome(self, position: Position) -> int | None:
         """More discs win when neither can set one."""
-        mine, theirs = position
-        if self._open(mine, theirs) or self._open(theirs, mine):
+        mine, theirs, free = position
+        if free or self._open(theirs, mine):
             return None
         lead = mine.bit_count() - theirs.bit_count()
         return (lead > 0) - (lead < 0)

@@ -11,7 +11,7 @@ FREE = tuple([cell for cell in range(9) if not taken >> cell & 1] for taken in r
 class TicTacToe(Board):
     """Three in a row win; move a marks cell a, row by row."""
 
-    moves, longest = 9, 5
+    moves = 9
     cells = tuple(range(9))
     start = (0, 0)
 

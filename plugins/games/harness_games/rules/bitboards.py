@@ -34,7 +34,7 @@ def empty(shape: tuple[int, ...], size: int, dtype: torch.dtype = torch.int64) -
 
 def looked_up(table: Tensor, index: Tensor) -> Tensor:
     """Rows of a table, [..., *row]: what ``table[index]`` is, in a third of the time."""
-    return table.index_select(0, index.reshape(-1)).view(*index.shape, *table.shape[1:])
+    return table.index_select(0, index.reshape(-1)).view((*index.shape, *table.shape[1:]))
 
 
 def result(won: Tensor, drawn: Tensor, player: Tensor) -> Tensor:
