@@ -1,0 +1,201 @@
+"""The loops of a tree search, compiled: what is done in each tree by itself.
+
+A tree has C places for positions; node t C + i is place i of tree t, its root t C. Arrays are of all nodes. Compiled
+code is kept beside this file, or where numba can write.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+PUCT, UCT, GUMBEL = range(3)  # how actions are chosen
+NOWHERE = -1
+ENDED = 0.0
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Nodes(NamedTuple):
+    """What is kept of every position.
+
+    Attributes:
+        visits: n(s, a), how often an action was taken, [nodes, A].
+        total: sum of outcomes after it, for who moves here, [nodes, A].
+        prior: P(s, a), [nodes, A]; 0 where illegal.
+        legal: [nodes, A].
+        child: node that an action leads to, or `NOWHERE`, [nodes, A].
+        parent: node that leads here, or `NOWHERE`, [nodes].
+        best: the action to be taken next; where a game has ended, that by which it did; [nodes].
+        mover: 1 or −1, the first or second player moves; `ENDED` where the game has; [nodes].
+        value: what was thought of the position, for who moves, [nodes].
+    """
+
+    visits: Floats
+    total: Floats
+    prior: Floats
+    legal: Bools
+    child: Ints
+    parent: Ints
+    best: Ints
+    mover: Floats
+    value: Floats
+
+
+class Seen(NamedTuple):
+    """T positions as the rules and an evaluation see them.
+
+    Attributes:
+        logits: of the prior, [T, A].
+        value: for who moves, [T].
+        legal: [T, A].
+        to_move: 0 or 1, [T].
+        outcome: of the first player, NaN while the game goes on, [T].
+    """
+
+    logits: Floats
+    value: Floats
+    legal: Bools
+    to_move: Ints
+    outcome: Floats
+
+
+compiled = numba.njit(cache=True, error_model="numpy")
+
+
+@compiled
+def descend(roots: Ints, nodes: Nodes, leaf: Ints, action: Ints) -> None:
+    """Follow the best actions from every root, to one that leads nowhere yet or to an end; writes both, [T]."""
+    for tree in range(len(roots)):
+        node = roots[tree]
+        while nodes.mover[node] != ENDED:
+            onward = nodes.child[node, nodes.best[node]]
+            if onward == NOWHERE:
+                break
+            node = onward
+        leaf[tree] = node
+        action[tree] = nodes.best[node]
+
+
+@compiled
+def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, leaf: Ints, action: Ints, free: Ints) -> None:
+    """Add what was seen after the leaves' actions, and tell it to all on the paths.
+
+    A leaf where the game has ended stays as it is, and its outcome counts again.
+
+    Args:
+        rule: which of `PUCT`, `UCT` and `GUMBEL`, and its two parameters.
+        nodes: changed in place.
+        seen: the positions after the actions.
+        leaf: [T].
+        action: [T].
+        free: the next place of every tree, [T]; moved on where it was taken.
+    """
+    for tree in range(len(leaf)):
+        node = leaf[tree]
+        told = seen.outcome[tree]
+        if math.isnan(told):
+            told = seen.value[tree] * (1 - 2 * seen.to_move[tree])
+        if nodes.mover[node] == ENDED:
+            node = nodes.parent[node]
+        else:
+            put(rule, nodes, seen, tree, free[tree], node, action[tree])
+            nodes.child[node, action[tree]] = free[tree]
+            free[tree] += 1
+        while node != NOWHERE:
+            taken = nodes.best[node]
+            nodes.visits[node, taken] += 1
+            nodes.total[node, taken] += nodes.mover[node] * told
+            nodes.best[node] = decided(rule, nodes, node)
+            node = nodes.parent[node]
+
+
+@compiled
+def put(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, at: int, node: int, parent: int, action: int) -> None:
+    """Write position ``at`` of those seen into a node; ``action`` of its parent led to it."""
+    going_on = math.isnan(seen.outcome[at])
+    nodes.visits[node] = 0
+    nodes.total[node] = 0
+    nodes.child[node] = NOWHERE
+    nodes.parent[node] = parent
+    nodes.value[node] = seen.value[at]
+    nodes.mover[node] = 1 - 2 * seen.to_move[at] if going_on else ENDED
+    nodes.legal[node] = seen.legal[at]
+    nodes.best[node] = action
+    if going_on:
+        softmax(seen.logits[at], seen.legal[at], nodes.prior[node])
+        nodes.best[node] = decided(rule, nodes, node)
+
+
+@compiled
+def softmax(logits: Floats, legal: Bools, out: Floats) -> None:
+    """Probabilities of legal actions, [A]; 0 for the others."""
+    most = -np.inf
+    for a in range(len(logits)):
+        if legal[a] and logits[a] > most:
+            most = logits[a]
+    total = 0.0
+    for a in range(len(logits)):
+        out[a] = math.exp(logits[a] - most) if legal[a] else 0.0
+        total += out[a]
+    for a in range(len(logits)):
+        out[a] /= total
+
+
+@compiled
+def decided(rule: tuple[int, float, float], nodes: Nodes, node: int) -> int:
+    """The legal action that scores most; the first of several."""
+    best, most = 0, -np.inf
+    kind, first, second = rule
+    visits, total, prior = nodes.visits[node], nodes.total[node], nodes.prior[node]
+    times = visits.sum()
+    if kind == GUMBEL:
+        improved = improved_policy(visits, total, prior, nodes.value[node], first, second)
+    for a in range(len(visits)):
+        if not nodes.legal[node, a]:
+            continue
+        if kind == PUCT:
+            score = total[a] / max(visits[a], 1.0) + first * prior[a] * math.sqrt(times + 1) / (visits[a] + 1)
+        elif kind == UCT:
+            score = upper_bound(visits[a], total[a], prior[a], times, first, second)
+        else:
+            score = improved[a] - visits[a] / (1 + times)
+        if score > most:
+            best, most = a, score
+    return best
+
+
+@compiled
+def upper_bound(visits: float, total: float, prior: float, times: float, exploration: float, weight: float) -> float:
+    """Q + c √(ln N / n) + w P / (n + 1); what was never taken is first, unless priors have a weight: then n = 1."""
+    if visits == 0 and weight == 0:
+        return np.inf
+    bound = math.sqrt(math.log(max(times, 1.0)) / max(visits, 1.0))
+    return total / max(visits, 1.0) + exploration * bound + weight * prior / (visits + 1)
+
+
+@compiled
+def improved_policy(
+    visits: Floats, total: Floats, prior: Floats, value: float, visit_constant: float, scale: float
+) -> Floats:
+    """softmax(log P + σ(q)), [A], as `harness_algorithms.blocks.tree_search.improved` says."""
+    times, weight, mean = 0.0, 0.0, 0.0
+    for a in range(len(visits)):
+        times += visits[a]
+        if visits[a] > 0:
+            weight += prior[a]
+            mean += prior[a] * total[a] / visits[a]
+    mixed = value if weight == 0 else (value + times * mean / weight) / (1 + times)
+    factor = (visit_constant + visits.max()) * scale
+    out = np.empty_like(prior)
+    most = -np.inf
+    for a in range(len(visits)):
+        q = total[a] / visits[a] if visits[a] > 0 else mixed
+        out[a] = math.log(prior[a]) + factor * q if prior[a] > 0 else -np.inf
+        most = max(most, out[a])
+    out = np.exp(out - most)
+    return out / out.sum()

@@ -1,0 +1,128 @@
+"""Monte-Carlo tree search in T trees at once, in arrays that are made beforehand: one evaluation per simulation.
+
+Positions, rules and evaluations are tensors over all trees; what is done in each tree by itself is compiled
+(`tree_kernels`). Trees are in the processor's memory whatever the device: an evaluation may be on another.
+
+Values are those of outcomes in [−1, 1]; at every ply they are counted for who moved, so games in which a player moves
+twice are searched as well. The end of a game backs up its true outcome, every time that it is come to.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.api import GameRules
+from harness_algorithms.blocks import tree_kernels as kernels
+from harness_algorithms.blocks.tree_kernels import NOWHERE, Nodes, Seen
+
+
+class Evaluation(NamedTuple):
+    """What is thought of T positions.
+
+    Attributes:
+        logits: of the prior over actions, float32 [T, A]; those of illegal moves do not matter.
+        value: the outcome expected by who is to move, float32 [T].
+    """
+
+    logits: Tensor
+    value: Tensor
+
+
+Evaluate = Callable[[Tensor], Evaluation]
+"""Of positions [T, D], on the processor; what it says where a game has ended does not matter."""
+
+
+class Rule(NamedTuple):
+    """Which action is taken next in a node: the one that scores most; made by `puct`, `uct` and `gumbel`."""
+
+    kind: int
+    first: float
+    second: float
+
+
+def puct(exploration: float) -> Rule:
+    """Q + c P √N / (1 + n), where N = 1 + Σ n counts the visit that made the node (Silver et al., 2018).
+
+    What was never taken has Q = 0, a draw.
+
+    Args:
+        exploration: c.
+    """
+    return Rule(kernels.PUCT, exploration, 0.0)
+
+
+def uct(exploration: float, prior_weight: float = 0.0) -> Rule:
+    """Q + c √(ln N / n), N = Σ n, with what was never taken first (Kocsis & Szepesvári, 2006).
+
+    With a weight w, w P / (n + 1) is added, and what was never taken counts as taken once, for a draw: as Expert
+    Iteration is guided by its apprentice (Anthony et al., 2017, arXiv:1705.08439, section 4.2).
+
+    Args:
+        exploration: c.
+        prior_weight: w.
+    """
+    return Rule(kernels.UCT, exploration, prior_weight)
+
+
+class Forest:
+    """T trees of one game.
+
+    Args:
+        rules: of the game.
+        evaluate: what is thought of positions.
+        rule: which action is taken next.
+        capacity: C, positions of a tree.
+        state: positions of the roots, [T, D]; of games that go on.
+    """
+
+    def __init__(self, rules: GameRules, evaluate: Evaluate, rule: Rule, capacity: int, state: Tensor) -> None:
+        self._rules, self._evaluate, self._rule = rules, evaluate, tuple(rule)
+        seen = self._seen(state)
+        trees, actions = seen.logits.shape
+        size = trees * capacity
+        self.roots = torch.arange(trees) * capacity
+        self.visits_of, self.total_of, self.prior_of = torch.zeros(3, size, actions)
+        self._arrays = [
+            self.visits_of,
+            self.total_of,
+            self.prior_of,
+            torch.zeros(size, actions, dtype=torch.bool),
+            torch.full((size, actions), NOWHERE),
+            torch.full((size,), NOWHERE),
+            torch.zeros(size, dtype=torch.int64),
+            torch.zeros(size),
+            torch.zeros(size),
+        ]
+        self.nodes = Nodes(*(each.numpy() for each in self._arrays))
+        self._states = state.new_zeros(state.shape[1], size)  # a number of all positions lies together
+        self._free = self.roots + 1
+        self._leaf, self._action = torch.zeros(2, trees, dtype=torch.int64)
+        self._numpy = [each.numpy() for each in (self.roots, self._free, self._leaf, self._action)]
+        self._states.index_copy_(1, self.roots, state.T)
+        for tree, root in enumerate(self.roots.tolist()):
+            kernels.put(self._rule, self.nodes, seen, tree, root, NOWHERE, 0)
+
+    @property
+    def visits(self) -> Tensor:
+        """How often each action was taken at the roots, [T, A]."""
+        return self.visits_of[self.roots]
+
+    @torch.inference_mode()
+    def simulate(self) -> None:
+        """In every tree, descend to a position that is new, or an end; evaluate it, and tell it to all on the path."""
+        roots, free, leaf, action = self._numpy
+        kernels.descend(roots, self.nodes, leaf, action)
+        before = self._states.index_select(1, self._leaf)
+        state = self._rules.apply(before.T, self._action)
+        seen = self._seen(state)
+        # A position in which the game has ended is never moved in: the one before is kept, to be ended again.
+        kept = torch.where(torch.from_numpy(seen.outcome).isnan(), state.T, before)
+        self._states.index_copy_(1, self._free, kept)
+        kernels.grow(self._rule, self.nodes, seen, leaf, action, free)
+
+    def _seen(self, state: Tensor) -> Seen:
+        rules, (logits, value) = self._rules, self._evaluate(state)
+        parts = logits, value, rules.legal(state), rules.to_move(state), rules.outcome(state)
+        return Seen(*(each.numpy() for each in parts))
