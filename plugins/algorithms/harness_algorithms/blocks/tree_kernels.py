@@ -115,6 +115,75 @@ def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, leaf: Ints, a
 
 
 @compiled
+def plant(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, where: Bools, roots: Ints, free: Ints) -> None:
+    """Begin trees anew, where so told, at the positions seen."""
+    for tree in range(len(roots)):
+        if where[tree]:
+            put(rule, nodes, seen, tree, roots[tree], NOWHERE, 0)
+            free[tree] = roots[tree] + 1
+
+
+@compiled
+def decide(rule: tuple[int, float, float], nodes: Nodes, which: Ints) -> None:
+    """Find anew what some nodes do next."""
+    for node in which:
+        nodes.best[node] = decided(rule, nodes, node)
+
+
+@compiled
+def reroot(
+    nodes: Nodes, roots: Ints, free: Ints, room: int, action: Ints, source: Ints, planted: Bools
+) -> None:
+    """Move what hangs below the roots' actions to where those stand; a parent always has the lower number.
+
+    Args:
+        nodes: changed in place.
+        roots: [T].
+        free: the next place of every tree, [T].
+        room: places that must stay free.
+        action: [T].
+        source: of every node, where its position was before; changed in place, [nodes].
+        planted: trees to be planted anew, to which are added those that were not kept, [T].
+    """
+    capacity = len(nodes.best) // len(roots)
+    moved = np.empty(capacity, np.int64)  # where a place's content went
+    for tree in range(len(roots)):
+        root, end = roots[tree], roots[tree]
+        begin = nodes.child[root, action[tree]]
+        if planted[tree] or begin == NOWHERE:
+            planted[tree] = True
+            continue
+        for node in range(begin, free[tree]):
+            above = nodes.parent[node]
+            if node == begin:
+                to = NOWHERE
+            elif above >= begin and moved[above - root] != NOWHERE:
+                to = moved[above - root]
+            else:
+                moved[node - root] = NOWHERE
+                continue
+            moved[node - root] = end
+            move(nodes, node, end, to)
+            source[end] = node
+            end += 1
+        free[tree] = end
+        planted[tree] = end - root > capacity - room
+
+
+@compiled
+def move(nodes: Nodes, node: int, to: int, parent: int) -> None:
+    """Copy a node to a lower number, below a parent that was moved before."""
+    if parent != NOWHERE:  # numbers that children were given before are lower than any that is looked for
+        for a in range(nodes.child.shape[1]):
+            if nodes.child[parent, a] == node:
+                nodes.child[parent, a] = to
+    nodes.visits[to], nodes.total[to], nodes.prior[to] = nodes.visits[node], nodes.total[node], nodes.prior[node]
+    nodes.legal[to], nodes.child[to] = nodes.legal[node], nodes.child[node]
+    nodes.parent[to], nodes.best[to] = parent, nodes.best[node]
+    nodes.mover[to], nodes.value[to] = nodes.mover[node], nodes.value[node]
+
+
+@compiled
 def put(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, at: int, node: int, parent: int, action: int) -> None:
     """Write position ``at`` of those seen into a node; ``action`` of its parent led to it."""
     going_on = math.isnan(seen.outcome[at])

@@ -100,14 +100,54 @@ class Forest:
         self._free = self.roots + 1
         self._leaf, self._action = torch.zeros(2, trees, dtype=torch.int64)
         self._numpy = [each.numpy() for each in (self.roots, self._free, self._leaf, self._action)]
-        self._states.index_copy_(1, self.roots, state.T)
-        for tree, root in enumerate(self.roots.tolist()):
-            kernels.put(self._rule, self.nodes, seen, tree, root, NOWHERE, 0)
+        self._plant(state, seen, torch.ones(trees, dtype=torch.bool))
 
     @property
     def visits(self) -> Tensor:
         """How often each action was taken at the roots, [T, A]."""
         return self.visits_of[self.roots]
+
+    @property
+    def prior(self) -> Tensor:
+        """P of the roots, [T, A]."""
+        return self.prior_of[self.roots]
+
+    @property
+    def q(self) -> Tensor:
+        """What came of each action at the roots on average, for who moves there; 0 where none was taken; [T, A]."""
+        return self.total_of[self.roots] / self.visits.clamp(min=1)
+
+    @property
+    def value(self) -> Tensor:
+        """What the search says of the roots, for who moves: the mean of all outcomes, and of their own value; [T]."""
+        thought = torch.from_numpy(self.nodes.value)[self.roots]
+        return (self.total_of[self.roots].sum(1) + thought) / (self.visits.sum(1) + 1)
+
+    def mix_prior(self, noise: Tensor, share: float) -> None:
+        """Search from roots whose prior is (1 − share) P + share · noise, [T, A]; no other node is changed."""
+        self.prior_of[self.roots] = self.prior_of[self.roots].lerp(noise, share)
+        kernels.decide(self._rule, self.nodes, self.roots.numpy())
+
+    def advance(self, action: Tensor, state: Tensor, anew: Tensor, room: int) -> None:
+        """Go on from the positions after moves, with what is known of them; all else is forgotten.
+
+        Args:
+            action: moves, int64 [T].
+            state: the positions to go on from, [T, D].
+            anew: where these are of another game, bool [T].
+            room: places that must be free; a tree that has fewer begins anew, too.
+        """
+        source, planted = torch.arange(len(self._arrays[6])), anew.clone()
+        arguments = (each.numpy() for each in (action, source, planted))
+        kernels.reroot(self.nodes, self._numpy[0], self._numpy[1], room, *arguments)
+        self._states = self._states.index_select(1, source)
+        if planted.any():
+            self._plant(state, self._seen(state), planted)
+
+    def _plant(self, state: Tensor, seen: Seen, where: Tensor) -> None:
+        """Begin trees anew at positions [T, D]."""
+        self._states.index_copy_(1, self.roots[where], state[where].T)
+        kernels.plant(self._rule, self.nodes, seen, where.numpy(), self._numpy[0], self._numpy[1])
 
     @torch.inference_mode()
     def simulate(self) -> None:

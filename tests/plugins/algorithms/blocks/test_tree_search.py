@@ -170,3 +170,80 @@ def test_three_simulations_by_hand():
     forest.simulate()  # then cell 1: 1/16 √3 = 0.11, the middle −0.5 + ½ √3 / 2 = −0.07
     assert forest.visits[0].tolist() == [1, 1, 0, 0, 1, 0, 0, 0, 0]
     assert forest.total_of[0].tolist() == [-0.5, -0.5, 0, 0, -0.5, 0, 0, 0, 0]
+
+
+def grown(rules, state, simulations, room=None, rule=RULES["puct"]):
+    forest = Forest(rules, evaluation(rules), rule, (room or simulations) + 1, state)
+    for _ in range(simulations):
+        forest.simulate()
+    return forest
+
+
+@pytest.mark.parametrize("game", ["tic-tac-toe", "othello-6"])
+def test_a_tree_that_goes_on_from_a_move_is_what_hung_below_it(game):
+    rules = GAMES[game]
+    state, evaluate = positions(rules, 2, 6), evaluation(rules)
+    forest = grown(rules, state, 60, room=200)
+    roots = [Node(rules, evaluate, position[None]) for position in state]
+    for root in roots:
+        for _ in range(60):
+            root.simulate(rules, evaluate, RULES["puct"])
+    for plies in range(2):
+        action = forest.visits.argmax(1)
+        state = rules.apply(state, action)
+        forest.advance(action, state, torch.zeros(6, dtype=torch.bool), 60)
+        roots = [root.children[int(a)] for root, a in zip(roots, action, strict=True)]
+        for tree, root in enumerate(roots):
+            assert forest.visits[tree].tolist() == [root.visits.get(a, 0) for a in range(forest.visits.shape[1])]
+        for _ in range(25):
+            forest.simulate()
+        for tree, root in enumerate(roots):
+            for _ in range(25):
+                root.simulate(rules, evaluate, RULES["puct"])
+            assert forest.visits[tree].tolist() == [root.visits.get(a, 0) for a in range(forest.visits.shape[1])], plies
+
+
+def test_a_new_game_a_move_never_searched_and_a_full_tree_begin_anew():
+    state = positions(tic_tac_toe, 2, 4)
+    forest = grown(tic_tac_toe, state, 4, room=20)
+    legal = tic_tac_toe.legal(state)
+    searched, never = forest.visits.argmax(1), (legal & (forest.visits == 0)).float().argmax(1)
+    action = torch.stack((searched[0], searched[1], never[2], never[3]))
+    after = tic_tac_toe.apply(state, action)
+    after[0] = tic_tac_toe.initial((1,))[0]
+    forest.advance(action, after, torch.tensor([True, False, False, False]), 8)
+    assert forest.visits.sum(1).tolist() == [0, forest.visits[1].sum(), 0, 0]
+    for _ in range(8):
+        forest.simulate()
+    fresh = grown(tic_tac_toe, after, 8)
+    assert torch.equal(forest.visits[[0, 2, 3]], fresh.visits[[0, 2, 3]])
+
+    forest = grown(tic_tac_toe, state, 18, room=20)
+    action = forest.visits.argmax(1)
+    forest.advance(action, tic_tac_toe.apply(state, action), torch.zeros(4, dtype=torch.bool), 20)
+    assert (forest.visits == 0).all()  # none left room for 20 more
+
+
+def test_noise_is_of_the_root_alone_and_is_gone_with_it():
+    state = positions(tic_tac_toe, 2, 3)
+    plain = grown(tic_tac_toe, state, 0, room=60)
+    noise = torch.nn.functional.one_hot(torch.tensor([8, 8, 8]), 9).float()
+    noise = noise.where(tic_tac_toe.legal(state), 0.0)
+    plain.mix_prior(noise, 0.25)
+    clean = grown(tic_tac_toe, state, 0, room=60)
+    assert torch.allclose(plain.prior, 0.75 * clean.prior + 0.25 * noise)
+    for _ in range(30):
+        plain.simulate()
+    action = plain.visits.argmax(1)
+    after = tic_tac_toe.apply(state, action)
+    plain.advance(action, after, torch.zeros(3, dtype=torch.bool), 20)
+
+    assert torch.allclose(plain.prior, grown(tic_tac_toe, after, 0, room=1).prior)
+
+
+def test_the_value_of_a_search_is_the_mean_of_all_outcomes_and_of_what_was_thought_first():
+    state = positions(connect_four, 3, 3)
+    forest = grown(connect_four, state, 20)
+    thought = evaluation(connect_four)(state).value
+
+    assert torch.allclose(forest.value, (thought + (forest.q * forest.visits).sum(1)) / 21, atol=1e-6)
