@@ -72,7 +72,7 @@ def test_a_seed_gives_its_games_and_another_seed_others(name):
         env = make(SPECS[name])
         rows = [env.reset(seed=seed)[0]]
         for _ in range(4):
-            obs, reward, over, _, _ = env.step(legal(env, rows[-1])[0])
+            obs, _, over, _, _ = env.step(legal(env, rows[-1])[0])
             rows.append(obs if not over else env.reset()[0])
         return np.concatenate(rows).tolist()
 

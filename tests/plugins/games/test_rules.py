@@ -40,7 +40,6 @@ SPIEL = {
     "hex-7": "hex(board_size=7)",
     "othello-8": "othello",
 }
-TOGETHER = 100  # games
 
 
 def chosen(legal, generator):
@@ -128,11 +127,11 @@ class OneBoard:
 ORACLES = {name: partial(Spiel, name) for name in SPIEL} | {"othello-6": partial(Walked, 6)}
 
 
-def compare(rules, begin, positions, seed):
-    """Fail unless rules and oracle agree at all of so many positions of random games, ends among them."""
+def compare(rules, begin, positions, seed, together):
+    """Fail unless rules and oracle agree at so many positions of random games; returns how many were ends."""
     generator = torch.Generator().manual_seed(seed)
-    begun = rules.initial((TOGETHER,))
-    state, others, compared, ends = begun, [begin() for _ in range(TOGETHER)], 0, 0
+    begun = rules.initial((together,))
+    state, others, compared, ends = begun, [begin() for _ in range(together)], 0, 0
     while compared < positions:
         legal, player, outcome = rules.legal(state), rules.to_move(state).tolist(), rules.outcome(state).tolist()
         move = chosen(legal, generator)
@@ -148,25 +147,25 @@ def compare(rules, begin, positions, seed):
                 assert player[i] == to_move
                 np.testing.assert_array_equal(rows[i], allowed)
                 other.move(moves[i])
-        ends, compared = ends + int(over.sum()), compared + TOGETHER
+        ends, compared = ends + int(over.sum()), compared + together
         state = torch.where(over.unsqueeze(-1), begun, rules.apply(state, move))
     return ends
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_moves_ends_and_outcomes_are_openspiels_in_thousands_of_positions(name):
-    assert compare(RULES[name], ORACLES[name], 5_000, seed=1) > 50
+    assert compare(RULES[name], ORACLES[name], 5_000, seed=1, together=50) > 40
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_moves_ends_and_outcomes_are_openspiels_in_100_000_positions(name):
-    assert compare(RULES[name], ORACLES[name], 100_000, seed=2) > 1_000
+    assert compare(RULES[name], ORACLES[name], 100_000, seed=2, together=500) > 1_000
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_single_boards_play_the_same_game(name):
-    compare(RULES[name], lambda: OneBoard(BOARDS[name]), 5_000, seed=3)
+    compare(RULES[name], lambda: OneBoard(BOARDS[name]), 5_000, seed=3, together=50)
 
 
 @pytest.mark.parametrize("name", RULES)
