@@ -76,6 +76,7 @@ ELSEWHERE = {
     r"python plugins/environments/measure_random_scores\.py --of harness_mujoco": [
         ("takes some minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
     ],
+    r"pip install -e plugins/games": [("installs a plugin", "requirements.txt", r"-e plugins/games")],
     r"python plugins/environments/measure_random_scores\.py --of harness_games": [
         ("takes some minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
     ],

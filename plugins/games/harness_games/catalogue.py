@@ -46,7 +46,7 @@ WON = Score(1.0, source="upper bound: every game won")
 REFERENCES = {
     "tic-tac-toe-random": Score(116_101 / 120_960, source="exact: the best replies to random moves"),
     "tic-tac-toe-minimax": Score(0.0, source="exact: both play their best, and every game is drawn"),
-    "tic-tac-toe-mcts-50": Score(0.3357, 0.0047, 10_000, "a perfect player, of whose best moves any: measure_reference.py"),
+    "tic-tac-toe-mcts-50": Score(0.3357, 0.0047, 10_000, "perfect play, any of the best moves: measure_reference.py"),
 }
 AGAINST = {"random": "random moves", "minimax": "perfect play", "mcts-50": "UCT of 50 simulations"}
 AGAINST["mcts-200"] = "UCT of 200 simulations"

@@ -1,7 +1,7 @@
 """The games once more, for one board and in Python's whole numbers: what environments and their opponents play on.
 
-One ply here costs a microsecond or two, in the functions of tensors fifty; those are for many boards at once. Tests play
-both, and OpenSpiel's, side by side.
+One ply here costs some microseconds, in the functions of tensors a hundred; those are for many boards at once. Tests
+play both, and OpenSpiel's, side by side.
 """
 
 from abc import ABC, abstractmethod

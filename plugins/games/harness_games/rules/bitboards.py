@@ -3,8 +3,8 @@
 A position is int64 [..., 4 or more]: the stones of the player to move, those of the other, who is to move (0 or 1), and
 what came of the game: `GOING_ON`, `DRAWN`, or won by the first or the second player.
 
-In memory a position's numbers lie apart and those of all boards side by side, as almost every operation is on one number
-of every board: that is three times as fast. Positions laid out otherwise are taken, too.
+In memory a position's numbers lie apart and those of all boards side by side, as almost every operation is on one
+number of every board: that is three times as fast. Positions laid out otherwise are taken, too.
 """
 
 from functools import cache
@@ -65,7 +65,8 @@ def has(stones: Tensor, cells: tuple[int, ...]) -> Tensor:
 
 def observe(state: Tensor, cells: tuple[int, ...], legal: Tensor) -> Tensor:
     """Own stones, the other's, and legal moves: float32 [..., 2 cells + A]."""
-    return torch.cat((has(state[..., 0], cells), has(state[..., 1], cells), legal), -1).float()
+    planes = (has(state[..., 0], cells), has(state[..., 1], cells), legal)
+    return torch.cat([plane.movedim(-1, 0).float() for plane in planes]).movedim(0, -1)
 
 
 def stones(observation: Tensor, cells: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,8 @@ Each player sees the board with the own sides above and below: the second player
 move a sets a stone on cell a, row by row, of the board as its mover sees it.
 
 A position is int8 [..., n² + 2]: the cells, then who is to move and what came of the game, as in `bitboards`. A cell is
-0 where it is empty, else the number of the group of stones that it belongs to, negative where those are not the mover's.
-So a move joins at most six groups, and no search through stones is needed.
+0 where it is empty, else the number of the group of stones that it belongs to, negative where those are not the
+mover's. So a move joins at most six groups, and no search through stones is needed.
 """
 
 from functools import cache
@@ -74,8 +74,9 @@ class Hex:
 
     def observe(self, state: Tensor) -> Tensor:
         """Own stones, the other's, and empty cells, on the board as the mover sees it: float32 [..., 3 n²]."""
-        cells = state[..., : self._count]
-        return torch.cat((cells > 0, cells < 0, self.legal(state)), -1).float()
+        cells = state.movedim(-1, 0)[: self._count]
+        legal = self.legal(state).movedim(-1, 0)
+        return torch.cat([plane.float() for plane in (cells > 0, cells < 0, legal)]).movedim(0, -1)
 
     def position(self, observation: Tensor) -> Tensor:
         """The position that looks so, with the first player to move, while the game goes on."""

@@ -4,7 +4,7 @@ Who can turn nothing passes, move n²; where neither can, who has more discs win
 cells where who is to move may set a disc.
 
 Discs are found in all eight directions at once, by shifts of bits. A disc on the edge is never enclosed across that
-edge: it is left out, so that no shift runs from one end of a row into the next, and so the sign of 64 bits harms nothing.
+edge: it is left out, so that no shift runs from one end of a row into the next, and the sign of 64 bits harms nothing.
 """
 
 import torch

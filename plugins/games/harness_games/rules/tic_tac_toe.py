@@ -28,6 +28,12 @@ def left_by(device: torch.device) -> Tensor:
     return torch.tensor([[not marks >> cell & 1 for cell in CELLS] for marks in range(FULL + 1)], device=device)
 
 
+@cache
+def seen_by(device: torch.device) -> Tensor:
+    """The cells that marks are on, by the number of the set: float32 [512, 9]."""
+    return (~left_by(device)).float()
+
+
 def initial(shape: tuple[int, ...]) -> Tensor:
     """Empty boards [*shape, 4]."""
     return bitboards.empty(shape, 4)
@@ -49,7 +55,8 @@ def apply(state: Tensor, action: Tensor) -> Tensor:
 
 def observe(state: Tensor) -> Tensor:
     """Own marks, the other's, and empty cells: float32 [..., 27]."""
-    return bitboards.observe(state, CELLS, legal(state))
+    seen = seen_by(state.device)
+    return torch.cat((looked_up(seen, state[..., 0]), looked_up(seen, state[..., 1]), legal(state).float()), -1)
 
 
 def position(observation: Tensor) -> Tensor:
