@@ -45,6 +45,21 @@ MBMF_PAPER = {
     },
 }
 
+MBMF_PENDULUM = {
+    "random_steps": 400,
+    "aggregations": 2,
+    "aggregation_steps": 400,
+    "expert_steps": 400,
+    "relabellings": 6,
+    "relabelled_steps": 400,
+    "candidates": 300,
+    "model_hidden": (64,),
+    "model_epochs": 60,
+    "imitation_epochs": 100,
+    "batch_size": 128,
+    "fine_tuning": {"discount": 0.95, "copies": 2, "rollout_length": 1_024, "value_learning_rate": 0.01},
+}
+
 SPECS: tuple[AlgorithmSpec, ...] = (
     AlgorithmSpec(
         "mpc",
@@ -73,6 +88,6 @@ SPECS: tuple[AlgorithmSpec, ...] = (
         devices=("cpu", "cuda"),
         fits="harness_algorithms.blocks.imagination:unfit",
         known=("reward_fn", "termination_fn"),
-        presets={"paper": MBMF_PAPER},
+        presets={"paper": MBMF_PAPER, "pendulum": MBMF_PENDULUM},
     ),
 )
