@@ -12,7 +12,9 @@ import torch
 import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
+from harness.discovery.selection import parse_selection
 from harness.measuring.training import run_training
+from harness.suite.reading import load_suite
 from harness_algorithms import mbmf, trpo
 from harness_algorithms.blocks.dynamics import make_dynamics
 from harness_algorithms.blocks.optim import adam
@@ -20,6 +22,7 @@ from harness_algorithms.blocks.planning import actions_of
 from harness_algorithms.blocks.policies import stochastic_policy
 from harness_algorithms.blocks.streams import Uniforms
 from harness_environments.known import pendulum
+from support.paths import ROOT
 from support.trial import local_trial
 
 ENVIRONMENTS = {spec.name: spec for spec in harness_environments.harness_environments()}
@@ -182,7 +185,7 @@ def test_early_termination_stops_summing(reward):
 
 
 def test_the_expert_sees_the_same_observations_as_the_policy(monkeypatch):
-    """Where MPC went at first, then where the policy went, as the environment showed it; labels are MPC's, all of them."""
+    """Where MPC went at first, then where the policy went, as the environment showed it; all labels are MPC's."""
     asked, visits, imitated = [], watched(monkeypatch, "visited"), watched(monkeypatch, "imitate")
     make = mbmf.expert
 
@@ -318,9 +321,20 @@ def test_a_policy_that_imitates_planning_in_a_model_steers_a_point_mass():
     trial = trained(config, budget=701, environment="point-mass", points=1)
 
     for run in trial.runs:
-        assert [each.value for each in run.evaluations if each.step == 701][0] > -60
+        assert next(each.value for each in run.evaluations if each.step == 701) > -60
 
 
 def test_presets_are_configurations():
     for preset in SPEC.presets.values():
         assert resolve_config(mbmf.Config, preset) != mbmf.Config()
+
+
+def test_the_suite_compares_with_the_same_trpo_and_with_the_imitation_of_the_same_run():
+    ours, imitation, alone = map(parse_selection, load_suite(ROOT / "suites" / "claims-imitation.toml").algorithms)
+    pendulum = resolve_config(mbmf.Config, SPEC.presets["pendulum"])
+
+    assert resolve_config(trpo.Config, alone.overrides) == pendulum.fine_tuning
+    assert (ours.preset, imitation.preset, ours.overrides) == ("pendulum", "pendulum", {})
+    assert resolve_config(mbmf.Config, SPEC.presets["pendulum"], imitation.overrides) == replace(
+        pendulum, fine_tuning=replace(pendulum.fine_tuning, max_kl=0.0)
+    )
