@@ -12,6 +12,7 @@ SUITES = {
     "classic-control": "Gymnasium's classic control tasks",
     "claims-value": "What papers on action values claim, on small tasks",
     "claims-model": "What papers on planning and on learned models claim, on a small task",
+    "claims-imitation": "What the paper on imitating a planner before TRPO claims, on a pendulum",
     "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",
