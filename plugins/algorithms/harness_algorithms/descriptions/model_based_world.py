@@ -10,14 +10,14 @@ SPECS = (
     AlgorithmSpec(
         "world_models",
         "harness_algorithms.world_models",
-        version="1",
+        version="2",
         summary="A linear controller, found by evolution, on the memory of a recurrent model",
         reference="Ha & Schmidhuber, 2018, arXiv:1803.10122",
         observation_spaces=("Box",),
         action_spaces=("Discrete",),
         lockstep=True,
         devices=("cpu",),  # on a GPU it was never seen
-        fits="harness_algorithms.blocks.vectors:unfit_observations",
+        fits="harness_algorithms.blocks.codes:unfit",
         presets={
             "cartpole": CARTPOLE,
             "z-only": {**CARTPOLE, "memory": False},
