@@ -28,7 +28,7 @@ from harness_algorithms.blocks.networks import product
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.recurrent import State, forget
 from harness_algorithms.blocks.streams import Normals, Uniforms
-from harness_algorithms.blocks.vae import Code
+from harness_algorithms.blocks.vae import Code, spread
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,6 @@ def fit(trial: Trial, v: Codes, m: MDNLSTM, data: Transition, config: Config) ->
     return scale, loss.detach()
 
 
-def spread(now: Code, after: Code) -> Tensor:
-    """The standard deviation of changes of a drawn code, [S, 1, Z], of laws [T, S, N, Z]."""
-    mean, drawn = after.mean - now.mean, now.std.square() + after.std.square()
-    rows, noise = (x.transpose(0, 1).flatten(1, 2).double() for x in (mean, drawn))
-    return (rows.var(1, keepdim=True) + noise.mean(1, keepdim=True)).sqrt().float().clamp(min=1e-6)
-
-
 @torch.no_grad()
 def awake(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Reward per episode of every copy, [S, N], in a window of real steps; and the observations to go on from."""
@@ -163,8 +156,11 @@ def awake(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tens
 
 
 @torch.no_grad()
-def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> Tensor:
-    """The mean return, [S], of the first episode that begins in every copy, as far as it comes in so many steps."""
+def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The mean return, [S], of the first episode that begins in every copy, as far as it comes in so many steps.
+
+    And the observations to go on from.
+    """
     total = torch.zeros(obs.shape[:2], device=obs.device)
     begun, over = (torch.zeros_like(total, dtype=torch.bool) for _ in range(2))
     for _ in range(steps):
@@ -174,7 +170,7 @@ def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> Tensor:
         over |= begun & step.ended
         begun |= step.ended
         obs = step.obs
-    return total.mean(1)
+    return total.mean(1), obs
 
 
 class Dream:
@@ -221,9 +217,8 @@ def train(trial: Trial, config: Config) -> None:
     trial.policy = best
     start = env.reset()
     proof = 2 * config.window * env.copies  # steps within which every copy has begun and ended an episode
-    data, obs = random_rollouts(
-        trial, env, start, trial.budget - proof if config.dream else config.random_steps, config
-    )
+    steps = trial.budget - proof if config.dream else config.random_steps
+    data, obs = random_rollouts(trial, env, start, steps, config)
     code_loss = v.fit(data.obs)
     scale, loss = fit(trial, v, m, data, config)
     trial.log(code_loss=code_loss, model_loss=loss)
@@ -245,4 +240,7 @@ def train(trial: Trial, config: Config) -> None:
         candidates.weights = best.weights
         dreamt = dream.returns(candidates).mean(1)
         trial.simulated(env.copies * config.window)
-        trial.log(dreamt_return=dreamt, gap=dreamt - proved(env, candidates, obs, 2 * config.window))
+        real, obs = proved(env, candidates, obs, 2 * config.window)
+        trial.log(dreamt_return=dreamt, gap=dreamt - real)
+        while trial.within_budget:  # steps left that are too few for every copy
+            env.step(candidates.act(obs))

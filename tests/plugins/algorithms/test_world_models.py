@@ -97,18 +97,22 @@ def test_a_search_in_reality_takes_all_of_the_budget_and_simulates_nothing(monke
 
 def test_a_dream_counts_its_own_steps_and_is_then_held_against_whole_real_episodes(monkeypatch):
     counted, logged = [], {}
-    trial = local_trial(ENVIRONMENTS["cartpole-position"], (100,), budget=2_600, episodes=1, points=1, lockstep=True)
+    trial = local_trial(ENVIRONMENTS["cartpole-position"], (100,), budget=2_603, episodes=1, points=1, lockstep=True)
     monkeypatch.setattr(trial, "simulated", counted.append)
     monkeypatch.setattr(trial, "log", logged.update)
     original = world_models.proved
     given = []
-    monkeypatch.setattr(
-        world_models, "proved", lambda *a: given.append((a[3], trial.steps, original(*a))) or given[0][2]
-    )
+
+    def watched(env, agent, obs, steps):
+        began = trial.steps
+        given.append((steps, began, original(env, agent, obs, steps)))
+        return given[0][2]
+
+    monkeypatch.setattr(world_models, "proved", watched)
     run_training(trial, world_models.train, replace(QUICK, dream=True, window=100))
     assert counted == [8 * 100] * 3  # two generations, and what was found once more
-    ((steps, before, real),) = given
-    assert (steps, before, trial.steps) == (200, 1_000, 2_600)
+    ((steps, began, (real, _)),) = given
+    assert (steps, began, trial.steps) == (200, 1_000, 2_603)
     assert torch.equal(logged["gap"], logged["dreamt_return"] - real)
     assert real.item() > 8  # steps that any pole stands for
 
@@ -125,8 +129,8 @@ def test_what_a_controller_proves_is_its_first_episode_that_begins_then():
             obs = torch.zeros(1, 2, 2)
             return world_models.Transition(obs, action, obs, torch.ones(1, 2), ended.float(), ended)._replace(obs=obs)
 
-    assert world_models.proved(Env(), agent(), torch.zeros(1, 2, 2), 10).tolist() == [(3 + 5) / 2]
-    assert world_models.proved(Env(), agent(), torch.zeros(1, 2, 2), 7).tolist() == [(3 + 2) / 2]
+    assert world_models.proved(Env(), agent(), torch.zeros(1, 2, 2), 10)[0].tolist() == [(3 + 5) / 2]
+    assert world_models.proved(Env(), agent(), torch.zeros(1, 2, 2), 7)[0].tolist() == [(3 + 2) / 2]
 
 
 def test_a_dream_pays_no_more_and_no_less_than_was_ever_paid_and_ends_where_an_end_is_likelier_than_not():

@@ -40,6 +40,13 @@ def kl_from_standard(code: Code) -> Tensor:
     return (0.5 * (mean.square() + std.square() - 1) - std.log()).sum(-1)
 
 
+def spread(now: Code, after: Code) -> Tensor:
+    """The standard deviation of the change of drawn codes, [S, 1, Z], of laws [T, S, N, Z]."""
+    mean, drawn = after.mean - now.mean, now.std.square() + after.std.square()
+    rows, noise = (x.transpose(0, 1).flatten(1, 2).double() for x in (mean, drawn))
+    return (rows.var(1, keepdim=True) + noise.mean(1, keepdim=True)).sqrt().float().clamp(min=1e-6)
+
+
 class StackedDecoder:
     """S stacks of transposed convolutions, with ReLU between them: each layer doubles the sides.
 
