@@ -102,16 +102,14 @@ class Agent:
         return action.argmax(2)
 
 
-def random_rollouts(
-    trial: Trial, env: LockstepEnv, obs: Tensor, steps: int, config: Config
-) -> tuple[Transition, Tensor]:
-    """Steps, all copies together, of a random policy that tends to repeat itself; and the obs to go on from."""
+def random_rollouts(trial: Trial, env: LockstepEnv, obs: Tensor, config: Config) -> tuple[Transition, Tensor]:
+    """Steps of a random policy that tends to repeat itself; and the observations to go on from."""
     actions = int(env.single_action_space.n)  # type: ignore[attr-defined]
     uniforms = Uniforms(trial.generators("random actions"), 2, env.copies)
     rows: list[Transition] = []
     action = torch.zeros(obs.shape[:2], dtype=torch.int64, device=obs.device)
     begun = torch.ones_like(action, dtype=torch.bool)
-    for _ in range(max(config.sequence_length, steps // env.copies)):  # one sequence at the least
+    for _ in range(max(config.sequence_length, config.random_steps // env.copies)):  # one sequence at the least
         repeat, drawn = uniforms().unbind(1)
         action = torch.where((repeat < config.persistence) & ~begun, action, (drawn * actions).long())
         step = env.step(action)
@@ -157,20 +155,20 @@ def awake(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tens
 
 @torch.no_grad()
 def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The mean return, [S], of the first episode that begins in every copy, as far as it comes in so many steps.
-
-    And the observations to go on from.
-    """
-    total = torch.zeros(obs.shape[:2], device=obs.device)
-    begun, over = (torch.zeros_like(total, dtype=torch.bool) for _ in range(2))
+    """The mean return, [S], of the episodes that begin and end within so many steps, or 0; and the next obs."""
+    begun = torch.zeros(obs.shape[:2], dtype=torch.bool, device=obs.device)
+    so_far, total, episodes = (torch.zeros(obs.shape[:2], device=obs.device) for _ in range(3))
     for _ in range(steps):
         step = env.step(agent.act(obs))
         agent.reset(step.ended)
-        total += step.reward * (begun & ~over)
-        over |= begun & step.ended
+        so_far += step.reward
+        whole = begun & step.ended
+        total += so_far * whole
+        episodes += whole
+        so_far *= ~step.ended
         begun |= step.ended
         obs = step.obs
-    return total.mean(1), obs
+    return total.sum(1) / episodes.sum(1).clamp(min=1), obs
 
 
 class Dream:
@@ -216,9 +214,7 @@ def train(trial: Trial, config: Config) -> None:
     best, candidates = (Agent(v, m, actions, config.memory, evolution.mean().unsqueeze(1)) for _ in range(2))
     trial.policy = best
     start = env.reset()
-    proof = 2 * config.window * env.copies  # steps within which every copy has begun and ended an episode
-    steps = trial.budget - proof if config.dream else config.random_steps
-    data, obs = random_rollouts(trial, env, start, steps, config)
+    data, obs = random_rollouts(trial, env, start, config)
     code_loss = v.fit(data.obs)
     scale, loss = fit(trial, v, m, data, config)
     trial.log(code_loss=code_loss, model_loss=loss)
@@ -236,11 +232,11 @@ def train(trial: Trial, config: Config) -> None:
         best.weights = evolution.mean().unsqueeze(1)
         trial.log(fitness=fitness.mean(1))
         generation += 1
-    if config.dream:  # was it worth in reality what it was dreamt to be?
+    if config.dream:  # the rest of the budget shows whether it is worth in reality what it was dreamt to be
         candidates.weights = best.weights
         dreamt = dream.returns(candidates).mean(1)
         trial.simulated(env.copies * config.window)
-        real, obs = proved(env, candidates, obs, 2 * config.window)
+        real, obs = proved(env, candidates, obs, (trial.budget - trial.steps) // env.copies)
         trial.log(dreamt_return=dreamt, gap=dreamt - real)
         while trial.within_budget:  # steps left that are too few for every copy
             env.step(candidates.act(obs))

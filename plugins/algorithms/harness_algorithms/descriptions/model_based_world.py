@@ -3,8 +3,11 @@
 from harness.api import AlgorithmSpec
 
 # For `cartpole-position` and 400,000 steps, the first settings tried: 441 on seeds 100 to 104, and 44 without a memory.
-# The dream's window is the time limit, so that its return can be compared.
 CARTPOLE = {"units": 16, "random_steps": 16_384, "model_updates": 150, "window": 200}
+# The window is the time limit, so that the return can be compared.
+DREAM = {**CARTPOLE, "dream": True, "model_updates": 600, "window": 500}
+# The same for `cartpole-position-pixels`.
+PIXELS = {**CARTPOLE, "seeing": {"size": 8, "channels": 8, "updates": 600}, "model_updates": 300}
 
 SPECS = (
     AlgorithmSpec(
@@ -21,7 +24,9 @@ SPECS = (
         presets={
             "cartpole": CARTPOLE,
             "z-only": {**CARTPOLE, "memory": False},
-            "dream": {**CARTPOLE, "dream": True, "window": 500},
+            "dream": DREAM,
+            "pixels": PIXELS,
+            "pixels-z-only": {**PIXELS, "memory": False},
         },
     ),
 )
