@@ -4,9 +4,9 @@ from harness.api import AlgorithmSpec
 
 # For `cartpole-position` and 400,000 steps, the first settings tried: 480 on seeds 100 to 104, and 45 without a memory.
 CARTPOLE = {"units": 16, "random_steps": 16_384, "model_updates": 150, "window": 200}
-# The window is the time limit, so that the return can be compared. After 150 updates M is so wrong that what is dreamt of
-# means nothing; after 600, controllers found at τ = 0.1, 1, 2 and 4 dream of 500, 497, 493 and 398 steps, and stand for
-# 279, 348, 371 and 328, means of those seeds. τ does less than in the paper, since z has no noise of its own here.
+# The window is the time limit, so that the return can be compared. After 150 updates M is so wrong that dreams mean
+# nothing. After 600, controllers found at τ = 0.1, 1, 2 and 4 dream of 500, 497, 493 and 398 steps, and stand for 279,
+# 348, 371 and 328, means of those seeds. τ does less than in the paper, since z has no noise of its own here.
 DREAM = {**CARTPOLE, "dream": True, "model_updates": 600, "window": 500}
 # The same for `cartpole-position-pixels`.
 PIXELS = {**CARTPOLE, "seeing": {"size": 8, "channels": 8, "updates": 600}, "model_updates": 300}
