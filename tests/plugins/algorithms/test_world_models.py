@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
 
@@ -11,7 +9,7 @@ import harness_environments
 from harness.contract.trial import Step
 from harness.measuring.training import run_training
 from harness_algorithms import world_models
-from harness_algorithms.blocks.codes import Seeing, Standard, unfit
+from harness_algorithms.blocks.codes import Seeing, Standard
 from harness_algorithms.blocks.mdn_lstm import mdn_lstm
 from harness_algorithms.blocks.vae import Code
 from support.trial import local_trial
@@ -191,11 +189,3 @@ def test_frames_are_learned_from_those_of_the_paper_too(wrappers):
     assert trial.steps == 200
     assert trial.policy.v.network.encoder.frames.sides == ([64, 64] if wrappers else [16, 16])
     assert trial.policy.weights.any()
-
-
-def test_what_fits():
-    box, few = gymnasium.spaces.Box, gymnasium.spaces.Discrete(2)
-    assert unfit(box(0, 255, (64, 64, 3), np.uint8), few) == ""
-    assert unfit(box(-1, 1, (2,)), few) == ""
-    assert "vectors" in unfit(box(-1, 1, (3, 64, 64)), few)
-    assert "frames" in unfit(box(0, 255, (64, 64, 64, 3), np.uint8), few)
