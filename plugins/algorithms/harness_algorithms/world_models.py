@@ -35,9 +35,7 @@ from harness_algorithms.blocks.vae import Code, spread
 class Config:
     """Hyper-parameters of world models."""
 
-    random_steps: Count = (
-        16_384  # real steps of the random policy, all copies together; for a dream all but what proves C
-    )
+    random_steps: Count = 16_384  # real steps of the random policy, all copies together
     persistence: Fraction = 0.5  # chance that the random policy repeats its action
     seeing: Seeing = field(default_factory=Seeing)  # V, where there are frames
     units: Count = 16  # of M's memory
@@ -50,7 +48,7 @@ class Config:
     memory: bool = True  # whether C sees h, not z alone
     dream: bool = False  # whether C is found in the dream
     temperature: float = 1.0  # τ of the dream
-    generations: Count = 30  # of CMA-ES, in the dream, after each fit
+    generations: Count = 30  # of CMA-ES in the dream; in reality as many as the budget holds
     population: Count = 16  # candidates
     rollouts: Count = 4  # copies that each candidate acts in
     window: Count = 500  # steps of every copy in a generation
