@@ -81,7 +81,7 @@ class Agent:
 
     def choose(self, z: Tensor, h: Tensor) -> Tensor:
         """One-hot actions [S, B, A]: the largest of the linear functions of [z, h], h before the action."""
-        x = torch.cat([z, h], 2) if self.memory else z
+        x = torch.cat([z, h], 2) if self.memory else z.contiguous()
         seeds, candidates, _ = self.weights.shape
         c = self.weights.view(seeds * candidates, self.actions, -1)
         rows = x.view(seeds * candidates, -1, x.shape[2])

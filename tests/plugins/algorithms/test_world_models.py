@@ -189,3 +189,12 @@ def test_frames_are_learned_from_those_of_the_paper_too(wrappers):
     assert trial.steps == 200
     assert trial.policy.v.network.encoder.frames.sides == ([64, 64] if wrappers else [16, 16])
     assert trial.policy.weights.any()
+
+
+@pytest.mark.parametrize("how", [{"memory": False}, {"dream": True}, {"memory": False, "dream": True}])
+def test_frames_do_without_a_memory_and_in_a_dream(how):
+    spec = ENVIRONMENTS["cartpole-position-pixels"]
+    trial = local_trial(spec, (100, 101), budget=200, episodes=1, points=1, lockstep=True)
+    run_training(trial, world_models.train, replace(QUICK, random_steps=64, window=4, seeing=SEEN, **how))
+    assert trial.steps == 200
+    assert trial.policy.weights.any()
