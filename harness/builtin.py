@@ -14,6 +14,7 @@ SUITES = {
     "claims-model": "What papers on planning and on learned models claim, on a small task",
     "claims-imitation": "What the paper on imitating a planner before TRPO claims, on a pendulum",
     "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
+    "claims-world": "What the paper on world models claims, on a pole whose velocities are hidden",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",
     "tutorial": "The algorithms of tutorials, each on its own script's environment, against that script's result",
