@@ -32,7 +32,7 @@ LAYERS = (  # from the ground up; a module imports from its own place and from t
     "__init__",
     "__main__",
 )
-PLUGINS = ("algorithms", "environments", "stable_baselines3", "ray", "slurm", "mujoco", "example")
+PLUGINS = ("algorithms", "environments", "games", "stable_baselines3", "ray", "slurm", "mujoco", "example")
 
 
 def place(module: str) -> str:

@@ -10,6 +10,7 @@ TOP_LEVEL = {  # what a distribution may install into site-packages, beside its 
     "rl_harness": {"harness"},
     "harness_algorithms": {"harness_algorithms"},
     "harness_environments": {"harness_environments"},
+    "harness_games": {"harness_games"},
     "harness_stable_baselines3": {"harness_stable_baselines3"},
     "harness_ray": {"harness_ray"},
     "harness_slurm": {"harness_slurm"},

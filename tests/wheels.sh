@@ -17,7 +17,7 @@ step() { echo "== $*" >&2; }
 step "build, from a copy without the remains of earlier builds"
 tar -C "$root" --exclude=./.git --exclude=./.tox --exclude=./results --exclude=build --exclude='*.egg-info' -cf - . |
     tar -C "$work/source" -xf -
-for distribution in . plugins/environments plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/slurm plugins/mujoco plugins/example; do
+for distribution in . plugins/environments plugins/games plugins/algorithms plugins/stable_baselines3 plugins/ray plugins/slurm plugins/mujoco plugins/example; do
     python -m build --wheel --outdir "$work/wheels" "$work/source/$distribution" >"$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2; exit 1; }
 done

@@ -28,6 +28,8 @@ EPISODES = 10_000
 OTHER_EPISODES = {
     **dict.fromkeys(("mountaincar-plus10", "mountaincar-long", "mountaincar-distance"), 1_000),  # of some 10,000 steps
     **dict.fromkeys(("half-cheetah", "half-cheetah-position"), 1_000),
+    **dict.fromkeys(("connect-four-mcts-50", "hex-5-mcts-50", "hex-7-mcts-50", "othello-6-mcts-50"), 1_000),
+    **dict.fromkeys(("connect-four-mcts-200", "hex-5-mcts-200", "hex-7-mcts-200"), 1_000),
     "blind-cliffwalk-13": 200_000,  # because one in 8,192 is paid
     "blind-cliffwalk-13-onehot": 200_000,
 }

@@ -76,6 +76,13 @@ ELSEWHERE = {
     r"python plugins/environments/measure_random_scores\.py --of harness_mujoco": [
         ("takes some minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
     ],
+    r"pip install -e plugins/games": [("installs a plugin", "requirements.txt", r"-e plugins/games")],
+    r"python plugins/environments/measure_random_scores\.py --of harness_games": [
+        ("takes some minutes", "tests/plugins/environments/test_catalogue.py", r"measure_random_scores\.py")
+    ],
+    r"python plugins/games/measure_reference\.py": [
+        ("takes half a minute", "tests/plugins/games/test_environments.py", r"measure_reference")
+    ],
     r"pip install -e plugins/example": [("installs a plugin", "tox.ini", r"-e plugins/example")],
     r"pip install -e (\.|harness-climber)": [
         ("installs a plugin", "tests/wheels.sh", r"pip install .*harness-climber")

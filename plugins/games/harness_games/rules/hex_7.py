@@ -1,0 +1,8 @@
+"""Hex on 7 x 7 cells, as functions of tensors."""
+
+from harness_games.rules.hex import Hex
+
+_rules = Hex(7)
+BOARD, position = _rules.BOARD, _rules.position
+initial, legal, apply = _rules.initial, _rules.legal, _rules.apply
+to_move, outcome, observe = _rules.to_move, _rules.outcome, _rules.observe
