@@ -2,6 +2,9 @@
 
 python docs/generate.py                      # all, from the installed plugins and results/reference
 python docs/generate.py results/quickstart   # the same, after making these runs the reference of their suite
+
+Of a suite that takes days, environments may be published one by one: what is published of others of the same version of
+the suite stays.
 """
 
 import json
@@ -118,15 +121,19 @@ def publish(folder: Path) -> None:
     (suite,) = results.runs["suite"].unique()
     reference = REFERENCE / suite
     reference.mkdir(parents=True, exist_ok=True)
+    provenance, others = _joined(_provenance(results), reference)
     for name in TABLES:
         table: pd.DataFrame = online_return(results) if name == ONLINE else getattr(results, name)()
         if name == "scores":  # a label may lack its plugin's name; this table is read beside those of other suites
             ids = results.runs.drop_duplicates("algorithm").set_index("algorithm")["algorithm_id"]
             table = table.assign(algorithm_id=table["algorithm"].map(ids))
+        if others:
+            kept = pd.read_csv(reference / f"{name}.csv")
+            table = pd.concat([kept[~kept["environment"].isin(table["environment"])], table])
         table.to_csv(reference / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
     if verdicts := _verdicts(suite, results):
         pd.DataFrame(verdicts).to_csv(reference / "claims.csv", index=False, float_format=DIGITS, lineterminator="\n")
-    text = json.dumps(_provenance(results), indent=1) + "\n"
+    text = json.dumps(provenance, indent=1) + "\n"
     (reference / "provenance.json").write_text(text, encoding="utf-8")
     if suite == QUICKSTART:
         _draw(results)
@@ -206,6 +213,8 @@ def _provenance(results: "Results") -> dict[str, object]:
     evaluations = results.evaluations
     return {
         "suite": sorted(done["suite"].unique()),
+        "suite_version": manifests[0]["suite"]["version"],
+        "environment": sorted(done["environment"].unique()),
         "machine": sorted(done["machine"].unique()),
         "commit": sorted(done["commit"].unique()),
         "dirty": any(manifest["git"].get("dirty_diff") for manifest in manifests),
@@ -216,6 +225,19 @@ def _provenance(results: "Results") -> dict[str, object]:
         "jobs": sorted(int(jobs) for jobs in done["jobs"].unique()),
         "versions": dict(sorted(versions.items())),
     }
+
+
+def _joined(facts: dict[str, Any], reference: Path) -> tuple[dict[str, Any], bool]:
+    """Provenance, with that of other environments if some are published of this version of the suite; and whether."""
+    path = reference / "provenance.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = earlier.get("suite_version") == facts["suite_version"]
+    if not same or set(earlier["environment"]) <= set(facts["environment"]):
+        return facts, False
+    joined = {
+        name: sorted({*earlier[name], *value}) if isinstance(value, list) else value for name, value in facts.items()
+    }
+    return {**joined, "dirty": facts["dirty"] or earlier["dirty"]}, True
 
 
 def _draw(results: "Results") -> None:

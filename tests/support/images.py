@@ -16,3 +16,14 @@ class ChannelsLast(gymnasium.wrappers.TransformObservation):
         inner = env.observation_space
         assert isinstance(inner, gymnasium.spaces.Box)
         super().__init__(env, shown, gymnasium.spaces.Box(shown(inner.low), shown(inner.high), dtype=np.uint8))
+
+
+class Coloured(gymnasium.ObservationWrapper):
+    """Frames [1, 16, 16] as [64, 64, 3], four times as large and grey."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (64, 64, 3), np.uint8)
+
+    def observation(self, observation: Any) -> Any:
+        return np.repeat(observation[0].repeat(4, 0).repeat(4, 1)[..., None], 3, 2)

@@ -9,6 +9,9 @@ up to a termination, real or imagined; d = 0 where the MDP terminated, else 1. S
 imagined, and is trained on them, too (the TD-k trick): every Q(ŝₜ, μ⁻(ŝₜ)) towards the rest of the same sum. With H = 0
 this is DDPG, digit for digit. Rewards and terminations are known, as in the paper; Q never trains the model.
 
+The later an imagined step, the fewer rewards its target has. So while Q⁻ expects too much, as it does at first where
+rewards are negative, μ⁻'s own actions look better than others, and μ grows sure of whatever it does.
+
 Departures: those of our DDPG; the model is fitted every `fit_every` steps until each seed's own validation loss rises,
 where the authors' program takes 4 batches per step; the loss is divided by H + 1, the number of its terms, there by H,
 which Adam does not see; states after a termination weigh nothing, where that program imagines none.

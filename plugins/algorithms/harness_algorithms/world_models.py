@@ -1,16 +1,19 @@
-"""World models (Ha & Schmidhuber, 2018, arXiv:1803.10122), for vectors and discrete actions.
+"""World models (Ha & Schmidhuber, 2018, arXiv:1803.10122), for discrete actions.
 
-Random rollouts give data; V makes of an observation a code z; M, a recurrent mixture-density network, learns to
-foretell the next z from z, the action and its memory h; C, linear on [z, h], chooses actions and is found by CMA-ES,
-in the real environment or in the dream: episodes that M foretells, at a temperature τ. h is M's memory *before* the
-action.
+Random rollouts give data; V makes of an observation a code z, of frames by a variational autoencoder; M, a recurrent
+mixture-density network, learns to foretell the next z from z, the action and its memory h, and codes are drawn anew for
+every batch; C, linear on [z, h], chooses actions and is found by CMA-ES, in the real environment or in the dream:
+episodes that M foretells, at a temperature τ. h is M's memory *before* the action.
 
-V is no more than a standardisation here, as observations are vectors. Departures: mixtures are of the change of z; a
-candidate is worth its reward per episode in a window of steps, terminations ending one, since copies cannot be
-reset at will. All seeds are trained in lockstep.
+V is no more than a standardisation of vectors. In the dream an end is foretold where it is likelier than not, and
+rewards are kept within those that were ever paid: of CartPole they are all 1, as the authors' are in their Doom.
+
+Departures: mixtures are of the change of z; C sees the mean of z, not a draw; convolutions are padded; a candidate is
+worth its reward per episode in a window of steps, terminations ending one, since copies cannot be reset at will. All
+seeds are trained in lockstep.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -19,19 +22,22 @@ from torch.nn.functional import one_hot
 
 from harness.api import Count, Fraction, LockstepEnv, Trial
 from harness_algorithms.blocks.cma import Evolution
+from harness_algorithms.blocks.codes import Codes, Seeing, codes_for
 from harness_algorithms.blocks.mdn_lstm import MDNLSTM, cooled, mdn_lstm, sample
 from harness_algorithms.blocks.networks import product
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.recurrent import State, forget
 from harness_algorithms.blocks.streams import Normals, Uniforms
+from harness_algorithms.blocks.vae import Code, spread
 
 
 @dataclass(frozen=True)
 class Config:
     """Hyper-parameters of world models."""
 
-    random_steps: Count = 16_384  # real steps of the random policy, all copies together; all of the budget for a dream
+    random_steps: Count = 16_384  # real steps of the random policy, all copies together
     persistence: Fraction = 0.5  # chance that the random policy repeats its action
+    seeing: Seeing = field(default_factory=Seeing)  # V, where there are frames
     units: Count = 16  # of M's memory
     mixtures: Count = 5  # components of every mixture
     model_updates: Count = 600  # of M
@@ -42,7 +48,7 @@ class Config:
     memory: bool = True  # whether C sees h, not z alone
     dream: bool = False  # whether C is found in the dream
     temperature: float = 1.0  # τ of the dream
-    generations: Count = 30  # of CMA-ES, in the dream, after each fit
+    generations: Count = 30  # of CMA-ES in the dream; in reality as many as the budget holds
     population: Count = 16  # candidates
     rollouts: Count = 4  # copies that each candidate acts in
     window: Count = 500  # steps of every copy in a generation
@@ -60,27 +66,10 @@ class Transition(NamedTuple):
     ended: Tensor
 
 
-class Standard:
-    """V for vectors: the deviation from the mean, in standard deviations; of the data it was last fitted to."""
-
-    def __init__(self) -> None:
-        self.mean: Tensor | float = 0.0
-        self.std: Tensor | float = 1.0
-
-    def fit(self, obs: Tensor) -> None:
-        """Take mean and deviation, [S, 1, D], from observations [T, S, N, D]."""
-        rows = obs.transpose(0, 1).flatten(1, 2)
-        self.mean, self.std = rows.mean(1, keepdim=True), rows.std(1, keepdim=True).clamp(min=1e-6)
-
-    def __call__(self, obs: Tensor) -> Tensor:
-        """The code z of observations [..., S, B, D]."""
-        return (obs - self.mean) / self.std
-
-
 class Agent:
     """A policy with memory: V, M and C, whose weights are [S, C, P], of as many candidates as act in B copies."""
 
-    def __init__(self, v: Standard, m: MDNLSTM, actions: int, memory: bool, weights: Tensor) -> None:
+    def __init__(self, v: Codes, m: MDNLSTM, actions: int, memory: bool, weights: Tensor) -> None:
         self.v, self.m, self.actions, self.memory, self.weights = v, m, actions, memory, weights
         self.state: State | None = None
 
@@ -92,7 +81,7 @@ class Agent:
 
     def choose(self, z: Tensor, h: Tensor) -> Tensor:
         """One-hot actions [S, B, A]: the largest of the linear functions of [z, h], h before the action."""
-        x = torch.cat([z, h], 2) if self.memory else z
+        x = torch.cat([z, h], 2) if self.memory else z.contiguous()
         seeds, candidates, _ = self.weights.shape
         c = self.weights.view(seeds * candidates, self.actions, -1)
         rows = x.view(seeds * candidates, -1, x.shape[2])
@@ -118,8 +107,7 @@ def random_rollouts(trial: Trial, env: LockstepEnv, obs: Tensor, config: Config)
     rows: list[Transition] = []
     action = torch.zeros(obs.shape[:2], dtype=torch.int64, device=obs.device)
     begun = torch.ones_like(action, dtype=torch.bool)
-    steps = trial.budget if config.dream else config.random_steps
-    for _ in range(max(config.sequence_length, steps // env.copies)):  # one sequence at the least
+    for _ in range(max(config.sequence_length, config.random_steps // env.copies)):  # one sequence at the least
         repeat, drawn = uniforms().unbind(1)
         action = torch.where((repeat < config.persistence) & ~begun, action, (drawn * actions).long())
         step = env.step(action)
@@ -129,20 +117,23 @@ def random_rollouts(trial: Trial, env: LockstepEnv, obs: Tensor, config: Config)
     return Transition._make(torch.stack(field) for field in zip(*rows, strict=True)), obs
 
 
-def fit(trial: Trial, v: Standard, m: MDNLSTM, data: Transition, config: Config) -> tuple[Tensor, Tensor]:
-    """Fit M; returns by what changes of z are divided in it, [S, 1, D], and the last loss, [S]."""
+def fit(trial: Trial, v: Codes, m: MDNLSTM, data: Transition, config: Config) -> tuple[Tensor, Tensor]:
+    """Fit M; returns by what changes of z are divided in it, [S, 1, Z], and the last loss, [S]."""
     length, seeds, copies = data.reward.shape
-    z, change = v(data.obs), v(data.next_obs) - v(data.obs)
-    scale = change.transpose(0, 1).flatten(1, 2).double().std(1, keepdim=True).float().clamp(min=1e-6)
-    fields = (z, data.action, change / scale, data.reward, data.end, data.ended)
+    now, after = v.law(data.obs), v.law(data.next_obs)
+    scale = spread(now, after)
     optimizer = adam(m.parameters, config.learning_rate)
     uniforms = Uniforms(trial.generators("batches"), 2, config.sequences)
-    along = torch.arange(config.sequence_length, device=z.device)[:, None, None]
-    seed = torch.arange(seeds, device=z.device)[:, None]
+    normals = Normals(trial.generators("draws"), 2, config.sequence_length, config.sequences, v.size)
+    along = torch.arange(config.sequence_length, device=scale.device)[:, None, None]
+    seed = torch.arange(seeds, device=scale.device)[:, None]
     for _ in range(config.model_updates):
         start, copy = uniforms().unbind(1)
-        rows = (start * (length - config.sequence_length + 1)).long() + along
-        loss = m.loss(*(field[rows, seed, (copy * copies).long()] for field in fields))
+        rows = (start * (length - config.sequence_length + 1)).long() + along, seed, (copy * copies).long()
+        noise = normals().permute(1, 2, 0, 3, 4)  # [2, T, S, B, Z]
+        z, next_z = (Code(law.mean[rows], law.std[rows]).drawn(e) for law, e in zip((now, after), noise, strict=True))
+        known = (field[rows] for field in (data.reward, data.end, data.ended))
+        loss = m.loss(z, data.action[rows], (next_z - z) / scale, *known)
         descend(optimizer, loss, config.max_gradient_norm)
     return scale, loss.detach()
 
@@ -160,18 +151,42 @@ def awake(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tens
     return total / ends, obs
 
 
-class Dream:
-    """Episodes foretold by M, which begin as real ones did, with observations [S, N, D]."""
+@torch.no_grad()
+def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The mean return, [S], of the episodes that begin and end within so many steps, or 0; and the next obs."""
+    begun = torch.zeros(obs.shape[:2], dtype=torch.bool, device=obs.device)
+    so_far, total, episodes = (torch.zeros(obs.shape[:2], device=obs.device) for _ in range(3))
+    for _ in range(steps):
+        step = env.step(agent.act(obs))
+        agent.reset(step.ended)
+        so_far += step.reward
+        whole = begun & step.ended
+        total += so_far * whole
+        episodes += whole
+        so_far *= ~step.ended
+        begun |= step.ended
+        obs = step.obs
+    return total.sum(1) / episodes.sum(1).clamp(min=1), obs
 
-    def __init__(self, trial: Trial, m: MDNLSTM, start: Tensor, scale: Tensor, config: Config) -> None:
+
+class Dream:
+    """Episodes foretold by M, which begin as real ones did, by codes of the first observations, [S, N, Z].
+
+    Attributes:
+        paid: the least and the greatest real reward, [S, 1] each.
+    """
+
+    def __init__(self, trial: Trial, m: MDNLSTM, start: Code, scale: Tensor, reward: Tensor, config: Config) -> None:
         self.m, self.start, self.scale, self.config = m, start, scale, config
-        self.uniforms = Uniforms(trial.generators("dreamt components"), *start.shape[1:])
-        self.normals = Normals(trial.generators("dreamt values"), *start.shape[1:])
+        self.paid = reward.amin((0, 2)).unsqueeze(1), reward.amax((0, 2)).unsqueeze(1)
+        shape = start.mean.shape[1:]
+        self.uniforms = Uniforms(trial.generators("dreamt components"), *shape)
+        self.normals = Normals(trial.generators("dreamt values"), *shape)
 
     @torch.no_grad()
     def returns(self, agent: Agent) -> Tensor:
         """What every copy achieves until M foretells an end, [S, N]."""
-        z = agent.v(self.start)
+        z = self.start.drawn(self.normals())
         state = self.m.memory.initial(z.shape[1])
         alive = torch.ones(z.shape[:2], device=z.device)
         total = torch.zeros_like(alive)
@@ -179,7 +194,7 @@ class Dream:
             action = agent.choose(z, state[0])
             state = self.m.step(z, action, state)
             predicted = self.m.predict(state[0])
-            total += alive * predicted.reward
+            total += alive * predicted.reward.clamp(*self.paid)
             alive = alive * (predicted.end_logit < 0)
             change = sample(cooled(predicted.change, self.config.temperature), self.uniforms(), self.normals())
             z = z + self.scale * change
@@ -187,20 +202,21 @@ class Dream:
 
 
 def train(trial: Trial, config: Config) -> None:
-    """Collect at random; fit M; find C by CMA-ES, in reality until the budget is spent."""
+    """Collect at random; fit V and M; find C by CMA-ES in reality until the budget is spent, or in the dream."""
     env = trial.make_lockstep_env(config.population * config.rollouts)
-    actions, size = int(env.single_action_space.n), env.single_observation_space.shape[0]  # type: ignore
-    v, m = Standard(), mdn_lstm(size, actions, config.units, config.mixtures, trial.generators("initialisation"))
-    parameters = actions * (size + config.memory * config.units + 1)
+    actions = int(env.single_action_space.n)  # type: ignore[attr-defined]
+    v = codes_for(trial, env.single_observation_space, config.seeing)
+    m = mdn_lstm(v.size, actions, config.units, config.mixtures, trial.generators("initialisation"))
+    parameters = actions * (v.size + config.memory * config.units + 1)
     evolution = Evolution(parameters, config.deviation, config.population, trial.generators("evolution"))
     best, candidates = (Agent(v, m, actions, config.memory, evolution.mean().unsqueeze(1)) for _ in range(2))
     trial.policy = best
     start = env.reset()
     data, obs = random_rollouts(trial, env, start, config)
-    v.fit(data.obs)
+    code_loss = v.fit(data.obs)
     scale, loss = fit(trial, v, m, data, config)
-    trial.log(model_loss=loss)
-    dream = Dream(trial, m, start, scale, config)
+    trial.log(code_loss=code_loss, model_loss=loss)
+    dream = Dream(trial, m, Code(*(part[0] for part in v.law(start[None]))), scale, data.reward, config)
     candidates.reset(torch.ones_like(data.ended[0]))
     generation = 0
     while generation < config.generations if config.dream else trial.within_budget:
@@ -214,7 +230,11 @@ def train(trial: Trial, config: Config) -> None:
         best.weights = evolution.mean().unsqueeze(1)
         trial.log(fitness=fitness.mean(1))
         generation += 1
-    if config.dream:  # what the harness's evaluation is to be compared with
+    if config.dream:  # the rest of the budget shows whether it is worth in reality what it was dreamt to be
         candidates.weights = best.weights
+        dreamt = dream.returns(candidates).mean(1)
         trial.simulated(env.copies * config.window)
-        trial.log(dreamt_return=dream.returns(candidates).mean(1))
+        real, obs = proved(env, candidates, obs, (trial.budget - trial.steps) // env.copies)
+        trial.log(dreamt_return=dreamt, gap=dreamt - real)
+        while trial.within_budget:  # steps left that are too few for every copy
+            env.step(candidates.act(obs))

@@ -18,6 +18,7 @@ from harness_ray import node
 
 ADDRESS = "address"
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
+AUTHENTICATION = "RAY_AUTH_MODE"  # not set, Ray takes a token along only to a cluster that it finds itself
 REACH_SECONDS = 5.0  # for somebody to answer at an address; Ray itself would try for minutes
 JOINS = 3  # attempts: where the process that Ray starts for each client ends as it begins, the next one may not
 EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
@@ -53,8 +54,9 @@ def _connect(address: str, jobs: int) -> None:
             _join(address)
     except (OSError, ValueError, RuntimeError, exceptions.RayError) as error:  # no ConnectionError alone: see Ray
         form = f"{AUTO} (the cluster of this machine), HOST:PORT, {CLIENT}HOST:PORT or {LOCAL} (this machine alone)"
+        token = "" if AUTHENTICATION in os.environ else f", and set {AUTHENTICATION}=token if the cluster has a token"
         raise UsageError(
-            f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {_line(error)}; write {form}"
+            f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {_line(error)}; write {form}{token}"
         ) from None
 
 

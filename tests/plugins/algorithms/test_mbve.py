@@ -235,6 +235,26 @@ def test_with_a_wrong_model_and_a_true_critic_targets_grow_worse_with_every_step
     assert errors == sorted(errors) and errors[-1] > 2 * errors[1] > 0.1
 
 
+def test_while_the_critic_expects_too_much_imagined_actions_are_told_to_be_better_than_real_ones():
+    """Rewards of −1 for ever, and Q = 0: a target is the higher the fewer rewards it has, and a real step has the most.
+
+    So on pendulum, TD-k makes any actor sure of what it does already; where Q = −1 / (1 − γ), all targets are equal.
+    """
+    world = toy_world(end=float("inf"))._replace(
+        known=SimpleNamespace(
+            reward_fn=lambda obs, action, next_obs: torch.full_like(obs[..., 0], -1.0),
+            termination_fn=lambda obs, action, next_obs: torch.zeros_like(obs[..., 0], dtype=torch.bool),
+        )
+    )
+    batch = real_batch()._replace(reward=torch.full((SEEDS, BATCH), -1.0), discount=torch.ones(SEEDS, BATCH))
+    expansion = mbve.expanded(batch, lambda obs: torch.zeros(SEEDS, BATCH, ACTIONS), world, 3)
+    too_much = mbve.targets(expansion, torch.zeros(SEEDS, BATCH), GAMMA)
+    right = mbve.targets(expansion, torch.full((SEEDS, BATCH), -1 / (1 - GAMMA)), GAMMA)
+
+    torch.testing.assert_close(too_much[0, :, 0], -torch.tensor([1 + 0.9 + 0.81 + 0.729, 1 + 0.9 + 0.81, 1.9, 1.0]))
+    torch.testing.assert_close(right, torch.full_like(right, -10.0))
+
+
 # Beside DDPG
 
 

@@ -25,7 +25,7 @@ CASES = [
     for spec in LOCKSTEP
     for space in spec.action_spaces
     for task in TASKS[space]
-    if (ENVIRONMENTS[task].known or not spec.known) and (spec.name, task) != ("world_models", "pixel-motion")
+    if (ENVIRONMENTS[task].known or not spec.known)
 ]
 # Where an algorithm has such a setting: so small that learning begins within the steps of a test.
 SMALL = {
@@ -47,6 +47,13 @@ SMALL = {
     "population": 4,
     "window": 4,
     "sequence_length": 2,
+    "aggregations": 2,
+    "aggregation_steps": 5,
+    "expert_steps": 6,
+    "relabelled_steps": 3,
+    "model_epochs": 2,
+    "imitation_epochs": 3,
+    "seeing": {"size": 3, "channels": 4, "updates": 3, "batch_size": 24},
 }
 ROLLOUT = 16  # steps; a few updates of each fit into a budget
 HIDDEN = (64, 70)  # one after the other is at no boundary of the memory's lines
@@ -80,7 +87,8 @@ def learned(spec: Any, task: str, seeds: tuple[int, ...], patch: pytest.MonkeyPa
 
     module = importlib.import_module(spec.target)
     fields = module.Config.__dataclass_fields__
-    small = {**SMALL, "hidden": HIDDEN, "rollout_length": ROLLOUT, **more}
+    policy = {"hidden": HIDDEN, "rollout_length": ROLLOUT}
+    small = {**SMALL, **policy, "fine_tuning": policy, **more}
     config = resolve_config(module.Config, {name: value for name, value in small.items() if name in fields})
     copies = getattr(config, "copies", getattr(config, "workers", 1))
     budget = 60 + 2 * ROLLOUT * copies

@@ -14,6 +14,7 @@ import torch
 
 import harness_environments
 from harness.measuring.training import run_training
+from harness.testing import algorithm_checks
 from harness_algorithms import a3c, dppo, dppo_data, gorila
 from harness_algorithms.parallel import backends
 from harness_algorithms.parallel.parameter_server import Shard
@@ -148,6 +149,15 @@ def test_without_an_address_the_harness_runs_it_on_a_cluster_of_this_machine_and
     assert done.returncode == 0, done.stderr
     left = [p.name() for p in psutil.process_iter() if p.pid not in before and "ray" in p.name()]
     assert left == []
+
+
+def test_what_is_true_of_real_asynchrony_holds_for_gorila_on_ray(cluster):
+    wanted = {"spends_the_budget_exactly", "leaves_nothing_running", "process_is_left_as_found"}
+    checks = [check for check in algorithm_checks('algorithms/gorila[backend="ray"]') if check.name in wanted]
+
+    found = {check.name: check.outcome() for check in checks}
+
+    assert {name: result.status for name, result in found.items()} == dict.fromkeys(wanted, "pass"), found
 
 
 def test_a_machine_without_ray_says_what_to_install(monkeypatch):

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 from harness_algorithms.blocks.recurrent import StackedLSTM, State, stacked_lstm
 
-END_WEIGHT = 10.0  # by which an end counts more than a step without one, as in the authors' code for Doom
+END_WEIGHT = 10.0  # what an end counts where a step without one counts 1, as in the authors' code for Doom
 
 
 class Mixture(NamedTuple):
@@ -97,7 +97,7 @@ class MDNLSTM:
         logit = predicted.end_logit
         entropy = torch.nn.functional.binary_cross_entropy_with_logits(logit, end, reduction="none")
         cost = negative_log_likelihood(predicted.change, change) + (predicted.reward - reward).square()
-        total = cost + (1 + END_WEIGHT * end) * entropy
+        total = cost + (1 + (END_WEIGHT - 1) * end) * entropy
         return total.sum(1) / (steps * z.shape[2] * (self.size + 2))
 
 

@@ -7,10 +7,11 @@ MBVE_PENDULUM = {**PENDULUM, "horizon": 3, "model_hidden": (64, 64)}
 
 # Of the authors' program, https://github.com/vlad17/mve, experiments/hc5.yaml, for 1.5 · 10⁶ steps: models of 8 layers,
 # 400 batches of 512 transitions every 100 steps, which are at most so many epochs of a full memory. Its noise is in the
-# parameters of the actor, scaled to a deviation of 0.2 of the actions, and its networks have layer normalisation.
+# parameters of the actor, scaled to move actions by 0.2 of their range, which is 0.4 where they lie in [−1, 1]; and its
+# networks have layer normalisation.
 MBVE_PAPER = {
     "horizon": 5,
-    "noise_scale": {"start": 0.2, "end": 0.2},
+    "noise_scale": {"start": 0.4, "end": 0.4},
     "hidden": (64, 64),
     "actor_learning_rate": 1e-3,
     "critic_learning_rate": 1e-3,

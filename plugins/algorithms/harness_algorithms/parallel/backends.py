@@ -4,6 +4,7 @@ import importlib.util
 from typing import Any, Literal, Protocol
 
 from harness.api import Needs, Trial
+from harness_algorithms.parallel.as_found import left_as_found
 from harness_algorithms.parallel.cluster import Cluster
 from harness_algorithms.parallel.operations import Backend
 
@@ -33,7 +34,8 @@ def backend_of(trial: Trial, config: Parallel) -> Backend:
 
         return ProcessBackend(trial)
     if config.backend == "ray":
-        from harness_algorithms.parallel.on_ray import RayBackend
+        with left_as_found():
+            from harness_algorithms.parallel.on_ray import RayBackend
 
         return RayBackend(trial)
     from harness_algorithms.parallel.virtual import VirtualBackend

@@ -7,10 +7,11 @@ changes a store, and knows what a lost node has not told: its steps go to the ot
 The cluster is the one that RAY_ADDRESS names, as in Ray's own programs; without, one of this machine, for the trial.
 """
 
+import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import torch
 from ray import exceptions
 
 from harness.api import Made, Trial, code, code_differences
+from harness_algorithms.parallel.as_found import left_as_found
 from harness_algorithms.parallel.one_env import OneEnv, acted, streams_of
 from harness_algorithms.parallel.operations import (
     Begin,
@@ -41,6 +43,11 @@ LEASE = 64  # steps of one turn at most
 READY_SECONDS = 120.0  # for all roles to have a place and to import what they need
 PLUGIN = "harness-algorithms"
 QUIET = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_LOG_TO_STDERR": "1",  # Ray would keep files open until the process ends
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
 
 
 class Steps(NamedTuple):
@@ -124,6 +131,19 @@ class _Still:
         return acted(self._policy, obs)
 
 
+@contextlib.contextmanager
+def _joined(roles: int) -> Iterator[None]:
+    """Belong to a cluster."""
+    with left_as_found():
+        os.environ.update({**VARIABLES, **os.environ})
+        there = os.environ.get("RAY_ADDRESS", "")
+        ray.init(address=there or "local", **({} if there else {"num_cpus": roles}), **QUIET)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
 class RayBackend:
     """Runs every role of one run as an actor of a Ray cluster."""
 
@@ -141,15 +161,10 @@ class RayBackend:
             RuntimeError: a role failed or has no place, or none can go on.
         """
         self._trial.policy = _Still(policy)
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        there = os.environ.get("RAY_ADDRESS", "")
-        ray.init(address=there or "local", **({} if there else {"num_cpus": len(roles)}), **QUIET)
-        try:
+        with _joined(len(roles)):
             served = _Served(self._trial, self._leases, stores, self._started(roles))
             while True:
                 served.turn()
-        finally:
-            ray.shutdown()
 
     def _started(self, roles: Sequence[Role]) -> list[Any]:
         """An actor for each role, on as many nodes as there are."""
