@@ -38,3 +38,9 @@ def outcome(state: torch.Tensor) -> torch.Tensor:
 def observe(state: torch.Tensor) -> torch.Tensor:
     """Stones left, one-hot, then which moves are legal."""
     return torch.cat((one_hot(state[..., 0], STONES + 1), legal(state)), -1).float()
+
+
+def position(obs: torch.Tensor) -> torch.Tensor:
+    """As many stones, with the first player to move."""
+    stones = obs[..., : STONES + 1].argmax(-1)
+    return torch.stack((stones, torch.zeros_like(stones)), -1)

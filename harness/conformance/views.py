@@ -92,6 +92,9 @@ def require_whole_game(spec: EnvironmentSpec) -> None:
         seen = rules.observe(state)[0].numpy()
         require(env.observation_space.contains(seen), f"observe gives {seen}, not in {env.observation_space}")
     states = torch.cat(positions)
+    going_on = states[rules.outcome(states).isnan()]
+    again = rules.observe(rules.position(rules.observe(going_on)))
+    require(torch.equal(again, rules.observe(going_on)), "position gives another position than was observed")
     for name in ("legal", "to_move", "outcome", "observe"):
         require_rows_apart(name, getattr(rules, name), (states,))
 

@@ -111,6 +111,9 @@ class GameRules(Protocol):
     def observe(self, state: "torch.Tensor") -> "torch.Tensor":
         """What who is to move sees, as the environment's observations are."""
 
+    def position(self, obs: "torch.Tensor") -> "torch.Tensor":
+        """A position of a game that goes on which looks so to who is to move: what a policy may search from."""
+
 
 class SelfPlay(Protocol):
     """S seeds x N games that an algorithm plays against itself; every ply is a step of the budget."""

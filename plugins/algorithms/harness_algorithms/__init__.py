@@ -14,6 +14,7 @@ from harness_algorithms.descriptions import (
     planning,
     policy_gradient,
     proximal,
+    search,
     tabular,
     value,
 )
@@ -25,5 +26,5 @@ API = 1
 def harness_algorithms() -> Iterable[AlgorithmSpec]:
     """Describe the algorithms of this plugin."""
     model_free = (tabular, value, distributional, policy_gradient, proximal, continuous, distributed)
-    for family in (*model_free, planning, model_based_value, model_based_meta, model_based_world, imagination):
+    for family in (*model_free, planning, model_based_value, model_based_meta, model_based_world, imagination, search):
         yield from family.SPECS

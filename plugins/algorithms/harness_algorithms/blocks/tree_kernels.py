@@ -131,9 +131,7 @@ def decide(rule: tuple[int, float, float], nodes: Nodes, which: Ints) -> None:
 
 
 @compiled
-def reroot(
-    nodes: Nodes, roots: Ints, free: Ints, room: int, action: Ints, source: Ints, planted: Bools
-) -> None:
+def reroot(nodes: Nodes, roots: Ints, free: Ints, room: int, action: Ints, source: Ints, planted: Bools) -> None:
     """Move what hangs below the roots' actions to where those stand; a parent always has the lower number.
 
     Args:

@@ -1,0 +1,164 @@
+"""AlphaZero (Silver et al., 2018, arXiv:1712.01815): a network learns what a search, guided by it, finds in self-play.
+
+The network (p, v) = f(s) says a policy and the outcome for who is to move. Search by PUCT from every position of a game
+gives π, the share of simulations that each move had; moves are drawn from it in a game's first plies, and then are the
+most visited. The network descends
+
+    (z − v)² − π · log p + c ‖θ‖²
+
+on positions of recent games that have ended, with outcomes z for who was to move. The latest network always plays; none
+has to win against another first, as in AlphaGo Zero. Noise, of a Dirichlet distribution, is mixed into the prior of
+roots alone. It is evaluated without noise and by the most visited move: with search, or (`act_by`) the network alone.
+
+Departures from the paper: networks are perceptrons; positions are not turned or mirrored, as in the paper; updates and
+self-play take turns. All seeds are trained in lockstep, S · N trees at once; they are in the processor's memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.api import Count, Fraction, GameRules, Trial
+from harness_algorithms.blocks.games import Games, Position, dirichlet, evaluated_by, searched
+from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+from harness_algorithms.blocks.optim import adam, descend
+from harness_algorithms.blocks.streams import Uniforms
+from harness_algorithms.blocks.tree_search import Forest, puct
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of AlphaZero."""
+
+    simulations: Count = 32
+    exploration: float = 1.4  # c of PUCT
+    reuse: bool = True  # a search goes on from what the last one found below the move
+    noise_concentration: float = 1.0  # α of the Dirichlet distribution
+    noise_share: Fraction = 0.25  # ε
+    drawn_plies: Count = 4  # of a game, in which moves are drawn from π
+
+    copies: Count = 32  # N, games at a time
+    hidden: tuple[Count, ...] = (128, 128)
+    learning_rate: Fraction = 1e-3  # of Adam
+    weight_decay: float = 1e-4  # c
+    batch_size: Count = 128
+    updates: Count = 2  # after a ply of every game
+    kept_plies: Count = 256  # of every game that is played
+    learning_starts: Count = 1_000  # positions
+
+    act_by: Literal["search", "network"] = "search"  # in evaluation
+    evaluation_simulations: Count = 32
+
+
+class Terms(NamedTuple):
+    """The parts of the loss, [S] each: averages over positions whose game has ended."""
+
+    policy: Tensor
+    value: Tensor
+
+
+def terms(network: StackedMLP, batch: Position) -> Terms:
+    """−π · log p over legal moves, and (z − v)², of positions [S, B]."""
+    out, illegal = network(batch.obs), ~batch.legal
+    log_probs = functional.log_softmax(out[..., :-1].masked_fill(illegal, -torch.inf), 2)
+    known = ~batch.outcome.isnan()
+    count = known.sum(1).clamp(min=1)
+    crossed = -(batch.policy * log_probs.masked_fill(illegal, 0.0)).sum(2)
+    squares = (batch.outcome.nan_to_num() - out[..., -1].tanh()).square()
+    return Terms(*((part * known).sum(1) / count for part in (crossed, squares)))
+
+
+def moves(policy: Tensor, drawn: Tensor, chance: Tensor) -> Tensor:
+    """Moves, int64 [S, N], from π [S, N, A] where ``drawn``, bool [S, N], else the likeliest; by chance [S, N]."""
+    bounds = policy.double().cumsum(2)
+    sampled = (chance.unsqueeze(2) * bounds[..., -1:] >= bounds).sum(2)  # a move of no share is never drawn
+    return torch.where(drawn, sampled, policy.argmax(2))
+
+
+class Player:
+    """Self-play of S · N games by search.
+
+    Args:
+        trial: whose plies and simulations are counted.
+        rules: of the game.
+        network: as of `evaluated_by`.
+        config: of the search.
+    """
+
+    def __init__(self, trial: Trial, rules: GameRules, network: StackedMLP, config: Config) -> None:
+        self._trial, self.rules, self._config = trial, rules, config
+        self.evaluate = evaluated_by(network, rules, trial.num_seeds, trial.device)
+        self._noise = trial.generators("noise")
+        self._forest: Forest | None = None
+
+    def search(self, state: Tensor) -> Tensor:
+        """π at positions [S, N, D], [S, N, A]."""
+        config, legal = self._config, self.rules.legal(state)
+        if self._forest is None:
+            capacity = (2 if config.reuse else 1) * config.simulations + 1
+            self._forest = Forest(self.rules, self.evaluate, puct(config.exploration), capacity, state.flatten(0, 1))
+        noise = dirichlet(config.noise_concentration, legal, self._noise)
+        self._forest.mix_prior(noise.flatten(0, 1), config.noise_share)
+        with self._trial.planning():
+            for _ in range(config.simulations):
+                self._forest.simulate()
+        self._trial.simulated(state.shape[1] * config.simulations)
+        visits = self._forest.visits.view_as(noise)
+        return visits / visits.sum(2, keepdim=True)
+
+    def go_on(self, action: Tensor, state: Tensor, ended: Tensor) -> None:
+        """Let trees go on from moves [S, N] to positions [S, N, D], of new games where those ``ended``."""
+        if self._config.reuse and self._forest is not None:
+            parts = (action.flatten(), state.flatten(0, 1), ended.flatten())
+            self._forest.advance(*parts, self._config.simulations)
+        else:
+            self._forest = None
+
+
+def acting(rules: GameRules, player: Player, config: Config, num_seeds: int) -> Callable[[Tensor], Tensor]:
+    """The policy that is evaluated: moves [S, B] for observations [S, B, ...], nothing drawn."""
+
+    @torch.no_grad()
+    def act(obs: Tensor) -> Tensor:
+        state = rules.position(obs).flatten(0, 1)
+        if config.act_by == "network":
+            preferred = player.evaluate(state).logits.masked_fill(~rules.legal(state), -torch.inf)
+        else:
+            rule = puct(config.exploration)
+            preferred = searched(rules, player.evaluate, rule, config.evaluation_simulations, state).visits
+        return preferred.argmax(1).unflatten(0, (num_seeds, -1))
+
+    return act
+
+
+def train(trial: Trial, config: Config) -> None:
+    """Play a ply of every game by search, then learn from games that have ended; and so on."""
+    game = trial.make_game(config.copies)
+    state, rules = game.reset(), game.rules
+    size, actions = rules.observe(state)[0, 0].numel(), rules.legal(state).shape[2]
+    network = stacked_mlp((size, *config.hidden, actions + 1), trial.generators("initialisation"))
+    optimizer = adam(network.parameters, config.learning_rate)
+    player = Player(trial, rules, network, config)
+    games = Games(config.kept_plies, Uniforms(trial.generators("batches"), config.batch_size))
+    chance = Uniforms(trial.generators("moves"), config.copies)
+    plies = torch.zeros(state.shape[:2], dtype=torch.int64)
+    trial.policy = acting(rules, player, config, trial.num_seeds)
+    while trial.within_budget:
+        policy = player.search(state)
+        action = moves(policy, plies < config.drawn_plies, chance())
+        mover = 1.0 - 2.0 * rules.to_move(state)
+        position = Position(rules.observe(state), rules.legal(state), policy, mover, torch.full_like(mover, torch.nan))
+        ply = game.step(action)
+        games.add(position, ply.ended, ply.outcome)
+        player.go_on(action, ply.state, ply.ended)
+        state, plies = ply.state, (plies + 1).masked_fill(ply.ended, 0)
+        if len(games) >= config.learning_starts:
+            for _ in range(config.updates):
+                parts = terms(network, games.sample())
+                decay = config.weight_decay * network.flat.square().sum(1)
+                descend(optimizer, parts.policy + parts.value + decay)
+            trial.log(policy_loss=parts.policy.detach(), value_loss=parts.value.detach())

@@ -1,0 +1,121 @@
+"""What algorithms of two-player games share: networks over positions, searches of them, and what games leave behind."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.api import GameRules
+from harness_algorithms.blocks.networks import Network
+from harness_algorithms.blocks.tree_search import Evaluate, Evaluation, Forest, Rule
+
+
+def evaluated_by(network: Network, rules: GameRules, num_seeds: int, device: torch.device) -> Evaluate:
+    """What a network with outputs [S, B, A + 1] thinks of positions [S · B, D]: logits, and a value by tanh."""
+
+    def evaluate(state: Tensor) -> Evaluation:
+        obs = rules.observe(state).to(device).unflatten(0, (num_seeds, -1))
+        out = network.record(obs)[0].flatten(0, 1).cpu()
+        return Evaluation(out[:, :-1].contiguous(), out[:, -1].tanh())
+
+    return evaluate
+
+
+def evaluated_by_playing(rules: GameRules, chance: Callable[[int, int], Tensor]) -> Evaluate:
+    """Positions are thought worth what a random game from there comes to, and no move likelier than another.
+
+    Args:
+        rules: of the game.
+        chance: numbers from U[0, 1), float64, [T, A] for T positions and A moves.
+    """
+
+    def evaluate(state: Tensor) -> Evaluation:
+        mover = 1 - 2 * rules.to_move(state)
+        logits = torch.zeros_like(rules.legal(state), dtype=torch.float32)
+        while (going_on := rules.outcome(state).isnan()).any():
+            action = (chance(*logits.shape) * rules.legal(state)).argmax(1)
+            # where a game is over the same position is kept, whatever a move there would lead to
+            moved = rules.apply(torch.where(going_on[:, None], state, rules.initial((len(state),))), action)
+            state = torch.where(going_on[:, None], moved, state)
+        return Evaluation(logits, rules.outcome(state) * mover)
+
+    return evaluate
+
+
+def searched(rules: GameRules, evaluate: Evaluate, rule: Rule, simulations: int, state: Tensor) -> Forest:
+    """New trees of positions [T, D], after so many simulations."""
+    forest = Forest(rules, evaluate, rule, simulations + 1, state)
+    for _ in range(simulations):
+        forest.simulate()
+    return forest
+
+
+@torch.no_grad()
+def dirichlet(concentration: float, legal: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """A draw from the symmetric Dirichlet distribution over the legal moves of every position, float32 [S, N, A].
+
+    Args:
+        concentration: α.
+        legal: bool [S, N, A].
+        generators: one per seed, on the processor.
+    """
+    shapes = torch.full(legal.shape[1:], concentration, dtype=torch.float64)
+    drawn = torch.stack([torch._standard_gamma(shapes, generator) for generator in generators])
+    drawn = drawn.clamp(min=torch.finfo(torch.float64).tiny) * legal
+    return (drawn / drawn.sum(2, keepdim=True)).float()
+
+
+class Position(NamedTuple):
+    """A position that was played, fields [S, N, ...]."""
+
+    obs: Tensor
+    legal: Tensor  # moves, bool [..., A]
+    policy: Tensor  # π, what the search recommends, float32 [..., A]
+    mover: Tensor  # 1 or −1: who moved
+    outcome: Tensor  # z for who moved; NaN until the game has ended
+
+
+class Games:
+    """The latest positions of N games at a time, a row of them after each ply; outcomes come when games end.
+
+    Args:
+        rows: plies kept of every game.
+        batch_size: B.
+        pick: numbers from U[0, 1) [S, B], of the sample.
+    """
+
+    def __init__(self, rows: int, pick: Callable[[], Tensor]) -> None:
+        self._rows, self._pick = rows, pick
+        self._fields: list[Tensor] = []  # [S, rows, N, ...] each
+        self._added = 0
+        self._length = torch.empty(0)  # plies of the games that go on, int64 [S, N]
+
+    def __len__(self) -> int:
+        """Positions per seed, of games that go on included."""
+        return min(self._added, self._rows) * self._length.shape[1]
+
+    def add(self, position: Position, ended: Tensor, outcome: Tensor) -> None:
+        """Keep a row of positions; games that ``ended``, bool [S, N], had an ``outcome`` for the first player."""
+        if not self._fields:
+            self._length = torch.zeros_like(ended, dtype=torch.int64)
+            self._fields = [field.new_zeros((len(field), self._rows, *field.shape[1:])) for field in position]
+        row = self._added % self._rows
+        for kept, field in zip(self._fields, position, strict=True):
+            kept[:, row] = field
+        self._added += 1
+        self._length += 1
+        *_, movers, outcomes = self._fields
+        for back in range(min(int(self._length.max()), self._rows) if ended.any() else 0):
+            at = (row - back) % self._rows
+            told = ended & (self._length > back)
+            outcomes[:, at] = torch.where(told, outcome * movers[:, at], outcomes[:, at])
+        self._length.masked_fill_(ended, 0)
+
+    def sample(self) -> Position:
+        """B positions of every seed, drawn with replacement: fields [S, B, ...]."""
+        which = (self._pick() * len(self)).long()
+        seeds = torch.arange(len(which))[:, None]
+        copies = self._length.shape[1]
+        fields = (field[seeds, which // copies, which % copies] for field in self._fields)
+        return Position(*fields)
