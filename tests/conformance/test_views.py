@@ -75,6 +75,7 @@ GAMES = {
     ),
     "seen outside": ({"observe": lambda state: state[..., :1].float() + 9}, "not in Box"),
     "in place": ({"apply": lambda state, action: state.sub_(1)}, "changes its argument in place"),
+    "another position": ({"position": lambda obs: torch.tensor([4, 0]).expand(*obs.shape[:-1], 2)}, "another position"),
     "without end": ({"apply": lambda state, action: state.clone()}, "goes on for more than"),
 }
 

@@ -115,11 +115,13 @@ def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, leaf: Ints, a
 
 
 @compiled
-def plant(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, where: Bools, roots: Ints, free: Ints) -> None:
-    """Begin trees anew, where so told, at the positions seen."""
+def plant(
+    rule: tuple[int, float, float], nodes: Nodes, seen: Seen, where: Bools, roots: Ints, free: Ints, first: int
+) -> None:
+    """Begin trees anew, where so told, at the positions seen; one without a move stays as it is, at move ``first``."""
     for tree in range(len(roots)):
         if where[tree]:
-            put(rule, nodes, seen, tree, roots[tree], NOWHERE, 0)
+            put(rule, nodes, seen, tree, roots[tree], NOWHERE, first)
             free[tree] = roots[tree] + 1
 
 
@@ -184,7 +186,7 @@ def move(nodes: Nodes, node: int, to: int, parent: int) -> None:
 @compiled
 def put(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, at: int, node: int, parent: int, action: int) -> None:
     """Write position ``at`` of those seen into a node; ``action`` of its parent led to it."""
-    going_on = math.isnan(seen.outcome[at])
+    going_on = math.isnan(seen.outcome[at]) and seen.legal[at].any()
     nodes.visits[node] = 0
     nodes.total[node] = 0
     nodes.child[node] = NOWHERE

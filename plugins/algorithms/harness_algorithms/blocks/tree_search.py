@@ -74,7 +74,7 @@ class Forest:
         evaluate: what is thought of positions.
         rule: which action is taken next.
         capacity: C, positions of a tree.
-        state: positions of the roots, [T, D]; of games that go on.
+        state: positions of the roots, [T, D]; from those in which no move is legal nothing is searched.
     """
 
     def __init__(self, rules: GameRules, evaluate: Evaluate, rule: Rule, capacity: int, state: Tensor) -> None:
@@ -145,9 +145,12 @@ class Forest:
             self._plant(state, self._seen(state), planted)
 
     def _plant(self, state: Tensor, seen: Seen, where: Tensor) -> None:
-        """Begin trees anew at positions [T, D]."""
-        self._states.index_copy_(1, self.roots[where], state[where].T)
-        kernels.plant(self._rule, self.nodes, seen, where.numpy(), self._numpy[0], self._numpy[1])
+        """Begin trees anew at positions [T, D]; where there is no move, one of the first position is kept for show."""
+        begun = self._rules.initial((1,))
+        stuck = ~torch.from_numpy(seen.legal).any(1, keepdim=True)
+        self._states.index_copy_(1, self.roots[where], torch.where(stuck, begun, state)[where].T)
+        first = int(self._rules.legal(begun)[0].float().argmax())
+        kernels.plant(self._rule, self.nodes, seen, where.numpy(), self._numpy[0], self._numpy[1], first)
 
     @torch.inference_mode()
     def simulate(self) -> None:

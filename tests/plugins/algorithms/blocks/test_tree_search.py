@@ -247,3 +247,16 @@ def test_the_value_of_a_search_is_the_mean_of_all_outcomes_and_of_what_was_thoug
     thought = evaluation(connect_four)(state).value
 
     assert torch.allclose(forest.value, (thought + (forest.q * forest.visits).sum(1)) / 21, atol=1e-6)
+
+
+@pytest.mark.parametrize("game", ["tic-tac-toe", "seven stones"])
+def test_a_root_without_a_move_is_left_alone_and_harms_no_other(game):
+    rules = GAMES[game]
+    over = {"tic-tac-toe": torch.tensor([[0b101100110, 0b010011001, 1, 1]]), "seven stones": torch.tensor([[0, 1]])}[
+        game
+    ]
+    state = torch.cat((over, rules.initial((1,))))
+    forest = grown(rules, state, 20)
+
+    assert (forest.visits[0] == 0).all()
+    assert torch.equal(forest.visits[1], grown(rules, state[1:], 20).visits[0])

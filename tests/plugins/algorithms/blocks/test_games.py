@@ -1,0 +1,128 @@
+"""What games leave behind: outcomes for who moved, once a game has ended; noise and moves by their distributions."""
+
+import math
+
+import pytest
+import torch
+
+from harness_algorithms.blocks import tree_search
+from harness_algorithms.blocks.games import Games, Position, dirichlet, evaluated_by, evaluated_by_playing, searched
+from harness_algorithms.blocks.networks import stacked_mlp
+from harness_games.rules import tic_tac_toe
+
+
+def seeded(*seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def row(number, mover, copies=2):
+    shape = 1, copies
+    return Position(
+        torch.full((*shape, 1), float(number)),
+        torch.ones(*shape, 3, dtype=torch.bool),
+        torch.full((*shape, 3), 1 / 3),
+        torch.full(shape, float(mover)),
+        torch.full(shape, torch.nan),
+    )
+
+
+def outcomes(games):
+    """By copy, the outcomes in the order in which rows were added."""
+    *_, kept = games._fields
+    return kept[0].T.tolist()
+
+
+def test_an_outcome_is_told_to_every_ply_of_its_game_for_who_moved_and_to_no_other():
+    games = Games(8, lambda: torch.zeros(1, 1))
+    never, second = torch.tensor([[False, False]]), torch.tensor([[False, True]])
+    games.add(row(0, 1), never, torch.zeros(1, 2))
+    games.add(row(1, -1), second, torch.tensor([[0.0, 1.0]]))  # the second game ends, won by the first player
+    games.add(row(2, 1), torch.tensor([[True, False]]), torch.tensor([[-1.0, 0.0]]))  # the first, by the second
+    games.add(row(3, -1), second, torch.tensor([[0.0, 0.0]]))  # a draw after two plies
+
+    first, other = outcomes(games)
+    assert first[:3] == [-1, 1, -1]
+    assert math.isnan(first[3])
+    assert other[:4] == [1, -1, 0, 0]
+
+
+def test_a_game_longer_than_what_is_kept_tells_the_rows_that_are_left():
+    games = Games(3, lambda: torch.zeros(1, 1))
+    for number in range(5):
+        ended = torch.full((1, 2), number == 4)
+        games.add(row(number, 1), ended, torch.ones(1, 2))
+
+    assert all(each == [1, 1, 1] for each in outcomes(games))
+    assert len(games) == 6
+
+
+def test_samples_are_of_every_position_alike():
+    chance = torch.Generator().manual_seed(0)
+    games = Games(4, lambda: torch.rand(1, 4_000, generator=chance, dtype=torch.float64))
+    for number in range(3):
+        games.add(row(number, 1), torch.tensor([[False, False]]), torch.zeros(1, 2))
+
+    shares = games.sample().obs.flatten().long().bincount(minlength=4) / 4_000
+    assert shares[3] == 0
+    assert ((shares[:3] - 1 / 3).abs() < 0.03).all()
+
+
+@pytest.mark.parametrize("concentration", [0.3, 2.0])
+def test_noise_is_dirichlets_over_legal_moves(concentration):
+    legal = torch.tensor([True, False, True, True, True]).expand(1, 20_000, 5)
+    noise = dirichlet(concentration, legal, seeded(0))[0]
+
+    assert (noise[:, 1] == 0).all()
+    torch.testing.assert_close(noise.sum(1), torch.ones(20_000))
+    variance = 1 / 4 * 3 / 4 / (4 * concentration + 1)  # of a component of a symmetric Dirichlet of four
+    torch.testing.assert_close(noise[:, legal[0, 0]].mean(0), torch.full((4,), 0.25), atol=0.01, rtol=0)
+    torch.testing.assert_close(noise[:, 0].var(), torch.tensor(variance), atol=0.1 * variance, rtol=0)
+
+
+def test_noise_of_a_seed_is_its_own():
+    legal = torch.ones(2, 3, 5, dtype=torch.bool)
+    both = dirichlet(0.5, legal, seeded(4, 7))
+    assert torch.equal(both[1:], dirichlet(0.5, legal[:1], seeded(7)))
+
+
+def test_a_network_sees_positions_of_its_own_seed():
+    network = stacked_mlp((27, 8, 10), seeded(1, 2))
+    state = tic_tac_toe.apply(tic_tac_toe.initial((6,)), torch.arange(6))
+    both = evaluated_by(network, tic_tac_toe, 2, torch.device("cpu"))(state)
+    alone = stacked_mlp((27, 8, 10), seeded(2))
+    second = evaluated_by(alone, tic_tac_toe, 1, torch.device("cpu"))(state[3:])
+
+    torch.testing.assert_close(both.logits[3:], second.logits)
+    torch.testing.assert_close(both.value[3:], second.value)
+    assert (both.value.abs() < 1).all()
+
+
+def uniform(seed=0):
+    chance = torch.Generator().manual_seed(seed)
+    return lambda *shape: torch.rand(shape, generator=chance, dtype=torch.float64)
+
+
+def expected(state):
+    """The first player's mean outcome of random games from one position, by going through all of them."""
+    told = float(tic_tac_toe.outcome(state)[0])
+    if not math.isnan(told):
+        return told
+    moves = tic_tac_toe.legal(state)[0].nonzero()[:, 0]
+    return sum(expected(tic_tac_toe.apply(state, move[None])) for move in moves) / len(moves)
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_random_games_are_worth_what_they_come_to_for_who_is_to_move(player):
+    state = torch.tensor([[0b000000011, 0b100011000, player, 0]])
+    value = evaluated_by_playing(tic_tac_toe, uniform())(state.repeat(20_000, 1)).value
+
+    assert set(value.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    assert abs(float(value.mean()) - (1 - 2 * player) * expected(state)) < 0.02
+
+
+def test_search_by_random_games_finds_the_only_move_that_does_not_lose():
+    evaluate = evaluated_by_playing(tic_tac_toe, uniform())
+    threatened = torch.tensor([[1 << 0 | 1 << 8, 1 << 4 | 1 << 1, 0, 0]])  # 7 must be taken
+    forest = searched(tic_tac_toe, evaluate, tree_search.uct(1.4), 300, threatened)
+
+    assert int(forest.visits.argmax()) == 7

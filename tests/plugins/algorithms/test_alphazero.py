@@ -1,0 +1,105 @@
+"""AlphaZero: its loss by hand, moves by its rule, what noise may touch, and that it learns to lose less."""
+
+import pytest
+import torch
+
+import harness_games
+from harness.measuring.training import run_training
+from harness_algorithms import alphazero
+from harness_algorithms.blocks.games import Position
+from harness_algorithms.blocks.networks import stacked_mlp
+from support.trial import local_trial
+
+ENVIRONMENTS = {spec.name: spec for spec in harness_games.harness_environments()}
+SMALL = {
+    "simulations": 6,
+    "copies": 4,
+    "hidden": (16,),
+    "batch_size": 8,
+    "kept_plies": 16,
+    "learning_starts": 20,
+    "evaluation_simulations": 6,
+}
+
+
+def trained(environment="tic-tac-toe-minimax", budget=120, seeds=(100,), episodes=4, **config):
+    trial = local_trial(ENVIRONMENTS[environment], seeds, budget, 2, episodes, lockstep=True, views=("game",))
+    run_training(trial, alphazero.train, alphazero.Config(**{**SMALL, **config}))
+    return trial
+
+
+def scores(run):
+    """The mean return of every evaluation."""
+    episodes = len(run.evaluations) // 3
+    values = [each.value for each in run.evaluations]
+    return [sum(values[i * episodes : (i + 1) * episodes]) / episodes for i in range(3)]
+
+
+def logged(trial, name):
+    return [value for _, what, value in trial.runs[0].diagnostics if what == name]
+
+
+def test_the_loss_is_of_legal_moves_and_of_games_that_have_ended():
+    network = stacked_mlp((2, 4), [torch.Generator().manual_seed(0)])
+    obs = torch.tensor([[[0.3, -1.0], [1.0, 0.5], [0.0, 2.0]]])
+    legal = torch.tensor([[[True, True, False], [True, True, True], [True, True, True]]])
+    policy = torch.tensor([[[0.25, 0.75, 0.0], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0]]])
+    outcome = torch.tensor([[1.0, -1.0, torch.nan]])
+    found = alphazero.terms(network, Position(obs, legal, policy, outcome, outcome))
+
+    out = network(obs)[0]
+    crossed = -(policy[0, 0, :2] * out[0, :2].log_softmax(0)).sum() - (policy[0, 1] * out[1, :3].log_softmax(0)).sum()
+    squares = (1 - out[0, 3].tanh()).square() + (-1 - out[1, 3].tanh()).square()
+    torch.testing.assert_close(found.policy[0], crossed / 2)
+    torch.testing.assert_close(found.value[0], squares / 2)
+
+
+def test_moves_are_drawn_in_the_first_plies_and_are_the_likeliest_then():
+    policy = torch.tensor([0.0, 0.5, 0.2, 0.3]).expand(1, 30_000, 4)
+    chance = torch.rand(1, 30_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn = alphazero.moves(policy, torch.ones(1, 30_000, dtype=torch.bool), chance)
+    later = alphazero.moves(policy, torch.zeros(1, 30_000, dtype=torch.bool), chance)
+
+    shares = drawn.flatten().bincount(minlength=4) / 30_000
+    torch.testing.assert_close(shares, policy[0, 0], atol=0.01, rtol=0)
+    assert (later == 1).all()
+    edges = torch.tensor([[0.0, 1.0 - 2**-53]], dtype=torch.float64)
+    assert alphazero.moves(policy[:, :2], torch.ones(1, 2, dtype=torch.bool), edges).tolist() == [[1, 3]]
+
+
+@pytest.mark.parametrize("act_by", ["search", "network"])
+def test_evaluation_draws_nothing(act_by):
+    """The same positions are answered alike: there is neither noise nor a temperature."""
+    trial = local_trial(ENVIRONMENTS["tic-tac-toe-minimax"], (100, 101), 60, 1, 1, lockstep=True, views=("game",))
+    run_training(trial, alphazero.train, alphazero.Config(**{**SMALL, "act_by": act_by}))
+    rules = harness_games.rules.tic_tac_toe
+    state = rules.apply(rules.initial((2, 5)), torch.arange(5).expand(2, 5))
+    obs = rules.observe(state)
+    first = trial.policy(obs)
+    assert all(torch.equal(first, trial.policy(obs)) for _ in range(5))
+    assert rules.legal(state).gather(2, first.unsqueeze(2)).all()
+
+
+def test_plies_are_the_budget_and_simulations_are_told():
+    trial = trained(budget=122)
+    assert trial.steps == 122
+    assert trial.runs[0].simulated == 31 * 4 * 6  # 122 plies of four games are 31 searches
+
+
+def test_it_learns_from_games_that_have_ended_only():
+    assert logged(trained(learning_starts=40), "policy_loss")
+    assert not logged(trained(budget=30, learning_starts=40), "policy_loss")
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_a_seed_alone_is_what_it_is_among_others(reuse):
+    together, alone = trained(seeds=(100, 101), reuse=reuse), trained(seeds=(101,), reuse=reuse)
+    assert [e.value for e in together.runs[1].episodes] == [e.value for e in alone.runs[0].episodes]
+    assert scores(together.runs[1]) == scores(alone.runs[0])
+
+
+def test_after_some_hundred_games_it_loses_less_to_perfect_play():
+    trial = trained(budget=3_000, episodes=60, seeds=(100, 101, 102), simulations=24, copies=16, updates=4,
+                    batch_size=64, kept_plies=64, learning_starts=200, hidden=(64,))  # fmt: skip
+    before, after = (sum(scores(run)[i] for run in trial.runs) / 3 for i in (0, 2))
+    assert after > before + 0.1
