@@ -594,9 +594,7 @@ PUBLISHED = {path.parent.name: pd.read_csv(path) for path in ROOT.glob("results/
 EXPLAINED = tomllib.loads((ROOT / "docs" / "claims.toml").read_text(encoding="utf-8"))["explained"]
 
 
-@pytest.mark.parametrize(
-    "name", ["claims-continuous", "claims-model", "claims-parallel", "claims-policy", "claims-value", "tutorial"]
-)
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_published_verdicts_are_on_the_claims_that_the_suite_makes(name):
     asked = load_suite(ROOT / "suites" / f"{name}.toml")
     published = PUBLISHED[name]
