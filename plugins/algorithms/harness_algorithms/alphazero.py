@@ -46,12 +46,12 @@ class Config:
     learning_rate: Fraction = 1e-3  # of Adam
     weight_decay: float = 1e-4  # c
     batch_size: Count = 128
-    updates: Count = 2  # after a ply of every game
+    updates: Count = 8  # after a ply of every game
     kept_plies: Count = 256  # of every game that is played
     learning_starts: Count = 1_000  # positions
 
     act_by: Literal["search", "network"] = "search"  # in evaluation
-    evaluation_simulations: Count = 32
+    evaluation_simulations: Count = 100
 
 
 class Terms(NamedTuple):
