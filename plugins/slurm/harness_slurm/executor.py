@@ -11,16 +11,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError
-from harness_slurm import cluster
+from harness_slurm import cluster, silence
 from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
 from harness_slurm.script import WALLTIME, script
 from harness_slurm.settings import Settings
-from harness_slurm.tickets import ENDED, PROGRESS, TICKET, Ticket, bring, ended_in, last_line, ticket_in
+from harness_slurm.tickets import (
+    ENDED,
+    PROGRESS,
+    TICKET,
+    Ticket,
+    attempts,
+    bring,
+    ended_in,
+    finished_attempt,
+    is_late,
+    last_line,
+    ticket_in,
+)
 
 MOST = 500  # jobs in flight of a session that stays, each of which keeps a file open
 LOOK_SECONDS = 0.5  # between two looks for jobs that have ended
 ATTEMPTS = 10  # with a job that is taken away each time
 CLOSING_SECONDS = 60.0  # until all that was cancelled has ended
+STOPPED = (*TAKEN, "CANCELLED")  # by others; what it would have said nobody waits for
 SCRIPTS = "slurm"  # the folder, beside those of jobs, of scripts and of what they print
 
 
@@ -179,22 +192,33 @@ class SlurmExecutor:
             states = _states([ticket for ticket in submitted.values() if ticket is not None])
             for id, ticket in submitted.items():
                 state = "" if ticket is None else states.get((ticket.name, ticket.index), "")
-                if state in ALIVE:
-                    continue
                 job = self._jobs[id]
-                if (ended := _ended(job)) is not None:  # as it says by now
+                if state in ALIVE:
+                    silence.forget(job.folder)
+                elif (ended := _ended(job)) is not None:  # as it says by now
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
-                else:
-                    yield Ended(id, *_verdict(state, job.folder, ticket), math.nan)
+                elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder):
+                    yield _ended_silently(state, job, ticket)
 
 
 def _ended(job: Job) -> Ended | None:
-    """How a job ended, its files in its folder; None as long as it does not say."""
-    if (ended := ended_in(job.folder, job.id)) is not None:
-        bring(job.folder)
+    """How a job ended, its files in its folder; None as long as it does not say, or what it left cannot be seen."""
+    ended = ended_in(job.folder, job.id)
+    if ended is None or is_late(job.folder):
+        return None
+    bring(job.folder)
     return ended
+
+
+def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
+    """How a job ended that SLURM has ended, and that did not say how in all the time there was for it."""
+    attempt = finished_attempt(job.folder)
+    if attempt and state not in STOPPED:  # killed when all was done but the mark
+        bring(job.folder, attempt)
+        return Ended(job.id, "ended", "", math.nan)
+    return Ended(job.id, *_verdict(state, job.folder, ticket), math.nan)
 
 
 def _today() -> str:
@@ -214,7 +238,17 @@ def _states(tickets: Sequence[Ticket]) -> States:
 
 
 def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, str]:
-    """How a job ended that could not say so."""
+    """How a job ended that left nothing; what says nothing of its trial is no crash, which would count against it."""
+    said = "" if ticket is None else last_line(folder.parent / SCRIPTS / f"{ticket.name}_{ticket.index}.log")
+    told = f"(SLURM: {state}){said and f': {said}'}"
+    if state in STOPPED:
+        return "interrupted", f"SLURM took it away and did not start it again ({state})"
+    if not state:
+        return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
+    if state == "COMPLETED":
+        return "interrupted", f"its job ended well, yet nothing that it left is in {folder} {told}"
+    if not attempts(folder):
+        return "interrupted", f"its job ended before the trial began {told}"
     if state in ("TIMEOUT", "DEADLINE"):
         limit = (
             "" if ticket is None or ticket.seconds is None else f", {WALLTIME:g} times the trial's {ticket.seconds:g} s"
@@ -222,9 +256,4 @@ def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, s
         return "timeout", f"stopped by SLURM at the time limit of its job{limit} ({state})"
     if state == "OUT_OF_MEMORY":
         return "crashed", f"out of memory: stopped by SLURM ({state})"
-    if state == "CANCELLED" or state in TAKEN:
-        return "interrupted", f"SLURM took it away and did not start it again ({state})"
-    if not state:
-        return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
-    said = "" if ticket is None else last_line(folder.parent / SCRIPTS / f"{ticket.name}_{ticket.index}.log")
-    return "crashed", f"its process ended without a word (SLURM: {state}){said and f': {said}'}"
+    return "crashed", f"its process ended without a word {told}"

@@ -19,13 +19,14 @@ from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.contract.errors import ExitCode
 from harness.contract.specs import ExecutorSpec
 from harness.storage.store import DETACHED
-from harness_slurm import executor, tickets, work
+from harness_slurm import executor, silence, tickets, work
 from harness_slurm.executor import create
 from support.hostile import HOSTILE, write_suite
 from support.slurm import FakeSlurm
 
 SPEC = ExecutorSpec("slurm", "harness_slurm.executor:create")
-PLUGINS = {"PYTHONPATH": str(HOSTILE), "HARNESS_PLUGINS": "hostile,slurm"}
+PATHS = os.pathsep.join(filter(None, (str(HOSTILE), os.environ.get("PYTHONPATH"))))
+PLUGINS = {"PYTHONPATH": PATHS, "HARNESS_PLUGINS": "hostile,slurm"}
 RESULTS = Path("results/hostile")
 
 
@@ -41,6 +42,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         return made
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(silence, "PATIENCE_SECONDS", 0.5)
     monkeypatch.syspath_prepend(str(HOSTILE))
     for name, value in PLUGINS.items():
         monkeypatch.setenv(name, value)
@@ -468,6 +470,7 @@ def test_a_ticket_of_a_stranger_that_could_not_be_ours_is_none(tmp_path, changes
 def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_path, monkeypatch):
     """Whatever a stranger put where they lie: a job of which nothing is known ends as interrupted."""
     monkeypatch.setattr(executor.cluster, "_said", lambda line: "")
+    monkeypatch.setattr(silence, "PATIENCE_SECONDS", 0.0)
     marks = {
         "file": lambda place: place.touch(),
         "fifo": lambda place: os.mkfifo(place),
@@ -497,17 +500,96 @@ def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_pa
     [
         ("TIMEOUT", "timeout", "1.5 times the trial's 60 s"),
         ("OUT_OF_MEMORY", "crashed", "out of memory"),
+        ("FAILED", "crashed", "without a word"),
         ("NODE_FAIL", "interrupted", "NODE_FAIL"),
         ("CANCELLED", "interrupted", "CANCELLED"),
         ("", "interrupted", "never submitted"),
-        ("COMPLETED", "crashed", "without a word"),
+        ("COMPLETED", "interrupted", "nothing that it left is in"),
     ],
 )
 def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, ending, says):
     told = tickets.Ticket("harness-0123456789ab", 0, "2026-01-01", 1, "cpu", 1, 60.0, 4.0, {}, ())
+    (tmp_path / "1" / ATTEMPTS[0]).mkdir(parents=True)
 
     assert executor._verdict(state, tmp_path / "1", told)[0] == ending
     assert says in executor._verdict(state, tmp_path / "1", told)[1]
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "FAILED"])
+def test_a_job_that_ended_before_its_trial_began_says_nothing_of_that(tmp_path, state):
+    (tmp_path / "1").mkdir()
+
+    assert executor._verdict(state, tmp_path / "1", None)[0] == "interrupted"
+
+
+def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> Callable[[float], list[Ended]]:
+    """What a new session is told of a job of which SLURM says this, by an hour of the clock in seconds."""
+    line = f"harness-0123456789ab|0|{state}\n" if state else ""
+    monkeypatch.setattr(executor.cluster, "_said", lambda asked: line if asked[0] == "squeue" else "")
+
+    def told(now: float) -> list[Ended]:
+        monkeypatch.setattr(silence.time, "time", lambda: now)
+        watching = create(ExecutorOptions())
+        watching.reattach(job(folder))
+        return list(watching.wait(0))
+
+    return told
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "OUT_OF_MEMORY", ""])
+def test_a_mark_that_is_seen_late_is_waited_for_by_whoever_collects(tmp_path, monkeypatch, state):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, state)
+
+    assert told(1000.0) == told(1060.0) == []
+    tickets.mark_ended(folder, Ended("1", "timeout", "late", 2.0), ATTEMPTS[0])
+    assert [ended.ending for ended in told(1061.0)] == ["timeout"]
+
+
+def test_a_mark_that_is_seen_before_the_outcome_waits_for_it(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[0]).mkdir()
+    tickets.mark_ended(folder, Ended("1", "ended", "", 2.0), ATTEMPTS[0], left=True)
+    told = watched(folder, monkeypatch, "COMPLETED")
+
+    assert told(1000.0) == told(1060.0) == []
+    (folder / ATTEMPTS[0] / "outcome.json").touch()
+    assert [ended.ending for ended in told(1061.0)] == ["ended"]
+    assert (folder / "outcome.json").exists()
+
+
+def test_an_outcome_without_a_mark_is_how_a_completed_job_ended(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[1]).mkdir()
+    (folder / ATTEMPTS[1] / "outcome.json").touch()
+    told = watched(folder, monkeypatch, "COMPLETED")
+
+    assert told(1000.0) == []
+    assert [ended.ending for ended in told(1071.0)] == ["ended"]
+    assert (folder / "outcome.json").exists()
+
+
+def test_a_job_that_runs_after_all_is_waited_for_anew(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+
+    assert watched(folder, monkeypatch, "COMPLETED")(1000.0) == []
+    assert watched(folder, monkeypatch, "RUNNING")(1010.0) == []
+    told = watched(folder, monkeypatch, "COMPLETED")
+    assert told(1080.0) == []
+    assert [ended.ending for ended in told(1151.0)] == ["interrupted"]
+
+
+def test_since_when_a_job_is_silent_is_written_through_no_link(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    ticket(tmp_path / "jobs" / "1")
+    (tmp_path / "jobs" / silence.SILENT).symlink_to(tmp_path / "elsewhere")
+
+    assert [e.ending for e in watched(tmp_path / "jobs" / "1", monkeypatch, "COMPLETED")(1000.0)] == ["interrupted"]
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_accounting_is_read_in_all_its_spellings(monkeypatch):
