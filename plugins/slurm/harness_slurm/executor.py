@@ -241,6 +241,10 @@ def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, s
     """How a job ended that left nothing; what says nothing of its trial is no crash, which would count against it."""
     said = "" if ticket is None else last_line(folder.parent / SCRIPTS / f"{ticket.name}_{ticket.index}.log")
     told = f"(SLURM: {state}){said and f': {said}'}"
+    if not folder.is_dir():
+        return "interrupted", f"{folder} is gone: somebody removed what its job left, or would have"
+    if is_late(folder):
+        return "interrupted", f"its job ended and left an outcome, which is gone from {folder}"
     if state in STOPPED:
         return "interrupted", f"SLURM took it away and did not start it again ({state})"
     if not state:

@@ -77,7 +77,7 @@ def _is_day(text: str) -> bool:
 
 
 def mark_ended(folder: Path, ended: Ended, attempt: str, left: bool = False) -> None:
-    """Say how the job in a folder ended, by which attempt, the last that is done for it, and if that left an outcome."""
+    """Say how the job in a folder ended, by its last attempt, which is this, and whether that left an outcome."""
     place = folder.parent / ENDED
     place.mkdir(exist_ok=True)
     told = {"ending": ended.ending, "error": ended.error, "seconds": ended.total_seconds, "attempt": attempt}
@@ -96,7 +96,7 @@ def finished_attempt(folder: Path) -> str:
 
 
 def is_late(folder: Path) -> bool:
-    """Whether an outcome that was left, by the mark, cannot be seen: a file system shows it later, or it was removed."""
+    """Whether an outcome that was left, by the mark, cannot be seen: it is shown later, or was removed."""
     told = read(folder.parent / ENDED / folder.name)
     places = [folder, *(path for path in attempts(folder) if path.name == told.get("attempt"))]
     return told.get("left") is True and not any((path / OUTCOME).is_file() for path in places)
@@ -122,7 +122,7 @@ def ended_in(folder: Path, id: str) -> Ended | None:
         return None
     ending, error, seconds = (told.get(name) for name in ("ending", "error", "seconds"))
     if ending not in ENDINGS or not isinstance(error, str) or not isinstance(seconds, int | float):
-        return Ended(id, "crashed", f"{path.name}: it does not say how the job ended", math.nan)
+        return Ended(id, "interrupted", f"{path}: it does not say how the job ended", math.nan)
     return Ended(id, ending, error, float(seconds) if _is_number(seconds) else math.nan)
 
 

@@ -429,13 +429,15 @@ def test_an_attempt_that_a_stranger_names_is_not_followed(tmp_path, attempt):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"ending": "won"}', '{"ending": "ended", "error": 1, "seconds": 1}']
 )
-def test_a_mark_that_says_nothing_is_a_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
+def test_a_mark_that_says_nothing_is_named_and_no_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
     for place in (tmp_path / "ended", tmp_path / "1"):
         place.mkdir()
     (tmp_path / "ended" / "1").write_text(content)
     (tmp_path / "1" / "slurm.json").write_text(content)
 
-    assert tickets.ended_in(tmp_path / "1", "1").ending == "crashed"
+    ended = tickets.ended_in(tmp_path / "1", "1")
+    assert ended.ending == "interrupted"
+    assert f"{tmp_path}/ended/1: " in ended.error
     assert tickets.ticket_in(tmp_path / "1") is None
 
 
@@ -570,6 +572,25 @@ def test_an_outcome_without_a_mark_is_how_a_completed_job_ended(tmp_path, monkey
     assert told(1000.0) == []
     assert [ended.ending for ended in told(1071.0)] == ["ended"]
     assert (folder / "outcome.json").exists()
+
+
+@pytest.mark.parametrize("gone", [".", ATTEMPTS[0], f"{ATTEMPTS[0]}/outcome.json", ".."])
+def test_what_was_removed_before_anybody_collected_it_is_no_crash(tmp_path, monkeypatch, gone):
+    """As by a clean-up of scratch; where all is gone, the mark is, too."""
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[0]).mkdir()
+    (folder / ATTEMPTS[0] / "outcome.json").touch()
+    tickets.mark_ended(folder, Ended("1", "ended", "", 2.0), ATTEMPTS[0], left=True)
+    told = watched(folder, monkeypatch, "COMPLETED")
+    os.system(f"rm -r {(folder / gone).resolve()}")
+
+    first = told(1000.0)
+    (ended,) = first or told(1071.0)
+
+    assert bool(first) == (gone == "..")
+    assert ended.ending == "interrupted"
+    assert "gone" in ended.error and str(folder) in ended.error
 
 
 def test_a_job_that_runs_after_all_is_waited_for_anew(tmp_path, monkeypatch):
