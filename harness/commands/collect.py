@@ -40,7 +40,7 @@ def command(given: GlobalOptions, path: Path, settings: tuple[str, ...]) -> Exit
     finisher = Finisher(store, given.registry, Plain(len(list((path / DETACHED).glob("*.json")))))
     left = collect(finisher, made)
     if left.in_flight:
-        print_table(("in flight", "steps", "budget"), left.in_flight)
+        print_table(("in flight", "job", "steps", "budget"), left.in_flight)
     for problem in (*left.problems, *finisher.tally.problems, *map(str, left.refused[1:])):
         note(problem)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(finisher.tally.statuses.items()))

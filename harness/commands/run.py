@@ -12,6 +12,7 @@ from harness.commands.plan import plan_options, planned, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import DetachableExecutor
+from harness.text import one_line
 
 SHARE, LIMIT = click.FloatRange(0.01, 1.0), click.FloatRange(min=0, min_open=True)
 
@@ -74,6 +75,8 @@ def command(
         tally = runner.detach(plan, executor, force) if detach else runner.run(plan, force)
     if detach or tally.detached:
         note(f"{tally.detached} runs are in flight; `harness collect {store.folder}` stores what has ended of them")
+    if tally.handed_over:
+        note(one_line(tally.handed_over))
     for problem in tally.problems:
         note(problem)
     if detach:

@@ -50,7 +50,8 @@ RECORDS = TypeAdapter(Record)
 class Collected:
     """What was not stored."""
 
-    in_flight: list[tuple[str, int, int]] = field(default_factory=list)  # trials, the steps they took, their budgets
+    # Trials, what their executor's system calls their jobs, the steps they took, and their budgets.
+    in_flight: list[tuple[str, str, int, int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # records that cannot be used
     refused: list[HarnessError] = field(default_factory=list)  # by executors, of whose jobs nothing was stored
 
@@ -139,9 +140,9 @@ def _collect(
         for ended in found:
             if _settle(finisher, place / ended.id, trials[ended.id], ended):
                 del trials[ended.id]
-    steps = executor.progress()
+    steps, names = executor.progress(), executor.names()
     for job, (record, *_) in trials.items():
-        collected.in_flight.append((record.trial, steps.get(job, 0), record.row["budget"]))
+        collected.in_flight.append((record.trial, names.get(job, ""), steps.get(job, 0), record.row["budget"]))
     executor.detach()
 
 

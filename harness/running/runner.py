@@ -80,7 +80,7 @@ class Runner:
             try:
                 for trial in self._pending(plan, force):
                     self._start(trial, place, force, name)
-                self.executor.detach()
+                self._tally.handed_over = self.executor.detach()
             except BaseException:
                 self.executor.close()
                 raise

@@ -46,10 +46,14 @@ class Afar:
     def preview(self, jobs: Sequence[Job]) -> str:
         return ""
 
-    def detach(self) -> None:
+    def names(self) -> dict[str, str]:
+        return {}
+
+    def detach(self) -> str:
         for job in self.started:
             if job.folder.is_dir() and not (job.folder / "outcome.json").exists():
                 leave_results(job.folder)
+        return "called by hand"
 
     def wait(self, seconds: float) -> list[Ended]:
         """Of one at a time, as it may."""

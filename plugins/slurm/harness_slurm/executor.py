@@ -26,7 +26,9 @@ from harness_slurm.tickets import (
     finished_attempt,
     is_late,
     last_line,
+    read,
     ticket_in,
+    write,
 )
 
 MOST = 500  # jobs in flight of a session that stays, each of which keeps a file open
@@ -52,6 +54,7 @@ class SlurmExecutor:
         self._new: list[Job] = []  # started, not yet submitted
         self._jobs: dict[str, Job] = {}  # started and not ended, by id
         self._tickets: dict[str, Ticket] = {}  # of those that were submitted
+        self._arrays_of: dict[str, str] = {}  # SLURM's ids of arrays, by name
         self._watched: set[str] = set()  # ids of those that another session started
         self._asked = self._counted = -math.inf
         self._steps: dict[str, int] = {}
@@ -81,11 +84,20 @@ class SlurmExecutor:
             for (array, share, _), after in zip(arrays, chained, strict=True)
         )
 
-    def detach(self) -> None:
+    def detach(self) -> str:
         """Submit what was started, at most ``--jobs`` of it to run at once, and forget all."""
         self._submit(self._cap)
+        ids = sorted({id.partition("_")[0] for id in self.names().values()}, key=int)
         for known in (self._jobs, self._tickets, self._watched, self._steps):
             known.clear()
+        return (
+            f"SLURM's job{'s' * (len(ids) > 1)} {', '.join(ids)}; give up with `scancel {' '.join(ids)}`" if ids else ""
+        )
+
+    def names(self) -> Mapping[str, str]:
+        """SLURM's ids, as its commands take them."""
+        known = {id: (self._arrays_of.get(ticket.name, ""), ticket.index) for id, ticket in self._tickets.items()}
+        return {id: f"{array}_{index}" for id, (array, index) in known.items() if array}
 
     def reattach(self, job: Job) -> None:
         """Watch a job of another session."""
@@ -93,6 +105,10 @@ class SlurmExecutor:
         self._watched.add(job.id)
         if (ticket := ticket_in(job.folder)) is not None:
             self._tickets[job.id] = ticket
+            if ticket.name not in self._arrays_of:
+                told = read(job.folder.parent / SCRIPTS / f"{ticket.name}.json").get("id")
+                sound = isinstance(told, str) and told.isascii() and told.isdigit()
+                self._arrays_of[ticket.name] = str(told) if sound else ""
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``; those that lost their node are submitted anew."""
@@ -164,6 +180,9 @@ class SlurmExecutor:
                 self._tickets[job.id] = self._ticket(name, index, job)
                 self._tickets[job.id].leave(job.folder)
             ids.append(cluster.submit(path))
+            self._arrays_of[name] = ids[-1]
+            with contextlib.suppress(OSError):  # it is submitted all the same
+                write(path.with_suffix(".json"), {"id": ids[-1]})
 
     def _ticket(self, name: str, index: int, job: Job) -> Ticket:
         before = self._tickets.get(job.id)

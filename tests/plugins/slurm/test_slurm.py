@@ -226,9 +226,11 @@ def test_what_slurm_took_away_is_told_and_free_to_run_again(cluster, tmp_path, c
         time.sleep(0.05)
     with slurm.down():
         assert collect() == ExitCode.INCOMPLETE  # no answer is no end
-    assert "2 trials in flight" in capsys.readouterr().err
-    name = next(RESULTS.glob(f"{DETACHED}/*/slurm/*.sh")).stem
-    os.system(f"scancel --name={name}")
+    told = capsys.readouterr()
+    assert "2 trials in flight" in told.err
+    assert re.findall(r" (101_\d) ", told.out) == ["101_0", "101_1"]
+    assert "SLURM's job 101; give up with `scancel 101`" in told.err
+    os.system("scancel 101")
     all_collected()
 
     assert statuses() == {"interrupted": 2}
