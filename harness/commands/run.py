@@ -12,7 +12,7 @@ from harness.commands.plan import plan_options, planned, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import DetachableExecutor
-from harness.text import one_line
+from harness.text import counted, one_line
 
 SHARE, LIMIT = click.FloatRange(0.01, 1.0), click.FloatRange(min=0, min_open=True)
 
@@ -40,6 +40,7 @@ def command(
     **options: Any,
 ) -> ExitCode:
     """Run a suite."""
+    from harness.running.detached import damaged
     from harness.running.manifest import Session
     from harness.running.progress import shown
     from harness.running.runner import Runner
@@ -73,8 +74,12 @@ def command(
             click.echo(runner.preview(plan, force))
             return ExitCode.YES
         tally = runner.detach(plan, executor, force) if detach else runner.run(plan, force)
-    if detach or tally.detached:
-        note(f"{tally.detached} runs are in flight; `harness collect {store.folder}` stores what has ended of them")
+    unusable = damaged(store, keys)
+    if (in_flight := tally.detached - len(unusable)) > 0:
+        are = f"{counted(in_flight, 'run')} {'is' if in_flight == 1 else 'are'} in flight"
+        note(f"{are}; `harness collect {store.folder}` stores what has ended of {'it' if in_flight == 1 else 'them'}")
+    for problem in unusable:
+        note(problem)
     if tally.handed_over:
         note(one_line(tally.handed_over))
     for problem in tally.problems:

@@ -4,10 +4,11 @@ A record may be a stranger's: what it says is checked before it is stored, and n
 """
 
 import json
+import os
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -128,6 +129,18 @@ def collect(finisher: Finisher, made: Callable[[str], DetachableExecutor]) -> Co
             except HarnessError as why:
                 collected.refused.append(why)
     return collected
+
+
+def damaged(store: Store, keys: Iterable[str]) -> list[str]:
+    """Of these keys, the records that hold one and that no collection can use, each with the reason."""
+    found: list[str] = []
+    for path in (store.folder / DETACHED / f"{key}.json" for key in keys if store.is_detached(key)):
+        try:
+            _read(path)
+        except UnusableError as why:
+            if os.path.lexists(path):  # else it has been collected meanwhile
+                found.append(one_line(f"{path}: {why}"))
+    return found
 
 
 def _collect(

@@ -239,6 +239,20 @@ def test_a_damaged_record_of_the_last_run_of_a_session_loses_nothing(place: Path
     assert statuses() == {"done": RUNS}
 
 
+def test_whoever_runs_is_told_of_a_damaged_record_as_whoever_collects_is(place: Path, capsys):
+    """Which holds its key, and which no collection stores."""
+    suite = write_suite(Path(), ["steady"], ["short"], seeds=RUNS, steps=20)
+    path = records(place)[0]
+    path.write_text("{")
+    capsys.readouterr()
+
+    assert cli.main(["run", suite, "--detach"]) == ExitCode.YES
+
+    lines = capsys.readouterr().err.splitlines()
+    told_of(lines, path)
+    assert sum(f"{RUNS - 1} runs are in flight" in line for line in lines) == 1
+
+
 def as_link(path: Path) -> None:
     path.rename("elsewhere")
     path.symlink_to(Path("elsewhere").resolve())
