@@ -26,7 +26,7 @@ from harness.storage.files import StoreError, UnusableError, read_bytes
 from harness.storage.results_files import checked_row
 from harness.storage.schema_tables import RUNS
 from harness.storage.store import DETACHED, Store, remove_tree
-from harness.text import one_line
+from harness.text import complaint, one_line
 
 BATCH, PLACE = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{32}/[0-9]{6,12}")  # of jobs, and of one
 TRIAL_LENGTH, REASON_LENGTH = 1_000, 300  # of a name that is read again, and of what is wrong with a record
@@ -198,6 +198,6 @@ def _read(path: Path) -> Record:
         if folder.is_symlink() or folder.parent.is_symlink():
             raise ValueError("the folder of its job is a link")
     except (OSError, ValueError, RecursionError, UnusableError) as error:
-        why = one_line(error)[:REASON_LENGTH]
+        why = complaint(error)[:REASON_LENGTH]
         raise UnusableError(path, f"not the record of a detached run: {why}; remove it") from None
     return replace(record, trial=one_line(record.trial), row={**row, "status": ""})
