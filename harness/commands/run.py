@@ -54,13 +54,16 @@ def command(
     if (detach or dry_run) and not isinstance(where, DetachableExecutor):
         raise UsageError(f"--detach and --dry-run: what {executor!r} runs ends with this command; leave them out")
     plan = planned(given, where, **options)
-    store = Store(Path(options["out"]) / plan.suite.name)
-    store.clear_abandoned()
+    store = Store(Path(options["out"]) / plan.suite.name, writes=not dry_run)
+    if not dry_run:
+        store.clear_abandoned()
     keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
     detached = sum(map(store.is_detached, keys))
     missing = sum((force or not store.is_done(key)) and not store.is_detached(key) for key in keys)
     name_problems(store.problems.values())
-    counts = f"{plan.runs} runs, {plan.runs - missing - detached} complete, {missing} to run, into {store.folder}"
+    counts = (
+        f"{counted(plan.runs, 'run')}, {plan.runs - missing - detached} complete, {missing} to run, into {store.folder}"
+    )
     reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
     note("\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)

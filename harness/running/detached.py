@@ -53,6 +53,7 @@ class Collected:
 
     # Trials, what their executor's system calls their jobs, the steps they took, and their budgets.
     in_flight: list[tuple[str, str, int, int]] = field(default_factory=list)
+    runs: int = 0  # of these trials
     problems: list[str] = field(default_factory=list)  # records that cannot be used
     refused: list[HarnessError] = field(default_factory=list)  # by executors, of whose jobs nothing was stored
 
@@ -154,6 +155,7 @@ def _collect(
             if _settle(finisher, place / ended.id, trials[ended.id], ended):
                 del trials[ended.id]
     steps, names = executor.progress(), executor.names()
+    collected.runs += sum(map(len, trials.values()))
     for job, (record, *_) in trials.items():
         collected.in_flight.append((record.trial, names.get(job, ""), steps.get(job, 0), record.row["budget"]))
     executor.detach()

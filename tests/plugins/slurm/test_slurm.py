@@ -134,7 +134,7 @@ def test_what_was_detached_is_collected_once_and_nobody_runs_it_meanwhile(cluste
     assert most_at_once(slurm) <= 2
     assert not list((RESULTS / DETACHED).iterdir())
     assert collect() == ExitCode.YES
-    assert "stored nothing; 0 trials in flight" in capsys.readouterr().err
+    assert "stored nothing; 0 runs in flight" in capsys.readouterr().err
 
 
 class Killed(BaseException):
@@ -227,7 +227,7 @@ def test_what_slurm_took_away_is_told_and_free_to_run_again(cluster, tmp_path, c
     with slurm.down():
         assert collect() == ExitCode.INCOMPLETE  # no answer is no end
     told = capsys.readouterr()
-    assert "2 trials in flight" in told.err
+    assert "2 runs in flight" in told.err
     assert re.findall(r" (101_\d) ", told.out) == ["101_0", "101_1"]
     assert "SLURM's job 101; give up with `scancel 101`" in told.err
     os.system("scancel 101")
@@ -279,13 +279,14 @@ def test_without_slurm_a_run_is_refused_in_one_line_and_a_dry_run_prints_its_scr
     suite = write_suite(tmp_path, ["steady"], ["short"], seeds=3, steps=20)
     line = ["run", suite, "--executor", "slurm", "--jobs", "2", "--time-limit", "100"]
 
-    assert cli.main(line) == ExitCode.USAGE
-    assert "there is no sbatch here" in capsys.readouterr().err.splitlines()[-1]
     assert cli.main([*line, "--executor-option", "slurm_account=lab", "--dry-run"]) == ExitCode.YES
+    assert not Path("results").exists()
     script = capsys.readouterr().out
     for flag in ("--array=0-2%2", "--time=3", "--account=lab", "--mem=5120M", "--requeue", "--cpus-per-task=1"):
         assert f"#SBATCH {flag}\n" in script
     assert '-m harness_slurm.work "$folder" harness-000000000000' in script
+    assert cli.main(line) == ExitCode.USAGE
+    assert "there is no sbatch here" in capsys.readouterr().err.splitlines()[-1]
     assert not list(RESULTS.glob(f"{DETACHED}/*"))
 
 
