@@ -270,7 +270,9 @@ def test_what_slurm_or_the_executor_refuses_is_one_line_and_leaves_nothing_in_fl
     for option, reason in WRONG:
         line = ["run", suite, "--executor", "slurm", "--executor-option", option, *detached]
         assert cli.main(line) == ExitCode.USAGE
-        assert reason in capsys.readouterr().err.splitlines()[-1]
+        lines = capsys.readouterr().err.splitlines()
+        assert reason in lines[-1]
+        assert not any(line.startswith("start ") for line in lines)
     assert not list(RESULTS.glob(f"{DETACHED}/*"))
     assert not list(RESULTS.glob("*/run.json"))
 
