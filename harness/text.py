@@ -1,5 +1,7 @@
 """Words and lines for people, whatever a plugin wrote."""
 
+import json
+
 
 def one_line(value: object) -> str:
     """Text that stays on its line and leaves the terminal alone, whatever a plugin wrote."""
@@ -18,6 +20,19 @@ def bounded(text: str, most: int = 20_000) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 seed``, ``2 seeds``."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def complaint(error: Exception) -> str:
+    """What is wrong with a file that should hold JSON of some form, on one line: that it is none, or the key."""
+    from pydantic import ValidationError  # which few commands need
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            return "not JSON"
+        key = ".".join(map(str, first["loc"]))
+        return one_line(f"{key}: {first['msg']}" if key else first["msg"])
+    return "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else one_line(error)
 
 
 def reason(error: str) -> str:

@@ -8,6 +8,7 @@ from harness.commands.common import FOLDER, GlobalOptions, note
 from harness.commands.plan import executor_option, where_to_run
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import DetachableExecutor
+from harness.text import counted
 
 
 @click.command(help=__doc__)
@@ -40,11 +41,11 @@ def command(given: GlobalOptions, path: Path, settings: tuple[str, ...]) -> Exit
     finisher = Finisher(store, given.registry, Plain(len(list((path / DETACHED).glob("*.json")))))
     left = collect(finisher, made)
     if left.in_flight:
-        print_table(("in flight", "steps", "budget"), left.in_flight)
+        print_table(("in flight", "job", "steps", "budget"), left.in_flight)
     for problem in (*left.problems, *finisher.tally.problems, *map(str, left.refused[1:])):
         note(problem)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(finisher.tally.statuses.items()))
-    note(f"{path}: stored {counts or 'nothing'}; {len(left.in_flight)} trials in flight")
+    note(f"{path}: stored {counts or 'nothing'}; {counted(left.runs, 'run')} in flight")
     if left.refused:
         raise left.refused[0]
     return ExitCode.INCOMPLETE if left.in_flight or left.problems or finisher.tally.unfinished else ExitCode.YES

@@ -12,6 +12,7 @@ from harness.commands.plan import plan_options, planned, where_to_run
 from harness.commands.report import report
 from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import DetachableExecutor
+from harness.text import counted, one_line
 
 SHARE, LIMIT = click.FloatRange(0.01, 1.0), click.FloatRange(min=0, min_open=True)
 
@@ -39,6 +40,7 @@ def command(
     **options: Any,
 ) -> ExitCode:
     """Run a suite."""
+    from harness.running.detached import damaged
     from harness.running.manifest import Session
     from harness.running.progress import shown
     from harness.running.runner import Runner
@@ -52,13 +54,16 @@ def command(
     if (detach or dry_run) and not isinstance(where, DetachableExecutor):
         raise UsageError(f"--detach and --dry-run: what {executor!r} runs ends with this command; leave them out")
     plan = planned(given, where, **options)
-    store = Store(Path(options["out"]) / plan.suite.name)
-    store.clear_abandoned()
+    store = Store(Path(options["out"]) / plan.suite.name, writes=not dry_run)
+    if not dry_run:
+        store.clear_abandoned()
     keys = [key for cell in plan.cells if not cell.reason for key in cell.keys.values()]
     detached = sum(map(store.is_detached, keys))
     missing = sum((force or not store.is_done(key)) and not store.is_detached(key) for key in keys)
     name_problems(store.problems.values())
-    counts = f"{plan.runs} runs, {plan.runs - missing - detached} complete, {missing} to run, into {store.folder}"
+    counts = (
+        f"{counted(plan.runs, 'run')}, {plan.runs - missing - detached} complete, {missing} to run, into {store.folder}"
+    )
     reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
     note("\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -72,8 +77,14 @@ def command(
             click.echo(runner.preview(plan, force))
             return ExitCode.YES
         tally = runner.detach(plan, executor, force) if detach else runner.run(plan, force)
-    if detach or tally.detached:
-        note(f"{tally.detached} runs are in flight; `harness collect {store.folder}` stores what has ended of them")
+    unusable = damaged(store, keys)
+    if (in_flight := tally.detached - len(unusable)) > 0:
+        are = f"{counted(in_flight, 'run')} {'is' if in_flight == 1 else 'are'} in flight"
+        note(f"{are}; `harness collect {store.folder}` stores what has ended of {'it' if in_flight == 1 else 'them'}")
+    for problem in unusable:
+        note(problem)
+    if tally.handed_over:
+        note(one_line(tally.handed_over))
     for problem in tally.problems:
         note(problem)
     if detach:

@@ -102,8 +102,14 @@ class DetachableExecutor(Executor, Protocol):
     def preview(self, jobs: Sequence[Job]) -> str:
         """What would be handed over for these jobs, as a text; nothing is started and no folder looked at."""
 
-    def detach(self) -> None:
-        """Hand over every job that was started, and let go of them; `close` ends them until this has returned."""
+    def detach(self) -> str:
+        """Hand over every job that was started, and let go of them; `close` ends them until this has returned.
+
+        Returns what a person needs to find them and to give them up by other means, in one line, or nothing.
+        """
+
+    def names(self) -> Mapping[str, str]:
+        """What commands of the system beneath call the jobs that are watched, by id, as far as known."""
 
     def reattach(self, job: Job) -> None:
         """Watch a job that was let go, of which folder and id alone count: `wait` reports its end, `close` spares it.

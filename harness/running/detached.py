@@ -4,10 +4,11 @@ A record may be a stranger's: what it says is checked before it is stored, and n
 """
 
 import json
+import os
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from harness.storage.files import StoreError, UnusableError, read_bytes
 from harness.storage.results_files import checked_row
 from harness.storage.schema_tables import RUNS
 from harness.storage.store import DETACHED, Store, remove_tree
-from harness.text import one_line
+from harness.text import complaint, one_line
 
 BATCH, PLACE = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{32}/[0-9]{6,12}")  # of jobs, and of one
 TRIAL_LENGTH, REASON_LENGTH = 1_000, 300  # of a name that is read again, and of what is wrong with a record
@@ -50,7 +51,9 @@ RECORDS = TypeAdapter(Record)
 class Collected:
     """What was not stored."""
 
-    in_flight: list[tuple[str, int, int]] = field(default_factory=list)  # trials, the steps they took, their budgets
+    # Trials, what their executor's system calls their jobs, the steps they took, and their budgets.
+    in_flight: list[tuple[str, str, int, int]] = field(default_factory=list)
+    runs: int = 0  # of these trials
     problems: list[str] = field(default_factory=list)  # records that cannot be used
     refused: list[HarnessError] = field(default_factory=list)  # by executors, of whose jobs nothing was stored
 
@@ -129,6 +132,18 @@ def collect(finisher: Finisher, made: Callable[[str], DetachableExecutor]) -> Co
     return collected
 
 
+def damaged(store: Store, keys: Iterable[str]) -> list[str]:
+    """Of these keys, the records that hold one and that no collection can use, each with the reason."""
+    found: list[str] = []
+    for path in (store.folder / DETACHED / f"{key}.json" for key in keys if store.is_detached(key)):
+        try:
+            _read(path)
+        except UnusableError as why:
+            if os.path.lexists(path):  # else it has been collected meanwhile
+                found.append(one_line(f"{path}: {why}"))
+    return found
+
+
 def _collect(
     finisher: Finisher, executor: DetachableExecutor, place: Path, trials: dict[str, list[Record]], collected: Collected
 ) -> None:
@@ -139,9 +154,10 @@ def _collect(
         for ended in found:
             if _settle(finisher, place / ended.id, trials[ended.id], ended):
                 del trials[ended.id]
-    steps = executor.progress()
+    steps, names = executor.progress(), executor.names()
+    collected.runs += sum(map(len, trials.values()))
     for job, (record, *_) in trials.items():
-        collected.in_flight.append((record.trial, steps.get(job, 0), record.row["budget"]))
+        collected.in_flight.append((record.trial, names.get(job, ""), steps.get(job, 0), record.row["budget"]))
     executor.detach()
 
 
@@ -184,6 +200,6 @@ def _read(path: Path) -> Record:
         if folder.is_symlink() or folder.parent.is_symlink():
             raise ValueError("the folder of its job is a link")
     except (OSError, ValueError, RecursionError, UnusableError) as error:
-        why = one_line(error)[:REASON_LENGTH]
+        why = complaint(error)[:REASON_LENGTH]
         raise UnusableError(path, f"not the record of a detached run: {why}; remove it") from None
     return replace(record, trial=one_line(record.trial), row={**row, "status": ""})

@@ -21,6 +21,7 @@ class Tally:
 
     complete: int = 0  # runs found complete
     detached: int = 0  # runs that a detached session has in flight
+    handed_over: str = ""  # how a person finds what this session detached, in the words of its executor
     statuses: Counter[str] = field(default_factory=Counter)  # how many runs of this session ended in each
     problems: list[str] = field(default_factory=list)  # what observers of the session did wrong
 

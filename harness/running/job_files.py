@@ -15,7 +15,7 @@ from harness.measuring.description import TrialOutcome
 from harness.storage.files import UnusableError, read_bytes, read_end
 from harness.storage.results_files import check_done, run_table
 from harness.storage.schema_tables import TABLES
-from harness.text import one_line
+from harness.text import complaint
 
 JOB = "job.json"  # the description of the trial
 PLACE = "place.json"  # where it runs, known from its beginning on
@@ -59,7 +59,7 @@ def outcome_in(folder: Path) -> TrialOutcome:
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as unusable:
-            error = one_line(f"{name}: {unusable}")
+            error = f"{name}: {complaint(unusable)}"
     return TrialOutcome(error=error)
 
 

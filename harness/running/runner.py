@@ -35,6 +35,7 @@ class Runner:
     _in_flight: dict[str, Flight] = field(default_factory=dict)
     _elsewhere: list[TrialPlan] = field(default_factory=list)
     _started: int = 0
+    _untold: list[tuple[str, TrialPlan]] = field(default_factory=list)  # that have begun
     _tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -54,7 +55,9 @@ class Runner:
             try:
                 while queue or self._in_flight or self._elsewhere:
                     self._fill(queue, staging, force)
-                    for ended in self.executor.wait(POLL_SECONDS):
+                    found = self.executor.wait(POLL_SECONDS)
+                    self._tell_started()
+                    for ended in found:
                         self._finisher.finish(ended.id, self._in_flight.pop(ended.id), ended)
                     self.progress.advanced(self.executor.progress())
                     self._look_elsewhere(queue)
@@ -80,7 +83,7 @@ class Runner:
             try:
                 for trial in self._pending(plan, force):
                     self._start(trial, place, force, name)
-                self.executor.detach()
+                self._tally.handed_over = self.executor.detach()
             except BaseException:
                 self.executor.close()
                 raise
@@ -164,7 +167,13 @@ class Runner:
             self._tally.detached += len(mine.seeds)
             return
         self._in_flight[job.id] = flight
-        self.progress.started(job.id, mine)
+        self._untold.append((job.id, mine))
+
+    def _tell_started(self) -> None:
+        """Say which trials have begun, once the executor, which may collect them until it waits, has taken them."""
+        for job, trial in self._untold:
+            self.progress.started(job, trial)
+        self._untold.clear()
 
     def _locked(self, trial: TrialPlan, force: bool) -> tuple[TrialPlan | None, list[Lock]]:
         """The seeds of a trial that are ours to run, with the locks on them.

@@ -41,13 +41,18 @@ class Lock:
 
 
 class Store(StoredRuns):
-    """Reads and writes ``results/<suite>``, made if missing; a `StoreError` if it cannot be, or parts lie elsewhere."""
+    """Reads and writes ``results/<suite>``, made if missing; a `StoreError` if it cannot be, or parts lie elsewhere.
 
-    def __init__(self, folder: Path) -> None:
+    One that is not to be written is neither made nor tried.
+    """
+
+    def __init__(self, folder: Path, writes: bool = True) -> None:
         super().__init__(folder)
         for part in (STAGING, LOCKS, DETACHED, COMPACT_FOLDER):
             if (folder / part).is_symlink():  # as archives of strangers may hold them
                 raise StoreError(f"{folder / part}: is a link, and what it leads to would be written; remove it")
+        if not writes:
+            return
         try:
             for place in (folder, folder / STAGING, folder / LOCKS):
                 place.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from harness.contract.errors import ExitCode, UsageError
 from harness.contract.executor import Ended, Executor, Job
 from harness.running.detached import leave_records
 from harness.running.finishing import Flight
+from harness.running.job_files import outcome_in
 from harness.storage.store import DETACHED, Store
 from support.hostile import HOSTILE, write_suite
 from support.results import leave_results
@@ -46,10 +47,14 @@ class Afar:
     def preview(self, jobs: Sequence[Job]) -> str:
         return ""
 
-    def detach(self) -> None:
+    def names(self) -> dict[str, str]:
+        return {}
+
+    def detach(self) -> str:
         for job in self.started:
             if job.folder.is_dir() and not (job.folder / "outcome.json").exists():
                 leave_results(job.folder)
+        return "called by hand"
 
     def wait(self, seconds: float) -> list[Ended]:
         """Of one at a time, as it may."""
@@ -233,6 +238,44 @@ def test_a_damaged_record_of_the_last_run_of_a_session_loses_nothing(place: Path
     path.write_bytes(whole)
     assert collected(capsys)[0] == ExitCode.YES
     assert statuses() == {"done": RUNS}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"status', "outcome.json: not JSON"),
+        (b"\xff", "outcome.json: not JSON"),
+        (b"[]", "outcome.json: Input should be an object"),
+        (b'{"runs": [{"key": 7}]}', "outcome.json: runs.0.key: Input should be a valid string"),
+    ],
+)
+def test_what_is_wrong_with_an_outcome_is_one_line_of_ours(tmp_path: Path, content: bytes, said: str):
+    (tmp_path / "outcome.json").write_bytes(content)
+
+    assert outcome_in(tmp_path).error == said
+
+
+def test_what_is_wrong_with_a_record_is_its_key(place: Path, capsys):
+    path = records(place)[0]
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "facts": 7}))
+
+    (line,) = (line for line in collected(capsys)[1] if str(path) in line)
+
+    assert "not the record of a detached run: facts: Input should be a valid dictionary; remove it" in line
+
+
+def test_whoever_runs_is_told_of_a_damaged_record_as_whoever_collects_is(place: Path, capsys):
+    """Which holds its key, and which no collection stores."""
+    suite = write_suite(Path(), ["steady"], ["short"], seeds=RUNS, steps=20)
+    path = records(place)[0]
+    path.write_text("{")
+    capsys.readouterr()
+
+    assert cli.main(["run", suite, "--detach"]) == ExitCode.YES
+
+    lines = capsys.readouterr().err.splitlines()
+    told_of(lines, path)
+    assert sum(f"{RUNS - 1} runs are in flight" in line for line in lines) == 1
 
 
 def as_link(path: Path) -> None:

@@ -177,7 +177,11 @@ class Controller:
         return "".join(f"{line}\n" for line in lines)
 
     def scancel(self, words: list[str], asked: dict[str, Any]) -> str:
-        for each in self.named(words):
+        ids = [word for word in words if not word.startswith("--")]
+        asked_for = (
+            [e for e in self.elements if {str(e.id), f"{e.id}_{e.index}"} & set(ids)] if ids else self.named(words)
+        )
+        for each in asked_for:
             self.end(each, "CANCELLED")
         return ""
 

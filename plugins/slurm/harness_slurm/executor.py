@@ -11,16 +11,31 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError
-from harness_slurm import cluster
+from harness_slurm import cluster, silence
 from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
 from harness_slurm.script import WALLTIME, script
 from harness_slurm.settings import Settings
-from harness_slurm.tickets import ENDED, PROGRESS, TICKET, Ticket, bring, ended_in, last_line, ticket_in
+from harness_slurm.tickets import (
+    ENDED,
+    PROGRESS,
+    TICKET,
+    Ticket,
+    attempts,
+    bring,
+    ended_in,
+    finished_attempt,
+    is_late,
+    last_line,
+    read,
+    ticket_in,
+    write,
+)
 
 MOST = 500  # jobs in flight of a session that stays, each of which keeps a file open
 LOOK_SECONDS = 0.5  # between two looks for jobs that have ended
 ATTEMPTS = 10  # with a job that is taken away each time
 CLOSING_SECONDS = 60.0  # until all that was cancelled has ended
+STOPPED = (*TAKEN, "CANCELLED")  # by others; what it would have said nobody waits for
 SCRIPTS = "slurm"  # the folder, beside those of jobs, of scripts and of what they print
 
 
@@ -39,6 +54,7 @@ class SlurmExecutor:
         self._new: list[Job] = []  # started, not yet submitted
         self._jobs: dict[str, Job] = {}  # started and not ended, by id
         self._tickets: dict[str, Ticket] = {}  # of those that were submitted
+        self._arrays_of: dict[str, str] = {}  # SLURM's ids of arrays, by name
         self._watched: set[str] = set()  # ids of those that another session started
         self._asked = self._counted = -math.inf
         self._steps: dict[str, int] = {}
@@ -68,11 +84,20 @@ class SlurmExecutor:
             for (array, share, _), after in zip(arrays, chained, strict=True)
         )
 
-    def detach(self) -> None:
+    def detach(self) -> str:
         """Submit what was started, at most ``--jobs`` of it to run at once, and forget all."""
         self._submit(self._cap)
+        ids = sorted({id.partition("_")[0] for id in self.names().values()}, key=int)
         for known in (self._jobs, self._tickets, self._watched, self._steps):
             known.clear()
+        return (
+            f"SLURM's job{'s' * (len(ids) > 1)} {', '.join(ids)}; give up with `scancel {' '.join(ids)}`" if ids else ""
+        )
+
+    def names(self) -> Mapping[str, str]:
+        """SLURM's ids, as its commands take them."""
+        known = {id: (self._arrays_of.get(ticket.name, ""), ticket.index) for id, ticket in self._tickets.items()}
+        return {id: f"{array}_{index}" for id, (array, index) in known.items() if array}
 
     def reattach(self, job: Job) -> None:
         """Watch a job of another session."""
@@ -80,6 +105,10 @@ class SlurmExecutor:
         self._watched.add(job.id)
         if (ticket := ticket_in(job.folder)) is not None:
             self._tickets[job.id] = ticket
+            if ticket.name not in self._arrays_of:
+                told = read(job.folder.parent / SCRIPTS / f"{ticket.name}.json").get("id")
+                sound = isinstance(told, str) and told.isascii() and told.isdigit()
+                self._arrays_of[ticket.name] = str(told) if sound else ""
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``; those that lost their node are submitted anew."""
@@ -151,6 +180,9 @@ class SlurmExecutor:
                 self._tickets[job.id] = self._ticket(name, index, job)
                 self._tickets[job.id].leave(job.folder)
             ids.append(cluster.submit(path))
+            self._arrays_of[name] = ids[-1]
+            with contextlib.suppress(OSError):  # it is submitted all the same
+                write(path.with_suffix(".json"), {"id": ids[-1]})
 
     def _ticket(self, name: str, index: int, job: Job) -> Ticket:
         before = self._tickets.get(job.id)
@@ -179,22 +211,33 @@ class SlurmExecutor:
             states = _states([ticket for ticket in submitted.values() if ticket is not None])
             for id, ticket in submitted.items():
                 state = "" if ticket is None else states.get((ticket.name, ticket.index), "")
-                if state in ALIVE:
-                    continue
                 job = self._jobs[id]
-                if (ended := _ended(job)) is not None:  # as it says by now
+                if state in ALIVE:
+                    silence.forget(job.folder)
+                elif (ended := _ended(job)) is not None:  # as it says by now
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
-                else:
-                    yield Ended(id, *_verdict(state, job.folder, ticket), math.nan)
+                elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder):
+                    yield _ended_silently(state, job, ticket)
 
 
 def _ended(job: Job) -> Ended | None:
-    """How a job ended, its files in its folder; None as long as it does not say."""
-    if (ended := ended_in(job.folder, job.id)) is not None:
-        bring(job.folder)
+    """How a job ended, its files in its folder; None as long as it does not say, or what it left cannot be seen."""
+    ended = ended_in(job.folder, job.id)
+    if ended is None or is_late(job.folder):
+        return None
+    bring(job.folder)
     return ended
+
+
+def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
+    """How a job ended that SLURM has ended, and that did not say how in all the time there was for it."""
+    attempt = finished_attempt(job.folder)
+    if attempt and state not in STOPPED:  # killed when all was done but the mark
+        bring(job.folder, attempt)
+        return Ended(job.id, "ended", "", math.nan)
+    return Ended(job.id, *_verdict(state, job.folder, ticket), math.nan)
 
 
 def _today() -> str:
@@ -214,7 +257,21 @@ def _states(tickets: Sequence[Ticket]) -> States:
 
 
 def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, str]:
-    """How a job ended that could not say so."""
+    """How a job ended that left nothing; what says nothing of its trial is no crash, which would count against it."""
+    said = "" if ticket is None else last_line(folder.parent / SCRIPTS / f"{ticket.name}_{ticket.index}.log")
+    told = f"(SLURM: {state}){said and f': {said}'}"
+    if not folder.is_dir():
+        return "interrupted", f"{folder} is gone: somebody removed what its job left, or would have"
+    if is_late(folder):
+        return "interrupted", f"its job ended and left an outcome, which is gone from {folder}"
+    if state in STOPPED:
+        return "interrupted", f"SLURM took it away and did not start it again ({state})"
+    if not state:
+        return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
+    if state == "COMPLETED":
+        return "interrupted", f"its job ended well, yet nothing that it left is in {folder} {told}"
+    if not attempts(folder):
+        return "interrupted", f"its job ended before the trial began {told}"
     if state in ("TIMEOUT", "DEADLINE"):
         limit = (
             "" if ticket is None or ticket.seconds is None else f", {WALLTIME:g} times the trial's {ticket.seconds:g} s"
@@ -222,9 +279,4 @@ def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, s
         return "timeout", f"stopped by SLURM at the time limit of its job{limit} ({state})"
     if state == "OUT_OF_MEMORY":
         return "crashed", f"out of memory: stopped by SLURM ({state})"
-    if state == "CANCELLED" or state in TAKEN:
-        return "interrupted", f"SLURM took it away and did not start it again ({state})"
-    if not state:
-        return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
-    said = "" if ticket is None else last_line(folder.parent / SCRIPTS / f"{ticket.name}_{ticket.index}.log")
-    return "crashed", f"its process ended without a word (SLURM: {state}){said and f': {said}'}"
+    return "crashed", f"its process ended without a word {told}"

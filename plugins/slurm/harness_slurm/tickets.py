@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.api import Ended, Job
 
 TICKET = "slurm.json"
+OUTCOME = "outcome.json"  # what `run_job` writes last
 PROGRESS = "progress"  # the file in which a job says how many steps it has taken
 ENDED = "ended"  # a folder, with a file named after the folder of each job that has
 NAME = re.compile(r"harness-[0-9a-f]{12}")  # of an array
@@ -75,22 +76,39 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def mark_ended(folder: Path, ended: Ended, attempt: str) -> None:
-    """Say how the job in a folder ended, by which attempt: the last that is done for it."""
+def mark_ended(folder: Path, ended: Ended, attempt: str, left: bool = False) -> None:
+    """Say how the job in a folder ended, by its last attempt, which is this, and whether that left an outcome."""
     place = folder.parent / ENDED
     place.mkdir(exist_ok=True)
     told = {"ending": ended.ending, "error": ended.error, "seconds": ended.total_seconds, "attempt": attempt}
-    write(place / folder.name, told)
+    write(place / folder.name, {**told, "left": left})
 
 
-def bring(folder: Path) -> None:
-    """Move what the attempt that ended has left to where files of its job are looked for.
+def attempts(folder: Path) -> list[Path]:
+    """The folders of attempts in that of their job; a stranger's links are none."""
+    found = (path for path in sorted(folder.glob("attempt-*")) if ATTEMPT.fullmatch(path.name))
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def finished_attempt(folder: Path) -> str:
+    """The name of the first attempt that trained to the end and said so; empty if none did."""
+    return next((path.name for path in attempts(folder) if (path / OUTCOME).is_file()), "")
+
+
+def is_late(folder: Path) -> bool:
+    """Whether an outcome that was left, by the mark, cannot be seen: it is shown later, or was removed."""
+    told = read(folder.parent / ENDED / folder.name)
+    places = [folder, *(path for path in attempts(folder) if path.name == told.get("attempt"))]
+    return told.get("left") is True and not any((path / OUTCOME).is_file() for path in places)
+
+
+def bring(folder: Path, attempt: object = None) -> None:
+    """Move what the attempt that ended, by its mark or this name, has left to where files of its job are looked for.
 
     What a stranger has put in the way is left out.
     """
-    attempt = read(folder.parent / ENDED / folder.name).get("attempt")
-    place = folder / attempt if isinstance(attempt, str) and ATTEMPT.fullmatch(attempt) else None
-    if place is not None and place.is_dir() and not place.is_symlink():
+    attempt = attempt or read(folder.parent / ENDED / folder.name).get("attempt")
+    for place in (path for path in attempts(folder) if path.name == attempt):
         for path in place.iterdir():
             with contextlib.suppress(OSError):
                 path.rename(folder / path.name)
@@ -104,7 +122,7 @@ def ended_in(folder: Path, id: str) -> Ended | None:
         return None
     ending, error, seconds = (told.get(name) for name in ("ending", "error", "seconds"))
     if ending not in ENDINGS or not isinstance(error, str) or not isinstance(seconds, int | float):
-        return Ended(id, "crashed", f"{path.name}: it does not say how the job ended", math.nan)
+        return Ended(id, "interrupted", f"{path}: it does not say how the job ended", math.nan)
     return Ended(id, ending, error, float(seconds) if _is_number(seconds) else math.nan)
 
 

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.api import Ended, supervise
-from harness_slurm.tickets import PROGRESS, TICKET, ended_in, mark_ended, ticket_in
+from harness_slurm.tickets import OUTCOME, PROGRESS, TICKET, ended_in, mark_ended, ticket_in
 
-OUTCOME = "outcome.json"  # what `run_job` writes last
 GRACE_SECONDS = 1.0  # in which a signal that killed the trial has come to this process, too, and ends it
 
 
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     if ended is None:
         print(f"{name}: stopped, since the job is another array's by now, or nobody's", flush=True)
     else:
-        mark_ended(folder, ended, place.name)
+        mark_ended(folder, ended, place.name, (place / OUTCOME).is_file())
     return 0
 
 

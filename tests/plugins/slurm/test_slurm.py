@@ -19,13 +19,14 @@ from harness.conformance.executors import ExecutorSubject, executor_checks
 from harness.contract.errors import ExitCode
 from harness.contract.specs import ExecutorSpec
 from harness.storage.store import DETACHED
-from harness_slurm import executor, tickets, work
+from harness_slurm import executor, silence, tickets, work
 from harness_slurm.executor import create
 from support.hostile import HOSTILE, write_suite
 from support.slurm import FakeSlurm
 
 SPEC = ExecutorSpec("slurm", "harness_slurm.executor:create")
-PLUGINS = {"PYTHONPATH": str(HOSTILE), "HARNESS_PLUGINS": "hostile,slurm"}
+PATHS = os.pathsep.join(filter(None, (str(HOSTILE), os.environ.get("PYTHONPATH"))))
+PLUGINS = {"PYTHONPATH": PATHS, "HARNESS_PLUGINS": "hostile,slurm"}
 RESULTS = Path("results/hostile")
 
 
@@ -41,6 +42,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         return made
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(silence, "PATIENCE_SECONDS", 0.5)
     monkeypatch.syspath_prepend(str(HOSTILE))
     for name, value in PLUGINS.items():
         monkeypatch.setenv(name, value)
@@ -132,7 +134,7 @@ def test_what_was_detached_is_collected_once_and_nobody_runs_it_meanwhile(cluste
     assert most_at_once(slurm) <= 2
     assert not list((RESULTS / DETACHED).iterdir())
     assert collect() == ExitCode.YES
-    assert "stored nothing; 0 trials in flight" in capsys.readouterr().err
+    assert "stored nothing; 0 runs in flight" in capsys.readouterr().err
 
 
 class Killed(BaseException):
@@ -224,9 +226,11 @@ def test_what_slurm_took_away_is_told_and_free_to_run_again(cluster, tmp_path, c
         time.sleep(0.05)
     with slurm.down():
         assert collect() == ExitCode.INCOMPLETE  # no answer is no end
-    assert "2 trials in flight" in capsys.readouterr().err
-    name = next(RESULTS.glob(f"{DETACHED}/*/slurm/*.sh")).stem
-    os.system(f"scancel --name={name}")
+    told = capsys.readouterr()
+    assert "2 runs in flight" in told.err
+    assert re.findall(r" (101_\d) ", told.out) == ["101_0", "101_1"]
+    assert "SLURM's job 101; give up with `scancel 101`" in told.err
+    os.system("scancel 101")
     all_collected()
 
     assert statuses() == {"interrupted": 2}
@@ -266,7 +270,9 @@ def test_what_slurm_or_the_executor_refuses_is_one_line_and_leaves_nothing_in_fl
     for option, reason in WRONG:
         line = ["run", suite, "--executor", "slurm", "--executor-option", option, *detached]
         assert cli.main(line) == ExitCode.USAGE
-        assert reason in capsys.readouterr().err.splitlines()[-1]
+        lines = capsys.readouterr().err.splitlines()
+        assert reason in lines[-1]
+        assert not any(line.startswith("start ") for line in lines)
     assert not list(RESULTS.glob(f"{DETACHED}/*"))
     assert not list(RESULTS.glob("*/run.json"))
 
@@ -275,13 +281,14 @@ def test_without_slurm_a_run_is_refused_in_one_line_and_a_dry_run_prints_its_scr
     suite = write_suite(tmp_path, ["steady"], ["short"], seeds=3, steps=20)
     line = ["run", suite, "--executor", "slurm", "--jobs", "2", "--time-limit", "100"]
 
-    assert cli.main(line) == ExitCode.USAGE
-    assert "there is no sbatch here" in capsys.readouterr().err.splitlines()[-1]
     assert cli.main([*line, "--executor-option", "slurm_account=lab", "--dry-run"]) == ExitCode.YES
+    assert not Path("results").exists()
     script = capsys.readouterr().out
     for flag in ("--array=0-2%2", "--time=3", "--account=lab", "--mem=5120M", "--requeue", "--cpus-per-task=1"):
         assert f"#SBATCH {flag}\n" in script
     assert '-m harness_slurm.work "$folder" harness-000000000000' in script
+    assert cli.main(line) == ExitCode.USAGE
+    assert "there is no sbatch here" in capsys.readouterr().err.splitlines()[-1]
     assert not list(RESULTS.glob(f"{DETACHED}/*"))
 
 
@@ -427,13 +434,15 @@ def test_an_attempt_that_a_stranger_names_is_not_followed(tmp_path, attempt):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"ending": "won"}', '{"ending": "ended", "error": 1, "seconds": 1}']
 )
-def test_a_mark_that_says_nothing_is_a_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
+def test_a_mark_that_says_nothing_is_named_and_no_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
     for place in (tmp_path / "ended", tmp_path / "1"):
         place.mkdir()
     (tmp_path / "ended" / "1").write_text(content)
     (tmp_path / "1" / "slurm.json").write_text(content)
 
-    assert tickets.ended_in(tmp_path / "1", "1").ending == "crashed"
+    ended = tickets.ended_in(tmp_path / "1", "1")
+    assert ended.ending == "interrupted"
+    assert f"{tmp_path}/ended/1: " in ended.error
     assert tickets.ticket_in(tmp_path / "1") is None
 
 
@@ -468,6 +477,7 @@ def test_a_ticket_of_a_stranger_that_could_not_be_ours_is_none(tmp_path, changes
 def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_path, monkeypatch):
     """Whatever a stranger put where they lie: a job of which nothing is known ends as interrupted."""
     monkeypatch.setattr(executor.cluster, "_said", lambda line: "")
+    monkeypatch.setattr(silence, "PATIENCE_SECONDS", 0.0)
     marks = {
         "file": lambda place: place.touch(),
         "fifo": lambda place: os.mkfifo(place),
@@ -497,17 +507,115 @@ def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_pa
     [
         ("TIMEOUT", "timeout", "1.5 times the trial's 60 s"),
         ("OUT_OF_MEMORY", "crashed", "out of memory"),
+        ("FAILED", "crashed", "without a word"),
         ("NODE_FAIL", "interrupted", "NODE_FAIL"),
         ("CANCELLED", "interrupted", "CANCELLED"),
         ("", "interrupted", "never submitted"),
-        ("COMPLETED", "crashed", "without a word"),
+        ("COMPLETED", "interrupted", "nothing that it left is in"),
     ],
 )
 def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, ending, says):
     told = tickets.Ticket("harness-0123456789ab", 0, "2026-01-01", 1, "cpu", 1, 60.0, 4.0, {}, ())
+    (tmp_path / "1" / ATTEMPTS[0]).mkdir(parents=True)
 
     assert executor._verdict(state, tmp_path / "1", told)[0] == ending
     assert says in executor._verdict(state, tmp_path / "1", told)[1]
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "FAILED"])
+def test_a_job_that_ended_before_its_trial_began_says_nothing_of_that(tmp_path, state):
+    (tmp_path / "1").mkdir()
+
+    assert executor._verdict(state, tmp_path / "1", None)[0] == "interrupted"
+
+
+def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> Callable[[float], list[Ended]]:
+    """What a new session is told of a job of which SLURM says this, by an hour of the clock in seconds."""
+    line = f"harness-0123456789ab|0|{state}\n" if state else ""
+    monkeypatch.setattr(executor.cluster, "_said", lambda asked: line if asked[0] == "squeue" else "")
+
+    def told(now: float) -> list[Ended]:
+        monkeypatch.setattr(silence.time, "time", lambda: now)
+        watching = create(ExecutorOptions())
+        watching.reattach(job(folder))
+        return list(watching.wait(0))
+
+    return told
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "OUT_OF_MEMORY", ""])
+def test_a_mark_that_is_seen_late_is_waited_for_by_whoever_collects(tmp_path, monkeypatch, state):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, state)
+
+    assert told(1000.0) == told(1060.0) == []
+    tickets.mark_ended(folder, Ended("1", "timeout", "late", 2.0), ATTEMPTS[0])
+    assert [ended.ending for ended in told(1061.0)] == ["timeout"]
+
+
+def test_a_mark_that_is_seen_before_the_outcome_waits_for_it(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[0]).mkdir()
+    tickets.mark_ended(folder, Ended("1", "ended", "", 2.0), ATTEMPTS[0], left=True)
+    told = watched(folder, monkeypatch, "COMPLETED")
+
+    assert told(1000.0) == told(1060.0) == []
+    (folder / ATTEMPTS[0] / "outcome.json").touch()
+    assert [ended.ending for ended in told(1061.0)] == ["ended"]
+    assert (folder / "outcome.json").exists()
+
+
+def test_an_outcome_without_a_mark_is_how_a_completed_job_ended(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[1]).mkdir()
+    (folder / ATTEMPTS[1] / "outcome.json").touch()
+    told = watched(folder, monkeypatch, "COMPLETED")
+
+    assert told(1000.0) == []
+    assert [ended.ending for ended in told(1071.0)] == ["ended"]
+    assert (folder / "outcome.json").exists()
+
+
+@pytest.mark.parametrize("gone", [".", ATTEMPTS[0], f"{ATTEMPTS[0]}/outcome.json", ".."])
+def test_what_was_removed_before_anybody_collected_it_is_no_crash(tmp_path, monkeypatch, gone):
+    """As by a clean-up of scratch; where all is gone, the mark is, too."""
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[0]).mkdir()
+    (folder / ATTEMPTS[0] / "outcome.json").touch()
+    tickets.mark_ended(folder, Ended("1", "ended", "", 2.0), ATTEMPTS[0], left=True)
+    told = watched(folder, monkeypatch, "COMPLETED")
+    os.system(f"rm -r {(folder / gone).resolve()}")
+
+    first = told(1000.0)
+    (ended,) = first or told(1071.0)
+
+    assert bool(first) == (gone == "..")
+    assert ended.ending == "interrupted"
+    assert "gone" in ended.error and str(folder) in ended.error
+
+
+def test_a_job_that_runs_after_all_is_waited_for_anew(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+
+    assert watched(folder, monkeypatch, "COMPLETED")(1000.0) == []
+    assert watched(folder, monkeypatch, "RUNNING")(1010.0) == []
+    told = watched(folder, monkeypatch, "COMPLETED")
+    assert told(1080.0) == []
+    assert [ended.ending for ended in told(1151.0)] == ["interrupted"]
+
+
+def test_since_when_a_job_is_silent_is_written_through_no_link(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    ticket(tmp_path / "jobs" / "1")
+    (tmp_path / "jobs" / silence.SILENT).symlink_to(tmp_path / "elsewhere")
+
+    assert [e.ending for e in watched(tmp_path / "jobs" / "1", monkeypatch, "COMPLETED")(1000.0)] == ["interrupted"]
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_accounting_is_read_in_all_its_spellings(monkeypatch):
