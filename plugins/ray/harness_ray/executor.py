@@ -14,11 +14,10 @@ from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError, code
-from harness_ray import node
+from harness_ray import node, probe
 
 ADDRESS = "address"
-LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
-AUTHENTICATION = "RAY_AUTH_MODE"  # not set, Ray takes a token along only to a cluster that it finds itself
+LOCAL, AUTO, CLIENT = "local", "auto", probe.CLIENT
 REACH_SECONDS = 5.0  # for somebody to answer at an address; Ray itself would try for minutes
 JOINS = 3  # attempts: where the process that Ray starts for each client ends as it begins, the next one may not
 EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
@@ -55,10 +54,11 @@ def _connect(address: str, jobs: int) -> None:
             _join(address)
     except (OSError, ValueError, RuntimeError, exceptions.RayError) as error:  # no ConnectionError alone: see Ray
         form = f"{AUTO} (the cluster of this machine), HOST:PORT, {CLIENT}HOST:PORT or {LOCAL} (this machine alone)"
-        token = "" if AUTHENTICATION in os.environ else f", and set {AUTHENTICATION}=token if the cluster has a token"
-        raise UsageError(
-            f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {_line(error)}; write {form}{token}"
-        ) from None
+        raise _refused(address, f"{_line(error)}; write {form}") from None
+
+
+def _refused(address: str, why: str) -> UsageError:
+    return UsageError(f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {why}")
 
 
 def _join(address: str) -> None:
@@ -74,15 +74,19 @@ def _join(address: str) -> None:
 
 
 def _reach(address: str) -> None:
-    """Raise an OSError if nobody listens at an address."""
-    if address == AUTO:
+    """Refuse an address where nobody listens, or something else than a cluster that would have us."""
+    named = os.environ.get("RAY_ADDRESS", "").removeprefix(AUTO) if address == AUTO else address
+    place = named
+    if not named:  # a cluster that Ray finds by itself: to that alone it takes a token along by itself, too
         from ray._private.services import canonicalize_bootstrap_address_or_die
 
-        address = canonicalize_bootstrap_address_or_die(AUTO)
-    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+        place = canonicalize_bootstrap_address_or_die(AUTO)
+    host, _, port = place.removeprefix(CLIENT).rpartition(":")
     if not port.isdigit():
         raise ValueError("it names no host and port")
     socket.create_connection((host.strip("[]") or "localhost", int(port)), REACH_SECONDS).close()
+    if named and (why := probe.refusal(named)):
+        raise _refused(address, why)
 
 
 def _examine(address: str) -> None:

@@ -205,6 +205,15 @@ def test_an_address_without_a_cluster_is_refused_in_one_line(tmp_path: Path, opt
     assert reason in line
 
 
+def test_the_port_of_the_one_service_is_refused_where_the_other_is_meant(tmp_path: Path, cluster):
+    suite = write_suite(tmp_path, ["steady"], ["short"])
+    client = cluster.client.removeprefix("ray://")
+    for address, advice in ((client, f"write ray://{client}"), (f"ray://{cluster.address}", "leave out ray://")):
+        assert finished(start(tmp_path, "run", suite, address=address)) == ExitCode.USAGE
+        (line,) = said(tmp_path).splitlines()
+        assert line.endswith(advice), line
+
+
 def test_parts_of_gpus_are_claimed_where_a_node_has_one(tmp_path: Path, cluster):
     import ray
 
