@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,13 +35,26 @@ def create(options: ExecutorOptions) -> "RayExecutor":
     address = settings.pop(ADDRESS, LOCAL)
     if settings:
         raise UsageError(f"--executor-option {next(iter(settings))}: unknown; there is {ADDRESS}")
-    _connect(address, options.jobs)
+    with _interruptible():
+        try:
+            _connect(address, options.jobs)
+            _examine(address)
+            return RayExecutor(options, address)
+        except BaseException:
+            ray.shutdown()
+            raise
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have SIGTERM interrupt, as elsewhere: Ray answers it by a SystemExit from when it is initialised."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        _examine(address)
-        return RayExecutor(options, address)
-    except BaseException:
-        ray.shutdown()
-        raise
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _connect(address: str, jobs: int) -> None:

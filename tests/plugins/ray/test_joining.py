@@ -1,13 +1,16 @@
 """Addresses where no cluster is, or one that would not have us, and signals meanwhile; with an imagined Ray."""
 
 import http.server
+import os
+import signal
 import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
 import pytest
 
-from harness.api import UsageError
+from harness.api import ExecutorOptions, UsageError
 
 executor = pytest.importorskip("harness_ray.executor", reason="harness-ray is no part of the set-up")
 probe = pytest.importorskip("harness_ray.probe")
@@ -85,3 +88,22 @@ def test_auto_asks_only_a_cluster_that_somebody_named(named, asked, monkeypatch)
     executor._reach("auto")
 
     assert questions == asked
+
+
+@pytest.mark.parametrize("moment", ["init", "examine"])
+def test_a_sigterm_while_a_cluster_is_joined_is_an_interruption_and_its_handler_stays(moment, monkeypatch):
+    def terminated(*given, **told):
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # as Ray does
+        if moment == "init":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    left = []
+    monkeypatch.setattr(executor.ray, "init", terminated)
+    monkeypatch.setattr(executor.ray, "shutdown", lambda: left.append(True))
+    monkeypatch.setattr(executor, "_examine", lambda address: os.kill(os.getpid(), signal.SIGTERM))
+
+    with pytest.raises(KeyboardInterrupt):
+        executor.create(ExecutorOptions(settings={"address": "local"}))
+
+    assert signal.getsignal(signal.SIGTERM) == before and left == [True]
