@@ -49,6 +49,7 @@ def command(
     for name, limit in (("--time-limit", time_limit), ("--memory-limit", memory_limit), ("--gpu-share", gpu_share)):
         if limit is not None and math.isnan(limit):
             raise UsageError(f"{name} nan: write a number")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     executor = options["executor"]
     where = where_to_run(given, options, jobs, gpu_share)
     if (detach or dry_run) and not isinstance(where, DetachableExecutor):
@@ -66,7 +67,6 @@ def command(
     )
     reasons = dict.fromkeys(f"skipped: {c.environment.spec.name}: {c.reason}" for c in plan.cells if c.reason)
     note("\n".join((f"{plan.suite.name}: {plan.suite.question}", counts, *reasons)))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seconds, memory = time_limit or plan.suite.limits.seconds, memory_limit or plan.suite.limits.memory_gib
     session = Session(plan.suite.name, plan.suite.version, plan.suite.question, where.jobs)
     if complaint := session.git.get("complaint"):

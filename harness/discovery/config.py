@@ -174,5 +174,6 @@ def _unknown(path: str, key: str, known: Mapping[str, Any]) -> str:
 def _complaint(location: tuple[int | str, ...], message: str, given: Any) -> str:
     key = ".".join(map(str, location))
     if message.startswith("Value error, "):
-        return f"{key or 'together'}: {message.removeprefix('Value error, ')}"
+        reason = message.removeprefix("Value error, ")
+        return f"{key}: {reason}" if key else reason  # about several fields it names them itself
     return f"{key}: {message.replace('Input should be', 'must be', 1)}, not {given!r}"

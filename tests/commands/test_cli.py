@@ -1,6 +1,8 @@
 """The command line itself: options that act before anything loads, exit codes, no traceback."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -204,3 +206,17 @@ def test_a_ctrl_c_while_the_program_is_being_imported_is_an_interruption() -> No
     )
     ended = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (ExitCode.INTERRUPTED, "harness: interrupted\n")
+
+
+def test_a_sigterm_while_the_executor_is_made_interrupts(monkeypatch: pytest.MonkeyPatch, capsys):
+    def joining(*given: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, lambda number, frame: pytest.fail("nobody has prepared for it"))
+    monkeypatch.setattr("harness.commands.run.where_to_run", joining)
+    try:
+        assert cli.main(["run", "quickstart"]) == ExitCode.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert capsys.readouterr().err.strip() == "harness: interrupted"

@@ -71,6 +71,16 @@ ELSEWHERE = {
         ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"--executor\", \"ray\""),
         ("needs a cluster", "tests/plugins/ray/test_ray.py", r"\"check\", \"executor\", \"ray\""),
     ],
+    r"harness check 'algorithms/gorila\[backend=\"processes\"\]'": [
+        (
+            "takes half a minute",
+            "tests/plugins/algorithms/test_gorila.py",
+            r"algorithm_checks\('algorithms/gorila\[backend=\"processes\"\]'\)",
+        )
+    ],
+    r"harness run quickstart -e cartpole -a 'algorithms/gorila\[backend=\"ray\"\]'": [
+        ("needs Ray", "tests/plugins/ray/test_roles.py", r"GORILA = gorila\.Config\(\n +backend=\"ray\"")
+    ],
     r"ray start --head": [("starts a cluster", "tests/plugins/ray/test_ray.py", r"initialize_head=True")],
     r"pip install -e plugins/mujoco": [("installs a plugin", "tox.ini", r"-e plugins/mujoco")],
     r"python plugins/environments/measure_random_scores\.py --of harness_mujoco": [

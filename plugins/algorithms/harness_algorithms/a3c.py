@@ -27,6 +27,7 @@ from harness_algorithms.blocks.agents import Agent, StoredPolicy, agent_of
 from harness_algorithms.blocks.networks import Activation, flattened
 from harness_algorithms.blocks.optim import clip_
 from harness_algorithms.blocks.policies import entropy_weight
+from harness_algorithms.blocks.ranges import NotNegative, Positive
 from harness_algorithms.blocks.recurrent import State, forget
 from harness_algorithms.blocks.returns import discounted_returns
 from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time
@@ -59,10 +60,10 @@ class Config:
     learning_rate: Linear = Linear(2e-3, 0.0)  # η, by the steps of all workers
     value_learning_rate: Linear | None = None  # of v, as RMSProp makes no difference of c_v; None for η
     rms_decay: Fraction = 0.99  # α, per update
-    rms_epsilon: float = 1e-5  # ε, inside the root
-    value_weight: float = 0.5  # c_v
-    entropy_weight: float | None = None  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
-    max_gradient_norm: float | None = None  # of each worker's gradient; None for no limit
+    rms_epsilon: Positive = 1e-5  # ε, inside the root
+    value_weight: NotNegative = 0.5  # c_v
+    entropy_weight: NotNegative | None = None  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
+    max_gradient_norm: Positive | None = None  # of each worker's gradient; None for no limit
 
     def __post_init__(self) -> None:
         check_cluster(self)

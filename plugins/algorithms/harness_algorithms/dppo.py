@@ -34,6 +34,7 @@ from harness_algorithms.blocks.convolutions import frames_of
 from harness_algorithms.blocks.moments import Moments, Scale, merged, moments_of, nothing
 from harness_algorithms.blocks.networks import Activation, parts
 from harness_algorithms.blocks.optim import Adam, adam, clip_gradients_, resting, set_learning_rate
+from harness_algorithms.blocks.ranges import NotNegative, Positive
 from harness_algorithms.blocks.returns import gae
 from harness_algorithms.blocks.rollouts import Rollout, by_seed, by_time
 from harness_algorithms.blocks.schedules import Linear
@@ -65,17 +66,17 @@ class Config:
     window: Count = 32  # K, steps of which a worker adds up rewards
     passes: Count = 20  # over each batch
 
-    target_kl: float = 0.01  # in nats, of one batch's updates
-    beta: float = 1.0  # β at the start
-    hinge: float = 50.0  # ξ
+    target_kl: Positive = 0.01  # in nats, of one batch's updates
+    beta: NotNegative = 1.0  # β at the start
+    hinge: NotNegative = 50.0  # ξ
 
     hidden: tuple[Count, ...] = (64, 64)  # units of each hidden layer, of π and of v
     activation: Activation = "tanh"  # between layers
     log_std: float = 0.0  # of continuous actions at the start, log σ; learned, the same in every state
 
     learning_rate: Linear = Linear(1e-3, 1e-3)  # of Adam, by the steps of all workers
-    value_weight: float = 0.5  # c_v
-    max_gradient_norm: float | None = 0.5  # of each seed's average gradient, over π and v; None for no limit
+    value_weight: NotNegative = 0.5  # c_v
+    max_gradient_norm: Positive | None = 0.5  # of each seed's average gradient, over π and v; None for no limit
     standardised_advantages: bool = True  # to mean 0 and deviation 1, over the batch
     normalised_observations: bool = True  # unless they are frames
     scaled_rewards: bool = True

@@ -23,6 +23,7 @@ from harness_algorithms import ppo
 from harness_algorithms.blocks.agents import StoredPolicy, agent_of
 from harness_algorithms.blocks.networks import Activation
 from harness_algorithms.blocks.optim import adam, set_learning_rate
+from harness_algorithms.blocks.ranges import NotNegative, Positive
 from harness_algorithms.blocks.rollouts import Rollout
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
@@ -57,9 +58,9 @@ class Config:
 
     learning_rate: Linear = Linear(2.5e-3, 0.0)  # of Adam, by the steps of all workers
     standardised_advantages: bool = True  # to mean 0 and deviation 1, in each minibatch
-    value_weight: float = 0.5  # c_v
-    entropy_weight: float | None = 0.0  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
-    max_gradient_norm: float | None = 0.5  # of each seed's gradient, over π and v; None for no limit
+    value_weight: NotNegative = 0.5  # c_v
+    entropy_weight: NotNegative | None = 0.0  # c_e; None for 0.01 of discrete actions and 0 of continuous ones
+    max_gradient_norm: Positive | None = 0.5  # of each seed's gradient, over π and v; None for no limit
 
     def __post_init__(self) -> None:
         check_cluster(self)

@@ -25,7 +25,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge
 from torch import Tensor
 
 from harness.api import Count, Fraction, Trial
@@ -33,6 +33,7 @@ from harness_algorithms.blocks.convolutions import stacked_network
 from harness_algorithms.blocks.networks import Network, flattened
 from harness_algorithms.blocks.outliers import Usual, everything
 from harness_algorithms.blocks.q_learning import Transition, epsilon_greedy, huber_loss_gradient, td_error
+from harness_algorithms.blocks.ranges import Positive
 from harness_algorithms.blocks.schedules import Linear
 from harness_algorithms.blocks.streams import Uniforms
 from harness_algorithms.parallel.backends import Name, backend_of, check_cluster
@@ -66,11 +67,13 @@ class Config:
     replay_capacity: Count = 10_000  # transitions, in all memories together
     learning_starts: Annotated[int, Ge(0)] = 1_000  # steps of all actors; actions are uniformly random until then
     target_every: Count = 100  # N, updates of the server
-    huber_threshold: float | None = None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
+    huber_threshold: Positive | None = (
+        None  # κ, a return: gradients of larger errors are clipped to it; None for no limit
+    )
 
     max_staleness: Annotated[int, Ge(0)] | None = 50  # updates that a gradient may miss; None for no limit
-    max_staleness_seconds: float | None = None  # the backend's, from the pull of θ to the push of a gradient
-    loss_deviations: Annotated[float, Gt(0)] | None = 5.0  # above the mean that a loss may be; None for no limit
+    max_staleness_seconds: Positive | None = None  # the backend's, from the pull of θ to the push of a gradient
+    loss_deviations: Positive | None = 5.0  # above the mean that a loss may be; None for no limit
     loss_warm_up: Count = 1_000  # gradients of a learner before it drops any; of several θ⁻, at each of which |δ| jumps
     loss_window: Count = 1_000  # gradients that mean and deviation are about
 

@@ -3,27 +3,28 @@
 import contextlib
 import importlib.metadata
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from harness.api import Ended, ExecutorOptions, Job, UsageError, code
-from harness_ray import node
+from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError, code
+from harness_ray import node, probe
 
 ADDRESS = "address"
-LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
-AUTHENTICATION = "RAY_AUTH_MODE"  # not set, Ray takes a token along only to a cluster that it finds itself
+LOCAL, AUTO, CLIENT = "local", "auto", probe.CLIENT
 REACH_SECONDS = 5.0  # for somebody to answer at an address; Ray itself would try for minutes
 JOINS = 3  # attempts: where the process that Ray starts for each client ends as it begins, the next one may not
 EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
 ATTEMPTS = 4  # at a job whose node or whose task's process was lost
 CANCEL_SECONDS = 15.0  # for nodes to end their jobs
+LOOK_SECONDS = 5.0  # between two looks at which nodes are alive
 READ_SECONDS = 1.0  # between two looks at the board
 QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
@@ -34,13 +35,26 @@ def create(options: ExecutorOptions) -> "RayExecutor":
     address = settings.pop(ADDRESS, LOCAL)
     if settings:
         raise UsageError(f"--executor-option {next(iter(settings))}: unknown; there is {ADDRESS}")
-    _connect(address, options.jobs)
+    with _interruptible():
+        try:
+            _connect(address, options.jobs)
+            _examine(address)
+            return RayExecutor(options, address)
+        except BaseException:
+            ray.shutdown()
+            raise
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have SIGTERM interrupt, as elsewhere: Ray answers it by a SystemExit from when it is initialised."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        _examine(address)
-        return RayExecutor(options, address)
-    except BaseException:
-        ray.shutdown()
-        raise
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _connect(address: str, jobs: int) -> None:
@@ -54,10 +68,11 @@ def _connect(address: str, jobs: int) -> None:
             _join(address)
     except (OSError, ValueError, RuntimeError, exceptions.RayError) as error:  # no ConnectionError alone: see Ray
         form = f"{AUTO} (the cluster of this machine), HOST:PORT, {CLIENT}HOST:PORT or {LOCAL} (this machine alone)"
-        token = "" if AUTHENTICATION in os.environ else f", and set {AUTHENTICATION}=token if the cluster has a token"
-        raise UsageError(
-            f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {_line(error)}; write {form}{token}"
-        ) from None
+        raise _refused(address, f"{_line(error)}; write {form}") from None
+
+
+def _refused(address: str, why: str) -> UsageError:
+    return UsageError(f"--executor-option {ADDRESS}={address}: no Ray cluster can be used: {why}")
 
 
 def _join(address: str) -> None:
@@ -73,15 +88,19 @@ def _join(address: str) -> None:
 
 
 def _reach(address: str) -> None:
-    """Raise an OSError if nobody listens at an address."""
-    if address == AUTO:
+    """Refuse an address where nobody listens, or something else than a cluster that would have us."""
+    named = os.environ.get("RAY_ADDRESS", "").removeprefix(AUTO) if address == AUTO else address
+    place = named
+    if not named:  # a cluster that Ray finds by itself: to that alone it takes a token along by itself, too
         from ray._private.services import canonicalize_bootstrap_address_or_die
 
-        address = canonicalize_bootstrap_address_or_die(AUTO)
-    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+        place = canonicalize_bootstrap_address_or_die(AUTO)
+    host, _, port = place.removeprefix(CLIENT).rpartition(":")
     if not port.isdigit():
         raise ValueError("it names no host and port")
     socket.create_connection((host.strip("[]") or "localhost", int(port)), REACH_SECONDS).close()
+    if named and (why := probe.refusal(named)):
+        raise _refused(address, why)
 
 
 def _examine(address: str) -> None:
@@ -116,21 +135,24 @@ class _Running:
     """A job and the task that runs it."""
 
     job: Job
-    task: Any  # reference to what it will return
     began: float
-    attempts: int = 1
+    task: Any = None  # reference to what it will return; None if no node could take it
+    claims: Mapping[str, float] = field(default_factory=dict)
+    losses: int = 0  # of its node
+    stranded: bool = False  # when nodes were looked at last, none that was alive could take it
 
 
 class RayExecutor:
     """Runs each job as a task of a Ray cluster, which claims processors and parts of GPUs for it."""
 
     def __init__(self, options: ExecutorOptions, address: str) -> None:
-        resources = [each["Resources"] for each in _nodes()]
         self._address = address
-        self._widest = max((each.get("CPU", 0) for each in resources), default=0)
-        self._gpus = sum(each.get("GPU", 0) for each in resources)
+        self._alive: list[Mapping[str, float]] = []  # what each node that is alive has in all, used or not
+        self._looked_at = 0.0
+        self._look()
+        self._gpus = sum(each.get("GPU", 0) for each in self._alive)
         self._gpu_share = options.gpu_share
-        self.jobs = options.jobs or max(1, int(sum(each.get("CPU", 0) for each in resources)))
+        self.jobs = options.jobs or max(1, int(sum(each.get("CPU", 0) for each in self._alive)))
         self._run = ray.remote(node.run)
         self._board = ray.remote(node.Board).options(num_cpus=0, max_restarts=-1).remote()
         self._reading: Any = None  # reference to what the board says
@@ -138,11 +160,24 @@ class RayExecutor:
         self._steps: Mapping[str, int] = {}
         self._running: dict[str, _Running] = {}
 
+    def _look(self) -> None:
+        """Learn which nodes there are."""
+        with self._telling():
+            self._alive, self._looked_at = [each["Resources"] for each in _nodes()], time.monotonic()
+
+    def _claims(self, device: str, cpus: int) -> Mapping[str, float] | None:
+        """What a job takes of one node, all of its processors at most; None if no node that is alive has that."""
+        share = self._gpu_share if device == "cuda" else 0
+        widths = [each.get("CPU", 0) for each in self._alive if each.get("GPU", 0) >= share]
+        if not widths or (device != "cuda" and max(widths) < 1):
+            return None
+        return {"num_cpus": min(cpus, max(widths)), "num_gpus": share}
+
     def lacks(self, device: str) -> str:
         """Whether no node has such a device."""
-        if device == "cuda":
-            return "" if self._gpus >= self._gpu_share else f"no GPU in the Ray cluster at {self._address}"
-        return "" if self._widest >= 1 else f"no processor in the Ray cluster at {self._address}"
+        if self._claims(device, 1) is not None:
+            return ""
+        return f"no {_kind(device)} in the Ray cluster at {self._address}"
 
     def has_room(self, device: str, cpus: int) -> bool:
         """Whether so many cores and, on cuda, a share of a GPU are not ours yet; whose they are else, Ray knows."""
@@ -153,26 +188,52 @@ class RayExecutor:
 
     def start(self, job: Job) -> None:
         """Hand a job's files to a task."""
-        self._running[job.id] = _Running(job, self._task(job), time.monotonic())
+        self._running[job.id] = running = _Running(job, time.monotonic())
+        self._hand_over(running)
 
-    def _task(self, job: Job) -> Any:
-        claims = {"num_cpus": min(job.cpus, self._widest), "num_gpus": self._gpu_share if job.device == "cuda" else 0}
+    def _hand_over(self, running: _Running) -> None:
+        """Make a task of a job, if a node that is alive can take it."""
+        job, running.stranded = running.job, False
+        claims = self._claims(job.device, job.cpus)
+        if claims is None:
+            running.task = None
+            return
+        running.claims = claims
         with self._telling():
-            return self._run.options(**claims, max_retries=0, name=f"harness {job.id}").remote(
+            running.task = self._run.options(**claims, max_retries=0, name=f"harness {job.id}").remote(
                 job, node.taken(job.folder), self._board
             )
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``, their files in their folders."""
+        tasks = {running.task: running for running in self._running.values() if running.task is not None}
         if not self._running:
             time.sleep(seconds)
-            return []
-        tasks = {running.task: running for running in self._running.values()}
         with self._telling():
-            ready, _ = ray.wait(list(tasks), num_returns=1, timeout=seconds)
+            ready, others = ray.wait(list(tasks), num_returns=1, timeout=seconds) if tasks else ([], [])
             if ready:
-                ready, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=0)
-        return [ended for task in ready if (ended := self._end(tasks[task])) is not None]
+                ready, others = ray.wait(list(tasks), num_returns=len(tasks), timeout=0)
+            if time.monotonic() > self._looked_at + LOOK_SECONDS:
+                self._look()
+                self._rescue([tasks[task] for task in others])
+        ended = [self._end(tasks[task]) for task in ready]
+        for running in [each for each in self._running.values() if each.task is None]:
+            why = f"no node that is left has a {_kind(running.job.device)}; run it again when one has"
+            ended.append(self._ended(running, "interrupted", why))
+        return [each for each in ended if each is not None]
+
+    def _rescue(self, waiting: Sequence[_Running]) -> None:
+        """Hand over anew what no node can take any more, if seen twice: Ray may be about to tell of the loss."""
+        for running in waiting:
+            able = any(
+                each.get("CPU", 0) >= running.claims["num_cpus"] and each.get("GPU", 0) >= running.claims["num_gpus"]
+                for each in self._alive
+            )
+            if not able and running.stranded:
+                ray.cancel(running.task)
+                self._hand_over(running)
+            else:
+                running.stranded = not able
 
     def _end(self, running: _Running) -> Ended | None:
         """Bring back what a task returns; None if its node was lost, and the job runs again."""
@@ -181,16 +242,21 @@ class RayExecutor:
             ended, files = ray.get(running.task)
             node.put(files, job.folder)
         except (exceptions.RayTaskError, exceptions.OutOfMemoryError, ValueError) as error:
-            ended = Ended(job.id, "crashed", _line(error), time.monotonic() - running.began)
+            return self._ended(running, "crashed", _line(error))
         except exceptions.RayError as error:
-            if running.attempts < ATTEMPTS:
-                running.attempts += 1
-                running.task = self._task(job)
-                return None
-            why = f"its node was lost {ATTEMPTS} times, at last by {_line(error)}"
-            ended = Ended(job.id, "crashed", why, time.monotonic() - running.began)
+            running.losses += 1
+            if running.losses == ATTEMPTS:
+                why = f"its node was lost {ATTEMPTS} times, at last by {_line(error)}"
+                return self._ended(running, "interrupted", why)
+            self._look()
+            self._hand_over(running)
+            return None
         del self._running[job.id]
         return ended
+
+    def _ended(self, running: _Running, ending: Ending, why: str) -> Ended:
+        del self._running[running.job.id]
+        return Ended(running.job.id, ending, why, time.monotonic() - running.began)
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -212,7 +278,7 @@ class RayExecutor:
 
     def close(self) -> None:
         """End every job on its node, then leave the cluster, or end that of this machine."""
-        tasks = [running.task for running in self._running.values()]
+        tasks = [running.task for running in self._running.values() if running.task is not None]
         self._running.clear()
         for force in (False, True):  # asked to end it tidies up; killed, its job ends all the same
             with contextlib.suppress(Exception):
@@ -220,6 +286,10 @@ class RayExecutor:
                     ray.cancel(task, force=force)
                 _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=CANCEL_SECONDS) if tasks else ([], [])
         ray.shutdown()
+
+
+def _kind(device: str) -> str:
+    return "GPU" if device == "cuda" else "processor"
 
 
 def _line(error: BaseException) -> str:

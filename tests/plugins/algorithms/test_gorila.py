@@ -13,6 +13,7 @@ import harness_algorithms
 import harness_environments
 from harness.discovery.config import resolve_config
 from harness.measuring.training import run_training
+from harness.testing import algorithm_checks
 from harness_algorithms import dqn, gorila
 from harness_algorithms.blocks import q_learning
 from harness_algorithms.blocks.networks import flattened
@@ -362,3 +363,12 @@ def test_the_papers_counts_are_all_divided_by_one_factor():
     assert (100 / paper.actors, 60_000 / paper.target_every, 10**6 / paper.epsilon_updates) == (20, 20, 20)
     assert 10**6 / (paper.replay_capacity / paper.actors) == 20  # of each bundle
     assert paper.shards == 2 and paper.replay == "local" and paper.learners is None
+
+
+def test_what_is_true_of_real_asynchrony_holds_for_gorila_in_processes():
+    wanted = {"spends_the_budget_exactly", "leaves_nothing_running"}
+    checks = [check for check in algorithm_checks('algorithms/gorila[backend="processes"]') if check.name in wanted]
+
+    found = {check.name: check.outcome() for check in checks}
+
+    assert {name: result.status for name, result in found.items()} == dict.fromkeys(wanted, "pass"), found

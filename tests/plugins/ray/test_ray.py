@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,7 @@ from support.kills import tables
 pytest.importorskip("ray", reason="Ray is no part of the set-up")
 SEEDS, STEPS = 10, 300
 PATIENCE_SECONDS = 60.0
-INSTALLED = {"PYTHONPATH": str(HOSTILE)}  # on every node
+INSTALLED = {"PYTHONPATH": os.pathsep.join([str(HOSTILE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,26 @@ def test_tables_are_those_of_a_local_run_where_a_node_was_killed_in_the_middle(t
 
 
 @pytest.mark.slow
+def test_a_trial_that_lost_the_widest_node_runs_on_a_narrower_one(tmp_path: Path, cluster, monkeypatch):
+    from harness_ray import executor
+
+    wide = cluster.add_node(num_cpus=4, env_vars=INSTALLED)
+    (raylet,) = wide.all_processes["raylet"]
+    ours = executor.create(ExecutorOptions(settings={"address": cluster.address}))
+    start_one = ours.start
+    monkeypatch.setattr(ours, "start", lambda job: start_one(replace(job, cpus=3)))
+    try:
+        Bench(ours, tmp_path).start("sleep")
+        wait_for(lambda: trials(raylet.process.pid))
+        lost = trials(raylet.process.pid)
+        cluster.remove_node(wide, allow_graceful=False)
+        wait_for(lambda: ours.wait(0.1) or set(trials()) - set(lost))
+        assert ours.wait(0.1) == []
+    finally:
+        ours.close()
+
+
+@pytest.mark.slow
 def test_a_driver_that_was_killed_or_interrupted_resumes_and_leaves_nothing_running(
     tmp_path: Path, cluster, undisturbed
 ):
@@ -153,7 +174,7 @@ def test_a_node_with_another_version_refuses_and_names_both(tmp_path: Path, clus
     for name, version in (("rl_harness", "0.0.9"), ("ray", "9")):
         (info := old / f"{name}-{version}.dist-info").mkdir(parents=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    node = cluster.add_node(env_vars={"PYTHONPATH": f"{old}:{HOSTILE}"})
+    node = cluster.add_node(env_vars={"PYTHONPATH": f"{old}:{INSTALLED['PYTHONPATH']}"})
     suite = write_suite(tmp_path, ["steady"], ["short"])
     try:
         session = start(tmp_path, "run", suite, address=cluster.address)
@@ -182,6 +203,15 @@ def test_an_address_without_a_cluster_is_refused_in_one_line(tmp_path: Path, opt
     assert finished(session) == ExitCode.USAGE
     (line,) = said(tmp_path).splitlines()
     assert reason in line
+
+
+def test_the_port_of_the_one_service_is_refused_where_the_other_is_meant(tmp_path: Path, cluster):
+    suite = write_suite(tmp_path, ["steady"], ["short"])
+    client = cluster.client.removeprefix("ray://")
+    for address, advice in ((client, f"write ray://{client}"), (f"ray://{cluster.address}", "leave out ray://")):
+        assert finished(start(tmp_path, "run", suite, address=address)) == ExitCode.USAGE
+        (line,) = said(tmp_path).splitlines()
+        assert line.endswith(advice), line
 
 
 def test_parts_of_gpus_are_claimed_where_a_node_has_one(tmp_path: Path, cluster):

@@ -162,5 +162,7 @@ def test_what_is_true_of_real_asynchrony_holds_for_gorila_on_ray(cluster):
 
 def test_a_machine_without_ray_says_what_to_install(monkeypatch):
     monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="backend: 'ray' needs Ray, which is not installed; pip install harness-ray"):
+    with pytest.raises(
+        ValueError, match="backend: 'ray' needs Ray, which is not installed; pip install -e plugins/ray"
+    ):
         gorila.Config(backend="ray")

@@ -60,7 +60,7 @@ def check_cluster(config: Parallel) -> None:
     """
     cluster = config.cluster
     if config.backend == "ray" and importlib.util.find_spec("ray") is None:
-        raise ValueError("backend: 'ray' needs Ray, which is not installed; pip install harness-ray")
+        raise ValueError("backend: 'ray' needs Ray, which is not installed; pip install -e plugins/ray")
     if config.backend != "virtual" and cluster != Cluster():
         raise ValueError(f"cluster is of the virtual backend; backend is {config.backend!r}")
     for name in ("slow", "corrupted", "deaths"):
