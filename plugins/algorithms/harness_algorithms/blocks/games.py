@@ -22,23 +22,37 @@ def evaluated_by(network: Network, rules: GameRules, num_seeds: int, device: tor
     return evaluate
 
 
-def evaluated_by_playing(rules: GameRules, chance: Callable[[int, int], Tensor]) -> Evaluate:
-    """Positions are thought worth what a random game from there comes to, and no move likelier than another.
+Chance = Callable[[Tensor, int], Tensor]
+"""Numbers from U[0, 1), float64 [T, A], for trees of games that go on, bool [T], and A moves."""
 
-    Args:
-        rules: of the game.
-        chance: numbers from U[0, 1), float64, [T, A] for T positions and A moves.
-    """
+
+def chance_of(generators: Sequence[torch.Generator]) -> Chance:
+    """Numbers for T trees, as many of every seed; a seed none of whose games goes on draws none."""
+
+    def chance(going_on: Tensor, actions: int) -> Tensor:
+        shape = len(going_on) // len(generators), actions
+        wanted = zip(going_on.unflatten(0, (len(generators), -1)).any(1).tolist(), generators, strict=True)
+        rows = [
+            torch.rand(shape, generator=g, dtype=torch.float64) if any_ else torch.zeros(shape) for any_, g in wanted
+        ]
+        return torch.cat(rows)
+
+    return chance
+
+
+def evaluated_by_playing(rules: GameRules, chance: Chance) -> Evaluate:
+    """Positions are thought worth what a random game from there comes to, and no move likelier than another."""
 
     def evaluate(state: Tensor) -> Evaluation:
         mover = 1 - 2 * rules.to_move(state)
+        begun = rules.initial((len(state),))  # where a game is over, it is this that is moved in
         logits = torch.zeros_like(rules.legal(state), dtype=torch.float32)
-        while (going_on := rules.outcome(state).isnan()).any():
-            action = (chance(*logits.shape) * rules.legal(state)).argmax(1)
-            # where a game is over the same position is kept, whatever a move there would lead to
-            moved = rules.apply(torch.where(going_on[:, None], state, rules.initial((len(state),))), action)
-            state = torch.where(going_on[:, None], moved, state)
-        return Evaluation(logits, rules.outcome(state) * mover)
+        while (going_on := rules.outcome(state).isnan() & rules.legal(state).any(1)).any():
+            moved_in = torch.where(going_on[:, None], state, begun)
+            action = (chance(going_on, logits.shape[1]) * rules.legal(moved_in)).argmax(1)
+            action = torch.where(going_on, action, rules.legal(begun).float().argmax(1))
+            state = torch.where(going_on[:, None], rules.apply(moved_in, action), state)
+        return Evaluation(logits, rules.outcome(state).nan_to_num() * mover)
 
     return evaluate
 

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from harness_algorithms.blocks import tree_search
-from harness_algorithms.blocks.games import Games, Position, dirichlet, evaluated_by, evaluated_by_playing, searched
+from harness_algorithms.blocks.games import (
+    Games,
+    Position,
+    chance_of,
+    dirichlet,
+    evaluated_by,
+    evaluated_by_playing,
+    searched,
+)
 from harness_algorithms.blocks.networks import stacked_mlp
 from harness_games.rules import tic_tac_toe
 
@@ -97,11 +105,6 @@ def test_a_network_sees_positions_of_its_own_seed():
     assert (both.value.abs() < 1).all()
 
 
-def uniform(seed=0):
-    chance = torch.Generator().manual_seed(seed)
-    return lambda *shape: torch.rand(shape, generator=chance, dtype=torch.float64)
-
-
 def expected(state):
     """The first player's mean outcome of random games from one position, by going through all of them."""
     told = float(tic_tac_toe.outcome(state)[0])
@@ -114,15 +117,28 @@ def expected(state):
 @pytest.mark.parametrize("player", [0, 1])
 def test_random_games_are_worth_what_they_come_to_for_who_is_to_move(player):
     state = torch.tensor([[0b000000011, 0b100011000, player, 0]])
-    value = evaluated_by_playing(tic_tac_toe, uniform())(state.repeat(20_000, 1)).value
+    value = evaluated_by_playing(tic_tac_toe, chance_of(seeded(0)))(state.repeat(20_000, 1)).value
 
     assert set(value.unique().tolist()) <= {-1.0, 0.0, 1.0}
     assert abs(float(value.mean()) - (1 - 2 * player) * expected(state)) < 0.02
 
 
 def test_search_by_random_games_finds_the_only_move_that_does_not_lose():
-    evaluate = evaluated_by_playing(tic_tac_toe, uniform())
+    evaluate = evaluated_by_playing(tic_tac_toe, chance_of(seeded(0)))
     threatened = torch.tensor([[1 << 0 | 1 << 8, 1 << 4 | 1 << 1, 0, 0]])  # 7 must be taken
     forest = searched(tic_tac_toe, evaluate, tree_search.uct(1.4), 300, threatened)
 
     assert int(forest.visits.argmax()) == 7
+
+
+def test_a_seeds_random_games_are_its_own_however_long_those_of_others_last():
+    short = torch.tensor([[0b001011011, 0b110100100, 0, 0]])  # one cell more
+    state = torch.cat((short, tic_tac_toe.initial((1,))))
+    later = []
+    for seeds in ((5, 6), (5,)):
+        generators = seeded(*seeds)
+        evaluate = evaluated_by_playing(tic_tac_toe, chance_of(generators))
+        evaluate(state[: len(seeds)])
+        later.append(float(torch.rand(1, generator=generators[0])))
+
+    assert later[0] == later[1]
