@@ -12,6 +12,7 @@ SUITES = {
     "classic-control": "Gymnasium's classic control tasks",
     "claims-value": "What papers on action values claim, on small tasks",
     "claims-model": "What papers on planning and on learned models claim, on a small task",
+    "claims-imagination": "What the paper on imagination-augmented agents claims, on a small board",
     "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",

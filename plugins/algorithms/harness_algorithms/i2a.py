@@ -16,10 +16,10 @@ are taken from the budget. Then it stays as it is.
 needs a model, so that all of their budget is learned from. `act_by = "planning"` is what the agent is compared with:
 in evaluation the action of the best mean return in Monte-Carlo rollouts of the same model and π̂.
 
-Departures from the paper: copies step together instead of asynchronously; networks are small; a frame and its reward
-enter the encoder by one layer; a corrupted model is not one trained too little: `corruption` is the share of numbers
-imagined that are wrong. π̂ begins with what the plain agent does. Actions are sampled in evaluation, too. All seeds are
-trained in lockstep: a leading axis S throughout, losses averaged over the batch and summed over seeds.
+Departures from the paper: copies step together instead of asynchronously; Adam, because RMSProp's first steps make so
+wide a layer sure of one action; networks are small; a frame and its reward enter the encoder by one layer; `corruption`
+is the share of numbers imagined that are wrong, no lack of training. π̂ begins with what the plain agent does. Actions
+are sampled in evaluation. Seeds are trained in lockstep: losses averaged over the batch and summed over seeds.
 """
 
 from collections import deque
@@ -80,7 +80,7 @@ class Config:
 
     learning_rate: Linear = Linear(7e-4, 7e-4)  # of Adam
     value_weight: float = 0.1  # c_v
-    entropy_weight: float = 0.1  # c_e; at 0.01 to 0.03 push-box, which pays up to 10, has one action soon
+    entropy_weight: float = 0.01  # c_e
     distillation_weight: float = 0.01  # λ_dist
     max_gradient_norm: float = 2.0  # of each seed's gradient
 
@@ -117,13 +117,13 @@ class Player:
         """See where steps led and where to go on from; returns v of the former, [S, N]."""
         imagined = self._core(torch.cat([next_obs, obs], 1))
         parts = [] if imagined is None else zip(*(part.chunk(2, 1) for part in imagined), strict=True)
-        after, self._imagined = [Imagined(*part) for part in parts] or [None, None]
-        self.obs = obs
+        after, now = [Imagined(*part) for part in parts] or (None, None)
+        self.obs, self._imagined = obs, now
         return self.agent(next_obs, after)[1]
 
     @torch.no_grad()
     def play(self, length: int) -> Rollout:
-        """Act for some steps in every copy, as the policy says now: an update may have been since it was looked."""
+        """Act for some steps in every copy, by the policy as it is now, after any update."""
         rows, dreams = [], []
         for _ in range(length):
             obs, imagined = self.obs, self._imagined
@@ -202,11 +202,10 @@ def train(trial: Trial, config: Config) -> None:
     rollout_policy = stacked_mlp((sight.size, config.rollout_units, actions), initialisation)
     plain = Agent(space, *sizes[:3], 0, as_wide(*sizes), initialisation)
     agent = Agent(space, *sizes, initialisation)
-    noise = Uniforms(trial.generators("policy"), config.copies)
+    noise, deciding = Uniforms(trial.generators("policy"), config.copies), trial.generators("evaluation")
     dreams = Uniforms(trial.generators("imagination"), config.depth - 1, 2 * config.copies, actions)
     learned = partial(learn, trial, rollout_policy=rollout_policy, sight=sight, config=config)
     model: Model = CopyModel()
-    deciding = trial.generators("evaluation")
 
     def spoiled(tag: str) -> Model:
         chance = trial.generators(tag)

@@ -9,7 +9,6 @@ PUSH_BOX = {
     "features": 128,
     "code_units": 32,
     "learning_rate": {"start": 2e-3, "end": 2e-3},
-    "entropy_weight": 0.01,
 }
 CORRUPTED = {"corruption": 0.1}
 PLANNING = {"act_by": "planning"}
