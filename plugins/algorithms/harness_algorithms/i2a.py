@@ -17,9 +17,9 @@ needs a model, so that all of their budget is learned from. `act_by = "planning"
 in evaluation the action of the best mean return in Monte-Carlo rollouts of the same model and π̂.
 
 Departures from the paper: copies step together instead of asynchronously; Adam, because RMSProp's first steps make so
-wide a layer sure of one action; networks are small; a frame and its reward enter the encoder by one layer; `corruption`
-is the share of numbers imagined that are wrong, no lack of training. π̂ begins with what the plain agent does. Actions
-are sampled in evaluation. Seeds are trained in lockstep: losses averaged over the batch and summed over seeds.
+wide a layer sure of one action; networks are small; frames enter the encoder by one layer; `corruption` is the share
+of numbers imagined that are wrong, no lack of training. π̂ begins with what the plain agent does. Actions are sampled
+in evaluation. Seeds are trained in lockstep: losses averaged over the batch and summed over seeds.
 """
 
 from collections import deque

@@ -92,8 +92,8 @@ def test_the_encoder_reads_from_the_end_to_the_beginning():
     seen, reward = torch.randn(1, 1, 1, 3, 2), torch.randn(1, 1, 1, 3)
     state = encoder.memory.initial(1)
     for t in (2, 1, 0):
-        step = torch.cat([seen[:, :, 0, t], reward[:, :, 0, t, None]], 2)
-        state = encoder.memory(torch.relu(encoder.frame(step)), state)
+        step = torch.cat([torch.relu(encoder.frame(seen[:, :, 0, t])), reward[:, :, 0, t, None]], 2)
+        state = encoder.memory(step, state)
     torch.testing.assert_close(encoder(Imagined(seen, reward)), state[0])
 
 
