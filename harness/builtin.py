@@ -13,6 +13,7 @@ SUITES = {
     "claims-value": "What papers on action values claim, on small tasks",
     "claims-model": "What papers on planning and on learned models claim, on a small task",
     "claims-imitation": "What the paper on imitating a planner before TRPO claims, on a pendulum",
+    "claims-imagination": "What the paper on imagination-augmented agents claims, on a small board",
     "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
     "claims-world": "What the paper on world models claims, on a pole whose velocities are hidden",
     "claims-policy": "What papers on policy gradients claim, on CartPole",

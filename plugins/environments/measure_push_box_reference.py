@@ -1,11 +1,12 @@
 """Search levels of push-box for their shortest solutions, and print what the best policy earns in the mean.
 
-    python plugins/environments/measure_push_box_reference.py
+    python plugins/environments/measure_push_box_reference.py --boxes 2
 
-Of two solutions the shorter one earns more: both bring two boxes onto goals in the end, whatever they do between. Takes
+Of two solutions the shorter one earns more: both bring all boxes onto goals in the end, whatever they do between. Takes
 about ten seconds on one core.
 """
 
+import argparse
 import math
 import statistics
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 import torch
 
 from harness_environments.arrays import push_box
-from harness_environments.arrays.push_box import BOXES, MOVES, ON_GOAL, SOLVED, STEP
+from harness_environments.arrays.push_box import MOVES, ON_GOAL, SOLVED, STEP
 
 LEVELS = 10_000
 
@@ -46,9 +47,12 @@ def shortest(level: list[int]) -> int | None:
 
 def main() -> None:
     """Print the mean return of shortest solutions, and its standard error."""
-    levels = push_box.initial(torch.Generator().manual_seed(0), (LEVELS,)).tolist()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--boxes", type=int, default=2)
+    boxes = parser.parse_args().boxes
+    levels = push_box.initial(torch.Generator().manual_seed(0), (LEVELS,), boxes).tolist()
     lengths = [shortest(level) for level in levels]
-    returns = [SOLVED + BOXES * ON_GOAL + STEP * steps for steps in lengths if steps is not None]
+    returns = [SOLVED + boxes * ON_GOAL + STEP * steps for steps in lengths if steps is not None]
     print(f"{len(returns)} of {LEVELS} can be solved, in at most {max(filter(None, lengths))} steps")
     print(statistics.fmean(returns), statistics.stdev(returns) / math.sqrt(len(returns)))
 

@@ -16,10 +16,10 @@ are taken from the budget. Then it stays as it is.
 needs a model, so that all of their budget is learned from. `act_by = "planning"` is what the agent is compared with:
 in evaluation the action of the best mean return in Monte-Carlo rollouts of the same model and π̂.
 
-Departures from the paper: copies step together instead of asynchronously; networks are small; a frame and its reward
-enter the encoder by one layer; a corrupted model is not one trained too little: `corruption` is the share of numbers
-imagined that are wrong. π̂ begins with what the plain agent does. Actions are sampled in evaluation, too. All seeds are
-trained in lockstep: a leading axis S throughout, losses averaged over the batch and summed over seeds.
+Departures from the paper: copies step together instead of asynchronously; Adam, because RMSProp's first steps make so
+wide a layer sure of one action; networks are small; frames enter the encoder by one layer; `corruption` is the share
+of numbers imagined that are wrong, no lack of training. π̂ begins with what the plain agent does. Actions are sampled
+in evaluation. Seeds are trained in lockstep: losses averaged over the batch and summed over seeds.
 """
 
 from collections import deque
@@ -46,7 +46,7 @@ from harness_algorithms.blocks.imagination_core import (
     planned,
 )
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
-from harness_algorithms.blocks.optim import descend, rmsprop, set_learning_rate
+from harness_algorithms.blocks.optim import adam, descend, set_learning_rate
 from harness_algorithms.blocks.returns import gae
 from harness_algorithms.blocks.rollouts import by_seed, by_time
 from harness_algorithms.blocks.schedules import Linear
@@ -78,9 +78,9 @@ class Config:
     head_units: Count = 128  # units below π and v
     rollout_units: Count = 64  # of the one hidden layer of π̂
 
-    learning_rate: Linear = Linear(7e-4, 7e-4)  # of RMSProp
+    learning_rate: Linear = Linear(7e-4, 7e-4)  # of Adam
     value_weight: float = 0.1  # c_v
-    entropy_weight: float = 0.1  # c_e; at 0.01 to 0.03 push-box, which pays up to 10, has one action soon
+    entropy_weight: float = 0.01  # c_e
     distillation_weight: float = 0.01  # λ_dist
     max_gradient_norm: float = 2.0  # of each seed's gradient
 
@@ -110,24 +110,24 @@ class Player:
 
     def __init__(self, env: LockstepEnv, agent: Agent, core: Core, noise: Uniforms, obs: Tensor) -> None:
         self._env, self.agent, self._core, self._noise = env, agent, core, noise
-        self._look(obs, obs)
+        with torch.no_grad():
+            self._look(obs, obs)
 
-    @torch.no_grad()
     def _look(self, next_obs: Tensor, obs: Tensor) -> Tensor:
         """See where steps led and where to go on from; returns v of the former, [S, N]."""
-        both, copies = torch.cat([next_obs, obs], 1), obs.shape[1]
-        imagined = self._core(both)
-        policy, value = self.agent(both, imagined)
-        self.obs, self._policy = obs, Categorical(policy.log_probs[:, copies:])
-        self._imagined = None if imagined is None else Imagined(*(part[:, copies:] for part in imagined))
-        return value[:, :copies]
+        imagined = self._core(torch.cat([next_obs, obs], 1))
+        parts = [] if imagined is None else zip(*(part.chunk(2, 1) for part in imagined), strict=True)
+        after, now = [Imagined(*part) for part in parts] or (None, None)
+        self.obs, self._imagined = obs, now
+        return self.agent(next_obs, after)[1]
 
+    @torch.no_grad()
     def play(self, length: int) -> Rollout:
-        """Act for some steps in every copy."""
+        """Act for some steps in every copy, by the policy as it is now, after any update."""
         rows, dreams = [], []
         for _ in range(length):
-            action = self._policy.sample(self._noise())
             obs, imagined = self.obs, self._imagined
+            action = self.agent(obs, imagined)[0].sample(self._noise())
             step = self._env.step(action)
             value = self._look(step.next_obs, step.obs)
             rows.append((obs, action, step.reward, step.discount, step.ended, step.next_obs, value))
@@ -173,7 +173,7 @@ def learn(
 ) -> Iterator[Rollout]:
     """Act for a few steps in all copies and learn from them once, until the trial has taken so many; what was seen."""
     parameters = [*player.agent.parameters, *rollout_policy.parameters]
-    optimizer = rmsprop(parameters, config.learning_rate.start, epsilon=1e-5)
+    optimizer = adam(parameters, config.learning_rate.start, epsilon=1e-5)
     while trial.steps < steps:
         rollout = player.play(config.rollout_length)
         set_learning_rate(optimizer, config.learning_rate(trial.progress))
@@ -202,10 +202,10 @@ def train(trial: Trial, config: Config) -> None:
     rollout_policy = stacked_mlp((sight.size, config.rollout_units, actions), initialisation)
     plain = Agent(space, *sizes[:3], 0, as_wide(*sizes), initialisation)
     agent = Agent(space, *sizes, initialisation)
-    noise = Uniforms(trial.generators("policy"), config.copies)
+    noise, deciding = Uniforms(trial.generators("policy"), config.copies), trial.generators("evaluation")
     dreams = Uniforms(trial.generators("imagination"), config.depth - 1, 2 * config.copies, actions)
     learned = partial(learn, trial, rollout_policy=rollout_policy, sight=sight, config=config)
-    model, deciding = CopyModel(), trial.generators("evaluation")
+    model: Model = CopyModel()
 
     def spoiled(tag: str) -> Model:
         chance = trial.generators(tag)

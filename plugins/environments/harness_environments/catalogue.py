@@ -320,6 +320,20 @@ PUSH_BOX = EnvironmentSpec(
     highest_return=12.0,
     summary="Push two boxes onto goals, 5x5, never pulling; every level is another and can be solved",
 )
+PUSH_ONE_BOX = EnvironmentSpec(
+    "push-one-box",
+    "harness_environments/PushBox-v0",
+    imports=("harness_environments.push_box",),
+    kwargs={"boxes": 1},
+    array="harness_environments.arrays.push_one_box",
+    reference_score=Score(
+        10.5072, 0.0024, 10_000, "shortest solutions, found by search: measure_push_box_reference.py --boxes 1"
+    ),
+    threshold=6.0,
+    lowest_return=-5.0,
+    highest_return=11.0,
+    summary="Push a box onto its goal, 5x5, never pulling; every level is another and can be solved",
+)
 
 # One specification each, because a claim about growth needs several sizes.
 CLIFFWALKS = tuple(
@@ -519,7 +533,7 @@ SPECS = (
     GYMNASIUM_TASKS
     + TEACHING_WORLDS
     + WITHOUT_VELOCITIES
-    + (POINT_MASS, PUSH_BOX)
+    + (POINT_MASS, PUSH_BOX, PUSH_ONE_BOX)
     + CLIFFWALKS
     + CORRIDORS
     + BIASES

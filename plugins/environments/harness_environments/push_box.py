@@ -17,23 +17,27 @@ State = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class PushBox(gymnasium.Env[Planes, Any]):
-    """Two boxes, two goals and two walls on 5 x 5 cells inside a wall; a new level every episode, which can be solved.
+    """Boxes, as many goals and two walls on 5 x 5 cells inside a wall; a new level every episode, which can be solved.
 
     After the Sokoban of Racanière et al., 2017, arXiv:1707.06203, section 5.1, with its rewards, on a smaller board.
     Actions 0 to 3 go up, right, down and left. A box is pushed where the cell behind it is free; else, and before a
     wall, the agent stays. Nothing is ever pulled, so that a box in a corner stays there.
 
-    Reward: −0.1 per step, 1 for a box pushed onto a goal, −1 for one pushed off it, and 10 when both stand on goals,
+    Reward: −0.1 per step, 1 for a box pushed onto a goal, −1 for one pushed off it, and 10 when all stand on goals,
     which ends the episode. At most 50 steps. Observation: planes of walls, goals, boxes and the agent, bool [4, 7, 7].
+
+    Args:
+        boxes: how many.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, boxes: int = 2) -> None:
         self.observation_space = spaces.Box(0, 1, (4, SIDE, SIDE), np.bool_)
         self.action_space = spaces.Discrete(len(MOVES))
         self.walls: frozenset[int] = frozenset()
         self.goals: frozenset[int] = frozenset()
         self.boxes: frozenset[int] = frozenset()
         self.agent = 0
+        self._count = boxes
         self._levels: list[list[int]] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Planes, dict[str, Any]]:
@@ -41,7 +45,7 @@ class PushBox(gymnasium.Env[Planes, Any]):
         super().reset(seed=seed)
         if seed is not None or not self._levels:
             generator = torch.Generator().manual_seed(int(self.np_random.integers(2**63)))
-            self._levels = push_box.initial(generator, (DRAWN_AT_ONCE,)).tolist()
+            self._levels = push_box.initial(generator, (DRAWN_AT_ONCE,), self._count).tolist()
         self.state = np.array(self._levels.pop())
         return self._seen(), {}
 

@@ -7,6 +7,7 @@ import torch
 
 import harness_algorithms
 import harness_environments
+from harness.api import Step
 from harness.discovery.config import resolve_config
 from harness.measuring.training import run_training
 from harness_algorithms import i2a
@@ -23,7 +24,7 @@ from harness_algorithms.blocks.imagination_core import (
     planned,
 )
 from harness_algorithms.blocks.networks import stacked_mlp
-from harness_algorithms.blocks.optim import rmsprop
+from harness_algorithms.blocks.optim import adam
 from harness_algorithms.blocks.streams import Uniforms
 from harness_environments.arrays import push_box
 from support.trial import local_trial
@@ -91,8 +92,8 @@ def test_the_encoder_reads_from_the_end_to_the_beginning():
     seen, reward = torch.randn(1, 1, 1, 3, 2), torch.randn(1, 1, 1, 3)
     state = encoder.memory.initial(1)
     for t in (2, 1, 0):
-        step = torch.cat([seen[:, :, 0, t], reward[:, :, 0, t, None]], 2)
-        state = encoder.memory(torch.relu(encoder.frame(step)), state)
+        step = torch.cat([torch.relu(encoder.frame(seen[:, :, 0, t])), reward[:, :, 0, t, None]], 2)
+        state = encoder.memory(step, state)
     torch.testing.assert_close(encoder(Imagined(seen, reward)), state[0])
 
 
@@ -139,7 +140,7 @@ def test_an_update_moves_the_rollout_policy_as_well_as_the_agent():
     """The popular port computes the gradient of the distillation, but steps another optimiser."""
     agent, rollout_policy = Agent(PLANES, 196, 4, 8, 6, 16, generators()), stacked_mlp((196, 8, 4), generators())
     seen, sight = rollout(PLANES, SMALL, 4), Sight(PLANES)
-    optimizer = rmsprop([*agent.parameters, *rollout_policy.parameters], 1e-3, epsilon=1e-5)
+    optimizer = adam([*agent.parameters, *rollout_policy.parameters], 1e-3)
     before = [parameter.detach().clone() for parameter in (*agent.parameters, *rollout_policy.parameters)]
     with torch.no_grad():
         policy, _ = agent(seen.obs, seen.imagined)
@@ -187,6 +188,40 @@ class Levers:
 def test_planning_takes_the_action_of_the_best_mean_return():
     noise = torch.rand(3, 1, 5, 8, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert (planned(Levers(), last_action(4), torch.zeros(1, 5, 1), 4, noise, 0.9) == 2).all()
+
+
+class Still:
+    """An environment where nothing happens."""
+
+    def step(self, action):
+        zeros = torch.zeros(action.shape)
+        obs = torch.zeros(*action.shape, 3)
+        return Step(obs, zeros, zeros + 1, zeros.bool(), obs)
+
+
+@pytest.mark.parametrize("codes", [0, 4])
+def test_an_update_shows_in_the_very_next_action(codes):
+    """What is imagined may stay, but the first action after an update is the new policy's, as learning takes it."""
+    agent, x = Agent(VECTOR, 3, 4, 8, codes, 8, generators()), torch.zeros(2, 6, 3)
+
+    def core(obs):
+        return imagine(CopyModel(), last_action(4), obs, 4, None, 2) if codes else None
+
+    player = i2a.Player(Still(), agent, core, Uniforms(generators(), 6), x)
+    for wanted in (2, 1):
+        *_, bias = agent.head.biases
+        bias.zero_()[:, wanted] = 1e4
+        assert (player.play(3).action == wanted).all()
+
+
+def test_the_first_updates_leave_the_policy_nearly_even():
+    """RMSProp, whose average of squares begins at 0, had moved logits of so wide a network by 17 after 4."""
+    trial = local_trial(SPECS["push-box"], (3, 4), budget=10 * 80, lockstep=True)
+    run_training(trial, i2a.train, i2a.Config(imagination="none"))
+    for run in trial.runs:
+        entropy = [value for _, name, value in run.diagnostics if name == "entropy"]
+        assert len(entropy) == 10
+        assert min(entropy) > 1.25  # log 4 is 1.39
 
 
 def transitions(count, seed):

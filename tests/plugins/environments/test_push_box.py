@@ -13,7 +13,9 @@ from harness.conformance.arrays import require_same_mdp
 from harness_environments.arrays import push_box
 from support.paths import ROOT
 
-SPEC = next(spec for spec in harness_environments.SPECS if spec.name == "push-box")
+SPECS = {spec.name: spec for spec in harness_environments.SPECS}
+SPEC = SPECS["push-box"]
+COUNTS = {"push-box": 2, "push-one-box": 1}  # boxes
 UP, RIGHT, DOWN, LEFT = range(4)
 EMPTY = """
 #######
@@ -89,8 +91,9 @@ def test_one_step_by_hand_in_both_forms(before, action, after, reward):
     assert bool(terminated) == (reward > 9)
 
 
-def test_both_forms_are_one_mdp():
-    require_same_mdp(SPEC)
+@pytest.mark.parametrize("name", COUNTS)
+def test_both_forms_are_one_mdp(name):
+    require_same_mdp(SPECS[name])
 
 
 def test_a_box_pushed_to_a_wall_that_has_no_goal_is_lost():
@@ -105,27 +108,37 @@ def test_the_search_counts_steps_of_solutions_known_by_hand():
     assert reference.shortest(push_box.state_of(at(board(" @$. ", "     ", "     ", ".$   ", "     "))).tolist()) == 5
 
 
-@pytest.fixture(scope="module")
-def levels():
-    return push_box.initial(torch.Generator().manual_seed(12), (1_000,))
+@pytest.fixture(scope="module", params=COUNTS)
+def drawn(request):
+    """Of which environment, and levels of it."""
+    array = importlib.import_module(SPECS[request.param].array)
+    return request.param, array.initial(torch.Generator().manual_seed(12), (1_000,))
 
 
-def test_every_level_can_be_solved_and_has_no_box_on_a_goal(levels):
+def test_every_level_can_be_solved_and_has_no_box_on_a_goal(drawn):
+    name, levels = drawn
     lengths = [reference.shortest(level) for level in levels.tolist()]
     assert None not in lengths
-    assert min(lengths) >= 2
+    assert min(lengths) >= 1
     assert not (levels[:, 1] & levels[:, 2]).any()
-    best = 12 - 0.1 * np.asarray(lengths)
+    best = 10 + COUNTS[name] - 0.1 * np.asarray(lengths)
     error = best.std() / len(best) ** 0.5
-    assert abs(best.mean() - SPEC.reference_score.value) < 4 * error
+    assert abs(best.mean() - SPECS[name].reference_score.value) < 4 * error
 
 
-def test_levels_have_two_walls_goals_and_boxes_and_an_agent_on_cells_apart(levels):
+def test_levels_have_two_walls_as_many_goals_as_boxes_and_an_agent_on_cells_apart(drawn):
+    name, levels = drawn
     planes = push_box.observe(levels)
-    assert (planes[:, :, 1:-1, 1:-1].sum((2, 3)) == torch.tensor([2, 2, 2, 1])).all()
+    assert (planes[:, :, 1:-1, 1:-1].sum((2, 3)) == torch.tensor([2, COUNTS[name], COUNTS[name], 1])).all()
     assert planes[:, 0].sum((1, 2)).eq(24 + 2).all()
     assert (planes[:, [0, 2, 3]].sum(1) <= 1).all()
     assert (planes[:, :2].sum(1) <= 1).all()
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_both_forms_have_as_many_boxes(name):
+    obs, _ = gymnasium.make(SPECS[name].id, **SPECS[name].kwargs).reset(seed=0)
+    assert obs[2].sum() == COUNTS[name]
 
 
 def test_a_seed_gives_its_levels_and_another_seed_others():

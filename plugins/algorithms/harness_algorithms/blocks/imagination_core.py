@@ -98,23 +98,23 @@ class Encoder:
 
     Args:
         size: D.
-        units: of the layer that sees a frame with its reward, and of the memory.
+        units: of the layer that sees a frame, and of the memory, which sees those and the reward.
         generators: one per seed.
     """
 
     def __init__(self, size: int, units: int, generators: Sequence[torch.Generator]) -> None:
-        self.frame: StackedMLP = stacked_mlp((size + 1, units), generators)
-        self.memory: StackedLSTM = stacked_lstm(units, units, generators)
+        self.frame: StackedMLP = stacked_mlp((size, units), generators, initial=orthogonal(2**0.5))
+        self.memory: StackedLSTM = stacked_lstm(units + 1, units, generators)
         self.parameters = [*self.frame.parameters, *self.memory.parameters]
 
     def __call__(self, imagined: Imagined) -> Tensor:
         """Codes of all rollouts from an observation, one after the other: [S, B, A · units]."""
         seeds, batch, actions, depth, _ = imagined.seen.shape
-        steps = torch.cat([imagined.seen, imagined.reward.unsqueeze(4)], 4).flatten(1, 3)
-        features = torch.relu(self.frame(steps)).unflatten(1, (batch * actions, depth))
+        frames = torch.relu(self.frame(imagined.seen.flatten(1, 3)))
+        steps = torch.cat([frames, imagined.reward.reshape(seeds, -1, 1)], 2).unflatten(1, (-1, depth))
         state = self.memory.initial(batch * actions)
         for t in reversed(range(depth)):
-            state = self.memory(features[:, :, t], state)
+            state = self.memory(steps[:, :, t], state)
         return state[0].reshape(seeds, batch, -1)
 
 
@@ -159,7 +159,7 @@ class Agent:
 
 def as_wide(size: int, actions: int, features: int, codes: int, hidden: int) -> int:
     """Units below π and v with which an agent that imagines nothing has the parameters of one that does, to a half."""
-    encoder = (size + 2) * codes + 4 * codes * (2 * codes + 1)
+    encoder = (size + 1) * codes + 4 * codes * (2 * codes + 2)
     return hidden + round((encoder + actions * codes * hidden) / (features + actions + 2))
 
 

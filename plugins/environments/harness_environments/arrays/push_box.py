@@ -14,7 +14,7 @@ import gymnasium
 import torch
 
 SIDE = 7  # cells, with the wall
-WALLS, BOXES = 2, 2  # on the 25 cells inside; as many goals as boxes
+WALLS = 2  # on the 25 cells inside
 STEP, ON_GOAL, SOLVED = -0.1, 1.0, 10.0  # paid: for each step, for a box onto a goal (or off it, less), at the end
 PULLS, WALK = 48, 16  # steps of the agent that draws a level, pulling and then not
 MOVES = (-SIDE, 1, SIDE, -1)  # what an action adds to the agent's cell
@@ -22,26 +22,26 @@ INSIDE = [SIDE * row + column for row in range(1, SIDE - 1) for column in range(
 BORDER = sum(1 << cell for cell in range(SIDE**2) if cell not in INSIDE)
 
 
-def initial(generator: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
-    """Levels [*shape, 4] that can be solved."""
+def initial(generator: torch.Generator, shape: tuple[int, ...], boxes: int = 2) -> torch.Tensor:
+    """Levels [*shape, 4] that can be solved, with as many goals as boxes."""
     levels = torch.zeros(math.prod(shape), 4, dtype=torch.int64, device=generator.device)
     missing = torch.arange(len(levels), device=generator.device)
     while len(missing):
-        drawn = _drawn(generator, len(missing))
+        drawn = _drawn(generator, len(missing), boxes)
         fit = drawn[:, 1] & drawn[:, 2] == 0
         levels[missing[fit]] = drawn[fit]
         missing = missing[~fit]
     return levels.view(*shape, 4)
 
 
-def _drawn(generator: torch.Generator, number: int) -> torch.Tensor:
+def _drawn(generator: torch.Generator, number: int, count: int) -> torch.Tensor:
     """Levels [number, 4], some with boxes on goals."""
     device = generator.device
     inside = torch.tensor(INSIDE, device=device)
     cells = inside[torch.rand(number, len(INSIDE), generator=generator, device=device).argsort(1)]
     walls = (1 << cells[:, :WALLS]).sum(1) + BORDER
-    boxes = goals = cells[:, WALLS : WALLS + BOXES]  # [number, BOXES]: which box is which matters for displacement
-    agent = cells[:, WALLS + BOXES]
+    boxes = goals = cells[:, WALLS : WALLS + count]  # [number, count]: which box is which matters for displacement
+    agent = cells[:, WALLS + count]
     best, most = (boxes, agent), torch.zeros_like(agent)
     moves = torch.randint(4, (PULLS + WALK, number), generator=generator, device=device)
     for move in moves[:PULLS]:
