@@ -26,6 +26,7 @@ from harness.api import Count, Fraction, GameRules, Trial
 from harness_algorithms.blocks.games import Games, Position, dirichlet, evaluated_by, searched
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 from harness_algorithms.blocks.optim import adam, descend
+from harness_algorithms.blocks.ranges import NotNegative, Positive
 from harness_algorithms.blocks.streams import Uniforms
 from harness_algorithms.blocks.tree_search import Forest, puct
 
@@ -35,16 +36,16 @@ class Config:
     """Hyper-parameters of AlphaZero."""
 
     simulations: Count = 32
-    exploration: float = 1.4  # c of PUCT
+    exploration: NotNegative = 1.4  # c of PUCT
     reuse: bool = True  # a search goes on from what the last one found below the move
-    noise_concentration: float = 1.0  # α of the Dirichlet distribution
+    noise_concentration: Positive = 1.0  # α of the Dirichlet distribution
     noise_share: Fraction = 0.25  # ε
     drawn_plies: Count = 4  # of a game, in which moves are drawn from π
 
     copies: Count = 32  # N, games at a time
     hidden: tuple[Count, ...] = (128, 128)
     learning_rate: Fraction = 1e-3  # of Adam
-    weight_decay: float = 1e-4  # c
+    weight_decay: NotNegative = 1e-4  # c
     batch_size: Count = 128
     updates: Count = 8  # after a ply of every game
     kept_plies: Count = 256  # of every game that is played
@@ -59,17 +60,22 @@ class Terms(NamedTuple):
 
     policy: Tensor
     value: Tensor
+    decay: Tensor
 
 
-def terms(network: StackedMLP, batch: Position) -> Terms:
-    """−π · log p over legal moves, and (z − v)², of positions [S, B]."""
+def terms(network: StackedMLP, batch: Position, weight_decay: float) -> Terms:
+    """−π · log p over legal moves, (z − v)² and c ‖θ‖², of positions [S, B].
+
+    All are 0 where no game has ended: by decay alone, Adam would soon wipe out a network.
+    """
     out, illegal = network(batch.obs), ~batch.legal
     log_probs = functional.log_softmax(out[..., :-1].masked_fill(illegal, -torch.inf), 2)
     known = ~batch.outcome.isnan()
     count = known.sum(1).clamp(min=1)
     crossed = -(batch.policy * log_probs.masked_fill(illegal, 0.0)).sum(2)
     squares = (batch.outcome.nan_to_num() - out[..., -1].tanh()).square()
-    return Terms(*((part * known).sum(1) / count for part in (crossed, squares)))
+    decay = weight_decay * network.flat.square().sum(1) * known.any(1)
+    return Terms(*((part * known).sum(1) / count for part in (crossed, squares)), decay)
 
 
 def moves(policy: Tensor, drawn: Tensor, chance: Tensor) -> Tensor:
@@ -97,24 +103,28 @@ class Player:
 
     def search(self, state: Tensor) -> Tensor:
         """π at positions [S, N, D], [S, N, A]."""
+        with self._trial.planning():
+            policy = self._searched(state)
+        self._trial.simulated(state.shape[1] * self._config.simulations)
+        return policy
+
+    def _searched(self, state: Tensor) -> Tensor:
         config, legal = self._config, self.rules.legal(state)
         if self._forest is None:
             capacity = (2 if config.reuse else 1) * config.simulations + 1
             self._forest = Forest(self.rules, self.evaluate, puct(config.exploration), capacity, state.flatten(0, 1))
         noise = dirichlet(config.noise_concentration, legal, self._noise)
         self._forest.mix_prior(noise.flatten(0, 1), config.noise_share)
-        with self._trial.planning():
-            for _ in range(config.simulations):
-                self._forest.simulate()
-        self._trial.simulated(state.shape[1] * config.simulations)
+        for _ in range(config.simulations):
+            self._forest.simulate()
         visits = self._forest.visits.view_as(noise)
         return visits / visits.sum(2, keepdim=True)
 
     def go_on(self, action: Tensor, state: Tensor, ended: Tensor) -> None:
         """Let trees go on from moves [S, N] to positions [S, N, D], of new games where those ``ended``."""
         if self._config.reuse and self._forest is not None:
-            parts = (action.flatten(), state.flatten(0, 1), ended.flatten())
-            self._forest.advance(*parts, self._config.simulations)
+            with self._trial.planning():
+                self._forest.advance(action.flatten(), state.flatten(0, 1), ended.flatten(), self._config.simulations)
         else:
             self._forest = None
 
@@ -158,7 +168,6 @@ def train(trial: Trial, config: Config) -> None:
         state, plies = ply.state, (plies + 1).masked_fill(ply.ended, 0)
         if len(games) >= config.learning_starts:
             for _ in range(config.updates):
-                parts = terms(network, games.sample())
-                decay = config.weight_decay * network.flat.square().sum(1)
-                descend(optimizer, parts.policy + parts.value + decay)
+                parts = terms(network, games.sample(), config.weight_decay)
+                descend(optimizer, sum(parts))
             trial.log(policy_loss=parts.policy.detach(), value_loss=parts.value.detach())

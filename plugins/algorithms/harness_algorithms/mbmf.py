@@ -13,10 +13,10 @@ Four stages, one after the other, share the budget of real steps:
 The mean of the policy is evaluated throughout, so what is seen of stages 1 and 2 is a policy that has learned nothing.
 Real steps of MPC, and of the policy while it is relabelled, are steps like any others.
 
-Numbers are seen relative to the mean and deviation of the random data, in all fits, as in the authors' code. Departures
-from it: rows of a batch are drawn with replacement; noise in the model's data is drawn anew for every batch, and is
-relative to their deviation, not to their mean; MPC's actions get none; the policy is regressed once more in the end, on
-what was relabelled last; TRPO is ours, with a value network for their linear baseline.
+Models see numbers relative to the mean and deviation of the random data, in all fits, as in the authors' code.
+Departures from it: rows of a batch are drawn with replacement; noise in the model's data is drawn anew for every batch,
+and is relative to their deviation, not to their mean; MPC's actions get none; the policy is regressed once more in the
+end, on what was relabelled last; TRPO is ours, with a value network for their linear baseline.
 All seeds are trained in lockstep: a leading axis S throughout.
 """
 

@@ -2,7 +2,8 @@
 
 From every position trees grow by UCT; what a new position is worth is the outcome of one random game from there. The
 move that was searched most is made, in self-play as in evaluation, where searches begin anew at every move. All seeds
-are searched at once, S · N trees.
+are searched at once, S · N trees. A simulation
+is told as one simulated step, however long its random game.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from harness.api import Count, GameRules, Trial
 from harness_algorithms.blocks.games import chance_of, evaluated_by_playing, searched
+from harness_algorithms.blocks.ranges import NotNegative
 from harness_algorithms.blocks.tree_search import uct
 
 
@@ -20,7 +22,7 @@ class Config:
     """Hyper-parameters of MCTS."""
 
     simulations: Count = 100
-    exploration: float = 1.4  # c, for outcomes from −1 to 1
+    exploration: NotNegative = 1.4  # c, for outcomes from −1 to 1
     copies: Count = 8  # N, games of self-play at a time
 
 

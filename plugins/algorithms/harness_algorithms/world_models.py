@@ -153,7 +153,7 @@ def awake(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tens
 
 @torch.no_grad()
 def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The mean return, [S], of the episodes that begin and end within so many steps, or 0; and the next obs."""
+    """The mean return, [S], of the episodes that begin and end within so many steps, or NaN; and the next obs."""
     begun = torch.zeros(obs.shape[:2], dtype=torch.bool, device=obs.device)
     so_far, total, episodes = (torch.zeros(obs.shape[:2], device=obs.device) for _ in range(3))
     for _ in range(steps):
@@ -166,7 +166,7 @@ def proved(env: LockstepEnv, agent: Agent, obs: Tensor, steps: int) -> tuple[Ten
         so_far *= ~step.ended
         begun |= step.ended
         obs = step.obs
-    return total.sum(1) / episodes.sum(1).clamp(min=1), obs
+    return total.sum(1) / episodes.sum(1), obs
 
 
 class Dream:

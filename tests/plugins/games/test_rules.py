@@ -252,6 +252,28 @@ def test_with_colours_swapped_the_same_is_seen_and_the_outcome_is_the_others(nam
             swapped = rules.apply(swapped, torch.tensor(move))
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_games_go_on_from_what_was_observed_as_they_would_have(name):
+    """Some hundred games at once, the second player to move: groups of hex must be told apart as they were."""
+    rules, generator = RULES[name], torch.Generator().manual_seed(3)
+
+    def moves(state):
+        legal = rules.legal(state)
+        return (torch.rand(legal.shape, generator=generator) * legal).argmax(-1)
+
+    state = rules.initial((300,))
+    for _ in range(7):
+        state = rules.apply(state, moves(state))
+        state = state[rules.outcome(state).isnan()]
+    seen = rules.position(rules.observe(state))
+    while len(state):
+        move = moves(state)
+        state, seen = rules.apply(state, move), rules.apply(seen, move)
+        torch.testing.assert_close(-rules.outcome(seen), rules.outcome(state), equal_nan=True)
+        going_on = rules.outcome(state).isnan()
+        state, seen = state[going_on], seen[going_on]
+
+
 @pytest.mark.parametrize("name", ["hex-5", "hex-7"])
 def test_no_game_of_hex_is_drawn_or_outlasts_the_cells(name):
     rules, generator = RULES[name], torch.Generator().manual_seed(5)

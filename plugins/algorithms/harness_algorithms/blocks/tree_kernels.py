@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-PUCT, UCT, GUMBEL = range(3)  # how actions are chosen
+PUCT, UCT = range(2)  # how actions are chosen
 NOWHERE = -1
 ENDED = 0.0
 
@@ -32,7 +32,6 @@ class Nodes(NamedTuple):
         parent: node that leads here, or `NOWHERE`, [nodes].
         best: the action to be taken next; where a game has ended, that by which it did; [nodes].
         mover: 1 or −1, the first or second player moves; `ENDED` where the game has; [nodes].
-        value: what was thought of the position, for who moves, [nodes].
     """
 
     visits: Floats
@@ -43,7 +42,6 @@ class Nodes(NamedTuple):
     parent: Ints
     best: Ints
     mover: Floats
-    value: Floats
 
 
 class Seen(NamedTuple):
@@ -88,7 +86,7 @@ def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, leaf: Ints, a
     A leaf where the game has ended stays as it is, and its outcome counts again.
 
     Args:
-        rule: which of `PUCT`, `UCT` and `GUMBEL`, and its two parameters.
+        rule: `PUCT` or `UCT`, and its two parameters.
         nodes: changed in place.
         seen: the positions after the actions.
         leaf: [T].
@@ -180,7 +178,7 @@ def move(nodes: Nodes, node: int, to: int, parent: int) -> None:
     nodes.visits[to], nodes.total[to], nodes.prior[to] = nodes.visits[node], nodes.total[node], nodes.prior[node]
     nodes.legal[to], nodes.child[to] = nodes.legal[node], nodes.child[node]
     nodes.parent[to], nodes.best[to] = parent, nodes.best[node]
-    nodes.mover[to], nodes.value[to] = nodes.mover[node], nodes.value[node]
+    nodes.mover[to] = nodes.mover[node]
 
 
 @compiled
@@ -191,7 +189,6 @@ def put(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, at: int, node:
     nodes.total[node] = 0
     nodes.child[node] = NOWHERE
     nodes.parent[node] = parent
-    nodes.value[node] = seen.value[at]
     nodes.mover[node] = 1 - 2 * seen.to_move[at] if going_on else ENDED
     nodes.legal[node] = seen.legal[at]
     nodes.best[node] = action
@@ -217,23 +214,19 @@ def softmax(logits: Floats, legal: Bools, out: Floats) -> None:
 
 @compiled
 def decided(rule: tuple[int, float, float], nodes: Nodes, node: int) -> int:
-    """The legal action that scores most; the first of several."""
-    best, most = 0, -np.inf
+    """The legal action that scores most; the first of several, and of all where scores are no numbers."""
+    best, most = NOWHERE, -np.inf
     kind, first, second = rule
     visits, total, prior = nodes.visits[node], nodes.total[node], nodes.prior[node]
     times = visits.sum()
-    if kind == GUMBEL:
-        improved = improved_policy(visits, total, prior, nodes.value[node], first, second)
     for a in range(len(visits)):
         if not nodes.legal[node, a]:
             continue
         if kind == PUCT:
             score = total[a] / max(visits[a], 1.0) + first * prior[a] * math.sqrt(times + 1) / (visits[a] + 1)
-        elif kind == UCT:
-            score = upper_bound(visits[a], total[a], prior[a], times, first, second)
         else:
-            score = improved[a] - visits[a] / (1 + times)
-        if score > most:
+            score = upper_bound(visits[a], total[a], prior[a], times, first, second)
+        if best == NOWHERE or score > most:
             best, most = a, score
     return best
 
@@ -245,26 +238,3 @@ def upper_bound(visits: float, total: float, prior: float, times: float, explora
         return np.inf
     bound = math.sqrt(math.log(max(times, 1.0)) / max(visits, 1.0))
     return total / max(visits, 1.0) + exploration * bound + weight * prior / (visits + 1)
-
-
-@compiled
-def improved_policy(
-    visits: Floats, total: Floats, prior: Floats, value: float, visit_constant: float, scale: float
-) -> Floats:
-    """softmax(log P + σ(q)), [A], as `harness_algorithms.blocks.tree_search.improved` says."""
-    times, weight, mean = 0.0, 0.0, 0.0
-    for a in range(len(visits)):
-        times += visits[a]
-        if visits[a] > 0:
-            weight += prior[a]
-            mean += prior[a] * total[a] / visits[a]
-    mixed = value if weight == 0 else (value + times * mean / weight) / (1 + times)
-    factor = (visit_constant + visits.max()) * scale
-    out = np.empty_like(prior)
-    most = -np.inf
-    for a in range(len(visits)):
-        q = total[a] / visits[a] if visits[a] > 0 else mixed
-        out[a] = math.log(prior[a]) + factor * q if prior[a] > 0 else -np.inf
-        most = max(most, out[a])
-    out = np.exp(out - most)
-    return out / out.sum()

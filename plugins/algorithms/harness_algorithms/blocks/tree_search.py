@@ -35,7 +35,7 @@ Evaluate = Callable[[Tensor], Evaluation]
 
 
 class Rule(NamedTuple):
-    """Which action is taken next in a node: the one that scores most; made by `puct`, `uct` and `gumbel`."""
+    """Which action is taken next in a node: the one that scores most; made by `puct` and `uct`."""
 
     kind: int
     first: float
@@ -81,7 +81,7 @@ class Forest:
         self._rules, self._evaluate, self._rule = rules, evaluate, tuple(rule)
         seen = self._seen(state)
         trees, actions = seen.logits.shape
-        size = trees * capacity
+        size, self._capacity = trees * capacity, capacity
         self.roots = torch.arange(trees) * capacity
         self.visits_of, self.total_of, self.prior_of = torch.zeros(3, size, actions)
         self._arrays = [
@@ -92,7 +92,6 @@ class Forest:
             torch.full((size, actions), NOWHERE),
             torch.full((size,), NOWHERE),
             torch.zeros(size, dtype=torch.int64),
-            torch.zeros(size),
             torch.zeros(size),
         ]
         self.nodes = Nodes(*(each.numpy() for each in self._arrays))
@@ -111,17 +110,6 @@ class Forest:
     def prior(self) -> Tensor:
         """P of the roots, [T, A]."""
         return self.prior_of[self.roots]
-
-    @property
-    def q(self) -> Tensor:
-        """What came of each action at the roots on average, for who moves there; 0 where none was taken; [T, A]."""
-        return self.total_of[self.roots] / self.visits.clamp(min=1)
-
-    @property
-    def value(self) -> Tensor:
-        """What the search says of the roots, for who moves: the mean of all outcomes, and of their own value; [T]."""
-        thought = torch.from_numpy(self.nodes.value)[self.roots]
-        return (self.total_of[self.roots].sum(1) + thought) / (self.visits.sum(1) + 1)
 
     def mix_prior(self, noise: Tensor, share: float) -> None:
         """Search from roots whose prior is (1 − share) P + share · noise, [T, A]; no other node is changed."""
@@ -154,8 +142,14 @@ class Forest:
 
     @torch.inference_mode()
     def simulate(self) -> None:
-        """In every tree, descend to a position that is new, or an end; evaluate it, and tell it to all on the path."""
+        """In every tree, descend to a position that is new, or an end; evaluate it, and tell it to all on the path.
+
+        Raises:
+            ValueError: a tree is full.
+        """
         roots, free, leaf, action = self._numpy
+        if (free - roots).max() >= self._capacity:
+            raise ValueError(f"a tree has no room for more than {self._capacity} positions")
         kernels.descend(roots, self.nodes, leaf, action)
         before = self._states.index_select(1, self._leaf)
         state = self._rules.apply(before.T, self._action)

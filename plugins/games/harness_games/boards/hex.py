@@ -12,6 +12,8 @@ class Hex(Board):
     """
 
     def __init__(self, size: int) -> None:
+        if not 2 <= size <= 11:
+            raise ValueError(f"size: hex is played on 2 to 11 rows, not {size}")
         count = size * size
         plain = tuple(range(count))
         across = tuple(size * (cell % size) + cell // size for cell in plain)  # the second player's view, and back

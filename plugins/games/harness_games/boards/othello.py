@@ -11,6 +11,8 @@ class Othello(Board):
     """
 
     def __init__(self, size: int) -> None:
+        if size not in (4, 6, 8):
+            raise ValueError(f"size: Othello is played on 4, 6 or 8 rows, not {size}")
         self._stride = size + 1
         self.cells = tuple(self._stride * row + column for row in range(size) for column in range(size))
         self._whole = sum(1 << cell for cell in self.cells)

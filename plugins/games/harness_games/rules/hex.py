@@ -83,7 +83,9 @@ class Hex:
         own, other = observation[..., : 2 * self._count].to(torch.int8).chunk(2, -1)
         sides, around = own - other, beside(self.BOARD[0], observation.device)
         alike = sides[..., around] == sides.unsqueeze(-1)
-        groups = torch.arange(1, self._count + 1, dtype=torch.int8, device=observation.device) * sides.abs()
+        number = torch.arange(1, self._count + 1, dtype=torch.int8, device=observation.device)
+        seen_by_the_other = number.unflatten(0, self.BOARD).T.flatten()  # as who set a stone numbered its cell
+        groups = torch.where(sides < 0, seen_by_the_other, number) * sides.abs()
         for _ in range(self._count):  # the largest number of a group spreads over it, by a cell at a time
             groups = torch.maximum(groups, (groups[..., around] * alike).amax(-1))
         begun = groups.new_full((*groups.shape[:-1], 2), GOING_ON)  # and the first player is 0 as well

@@ -241,12 +241,26 @@ def test_noise_is_of_the_root_alone_and_is_gone_with_it():
     assert torch.allclose(plain.prior, grown(tic_tac_toe, after, 0, room=1).prior)
 
 
-def test_the_value_of_a_search_is_the_mean_of_all_outcomes_and_of_what_was_thought_first():
-    state = positions(connect_four, 3, 3)
-    forest = grown(connect_four, state, 20)
-    thought = evaluation(connect_four)(state).value
+def test_a_full_tree_is_refused_before_it_writes_into_the_next():
+    forest = grown(connect_four, positions(connect_four, 2, 3), 5)
+    visits = forest.visits.clone()
+    with pytest.raises(ValueError, match="no room for more than 6 positions"):
+        forest.simulate()
 
-    assert torch.allclose(forest.value, (thought + (forest.q * forest.visits).sum(1)) / 21, atol=1e-6)
+    assert torch.equal(forest.visits, visits)
+
+
+def test_of_scores_that_are_no_numbers_a_legal_move_is_taken():
+    state = positions(tic_tac_toe, 4, 6)
+
+    def diverged(state):
+        return Evaluation(torch.full((len(state), 9), torch.nan), torch.full((len(state),), torch.nan))
+
+    forest = Forest(tic_tac_toe, diverged, puct(1.0), 9, state)
+    for _ in range(8):
+        forest.simulate()
+
+    assert (forest.visits[~tic_tac_toe.legal(state)] == 0).all()
 
 
 @pytest.mark.parametrize("game", ["tic-tac-toe", "seven stones"])
