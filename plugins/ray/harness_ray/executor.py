@@ -3,8 +3,10 @@
 import contextlib
 import importlib.metadata
 import os
+import queue
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ JOINS = 3  # attempts: where the process that Ray starts for each client ends as
 EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
 ATTEMPTS = 4  # at a job whose node or whose task's process was lost
 CANCEL_SECONDS = 15.0  # for nodes to end their jobs
+NODES_SECONDS = 10.0  # for the head to say which nodes there are
 LOOK_SECONDS = 5.0  # between two looks at which nodes are alive
 READ_SECONDS = 1.0  # between two looks at the board
 QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
@@ -108,7 +111,11 @@ def _examine(address: str) -> None:
     installed = {point.dist.name for point in importlib.metadata.entry_points(group="harness") if point.dist}
     told = code(*sorted(installed))
     asked = []
-    for each in _nodes():
+    try:
+        nodes = _nodes()
+    except ConnectionError as error:
+        raise _refused(address, str(error)) from None
+    for each in nodes:
         only_there = NodeAffinitySchedulingStrategy(each["NodeID"], soft=False)
         task = ray.remote(node.examine).options(num_cpus=0, max_retries=0, scheduling_strategy=only_there)
         asked.append((each["NodeManagerAddress"], task.remote(told)))
@@ -127,7 +134,23 @@ def _examine(address: str) -> None:
 
 
 def _nodes() -> list[dict[str, Any]]:
-    return [each for each in ray.nodes() if each["Alive"]]
+    """The nodes that are alive; asked in a thread, as Ray waits a minute for a lost head, then ends the process."""
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(ray.nodes())
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=NODES_SECONDS)
+    except queue.Empty:
+        raise ConnectionError(f"it does not answer within {NODES_SECONDS:g} s") from None
+    if isinstance(answer, Exception):
+        raise ConnectionError(_line(answer)) from answer
+    return [each for each in answer if each["Alive"]]
 
 
 @dataclass
@@ -213,9 +236,9 @@ class RayExecutor:
             ready, others = ray.wait(list(tasks), num_returns=1, timeout=seconds) if tasks else ([], [])
             if ready:
                 ready, others = ray.wait(list(tasks), num_returns=len(tasks), timeout=0)
-            if time.monotonic() > self._looked_at + LOOK_SECONDS:
-                self._look()
-                self._rescue([tasks[task] for task in others])
+        if time.monotonic() > self._looked_at + LOOK_SECONDS:
+            self._look()
+            self._rescue([tasks[task] for task in others])
         ended = [self._end(tasks[task]) for task in ready]
         for running in [each for each in self._running.values() if each.task is None]:
             why = f"no node that is left has a {_kind(running.job.device)}; run it again when one has"
@@ -230,7 +253,8 @@ class RayExecutor:
                 for each in self._alive
             )
             if not able and running.stranded:
-                ray.cancel(running.task)
+                with self._telling():
+                    ray.cancel(running.task)
                 self._hand_over(running)
             else:
                 running.stranded = not able

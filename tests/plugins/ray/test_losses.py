@@ -1,10 +1,11 @@
 """What becomes of jobs whose nodes are lost, with an imagined Ray: what a claim is made of, and how they end."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
 
-from harness.api import Ended, ExecutorOptions, Job
+from harness.api import Ended, ExecutorOptions, Job, UsageError
 
 executor = pytest.importorskip("harness_ray.executor", reason="harness-ray is no part of the set-up")
 FAR = 1_000_000.0  # seconds, beyond every pause
@@ -52,7 +53,7 @@ class Cluster:
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
     """Seconds, which pass by hand."""
-    now = SimpleNamespace(now=FAR, slept=0.0)
+    now = SimpleNamespace(now=FAR)
     stand_in = SimpleNamespace(monotonic=lambda: now.now, sleep=lambda seconds: None)
     monkeypatch.setattr(executor, "time", stand_in)
     return now
@@ -157,3 +158,41 @@ def test_a_job_whose_node_is_lost_time_and_again_is_interrupted_which_says_nothi
     (ended,) = ends
     assert ended.ending == "interrupted" and "its node was lost 4 times, at last by Worker" in ended.error
     assert len(cluster.claims) == executor.ATTEMPTS
+
+
+@pytest.fixture(params=["silent", "raising"])
+def lost_head(request, monkeypatch):
+    """What Ray does where the head is lost, and how the harness calls it."""
+    over = threading.Event()
+    monkeypatch.setattr(executor, "NODES_SECONDS", 0.1)
+
+    def nodes():
+        if request.param == "raising":
+            raise RuntimeError("Failed to connect to GCS")
+        over.wait()
+
+    words = {"silent": "it does not answer within 0.1 s", "raising": "RuntimeError: Failed to connect to GCS"}
+    yield SimpleNamespace(nodes=nodes, words=words[request.param])
+    over.set()
+
+
+def test_a_session_whose_head_is_lost_ends_and_says_so_once(lost_head, monkeypatch, tmp_path, clock):
+    cluster = Cluster(one={"CPU": 1})
+    ours = made(monkeypatch, cluster)
+    ours.start(job_in(tmp_path))
+    cluster.nodes = lost_head.nodes
+    clock.now += 60.0
+
+    with pytest.raises(ConnectionError) as told:
+        ours.wait(0.0)
+
+    assert str(told.value) == f"the Ray cluster at cluster:6379 is gone: ConnectionError: {lost_head.words}"
+
+
+def test_a_head_that_is_lost_while_nodes_are_examined_is_a_refusal(lost_head, monkeypatch):
+    monkeypatch.setattr(executor, "ray", SimpleNamespace(nodes=lost_head.nodes))
+
+    with pytest.raises(UsageError) as told:
+        executor._examine("cluster:6379")
+
+    assert str(told.value).endswith(f"address=cluster:6379: no Ray cluster can be used: {lost_head.words}")
