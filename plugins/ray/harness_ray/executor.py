@@ -28,6 +28,7 @@ ATTEMPTS = 4  # at a job whose node or whose task's process was lost
 CANCEL_SECONDS = 15.0  # for nodes to end their jobs
 NODES_SECONDS = 10.0  # for the head to say which nodes there are
 LOOK_SECONDS = 5.0  # between two looks at which nodes are alive
+ABSENT_SECONDS = 120.0  # for a node that a job needs to come back
 READ_SECONDS = 1.0  # between two looks at the board
 QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
@@ -170,11 +171,12 @@ class RayExecutor:
 
     def __init__(self, options: ExecutorOptions, address: str) -> None:
         self._address = address
+        self._gpu_share = options.gpu_share
         self._alive: list[Mapping[str, float]] = []  # what each node that is alive has in all, used or not
         self._looked_at = 0.0
+        self._absent: dict[str, float] = {}  # by device that no node has: when that was seen first
         self._look()
         self._gpus = sum(each.get("GPU", 0) for each in self._alive)
-        self._gpu_share = options.gpu_share
         self.jobs = options.jobs or max(1, int(sum(each.get("CPU", 0) for each in self._alive)))
         self._run = ray.remote(node.run)
         self._board = ray.remote(node.Board).options(num_cpus=0, max_restarts=-1).remote()
@@ -187,6 +189,8 @@ class RayExecutor:
         """Learn which nodes there are."""
         with self._telling():
             self._alive, self._looked_at = [each["Resources"] for each in _nodes()], time.monotonic()
+        lacking = [device for device in ("cpu", "cuda") if self._claims(device, 1) is None]
+        self._absent = {device: self._absent.get(device, self._looked_at) for device in lacking}
 
     def _claims(self, device: str, cpus: int) -> Mapping[str, float] | None:
         """What a job takes of one node, all of its processors at most; None if no node that is alive has that."""
@@ -204,6 +208,8 @@ class RayExecutor:
 
     def has_room(self, device: str, cpus: int) -> bool:
         """Whether so many cores and, on cuda, a share of a GPU are not ours yet; whose they are else, Ray knows."""
+        if self._running and device in self._absent:  # there may be a node once what runs has ended
+            return False
         used = sum(min(running.job.cpus, self.jobs) for running in self._running.values())
         shares = sum(running.job.device == "cuda" for running in self._running.values()) + (device == "cuda")
         per_gpu = int(1 / self._gpu_share + 1e-9)
@@ -230,7 +236,7 @@ class RayExecutor:
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``, their files in their folders."""
         tasks = {running.task: running for running in self._running.values() if running.task is not None}
-        if not self._running:
+        if not tasks:
             time.sleep(seconds)
         with self._telling():
             ready, others = ray.wait(list(tasks), num_returns=1, timeout=seconds) if tasks else ([], [])
@@ -241,8 +247,10 @@ class RayExecutor:
             self._rescue([tasks[task] for task in others])
         ended = [self._end(tasks[task]) for task in ready]
         for running in [each for each in self._running.values() if each.task is None]:
-            why = f"no node that is left has a {_kind(running.job.device)}; run it again when one has"
-            ended.append(self._ended(running, "interrupted", why))
+            self._hand_over(running)
+            if running.task is None and time.monotonic() >= self._absent[running.job.device] + ABSENT_SECONDS:
+                why = f"no node that is left has a {_kind(running.job.device)}; run it again when one has"
+                ended.append(self._ended(running, "interrupted", why))
         return [each for each in ended if each is not None]
 
     def _rescue(self, waiting: Sequence[_Running]) -> None:

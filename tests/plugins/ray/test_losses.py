@@ -52,10 +52,13 @@ class Cluster:
 
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
-    """Seconds, which pass by hand."""
+    """Seconds, which pass by hand, or as somebody sleeps."""
     now = SimpleNamespace(now=FAR)
-    stand_in = SimpleNamespace(monotonic=lambda: now.now, sleep=lambda seconds: None)
-    monkeypatch.setattr(executor, "time", stand_in)
+
+    def sleep(seconds: float) -> None:
+        now.now += seconds
+
+    monkeypatch.setattr(executor, "time", SimpleNamespace(monotonic=lambda: now.now, sleep=sleep))
     return now
 
 
@@ -134,6 +137,46 @@ def test_a_job_that_nothing_left_can_run_is_interrupted_and_says_why(
     (ended,) = looked(ours, clock)
     assert (ended.id, ended.ending) == ("0", "interrupted") and reason in ended.error
     assert looked(ours, clock) == []
+
+
+def test_a_job_whose_only_node_is_away_for_a_while_runs_when_it_is_back(monkeypatch, tmp_path, clock):
+    cluster = Cluster(one={"CPU": 2})
+    ours = made(monkeypatch, cluster)
+    ours.start(job_in(tmp_path))
+    cluster.lose("one", task=0)
+    clock.now += 60.0
+    ends = [*ours.wait(0.0), *ours.wait(executor.ABSENT_SECONDS - 1.0)]
+    cluster.alive["one"] = {"CPU": 2}
+    ends += ours.wait(executor.LOOK_SECONDS + 1.0)
+
+    assert ends == [] and cluster.claims == [(1, 0), (1, 0)]
+
+
+def test_what_no_node_can_take_now_is_left_in_the_queue_while_something_runs(monkeypatch, tmp_path, clock):
+    cluster = Cluster(plain={"CPU": 4}, fast={"CPU": 4, "GPU": 1})
+    ours = made(monkeypatch, cluster)
+    ours.start(job_in(tmp_path))
+    fast = cluster.alive.pop("fast")
+    clock.now += 60.0
+    ours.wait(0.0)
+    assert not ours.has_room("cuda", 1) and ours.has_room("cpu", 1)
+
+    cluster.alive["fast"] = fast
+    clock.now += 60.0
+    ours.wait(0.0)
+    assert ours.has_room("cuda", 1)
+
+
+def test_where_nothing_runs_there_is_room_for_what_no_node_can_take_or_the_session_would_not_end(
+    monkeypatch, tmp_path, clock
+):
+    cluster = Cluster(plain={"CPU": 4}, fast={"CPU": 4, "GPU": 1})
+    ours = made(monkeypatch, cluster)
+    cluster.alive.pop("fast")
+    clock.now += 60.0
+    ours.wait(0.0)
+
+    assert ours.has_room("cuda", 1)
 
 
 def test_a_claim_fits_one_node_with_all_that_the_job_needs(monkeypatch, tmp_path, clock):
