@@ -93,7 +93,8 @@ def _join(address: str) -> None:
 
 def _reach(address: str) -> None:
     """Refuse an address where nobody listens, or something else than a cluster that would have us."""
-    named = os.environ.get("RAY_ADDRESS", "").removeprefix(AUTO) if address == AUTO else address
+    named = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
+    named = "" if named == AUTO else named
     place = named
     if not named:  # a cluster that Ray finds by itself: to that alone it takes a token along by itself, too
         from ray._private.services import canonicalize_bootstrap_address_or_die

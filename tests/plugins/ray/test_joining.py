@@ -74,7 +74,9 @@ def test_a_server_of_web_pages_is_no_client_server(listening):
     assert probe.refusal(f"ray://{listening}") == "what listens there is no Ray cluster"
 
 
-@pytest.mark.parametrize(("named", "asked"), [("a:1", ["a:1"]), ("", [])])
+@pytest.mark.parametrize(
+    ("named", "asked"), [("a:1", ["a:1"]), ("auto-head:1", ["auto-head:1"]), ("auto", []), ("", [])]
+)
 def test_auto_asks_only_a_cluster_that_somebody_named(named, asked, monkeypatch):
     """One that Ray finds by itself gets the token of this machine, without which the question would be refused."""
     from ray._private import services
