@@ -3,8 +3,10 @@
 import contextlib
 import importlib.metadata
 import os
+import queue
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +26,9 @@ JOINS = 3  # attempts: where the process that Ray starts for each client ends as
 EXAMINE_SECONDS = 120.0  # for all nodes to import the harness
 ATTEMPTS = 4  # at a job whose node or whose task's process was lost
 CANCEL_SECONDS = 15.0  # for nodes to end their jobs
+NODES_SECONDS = 10.0  # for the head to say which nodes there are
 LOOK_SECONDS = 5.0  # between two looks at which nodes are alive
+ABSENT_SECONDS = 120.0  # for a node that a job needs to come back
 READ_SECONDS = 1.0  # between two looks at the board
 QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
@@ -89,7 +93,8 @@ def _join(address: str) -> None:
 
 def _reach(address: str) -> None:
     """Refuse an address where nobody listens, or something else than a cluster that would have us."""
-    named = os.environ.get("RAY_ADDRESS", "").removeprefix(AUTO) if address == AUTO else address
+    named = os.environ.get("RAY_ADDRESS", "") if address == AUTO else address
+    named = "" if named == AUTO else named
     place = named
     if not named:  # a cluster that Ray finds by itself: to that alone it takes a token along by itself, too
         from ray._private.services import canonicalize_bootstrap_address_or_die
@@ -108,7 +113,11 @@ def _examine(address: str) -> None:
     installed = {point.dist.name for point in importlib.metadata.entry_points(group="harness") if point.dist}
     told = code(*sorted(installed))
     asked = []
-    for each in _nodes():
+    try:
+        nodes = _nodes()
+    except ConnectionError as error:
+        raise _refused(address, str(error)) from None
+    for each in nodes:
         only_there = NodeAffinitySchedulingStrategy(each["NodeID"], soft=False)
         task = ray.remote(node.examine).options(num_cpus=0, max_retries=0, scheduling_strategy=only_there)
         asked.append((each["NodeManagerAddress"], task.remote(told)))
@@ -127,7 +136,23 @@ def _examine(address: str) -> None:
 
 
 def _nodes() -> list[dict[str, Any]]:
-    return [each for each in ray.nodes() if each["Alive"]]
+    """The nodes that are alive; asked in a thread, as Ray waits a minute for a lost head, then ends the process."""
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(ray.nodes())
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=NODES_SECONDS)
+    except queue.Empty:
+        raise ConnectionError(f"it does not answer within {NODES_SECONDS:g} s") from None
+    if isinstance(answer, Exception):
+        raise ConnectionError(_line(answer)) from answer
+    return [each for each in answer if each["Alive"]]
 
 
 @dataclass
@@ -147,11 +172,12 @@ class RayExecutor:
 
     def __init__(self, options: ExecutorOptions, address: str) -> None:
         self._address = address
+        self._gpu_share = options.gpu_share
         self._alive: list[Mapping[str, float]] = []  # what each node that is alive has in all, used or not
         self._looked_at = 0.0
+        self._absent: dict[str, float] = {}  # by device that no node has: when that was seen first
         self._look()
         self._gpus = sum(each.get("GPU", 0) for each in self._alive)
-        self._gpu_share = options.gpu_share
         self.jobs = options.jobs or max(1, int(sum(each.get("CPU", 0) for each in self._alive)))
         self._run = ray.remote(node.run)
         self._board = ray.remote(node.Board).options(num_cpus=0, max_restarts=-1).remote()
@@ -164,6 +190,8 @@ class RayExecutor:
         """Learn which nodes there are."""
         with self._telling():
             self._alive, self._looked_at = [each["Resources"] for each in _nodes()], time.monotonic()
+        lacking = [device for device in ("cpu", "cuda") if self._claims(device, 1) is None]
+        self._absent = {device: self._absent.get(device, self._looked_at) for device in lacking}
 
     def _claims(self, device: str, cpus: int) -> Mapping[str, float] | None:
         """What a job takes of one node, all of its processors at most; None if no node that is alive has that."""
@@ -181,6 +209,8 @@ class RayExecutor:
 
     def has_room(self, device: str, cpus: int) -> bool:
         """Whether so many cores and, on cuda, a share of a GPU are not ours yet; whose they are else, Ray knows."""
+        if self._running and device in self._absent:  # there may be a node once what runs has ended
+            return False
         used = sum(min(running.job.cpus, self.jobs) for running in self._running.values())
         shares = sum(running.job.device == "cuda" for running in self._running.values()) + (device == "cuda")
         per_gpu = int(1 / self._gpu_share + 1e-9)
@@ -207,19 +237,21 @@ class RayExecutor:
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``, their files in their folders."""
         tasks = {running.task: running for running in self._running.values() if running.task is not None}
-        if not self._running:
+        if not tasks:
             time.sleep(seconds)
         with self._telling():
             ready, others = ray.wait(list(tasks), num_returns=1, timeout=seconds) if tasks else ([], [])
             if ready:
                 ready, others = ray.wait(list(tasks), num_returns=len(tasks), timeout=0)
-            if time.monotonic() > self._looked_at + LOOK_SECONDS:
-                self._look()
-                self._rescue([tasks[task] for task in others])
+        if time.monotonic() > self._looked_at + LOOK_SECONDS:
+            self._look()
+            self._rescue([tasks[task] for task in others])
         ended = [self._end(tasks[task]) for task in ready]
         for running in [each for each in self._running.values() if each.task is None]:
-            why = f"no node that is left has a {_kind(running.job.device)}; run it again when one has"
-            ended.append(self._ended(running, "interrupted", why))
+            self._hand_over(running)
+            if running.task is None and time.monotonic() >= self._absent[running.job.device] + ABSENT_SECONDS:
+                why = f"no node that is left has a {_kind(running.job.device)}; run it again when one has"
+                ended.append(self._ended(running, "interrupted", why))
         return [each for each in ended if each is not None]
 
     def _rescue(self, waiting: Sequence[_Running]) -> None:
@@ -230,7 +262,8 @@ class RayExecutor:
                 for each in self._alive
             )
             if not able and running.stranded:
-                ray.cancel(running.task)
+                with self._telling():
+                    ray.cancel(running.task)
                 self._hand_over(running)
             else:
                 running.stranded = not able

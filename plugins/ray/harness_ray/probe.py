@@ -10,19 +10,25 @@ import sys
 CLIENT = "ray://"
 SECONDS = 30.0  # to import Ray, and to be answered
 ANSWER_SECONDS = 10.0
+IMPORTED = "imported"  # what the process says before it asks
 NO_TOKEN = ("InvalidAuthToken", "UNAUTHENTICATED")
 OTHER_PORT = ("Method not found", "UNIMPLEMENTED")  # gRPC, but not what was asked for
 
 
 def refusal(address: str) -> str:
-    """Why the cluster at HOST:PORT or ray://HOST:PORT would not have us, and what to do; empty if it would."""
+    """Why the cluster at HOST:PORT or ray://HOST:PORT would not have us, and what to do; empty if it would.
+
+    Empty, too, where Ray was not even imported in time, as from a slow file system: that says nothing of the cluster.
+    """
     line = [sys.executable, "-m", __name__, address]
     silent = {**os.environ, "PYTHONWARNINGS": "ignore"}
     try:
         asked = subprocess.run(
             line, env=silent, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
         )
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
+        if IMPORTED.encode() not in (late.stdout or b""):  # bytes, whatever `text` says
+            return ""
         return f"what listens there is no Ray cluster, or does not answer within {SECONDS:g} s"
     return _meaning(asked.returncode, asked.stdout + asked.stderr, address)
 
@@ -47,12 +53,14 @@ def ask(address: str) -> None:
     if not address.startswith(CLIENT):
         from ray._raylet import GcsClient
 
+        print(IMPORTED, flush=True)
         GcsClient(address=address).get_all_node_info(timeout=ANSWER_SECONDS)
         return
     from ray._private.grpc_utils import init_grpc_channel
     from ray.core.generated.ray_client_pb2 import ClusterInfoRequest, ClusterInfoType
     from ray.core.generated.ray_client_pb2_grpc import RayletDriverStub
 
+    print(IMPORTED, flush=True)
     ping = ClusterInfoRequest(type=ClusterInfoType.PING)
     with init_grpc_channel(address.removeprefix(CLIENT)) as channel:
         RayletDriverStub(channel).ClusterInfo(ping, timeout=ANSWER_SECONDS, metadata=[("client_id", "probe")])

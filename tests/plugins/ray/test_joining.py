@@ -57,15 +57,34 @@ def test_what_answers_there_is_told_apart_and_the_mending_named(address, said, a
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [(b"imported\n", "what listens there is no Ray cluster, or does not answer within 30 s"), (b"", ""), (None, "")],
+)
+def test_who_does_not_answer_is_given_up_but_not_where_ray_is_slow_to_import_here(said, why, monkeypatch):
+    def run(line, timeout, **told):
+        raise subprocess.TimeoutExpired(line, timeout, output=said)
+
+    monkeypatch.setattr(probe.subprocess, "run", run)
+
+    assert probe.refusal("a:1") == why
+
+
 @pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_who_does_not_answer_as_a_cluster_is_given_up_and_nothing_printed(scheme, monkeypatch, listening, capfd):
-    monkeypatch.setattr(probe, "SECONDS", 0.5)  # less than importing Ray takes
-    monkeypatch.setattr(executor, "_join", lambda address: pytest.fail("it is not joined"))
+def test_the_probe_says_that_it_has_imported_ray_before_it_asks(scheme, monkeypatch, capsys):
+    pytest.importorskip("grpc")
+    said = []
 
-    with pytest.raises(UsageError, match="there is no Ray cluster, or does not answer within"):
-        executor._connect(f"{scheme}{listening}", 1)
+    def asks(*given, **told):
+        said.append(capsys.readouterr().out)
+        raise ConnectionError
 
-    assert capfd.readouterr() == ("", "")
+    monkeypatch.setattr("ray._raylet.GcsClient", asks)
+    monkeypatch.setattr("ray._private.grpc_utils.init_grpc_channel", asks)
+    with pytest.raises(ConnectionError):
+        probe.ask(f"{scheme}a:1")
+
+    assert said == ["imported\n"]
 
 
 def test_a_server_of_web_pages_is_no_client_server(listening):
@@ -74,7 +93,9 @@ def test_a_server_of_web_pages_is_no_client_server(listening):
     assert probe.refusal(f"ray://{listening}") == "what listens there is no Ray cluster"
 
 
-@pytest.mark.parametrize(("named", "asked"), [("a:1", ["a:1"]), ("", [])])
+@pytest.mark.parametrize(
+    ("named", "asked"), [("a:1", ["a:1"]), ("auto-head:1", ["auto-head:1"]), ("auto", []), ("", [])]
+)
 def test_auto_asks_only_a_cluster_that_somebody_named(named, asked, monkeypatch):
     """One that Ray finds by itself gets the token of this machine, without which the question would be refused."""
     from ray._private import services

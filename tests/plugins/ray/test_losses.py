@@ -1,10 +1,11 @@
 """What becomes of jobs whose nodes are lost, with an imagined Ray: what a claim is made of, and how they end."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
 
-from harness.api import Ended, ExecutorOptions, Job
+from harness.api import Ended, ExecutorOptions, Job, UsageError
 
 executor = pytest.importorskip("harness_ray.executor", reason="harness-ray is no part of the set-up")
 FAR = 1_000_000.0  # seconds, beyond every pause
@@ -51,10 +52,13 @@ class Cluster:
 
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
-    """Seconds, which pass by hand."""
-    now = SimpleNamespace(now=FAR, slept=0.0)
-    stand_in = SimpleNamespace(monotonic=lambda: now.now, sleep=lambda seconds: None)
-    monkeypatch.setattr(executor, "time", stand_in)
+    """Seconds, which pass by hand, or as somebody sleeps."""
+    now = SimpleNamespace(now=FAR)
+
+    def sleep(seconds: float) -> None:
+        now.now += seconds
+
+    monkeypatch.setattr(executor, "time", SimpleNamespace(monotonic=lambda: now.now, sleep=sleep))
     return now
 
 
@@ -135,6 +139,46 @@ def test_a_job_that_nothing_left_can_run_is_interrupted_and_says_why(
     assert looked(ours, clock) == []
 
 
+def test_a_job_whose_only_node_is_away_for_a_while_runs_when_it_is_back(monkeypatch, tmp_path, clock):
+    cluster = Cluster(one={"CPU": 2})
+    ours = made(monkeypatch, cluster)
+    ours.start(job_in(tmp_path))
+    cluster.lose("one", task=0)
+    clock.now += 60.0
+    ends = [*ours.wait(0.0), *ours.wait(executor.ABSENT_SECONDS - 1.0)]
+    cluster.alive["one"] = {"CPU": 2}
+    ends += ours.wait(executor.LOOK_SECONDS + 1.0)
+
+    assert ends == [] and cluster.claims == [(1, 0), (1, 0)]
+
+
+def test_what_no_node_can_take_now_is_left_in_the_queue_while_something_runs(monkeypatch, tmp_path, clock):
+    cluster = Cluster(plain={"CPU": 4}, fast={"CPU": 4, "GPU": 1})
+    ours = made(monkeypatch, cluster)
+    ours.start(job_in(tmp_path))
+    fast = cluster.alive.pop("fast")
+    clock.now += 60.0
+    ours.wait(0.0)
+    assert not ours.has_room("cuda", 1) and ours.has_room("cpu", 1)
+
+    cluster.alive["fast"] = fast
+    clock.now += 60.0
+    ours.wait(0.0)
+    assert ours.has_room("cuda", 1)
+
+
+def test_where_nothing_runs_there_is_room_for_what_no_node_can_take_or_the_session_would_not_end(
+    monkeypatch, tmp_path, clock
+):
+    cluster = Cluster(plain={"CPU": 4}, fast={"CPU": 4, "GPU": 1})
+    ours = made(monkeypatch, cluster)
+    cluster.alive.pop("fast")
+    clock.now += 60.0
+    ours.wait(0.0)
+
+    assert ours.has_room("cuda", 1)
+
+
 def test_a_claim_fits_one_node_with_all_that_the_job_needs(monkeypatch, tmp_path, clock):
     cluster = Cluster(wide={"CPU": 8}, fast={"CPU": 2, "GPU": 1})
     ours = made(monkeypatch, cluster, gpu_share=0.5)
@@ -157,3 +201,41 @@ def test_a_job_whose_node_is_lost_time_and_again_is_interrupted_which_says_nothi
     (ended,) = ends
     assert ended.ending == "interrupted" and "its node was lost 4 times, at last by Worker" in ended.error
     assert len(cluster.claims) == executor.ATTEMPTS
+
+
+@pytest.fixture(params=["silent", "raising"])
+def lost_head(request, monkeypatch):
+    """What Ray does where the head is lost, and how the harness calls it."""
+    over = threading.Event()
+    monkeypatch.setattr(executor, "NODES_SECONDS", 0.1)
+
+    def nodes():
+        if request.param == "raising":
+            raise RuntimeError("Failed to connect to GCS")
+        over.wait()
+
+    words = {"silent": "it does not answer within 0.1 s", "raising": "RuntimeError: Failed to connect to GCS"}
+    yield SimpleNamespace(nodes=nodes, words=words[request.param])
+    over.set()
+
+
+def test_a_session_whose_head_is_lost_ends_and_says_so_once(lost_head, monkeypatch, tmp_path, clock):
+    cluster = Cluster(one={"CPU": 1})
+    ours = made(monkeypatch, cluster)
+    ours.start(job_in(tmp_path))
+    cluster.nodes = lost_head.nodes
+    clock.now += 60.0
+
+    with pytest.raises(ConnectionError) as told:
+        ours.wait(0.0)
+
+    assert str(told.value) == f"the Ray cluster at cluster:6379 is gone: ConnectionError: {lost_head.words}"
+
+
+def test_a_head_that_is_lost_while_nodes_are_examined_is_a_refusal(lost_head, monkeypatch):
+    monkeypatch.setattr(executor, "ray", SimpleNamespace(nodes=lost_head.nodes))
+
+    with pytest.raises(UsageError) as told:
+        executor._examine("cluster:6379")
+
+    assert str(told.value).endswith(f"address=cluster:6379: no Ray cluster can be used: {lost_head.words}")
