@@ -26,6 +26,7 @@ from harness_slurm.tickets import (
     finished_attempt,
     is_late,
     last_line,
+    mark_ended,
     read,
     ticket_in,
     write,
@@ -219,7 +220,8 @@ class SlurmExecutor:
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
                 elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder):
-                    yield _ended_silently(state, job, ticket)
+                    with contextlib.suppress(OSError):  # a mark that cannot be written: tried again later
+                        yield _ended_silently(state, job, ticket)
 
 
 def _ended(job: Job) -> Ended | None:
@@ -235,8 +237,10 @@ def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
     """How a job ended that SLURM has ended, and that did not say how in all the time there was for it."""
     attempt = finished_attempt(job.folder)
     if attempt and state not in STOPPED:  # killed when all was done but the mark
-        bring(job.folder, attempt)
-        return Ended(job.id, "ended", "", math.nan)
+        ended = Ended(job.id, "ended", "", math.nan)
+        mark_ended(job.folder, ended, attempt, left=True)  # first: who stores it may be killed once files are moved
+        bring(job.folder)
+        return ended
     return Ended(job.id, *_verdict(state, job.folder, ticket), math.nan)
 
 

@@ -102,12 +102,12 @@ def is_late(folder: Path) -> bool:
     return told.get("left") is True and not any((path / OUTCOME).is_file() for path in places)
 
 
-def bring(folder: Path, attempt: object = None) -> None:
-    """Move what the attempt that ended, by its mark or this name, has left to where files of its job are looked for.
+def bring(folder: Path) -> None:
+    """Move what the attempt that ended, by its mark, has left to where files of its job are looked for.
 
     What a stranger has put in the way is left out.
     """
-    attempt = attempt or read(folder.parent / ENDED / folder.name).get("attempt")
+    attempt = read(folder.parent / ENDED / folder.name).get("attempt")
     for place in (path for path in attempts(folder) if path.name == attempt):
         for path in place.iterdir():
             with contextlib.suppress(OSError):

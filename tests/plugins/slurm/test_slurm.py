@@ -567,7 +567,8 @@ def test_a_mark_that_is_seen_before_the_outcome_waits_for_it(tmp_path, monkeypat
     assert (folder / "outcome.json").exists()
 
 
-def test_an_outcome_without_a_mark_is_how_a_completed_job_ended(tmp_path, monkeypatch):
+def test_an_outcome_without_a_mark_is_how_a_completed_job_ended_however_often_it_is_collected(tmp_path, monkeypatch):
+    """As where a collection is killed, or another session holds the run, before it is stored."""
     folder = tmp_path / "jobs" / "1"
     ticket(folder)
     (folder / ATTEMPTS[1]).mkdir()
@@ -575,8 +576,22 @@ def test_an_outcome_without_a_mark_is_how_a_completed_job_ended(tmp_path, monkey
     told = watched(folder, monkeypatch, "COMPLETED")
 
     assert told(1000.0) == []
-    assert [ended.ending for ended in told(1071.0)] == ["ended"]
-    assert (folder / "outcome.json").exists()
+    for now in (1071.0, 1072.0):
+        assert [ended.ending for ended in told(now)] == ["ended"]
+        assert (folder / "outcome.json").exists()
+
+
+def test_an_outcome_whose_mark_cannot_be_written_is_tried_again(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[1]).mkdir()
+    (folder / ATTEMPTS[1] / "outcome.json").touch()
+    (folder.parent / tickets.ENDED).touch()
+    told = watched(folder, monkeypatch, "COMPLETED")
+
+    assert told(1000.0) == told(1071.0) == []
+    (folder.parent / tickets.ENDED).unlink()
+    assert [ended.ending for ended in told(1072.0)] == ["ended"]
 
 
 @pytest.mark.parametrize("gone", [".", ATTEMPTS[0], f"{ATTEMPTS[0]}/outcome.json", ".."])
