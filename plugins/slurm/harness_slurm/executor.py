@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError
 from harness_slurm import cluster, silence
-from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
+from harness_slurm.cluster import ALIVE, ID, TAKEN, NoAnswerError, States
 from harness_slurm.script import WALLTIME, script
 from harness_slurm.settings import Settings
 from harness_slurm.tickets import (
@@ -108,8 +108,7 @@ class SlurmExecutor:
             self._tickets[job.id] = ticket
             if ticket.name not in self._arrays_of:
                 told = read(job.folder.parent / SCRIPTS / f"{ticket.name}.json").get("id")
-                sound = isinstance(told, str) and told.isascii() and told.isdigit()
-                self._arrays_of[ticket.name] = str(told) if sound else ""
+                self._arrays_of[ticket.name] = told if isinstance(told, str) and ID.fullmatch(told) else ""
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``; those that lost their node are submitted anew."""

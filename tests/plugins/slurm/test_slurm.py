@@ -649,6 +649,40 @@ def test_parts_of_a_gpu_are_left_to_slurm():
         create(ExecutorOptions(gpu_share=0.5))
 
 
+@pytest.mark.parametrize(
+    ("said", "id"),
+    [
+        ("101\n", "101"),
+        ("101;hpc\n", "101"),
+        ("Welcome!\nJobs of group lab: 3\n101;hpc\n", "101"),
+        ("thank you\n", ""),
+        ("", ""),
+        ("1" * 5000, ""),
+    ],
+)
+def test_what_sbatch_prints_beside_the_id_ends_nobody(tmp_path, monkeypatch, said, id):
+    monkeypatch.setattr(executor.cluster, "_said", lambda line: said)
+    (tmp_path / "1").mkdir()
+    detaching = create(ExecutorOptions())
+    detaching.start(job(tmp_path / "1"))
+
+    assert detaching.detach() == (f"SLURM's job {id}; give up with `scancel {id}`" if id else "")
+    assert tickets.ticket_in(tmp_path / "1") is not None
+
+
+@pytest.mark.parametrize("id", ["1" * 5000, "²", "101\n", "-1", "", 101, None, ["101"]], ids=lambda id: str(id)[:9])
+def test_an_id_of_a_stranger_that_sbatch_could_not_have_given_is_none(tmp_path, id):
+    ticket(tmp_path / "1")
+    (tmp_path / executor.SCRIPTS).mkdir()
+    (tmp_path / executor.SCRIPTS / "harness-0123456789ab.json").write_text(json.dumps({"id": id}))
+    watching = create(ExecutorOptions())
+
+    watching.reattach(job(tmp_path / "1"))
+
+    assert watching.names() == {}
+    assert watching.detach() == ""
+
+
 def test_a_cluster_without_a_gpu_lacks_one(cluster):
     cluster()
 
