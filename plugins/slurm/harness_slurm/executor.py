@@ -218,7 +218,7 @@ class SlurmExecutor:
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
-                elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder):
+                elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder, _end(state, ticket)):
                     with contextlib.suppress(OSError):  # a mark that cannot be written: tried again later
                         yield _ended_silently(state, job, ticket)
 
@@ -241,6 +241,11 @@ def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
         bring(job.folder)
         return ended
     return Ended(job.id, *_verdict(state, job.folder, ticket), math.nan)
+
+
+def _end(state: str, ticket: Ticket | None) -> tuple[str, str]:
+    """What patience is with: another array, or another state, is another end."""
+    return "" if ticket is None else ticket.name, state
 
 
 def _today() -> str:

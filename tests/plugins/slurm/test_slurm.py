@@ -530,12 +530,17 @@ def test_a_job_that_ended_before_its_trial_began_says_nothing_of_that(tmp_path, 
 
 
 def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> Callable[[float], list[Ended]]:
-    """What a new session is told of a job of which SLURM says this, by an hour of the clock in seconds."""
+    """What a new session is told of a job of which SLURM says this, by the file server's clock in seconds."""
     line = f"harness-0123456789ab|0|{state}\n" if state else ""
     monkeypatch.setattr(executor.cluster, "_said", lambda asked: line if asked[0] == "squeue" else "")
 
     def told(now: float) -> list[Ended]:
-        monkeypatch.setattr(silence.time, "time", lambda: now)
+        def touched(path: Path) -> float:
+            path.touch()
+            os.utime(path, (now, now))
+            return now
+
+        monkeypatch.setattr(silence, "_touched", touched)
         watching = create(ExecutorOptions())
         watching.reattach(job(folder))
         return list(watching.wait(0))
@@ -622,6 +627,36 @@ def test_a_job_that_runs_after_all_is_waited_for_anew(tmp_path, monkeypatch):
     told = watched(folder, monkeypatch, "COMPLETED")
     assert told(1080.0) == []
     assert [ended.ending for ended in told(1151.0)] == ["interrupted"]
+
+
+def test_a_job_that_ended_once_more_is_waited_for_anew(tmp_path, monkeypatch):
+    """As where it was requeued, or submitted once more, and nobody asked while it ran."""
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+
+    assert watched(folder, monkeypatch, "FAILED")(1000.0) == []
+    assert watched(folder, monkeypatch, "COMPLETED")(1080.0) == []
+    assert watched(folder, monkeypatch, "COMPLETED")(1149.0) == []
+    assert [ended.ending for ended in watched(folder, monkeypatch, "COMPLETED")(1151.0)] == ["interrupted"]
+
+    assert watched(folder, monkeypatch, "")(1160.0) == []
+    ticket(folder, "harness-ffffffffffff")
+    assert watched(folder, monkeypatch, "")(1300.0) == []
+
+
+def test_patience_goes_by_the_clock_of_the_files_whatever_a_login_node_takes_for_now(tmp_path, monkeypatch):
+    folder, end = tmp_path / "jobs" / "1", ("harness-0123456789ab", "COMPLETED")
+    folder.mkdir(parents=True)
+    stamp = tmp_path / "jobs" / silence.SILENT / "1"
+
+    for clock in (1e9, 3e9):
+        monkeypatch.setattr(time, "time", lambda now=clock: now)
+        assert not silence.is_over(folder, end)
+    for age, over in ((69, False), (71, True), (-1000, False)):
+        since = (stamp.parent / silence.NOW).stat().st_mtime - age
+        os.utime(stamp, (since, since))
+        assert silence.is_over(folder, end) == over
+    assert stamp.stat().st_mtime < since, "a time to come is none"
 
 
 def test_since_when_a_job_is_silent_is_written_through_no_link(tmp_path, monkeypatch):
