@@ -24,6 +24,7 @@ from harness_slurm.tickets import (
     bring,
     ended_in,
     finished_attempt,
+    has_mark,
     is_late,
     last_line,
     mark_ended,
@@ -218,7 +219,9 @@ class SlurmExecutor:
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
-                elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder, _end(state, ticket)):
+                elif (state in STOPPED and not has_mark(job.folder)) or silence.is_over(
+                    job.folder, _end(state, job, ticket)
+                ):
                     with contextlib.suppress(OSError):  # a mark that cannot be written: tried again later
                         yield _ended_silently(state, job, ticket)
 
@@ -243,9 +246,9 @@ def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
     return Ended(job.id, *_verdict(state, job.folder, ticket), math.nan)
 
 
-def _end(state: str, ticket: Ticket | None) -> tuple[str, str]:
-    """What patience is with: another array, or another state, is another end."""
-    return "" if ticket is None else ticket.name, state
+def _end(state: str, job: Job, ticket: Ticket | None) -> tuple[object, ...]:
+    """What patience is with: another array, another state, or a mark that is there by now, is another end."""
+    return "" if ticket is None else ticket.name, state, has_mark(job.folder)
 
 
 def _today() -> str:
@@ -272,6 +275,8 @@ def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, s
         return "interrupted", f"{folder} is gone: somebody removed what its job left, or would have"
     if is_late(folder):
         return "interrupted", f"its job ended and left an outcome, which is gone from {folder}"
+    if has_mark(folder):
+        return "interrupted", f"{folder.parent / ENDED / folder.name}: it does not say how the job ended"
     if state in STOPPED:
         return "interrupted", f"SLURM took it away and did not start it again ({state})"
     if not state:

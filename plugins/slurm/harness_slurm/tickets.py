@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -114,21 +115,23 @@ def bring(folder: Path) -> None:
                 path.rename(folder / path.name)
 
 
+def has_mark(folder: Path) -> bool:
+    """Whether the job in a folder has left a mark, of whatever kind."""
+    return os.path.lexists(folder.parent / ENDED / folder.name)
+
+
 def ended_in(folder: Path, id: str) -> Ended | None:
     """How the job in a folder ended, asked of the file by its name; None as long as it does not say."""
-    path = folder.parent / ENDED / folder.name
-    told = read(path)
-    if not told and not os.path.lexists(path):
-        return None
+    told = read(folder.parent / ENDED / folder.name)
     ending, error, seconds = (told.get(name) for name in ("ending", "error", "seconds"))
     if ending not in ENDINGS or not isinstance(error, str) or not isinstance(seconds, int | float):
-        return Ended(id, "interrupted", f"{path}: it does not say how the job ended", math.nan)
+        return None
     return Ended(id, ending, error, float(seconds) if _is_number(seconds) else math.nan)
 
 
 def write(path: Path, content: Mapping[str, object]) -> None:
-    """A JSON file that is on disk as a whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
+    """A JSON file that is on disk as a whole or not at all, whoever else writes it now."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     with part.open("w", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()

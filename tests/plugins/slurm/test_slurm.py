@@ -1,5 +1,6 @@
 """The SLURM executor on a fake cluster: what is submitted, what becomes of jobs, and what of them nobody waits for."""
 
+import errno
 import json
 import math
 import os
@@ -434,16 +435,61 @@ def test_an_attempt_that_a_stranger_names_is_not_followed(tmp_path, attempt):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"ending": "won"}', '{"ending": "ended", "error": 1, "seconds": 1}']
 )
-def test_a_mark_that_says_nothing_is_named_and_no_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
-    for place in (tmp_path / "ended", tmp_path / "1"):
-        place.mkdir()
-    (tmp_path / "ended" / "1").write_text(content)
-    (tmp_path / "1" / "slurm.json").write_text(content)
+def test_a_mark_that_says_nothing_is_named_in_the_end_and_no_crash_and_a_ticket_that_is_none_is_none(
+    tmp_path, monkeypatch, content
+):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (tmp_path / "jobs" / "ended").mkdir()
+    (tmp_path / "jobs" / "ended" / "1").write_text(content)
 
-    ended = tickets.ended_in(tmp_path / "1", "1")
-    assert ended.ending == "interrupted"
-    assert f"{tmp_path}/ended/1: " in ended.error
-    assert tickets.ticket_in(tmp_path / "1") is None
+    for state in ("FAILED", "CANCELLED"):
+        told = watched(folder, monkeypatch, state)
+        assert told(1000.0) == told(1060.0) == []
+        (ended,) = told(1071.0)
+        assert ended.ending == "interrupted"
+        assert f"{tmp_path}/jobs/ended/1: " in ended.error
+        silence.forget(folder)
+    (folder / "slurm.json").write_text(content)
+    assert tickets.ticket_in(folder) is None
+
+
+def test_a_mark_that_cannot_be_read_this_time_is_read_the_next(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, "FAILED")
+    assert told(1000.0) == []  # when nothing was there
+    tickets.mark_ended(folder, Ended("1", "timeout", "late", 2.0), ATTEMPTS[0])
+
+    with monkeypatch.context() as patch:
+        opened = os.open
+
+        def stale(path, *given):
+            if Path(path).parent.name == tickets.ENDED:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return opened(path, *given)
+
+        patch.setattr(tickets.os, "open", stale)
+        assert told(1080.0) == []
+        monkeypatch.setattr(work, "supervise", lambda *given: pytest.fail("it ran again"))
+        assert work.main([str(folder), "harness-0123456789ab"]) == 0
+    assert [ended.ending for ended in told(1081.0)] == ["timeout"]
+
+
+def test_a_file_that_two_write_at_once_is_one_of_theirs(tmp_path, monkeypatch):
+    flushed = tickets.os.fsync
+    path = tmp_path / "mark"
+
+    def fsync(descriptor: int) -> None:
+        monkeypatch.setattr(tickets.os, "fsync", flushed)
+        tickets.write(path, {"by": "the other"})
+        flushed(descriptor)
+
+    monkeypatch.setattr(tickets.os, "fsync", fsync)
+    tickets.write(path, {"by": "this one, which takes longer"})
+
+    assert tickets.read(path) == {"by": "this one, which takes longer"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mark"]
 
 
 @pytest.mark.parametrize(
