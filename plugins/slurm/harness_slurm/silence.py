@@ -1,5 +1,6 @@
 """Patience with jobs that SLURM has ended: what they left may be seen late, and sessions come and go meanwhile."""
 
+import contextlib
 import math
 import os
 from collections.abc import Sequence
@@ -36,8 +37,9 @@ def is_over(folder: Path, end: Sequence[object]) -> bool:
 
 def forget(folder: Path) -> None:
     """Begin anew: the job runs after all."""
-    if not (folder.parent / SILENT).is_symlink():
-        (folder.parent / SILENT / folder.name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there is none, or a file system that stutters: the next call comes soon
+        if not (folder.parent / SILENT).is_symlink():
+            (folder.parent / SILENT / folder.name).unlink()
 
 
 def _touched(path: Path) -> float:

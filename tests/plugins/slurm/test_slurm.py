@@ -705,6 +705,19 @@ def test_patience_goes_by_the_clock_of_the_files_whatever_a_login_node_takes_for
     assert stamp.stat().st_mtime < since, "a time to come is none"
 
 
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.ENOTDIR])
+def test_a_file_system_that_stutters_while_a_job_runs_ends_no_session(tmp_path, monkeypatch, code):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, "RUNNING")
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert told(1000.0) == []
+
+
 def test_since_when_a_job_is_silent_is_written_through_no_link(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     ticket(tmp_path / "jobs" / "1")
