@@ -37,7 +37,7 @@ MOST = 500  # jobs in flight of a session that stays, each of which keeps a file
 LOOK_SECONDS = 0.5  # between two looks for jobs that have ended
 ATTEMPTS = 10  # with a job that is taken away each time
 CLOSING_SECONDS = 60.0  # until all that was cancelled has ended
-STOPPED = (*TAKEN, "CANCELLED")  # by others; what it would have said nobody waits for
+STOPPED = (*TAKEN, "CANCELLED")  # by others
 SCRIPTS = "slurm"  # the folder, beside those of jobs, of scripts and of what they print
 
 
@@ -219,9 +219,7 @@ class SlurmExecutor:
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
-                elif (state in STOPPED and not has_mark(job.folder)) or silence.is_over(
-                    job.folder, _end(state, job, ticket)
-                ):
+                elif _left_nothing(state, job.folder) or silence.is_over(job.folder, _end(state, job, ticket)):
                     with contextlib.suppress(OSError):  # a mark that cannot be written: tried again later
                         yield _ended_silently(state, job, ticket)
 
@@ -235,10 +233,14 @@ def _ended(job: Job) -> Ended | None:
     return ended
 
 
+def _left_nothing(state: str, folder: Path) -> bool:
+    """Whether a job was stopped before it came to its node, as far as can be seen: there is nothing to wait for."""
+    return state in STOPPED and not attempts(folder) and not has_mark(folder)
+
+
 def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
     """How a job ended that SLURM has ended, and that did not say how in all the time there was for it."""
-    attempt = finished_attempt(job.folder)
-    if attempt and state not in STOPPED:  # killed when all was done but the mark
+    if attempt := finished_attempt(job.folder):  # killed when all was done but the mark
         ended = Ended(job.id, "ended", "", math.nan)
         mark_ended(job.folder, ended, attempt, left=True)  # first: who stores it may be killed once files are moved
         bring(job.folder)

@@ -618,18 +618,31 @@ def test_a_mark_that_is_seen_before_the_outcome_waits_for_it(tmp_path, monkeypat
     assert (folder / "outcome.json").exists()
 
 
-def test_an_outcome_without_a_mark_is_how_a_completed_job_ended_however_often_it_is_collected(tmp_path, monkeypatch):
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "CANCELLED"])
+def test_an_outcome_without_a_mark_is_how_a_job_ended_however_often_it_is_collected(tmp_path, monkeypatch, state):
     """As where a collection is killed, or another session holds the run, before it is stored."""
     folder = tmp_path / "jobs" / "1"
     ticket(folder)
     (folder / ATTEMPTS[1]).mkdir()
     (folder / ATTEMPTS[1] / "outcome.json").touch()
-    told = watched(folder, monkeypatch, "COMPLETED")
+    told = watched(folder, monkeypatch, state)
 
     assert told(1000.0) == []
     for now in (1071.0, 1072.0):
         assert [ended.ending for ended in told(now)] == ["ended"]
         assert (folder / "outcome.json").exists()
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "CANCELLED"])
+def test_a_stopped_job_that_had_begun_is_waited_for_and_one_that_had_not_is_not(tmp_path, monkeypatch, state):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, state)
+
+    assert [ended.ending for ended in told(1000.0)] == ["interrupted"]
+    (folder / ATTEMPTS[1]).mkdir()
+    assert told(1000.0) == []
+    assert [ended.ending for ended in told(1071.0)] == ["interrupted"]
 
 
 def test_an_outcome_whose_mark_cannot_be_written_is_tried_again(tmp_path, monkeypatch):
