@@ -17,6 +17,7 @@ from harness_slurm.script import WALLTIME, script
 from harness_slurm.settings import Settings
 from harness_slurm.tickets import (
     ENDED,
+    PLACE,
     PROGRESS,
     TICKET,
     Ticket,
@@ -285,7 +286,7 @@ def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, s
         return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
     if state == "COMPLETED":
         return "interrupted", f"its job ended well, yet nothing that it left is in {folder} {told}"
-    if not attempts(folder):
+    if not any((attempt / PLACE).is_file() for attempt in attempts(folder)):
         return "interrupted", f"its job ended before the trial began {told}"
     if state in ("TIMEOUT", "DEADLINE"):
         limit = (

@@ -19,7 +19,8 @@ from pathlib import Path
 from harness.api import Ended, Job
 
 TICKET = "slurm.json"
-OUTCOME = "outcome.json"  # what `run_job` writes last
+PLACE = "place.json"  # what `run_job` writes first
+OUTCOME = "outcome.json"  # and last
 PROGRESS = "progress"  # the file in which a job says how many steps it has taken
 ENDED = "ended"  # a folder, with a file named after the folder of each job that has
 NAME = re.compile(r"harness-[0-9a-f]{12}")  # of an array

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.api import Ended, supervise
-from harness_slurm.tickets import OUTCOME, PROGRESS, TICKET, has_mark, mark_ended, ticket_in
+from harness_slurm.tickets import OUTCOME, PLACE, PROGRESS, TICKET, has_mark, mark_ended, ticket_in
 
 GRACE_SECONDS = 1.0  # in which a signal that killed the trial has come to this process, too, and ends it
 
@@ -66,7 +66,7 @@ def _told(folder: Path, steps: int) -> bool:
 
 def _seconds(place: Path) -> float:
     """From the beginning of an attempt to its end, by the files that it left."""
-    return max(0.0, (place / OUTCOME).stat().st_mtime - (place / "place.json").stat().st_mtime)
+    return max(0.0, (place / OUTCOME).stat().st_mtime - (place / PLACE).stat().st_mtime)
 
 
 if __name__ == "__main__":

@@ -563,6 +563,7 @@ def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_pa
 def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, ending, says):
     told = tickets.Ticket("harness-0123456789ab", 0, "2026-01-01", 1, "cpu", 1, 60.0, 4.0, {}, ())
     (tmp_path / "1" / ATTEMPTS[0]).mkdir(parents=True)
+    (tmp_path / "1" / ATTEMPTS[0] / "place.json").touch()
 
     assert executor._verdict(state, tmp_path / "1", told)[0] == ending
     assert says in executor._verdict(state, tmp_path / "1", told)[1]
@@ -570,9 +571,16 @@ def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, 
 
 @pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "FAILED"])
 def test_a_job_that_ended_before_its_trial_began_says_nothing_of_that(tmp_path, state):
+    """Its attempt may have a folder by then, and in it what the job was given."""
     (tmp_path / "1").mkdir()
-
+    for name in ATTEMPTS:
+        assert executor._verdict(state, tmp_path / "1", None)[0] == "interrupted"
+        (tmp_path / "1" / name).mkdir()
+        (tmp_path / "1" / name / "job.json").touch()
     assert executor._verdict(state, tmp_path / "1", None)[0] == "interrupted"
+
+    (tmp_path / "1" / ATTEMPTS[0] / "place.json").touch()
+    assert executor._verdict(state, tmp_path / "1", None)[0] != "interrupted"
 
 
 def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> Callable[[float], list[Ended]]:
