@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import re
 import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from submitit.slurm.slurm import read_job_id
 from harness.api import UsageError
 
 PATIENCE_SECONDS = 120  # with a command
+ID = re.compile(r"[0-9]{1,18}")  # of an array, or an index in one
 # What may yet run, or is running; every other state is an end.
 ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD")
 ALIVE += ("RESIZING", "RESV_DEL_HOLD", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED")
@@ -24,11 +26,13 @@ class NoAnswerError(Exception):
 
 
 def submit(script: Path) -> str:
-    """The id of the array that sbatch makes of a script; a `UsageError` if it refuses."""
+    """The id of the array that sbatch makes of a script, empty if it says none; a `UsageError` if it refuses."""
     try:
-        return _said(["sbatch", "--parsable", str(script)]).strip().partition(";")[0]
+        said = _said(["sbatch", "--parsable", str(script)])
     except NoAnswerError as error:
         raise UsageError(f"sbatch refuses the jobs: {error}") from None
+    id = said.strip().rpartition("\n")[2].partition(";")[0]  # after what a site has it print
+    return id if ID.fullmatch(id) else ""
 
 
 def states(names: Collection[str]) -> States:
@@ -37,7 +41,7 @@ def states(names: Collection[str]) -> States:
     mine = ["--noheader", f"--user={getpass.getuser()}", f"--name={','.join(sorted(names))}"]
     for line in _said(["squeue", *mine, "--array", "--states=all", "--format=%j|%K|%T"]).splitlines():
         name, index, state = (*line.strip().split("|"), "", "")[:3]
-        if name in names and index.isdigit():
+        if name in names and ID.fullmatch(index):
             known[name, int(index)] = state
     return known
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from harness.api import Ended, Ending, ExecutorOptions, Job, UsageError
 from harness_slurm import cluster, silence
-from harness_slurm.cluster import ALIVE, TAKEN, NoAnswerError, States
+from harness_slurm.cluster import ALIVE, ID, TAKEN, NoAnswerError, States
 from harness_slurm.script import WALLTIME, script
 from harness_slurm.settings import Settings
 from harness_slurm.tickets import (
     ENDED,
+    PLACE,
     PROGRESS,
     TICKET,
     Ticket,
@@ -24,8 +25,10 @@ from harness_slurm.tickets import (
     bring,
     ended_in,
     finished_attempt,
+    has_mark,
     is_late,
     last_line,
+    mark_ended,
     read,
     ticket_in,
     write,
@@ -35,7 +38,7 @@ MOST = 500  # jobs in flight of a session that stays, each of which keeps a file
 LOOK_SECONDS = 0.5  # between two looks for jobs that have ended
 ATTEMPTS = 10  # with a job that is taken away each time
 CLOSING_SECONDS = 60.0  # until all that was cancelled has ended
-STOPPED = (*TAKEN, "CANCELLED")  # by others; what it would have said nobody waits for
+STOPPED = (*TAKEN, "CANCELLED")  # by others
 SCRIPTS = "slurm"  # the folder, beside those of jobs, of scripts and of what they print
 
 
@@ -107,8 +110,7 @@ class SlurmExecutor:
             self._tickets[job.id] = ticket
             if ticket.name not in self._arrays_of:
                 told = read(job.folder.parent / SCRIPTS / f"{ticket.name}.json").get("id")
-                sound = isinstance(told, str) and told.isascii() and told.isdigit()
-                self._arrays_of[ticket.name] = str(told) if sound else ""
+                self._arrays_of[ticket.name] = told if isinstance(told, str) and ID.fullmatch(told) else ""
 
     def wait(self, seconds: float) -> Sequence[Ended]:
         """Jobs that have ended within ``seconds``; those that lost their node are submitted anew."""
@@ -218,8 +220,9 @@ class SlurmExecutor:
                     yield ended
                 elif ticket and id not in self._watched and state in (*TAKEN, "") and ticket.attempt < ATTEMPTS:
                     self._new.append(job)
-                elif (state in STOPPED and not is_late(job.folder)) or silence.is_over(job.folder):
-                    yield _ended_silently(state, job, ticket)
+                elif _left_nothing(state, job.folder) or silence.is_over(job.folder, _end(state, job, ticket)):
+                    with contextlib.suppress(OSError):  # a mark that cannot be written: tried again later
+                        yield _ended_silently(state, job, ticket)
 
 
 def _ended(job: Job) -> Ended | None:
@@ -231,13 +234,24 @@ def _ended(job: Job) -> Ended | None:
     return ended
 
 
+def _left_nothing(state: str, folder: Path) -> bool:
+    """Whether a job was stopped before it came to its node, as far as can be seen: there is nothing to wait for."""
+    return state in STOPPED and not attempts(folder) and not has_mark(folder)
+
+
 def _ended_silently(state: str, job: Job, ticket: Ticket | None) -> Ended:
     """How a job ended that SLURM has ended, and that did not say how in all the time there was for it."""
-    attempt = finished_attempt(job.folder)
-    if attempt and state not in STOPPED:  # killed when all was done but the mark
-        bring(job.folder, attempt)
-        return Ended(job.id, "ended", "", math.nan)
+    if attempt := finished_attempt(job.folder):  # killed when all was done but the mark
+        ended = Ended(job.id, "ended", "", math.nan)
+        mark_ended(job.folder, ended, attempt, left=True)  # first: who stores it may be killed once files are moved
+        bring(job.folder)
+        return ended
     return Ended(job.id, *_verdict(state, job.folder, ticket), math.nan)
+
+
+def _end(state: str, job: Job, ticket: Ticket | None) -> tuple[object, ...]:
+    """What patience is with: another array, another state, or a mark that is there by now, is another end."""
+    return "" if ticket is None else ticket.name, state, has_mark(job.folder)
 
 
 def _today() -> str:
@@ -264,13 +278,15 @@ def _verdict(state: str, folder: Path, ticket: Ticket | None) -> tuple[Ending, s
         return "interrupted", f"{folder} is gone: somebody removed what its job left, or would have"
     if is_late(folder):
         return "interrupted", f"its job ended and left an outcome, which is gone from {folder}"
+    if has_mark(folder):
+        return "interrupted", f"{folder.parent / ENDED / folder.name}: it does not say how the job ended"
     if state in STOPPED:
         return "interrupted", f"SLURM took it away and did not start it again ({state})"
     if not state:
         return "interrupted", "SLURM does not know it: it was never submitted, or has been forgotten"
     if state == "COMPLETED":
         return "interrupted", f"its job ended well, yet nothing that it left is in {folder} {told}"
-    if not attempts(folder):
+    if not any((attempt / PLACE).is_file() for attempt in attempts(folder)):
         return "interrupted", f"its job ended before the trial began {told}"
     if state in ("TIMEOUT", "DEADLINE"):
         limit = (

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from pathlib import Path
 from harness.api import Ended, Job
 
 TICKET = "slurm.json"
-OUTCOME = "outcome.json"  # what `run_job` writes last
+PLACE = "place.json"  # what `run_job` writes first
+OUTCOME = "outcome.json"  # and last
 PROGRESS = "progress"  # the file in which a job says how many steps it has taken
 ENDED = "ended"  # a folder, with a file named after the folder of each job that has
 NAME = re.compile(r"harness-[0-9a-f]{12}")  # of an array
@@ -102,33 +104,35 @@ def is_late(folder: Path) -> bool:
     return told.get("left") is True and not any((path / OUTCOME).is_file() for path in places)
 
 
-def bring(folder: Path, attempt: object = None) -> None:
-    """Move what the attempt that ended, by its mark or this name, has left to where files of its job are looked for.
+def bring(folder: Path) -> None:
+    """Move what the attempt that ended, by its mark, has left to where files of its job are looked for.
 
     What a stranger has put in the way is left out.
     """
-    attempt = attempt or read(folder.parent / ENDED / folder.name).get("attempt")
+    attempt = read(folder.parent / ENDED / folder.name).get("attempt")
     for place in (path for path in attempts(folder) if path.name == attempt):
         for path in place.iterdir():
             with contextlib.suppress(OSError):
                 path.rename(folder / path.name)
 
 
+def has_mark(folder: Path) -> bool:
+    """Whether the job in a folder has left a mark, of whatever kind."""
+    return os.path.lexists(folder.parent / ENDED / folder.name)
+
+
 def ended_in(folder: Path, id: str) -> Ended | None:
     """How the job in a folder ended, asked of the file by its name; None as long as it does not say."""
-    path = folder.parent / ENDED / folder.name
-    told = read(path)
-    if not told and not os.path.lexists(path):
-        return None
+    told = read(folder.parent / ENDED / folder.name)
     ending, error, seconds = (told.get(name) for name in ("ending", "error", "seconds"))
     if ending not in ENDINGS or not isinstance(error, str) or not isinstance(seconds, int | float):
-        return Ended(id, "interrupted", f"{path}: it does not say how the job ended", math.nan)
+        return None
     return Ended(id, ending, error, float(seconds) if _is_number(seconds) else math.nan)
 
 
 def write(path: Path, content: Mapping[str, object]) -> None:
-    """A JSON file that is on disk as a whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
+    """A JSON file that is on disk as a whole or not at all, whoever else writes it now."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     with part.open("w", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.api import Ended, supervise
-from harness_slurm.tickets import OUTCOME, PROGRESS, TICKET, ended_in, mark_ended, ticket_in
+from harness_slurm.tickets import OUTCOME, PLACE, PROGRESS, TICKET, has_mark, mark_ended, ticket_in
 
 GRACE_SECONDS = 1.0  # in which a signal that killed the trial has come to this process, too, and ends it
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run a job if it is still to be run, by the array of this name."""
     folder, name = Path(arguments[0]), arguments[1]
     ticket = ticket_in(folder)
-    if ticket is None or ticket.name != name or ended_in(folder, name) is not None:
+    if ticket is None or ticket.name != name or has_mark(folder):
         print(f"{name}: nothing is to be done here: the job has ended, or is another array's by now", flush=True)
         return 0
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's announcement that time is nearly up, or of preemption
@@ -66,7 +66,7 @@ def _told(folder: Path, steps: int) -> bool:
 
 def _seconds(place: Path) -> float:
     """From the beginning of an attempt to its end, by the files that it left."""
-    return max(0.0, (place / OUTCOME).stat().st_mtime - (place / "place.json").stat().st_mtime)
+    return max(0.0, (place / OUTCOME).stat().st_mtime - (place / PLACE).stat().st_mtime)
 
 
 if __name__ == "__main__":

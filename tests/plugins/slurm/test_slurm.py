@@ -1,5 +1,6 @@
 """The SLURM executor on a fake cluster: what is submitted, what becomes of jobs, and what of them nobody waits for."""
 
+import errno
 import json
 import math
 import os
@@ -434,16 +435,61 @@ def test_an_attempt_that_a_stranger_names_is_not_followed(tmp_path, attempt):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", '{"ending": "won"}', '{"ending": "ended", "error": 1, "seconds": 1}']
 )
-def test_a_mark_that_says_nothing_is_named_and_no_crash_and_a_ticket_that_is_none_is_none(tmp_path, content):
-    for place in (tmp_path / "ended", tmp_path / "1"):
-        place.mkdir()
-    (tmp_path / "ended" / "1").write_text(content)
-    (tmp_path / "1" / "slurm.json").write_text(content)
+def test_a_mark_that_says_nothing_is_named_in_the_end_and_no_crash_and_a_ticket_that_is_none_is_none(
+    tmp_path, monkeypatch, content
+):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (tmp_path / "jobs" / "ended").mkdir()
+    (tmp_path / "jobs" / "ended" / "1").write_text(content)
 
-    ended = tickets.ended_in(tmp_path / "1", "1")
-    assert ended.ending == "interrupted"
-    assert f"{tmp_path}/ended/1: " in ended.error
-    assert tickets.ticket_in(tmp_path / "1") is None
+    for state in ("FAILED", "CANCELLED"):
+        told = watched(folder, monkeypatch, state)
+        assert told(1000.0) == told(1060.0) == []
+        (ended,) = told(1071.0)
+        assert ended.ending == "interrupted"
+        assert f"{tmp_path}/jobs/ended/1: " in ended.error
+        silence.forget(folder)
+    (folder / "slurm.json").write_text(content)
+    assert tickets.ticket_in(folder) is None
+
+
+def test_a_mark_that_cannot_be_read_this_time_is_read_the_next(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, "FAILED")
+    assert told(1000.0) == []  # when nothing was there
+    tickets.mark_ended(folder, Ended("1", "timeout", "late", 2.0), ATTEMPTS[0])
+
+    with monkeypatch.context() as patch:
+        opened = os.open
+
+        def stale(path, *given):
+            if Path(path).parent.name == tickets.ENDED:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return opened(path, *given)
+
+        patch.setattr(tickets.os, "open", stale)
+        assert told(1080.0) == []
+        monkeypatch.setattr(work, "supervise", lambda *given: pytest.fail("it ran again"))
+        assert work.main([str(folder), "harness-0123456789ab"]) == 0
+    assert [ended.ending for ended in told(1081.0)] == ["timeout"]
+
+
+def test_a_file_that_two_write_at_once_is_one_of_theirs(tmp_path, monkeypatch):
+    flushed = tickets.os.fsync
+    path = tmp_path / "mark"
+
+    def fsync(descriptor: int) -> None:
+        monkeypatch.setattr(tickets.os, "fsync", flushed)
+        tickets.write(path, {"by": "the other"})
+        flushed(descriptor)
+
+    monkeypatch.setattr(tickets.os, "fsync", fsync)
+    tickets.write(path, {"by": "this one, which takes longer"})
+
+    assert tickets.read(path) == {"by": "this one, which takes longer"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mark"]
 
 
 @pytest.mark.parametrize(
@@ -517,6 +563,7 @@ def test_marks_and_tickets_that_are_no_files_or_hold_no_number_end_nobody(tmp_pa
 def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, ending, says):
     told = tickets.Ticket("harness-0123456789ab", 0, "2026-01-01", 1, "cpu", 1, 60.0, 4.0, {}, ())
     (tmp_path / "1" / ATTEMPTS[0]).mkdir(parents=True)
+    (tmp_path / "1" / ATTEMPTS[0] / "place.json").touch()
 
     assert executor._verdict(state, tmp_path / "1", told)[0] == ending
     assert says in executor._verdict(state, tmp_path / "1", told)[1]
@@ -524,18 +571,30 @@ def test_what_slurm_says_of_a_job_without_a_word_is_its_ending(tmp_path, state, 
 
 @pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "FAILED"])
 def test_a_job_that_ended_before_its_trial_began_says_nothing_of_that(tmp_path, state):
+    """Its attempt may have a folder by then, and in it what the job was given."""
     (tmp_path / "1").mkdir()
-
+    for name in ATTEMPTS:
+        assert executor._verdict(state, tmp_path / "1", None)[0] == "interrupted"
+        (tmp_path / "1" / name).mkdir()
+        (tmp_path / "1" / name / "job.json").touch()
     assert executor._verdict(state, tmp_path / "1", None)[0] == "interrupted"
+
+    (tmp_path / "1" / ATTEMPTS[0] / "place.json").touch()
+    assert executor._verdict(state, tmp_path / "1", None)[0] != "interrupted"
 
 
 def watched(folder: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> Callable[[float], list[Ended]]:
-    """What a new session is told of a job of which SLURM says this, by an hour of the clock in seconds."""
+    """What a new session is told of a job of which SLURM says this, by the file server's clock in seconds."""
     line = f"harness-0123456789ab|0|{state}\n" if state else ""
     monkeypatch.setattr(executor.cluster, "_said", lambda asked: line if asked[0] == "squeue" else "")
 
     def told(now: float) -> list[Ended]:
-        monkeypatch.setattr(silence.time, "time", lambda: now)
+        def touched(path: Path) -> float:
+            path.touch()
+            os.utime(path, (now, now))
+            return now
+
+        monkeypatch.setattr(silence, "_touched", touched)
         watching = create(ExecutorOptions())
         watching.reattach(job(folder))
         return list(watching.wait(0))
@@ -567,16 +626,44 @@ def test_a_mark_that_is_seen_before_the_outcome_waits_for_it(tmp_path, monkeypat
     assert (folder / "outcome.json").exists()
 
 
-def test_an_outcome_without_a_mark_is_how_a_completed_job_ended(tmp_path, monkeypatch):
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "CANCELLED"])
+def test_an_outcome_without_a_mark_is_how_a_job_ended_however_often_it_is_collected(tmp_path, monkeypatch, state):
+    """As where a collection is killed, or another session holds the run, before it is stored."""
     folder = tmp_path / "jobs" / "1"
     ticket(folder)
     (folder / ATTEMPTS[1]).mkdir()
     (folder / ATTEMPTS[1] / "outcome.json").touch()
-    told = watched(folder, monkeypatch, "COMPLETED")
+    told = watched(folder, monkeypatch, state)
 
     assert told(1000.0) == []
-    assert [ended.ending for ended in told(1071.0)] == ["ended"]
-    assert (folder / "outcome.json").exists()
+    for now in (1071.0, 1072.0):
+        assert [ended.ending for ended in told(now)] == ["ended"]
+        assert (folder / "outcome.json").exists()
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "CANCELLED"])
+def test_a_stopped_job_that_had_begun_is_waited_for_and_one_that_had_not_is_not(tmp_path, monkeypatch, state):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, state)
+
+    assert [ended.ending for ended in told(1000.0)] == ["interrupted"]
+    (folder / ATTEMPTS[1]).mkdir()
+    assert told(1000.0) == []
+    assert [ended.ending for ended in told(1071.0)] == ["interrupted"]
+
+
+def test_an_outcome_whose_mark_cannot_be_written_is_tried_again(tmp_path, monkeypatch):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    (folder / ATTEMPTS[1]).mkdir()
+    (folder / ATTEMPTS[1] / "outcome.json").touch()
+    (folder.parent / tickets.ENDED).touch()
+    told = watched(folder, monkeypatch, "COMPLETED")
+
+    assert told(1000.0) == told(1071.0) == []
+    (folder.parent / tickets.ENDED).unlink()
+    assert [ended.ending for ended in told(1072.0)] == ["ended"]
 
 
 @pytest.mark.parametrize("gone", [".", ATTEMPTS[0], f"{ATTEMPTS[0]}/outcome.json", ".."])
@@ -609,6 +696,49 @@ def test_a_job_that_runs_after_all_is_waited_for_anew(tmp_path, monkeypatch):
     assert [ended.ending for ended in told(1151.0)] == ["interrupted"]
 
 
+def test_a_job_that_ended_once_more_is_waited_for_anew(tmp_path, monkeypatch):
+    """As where it was requeued, or submitted once more, and nobody asked while it ran."""
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+
+    assert watched(folder, monkeypatch, "FAILED")(1000.0) == []
+    assert watched(folder, monkeypatch, "COMPLETED")(1080.0) == []
+    assert watched(folder, monkeypatch, "COMPLETED")(1149.0) == []
+    assert [ended.ending for ended in watched(folder, monkeypatch, "COMPLETED")(1151.0)] == ["interrupted"]
+
+    assert watched(folder, monkeypatch, "")(1160.0) == []
+    ticket(folder, "harness-ffffffffffff")
+    assert watched(folder, monkeypatch, "")(1300.0) == []
+
+
+def test_patience_goes_by_the_clock_of_the_files_whatever_a_login_node_takes_for_now(tmp_path, monkeypatch):
+    folder, end = tmp_path / "jobs" / "1", ("harness-0123456789ab", "COMPLETED")
+    folder.mkdir(parents=True)
+    stamp = tmp_path / "jobs" / silence.SILENT / "1"
+
+    for clock in (1e9, 3e9):
+        monkeypatch.setattr(time, "time", lambda now=clock: now)
+        assert not silence.is_over(folder, end)
+    for age, over in ((69, False), (71, True), (-1000, False)):
+        since = (stamp.parent / silence.NOW).stat().st_mtime - age
+        os.utime(stamp, (since, since))
+        assert silence.is_over(folder, end) == over
+    assert stamp.stat().st_mtime < since, "a time to come is none"
+
+
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.ENOTDIR])
+def test_a_file_system_that_stutters_while_a_job_runs_ends_no_session(tmp_path, monkeypatch, code):
+    folder = tmp_path / "jobs" / "1"
+    ticket(folder)
+    told = watched(folder, monkeypatch, "RUNNING")
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert told(1000.0) == []
+
+
 def test_since_when_a_job_is_silent_is_written_through_no_link(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     ticket(tmp_path / "jobs" / "1")
@@ -632,6 +762,40 @@ def test_accounting_is_read_in_all_its_spellings(monkeypatch):
 def test_parts_of_a_gpu_are_left_to_slurm():
     with pytest.raises(UsageError, match="slurm_gres=shard:1"):
         create(ExecutorOptions(gpu_share=0.5))
+
+
+@pytest.mark.parametrize(
+    ("said", "id"),
+    [
+        ("101\n", "101"),
+        ("101;hpc\n", "101"),
+        ("Welcome!\nJobs of group lab: 3\n101;hpc\n", "101"),
+        ("thank you\n", ""),
+        ("", ""),
+        ("1" * 5000, ""),
+    ],
+)
+def test_what_sbatch_prints_beside_the_id_ends_nobody(tmp_path, monkeypatch, said, id):
+    monkeypatch.setattr(executor.cluster, "_said", lambda line: said)
+    (tmp_path / "1").mkdir()
+    detaching = create(ExecutorOptions())
+    detaching.start(job(tmp_path / "1"))
+
+    assert detaching.detach() == (f"SLURM's job {id}; give up with `scancel {id}`" if id else "")
+    assert tickets.ticket_in(tmp_path / "1") is not None
+
+
+@pytest.mark.parametrize("id", ["1" * 5000, "²", "101\n", "-1", "", 101, None, ["101"]], ids=lambda id: str(id)[:9])
+def test_an_id_of_a_stranger_that_sbatch_could_not_have_given_is_none(tmp_path, id):
+    ticket(tmp_path / "1")
+    (tmp_path / executor.SCRIPTS).mkdir()
+    (tmp_path / executor.SCRIPTS / "harness-0123456789ab.json").write_text(json.dumps({"id": id}))
+    watching = create(ExecutorOptions())
+
+    watching.reattach(job(tmp_path / "1"))
+
+    assert watching.names() == {}
+    assert watching.detach() == ""
 
 
 def test_a_cluster_without_a_gpu_lacks_one(cluster):
