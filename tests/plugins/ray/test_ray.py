@@ -67,7 +67,7 @@ def start(folder: Path, *arguments: str, address: object = None) -> "subprocess.
 
 
 def finished(session: "subprocess.Popen[str]") -> int:
-    return session.wait(timeout=200)
+    return session.wait(timeout=280)
 
 
 def said(folder: Path) -> str:

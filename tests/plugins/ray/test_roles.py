@@ -144,7 +144,7 @@ def test_without_an_address_the_harness_runs_it_on_a_cluster_of_this_machine_and
     line = [sys.executable, "-m", "harness", "run", "suite.toml"]
     before = {process.pid for process in psutil.process_iter()}
 
-    done = subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(line, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=280)
 
     assert done.returncode == 0, done.stderr
     left = [p.name() for p in psutil.process_iter() if p.pid not in before and "ray" in p.name()]
