@@ -128,15 +128,24 @@ def publish(folder: Path) -> None:
             ids = results.runs.drop_duplicates("algorithm").set_index("algorithm")["algorithm_id"]
             table = table.assign(algorithm_id=table["algorithm"].map(ids))
         if others:
-            kept = pd.read_csv(reference / f"{name}.csv")
-            table = pd.concat([kept[~kept["environment"].isin(table["environment"])], table])
+            table = _beside_others(reference / f"{name}.csv", table, results)
         table.to_csv(reference / f"{name}.csv", index=False, float_format=DIGITS, lineterminator="\n")
     if verdicts := _verdicts(suite, results):
-        pd.DataFrame(verdicts).to_csv(reference / "claims.csv", index=False, float_format=DIGITS, lineterminator="\n")
+        table = pd.DataFrame(verdicts)
+        if others:
+            joined = _beside_others(reference / "claims.csv", table, results)
+            table = joined.set_index("statement").loc[table["statement"]].reset_index()[table.columns]
+        table.to_csv(reference / "claims.csv", index=False, float_format=DIGITS, lineterminator="\n")
     text = json.dumps(provenance, indent=1) + "\n"
     (reference / "provenance.json").write_text(text, encoding="utf-8")
     if suite == QUICKSTART:
         _draw(results)
+
+
+def _beside_others(path: Path, table: pd.DataFrame, results: "Results") -> pd.DataFrame:
+    """A table of what was run, below the published rows of environments that were not."""
+    run, kept = results.runs["environment"].unique(), pd.read_csv(path)
+    return pd.concat([kept[~kept["environment"].isin(run)], table[table["environment"].isin(run)]])
 
 
 def online_return(results: "Results") -> pd.DataFrame:

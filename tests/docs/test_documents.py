@@ -1,6 +1,7 @@
 """The documents: every command works, every link leads somewhere, samples train, generated parts are up to date."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import tomllib
 import types
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.analysis.results import Results, load
@@ -17,7 +19,7 @@ from harness.measuring.training import run_training
 from support import documents
 from support.documents import DOCUMENTS, name_of
 from support.paths import ROOT
-from support.results import Run, write_runs
+from support.results import ENVIRONMENTS, Environment, Run, write_runs
 from support.trial import local_trial
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs" / "plugin-author-guide.md"
@@ -302,3 +304,39 @@ def test_descriptions_of_the_guide_stand():
     assert len(descriptions) == 5
     for text in descriptions:
         eval(text, vars(harness.api).copy())
+
+
+def test_a_suite_is_published_an_environment_at_a_time_and_what_is_there_of_others_stays(
+    generate: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Claims on other environments keep their verdicts; another version of the suite begins anew."""
+    monkeypatch.setattr(generate, "REFERENCE", tmp_path / "reference")
+    acrobot, cartpole, cliff, *_ = ENVIRONMENTS
+    reference = tmp_path / "reference" / "claims"
+    claims = [{"environment": each.name, "statement": f"It learns {each.name}"} for each in (acrobot, cartpole, cliff)]
+
+    def publish(folder: str, *environments: Environment, version: str = "1") -> list[str]:
+        runs = [Run(suite="claims", environment=each, seed=seed) for each in environments for seed in range(2)]
+        write_runs(tmp_path / folder, runs)
+        if version != "1":
+            for path in (tmp_path / folder).glob("*/run.json"):
+                path.write_text(path.read_text().replace('"version": "1"', f'"version": "{version}"'))
+        told = {each.name for each in environments}
+        judged = [{**claim, "verdict": "holds" if claim["environment"] in told else "not judged"} for claim in claims]
+        monkeypatch.setattr(generate, "_verdicts", lambda suite, results: judged)
+        generate.publish(tmp_path / folder)
+        tables = [pd.read_csv(reference / f"{name}.csv") for name in generate.TABLES]
+        assert all(set(table["environment"]) == set(tables[0]["environment"]) for table in tables)
+        facts = json.loads((reference / "provenance.json").read_text())
+        assert facts["environment"] == sorted(tables[0]["environment"].unique())
+        return facts["environment"]
+
+    def verdicts() -> list[str]:
+        return pd.read_csv(reference / "claims.csv")["verdict"].tolist()
+
+    assert publish("a", acrobot) == ["acrobot"]
+    assert publish("b", cartpole) == ["acrobot", "cartpole"]
+    assert verdicts() == ["holds", "holds", "not judged"]
+    assert publish("c", cartpole, acrobot) == ["acrobot", "cartpole"]
+    assert publish("d", cliff, version="2") == ["cliff-walking"]
+    assert verdicts() == ["not judged", "not judged", "holds"]

@@ -10,6 +10,7 @@ twice are searched as well. The end of a game backs up its true outcome, every t
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,18 +84,16 @@ class Forest:
         trees, actions = seen.logits.shape
         size, self._capacity = trees * capacity, capacity
         self.roots = torch.arange(trees) * capacity
-        self.visits_of, self.total_of, self.prior_of = torch.zeros(3, size, actions)
-        self._arrays = [
-            self.visits_of,
-            self.total_of,
-            self.prior_of,
-            torch.zeros(size, actions, dtype=torch.bool),
-            torch.full((size, actions), NOWHERE),
-            torch.full((size,), NOWHERE),
-            torch.zeros(size, dtype=torch.int64),
-            torch.zeros(size),
-        ]
-        self.nodes = Nodes(*(each.numpy() for each in self._arrays))
+        self.nodes = Nodes(
+            visits=np.zeros((size, actions), np.float32),
+            total=np.zeros((size, actions), np.float32),
+            prior=np.zeros((size, actions), np.float32),
+            legal=np.zeros((size, actions), np.bool_),
+            child=np.full((size, actions), NOWHERE, np.int64),
+            parent=np.full(size, NOWHERE, np.int64),
+            best=np.zeros(size, np.int64),
+            mover=np.zeros(size, np.float32),
+        )
         self._states = state.new_zeros(state.shape[1], size)  # a number of all positions lies together
         self._free = self.roots + 1
         self._leaf, self._action = torch.zeros(2, trees, dtype=torch.int64)
@@ -104,16 +103,16 @@ class Forest:
     @property
     def visits(self) -> Tensor:
         """How often each action was taken at the roots, [T, A]."""
-        return self.visits_of[self.roots]
+        return torch.from_numpy(self.nodes.visits)[self.roots]
 
     @property
     def prior(self) -> Tensor:
         """P of the roots, [T, A]."""
-        return self.prior_of[self.roots]
+        return torch.from_numpy(self.nodes.prior)[self.roots]
 
     def mix_prior(self, noise: Tensor, share: float) -> None:
         """Search from roots whose prior is (1 − share) P + share · noise, [T, A]; no other node is changed."""
-        self.prior_of[self.roots] = self.prior_of[self.roots].lerp(noise, share)
+        torch.from_numpy(self.nodes.prior)[self.roots] = self.prior.lerp(noise, share)
         kernels.decide(self._rule, self.nodes, self.roots.numpy())
 
     def advance(self, action: Tensor, state: Tensor, anew: Tensor, room: int) -> None:
@@ -125,7 +124,7 @@ class Forest:
             anew: where these are of another game, bool [T].
             room: places that must be free; a tree that has fewer begins anew, too.
         """
-        source, planted = torch.arange(len(self._arrays[6])), anew.clone()
+        source, planted = torch.arange(len(self.nodes.best)), anew.clone()
         arguments = (each.numpy() for each in (action, source, planted))
         kernels.reroot(self.nodes, self._numpy[0], self._numpy[1], room, *arguments)
         self._states = self._states.index_select(1, source)

@@ -122,7 +122,7 @@ def test_the_end_of_a_game_backs_up_its_outcome_for_who_moved_and_not_what_is_th
     for _ in range(200):
         forest.simulate()
 
-    q = forest.total_of[forest.roots] / forest.visits.clamp(min=1)
+    q = torch.from_numpy(forest.nodes.total)[forest.roots] / forest.visits.clamp(min=1)
     assert q[0, 2] == 1.0
     assert forest.visits[0, 2] > 150
 
@@ -169,7 +169,7 @@ def test_three_simulations_by_hand():
     assert forest.visits[0].tolist() == [1, 0, 0, 0, 1, 0, 0, 0, 0]
     forest.simulate()  # then cell 1: 1/16 √3 = 0.11, the middle −0.5 + ½ √3 / 2 = −0.07
     assert forest.visits[0].tolist() == [1, 1, 0, 0, 1, 0, 0, 0, 0]
-    assert forest.total_of[0].tolist() == [-0.5, -0.5, 0, 0, -0.5, 0, 0, 0, 0]
+    assert forest.nodes.total[0].tolist() == [-0.5, -0.5, 0, 0, -0.5, 0, 0, 0, 0]
 
 
 def grown(rules, state, simulations, room=None, rule=RULES["puct"]):
