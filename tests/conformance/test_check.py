@@ -10,6 +10,7 @@ import pytest
 from harness import testing
 from harness.__main__ import main
 from harness.api import AlgorithmSpec, EnvironmentSpec, Score
+from harness.conformance import environments as conformance_environments
 from harness.conformance.algorithms import AlgorithmSubject, algorithm_checks
 from harness.conformance.check import Check, CheckFailed, CheckSkipped
 from harness.conformance.checks import checks_of, checks_of_kinds
@@ -327,6 +328,12 @@ def test_a_rare_return_missing_from_the_sample_is_no_mistake(environment):
     """As in FrozenLake, where 300 episodes may all fail."""
     rare = Score(4.9, 0.03, 1_000)  # a declared spread larger than the sample's
     assert not failures(environment(random_score=rare), ["random_score_holds"])
+
+
+def test_a_return_beyond_its_bound_by_rounding_alone_is_no_mistake(environment, monkeypatch):
+    lowest = -5.000000000000002  # as a sum of -0.1 can be
+    monkeypatch.setattr(conformance_environments, "_random_returns", lambda env: [lowest, -4.0, -4.5])
+    assert not failures(environment(random_score=Score(-4.5, 0.3, 3), lowest_return=-5.0), ["random_score_holds"])
 
 
 def test_an_environment_without_a_random_score_is_not_measured(environment):

@@ -318,6 +318,7 @@ PUSH_BOX = EnvironmentSpec(
     threshold=6.0,
     lowest_return=-5.0,  # 50 steps; no box starts on a goal
     highest_return=12.0,
+    version="2",
     summary="Push two boxes onto goals, 5x5, never pulling; every level is another and can be solved",
 )
 PUSH_ONE_BOX = EnvironmentSpec(
@@ -332,6 +333,7 @@ PUSH_ONE_BOX = EnvironmentSpec(
     threshold=6.0,
     lowest_return=-5.0,
     highest_return=11.0,
+    version="2",
     summary="Push a box onto its goal, 5x5, never pulling; every level is another and can be solved",
 )
 

@@ -16,6 +16,7 @@ import torch
 SIDE = 7  # cells, with the wall
 WALLS = 2  # on the 25 cells inside
 STEP, ON_GOAL, SOLVED = -0.1, 1.0, 10.0  # paid: for each step, for a box onto a goal (or off it, less), at the end
+ROOM = 4  # levels drawn for one that fits: of two boxes a quarter of levels have none on a goal
 PULLS, WALK = 48, 16  # steps of the agent that draws a level, pulling and then not
 MOVES = (-SIDE, 1, SIDE, -1)  # what an action adds to the agent's cell
 INSIDE = [SIDE * row + column for row in range(1, SIDE - 1) for column in range(1, SIDE - 1)]
@@ -24,29 +25,28 @@ BORDER = sum(1 << cell for cell in range(SIDE**2) if cell not in INSIDE)
 
 def initial(generator: torch.Generator, shape: tuple[int, ...], boxes: int = 2) -> torch.Tensor:
     """Levels [*shape, 4] that can be solved, with as many goals as boxes."""
-    levels = torch.zeros(math.prod(shape), 4, dtype=torch.int64, device=generator.device)
-    missing = torch.arange(len(levels), device=generator.device)
-    while len(missing):
-        drawn = _drawn(generator, len(missing), boxes)
+    levels = torch.zeros(0, 4, dtype=torch.int64, device=generator.device)
+    while (missing := math.prod(shape) - len(levels)) > 0:
+        drawn = _drawn(generator, ROOM * missing + ROOM**2, boxes)
         fit = drawn[:, 1] & drawn[:, 2] == 0
-        levels[missing[fit]] = drawn[fit]
-        missing = missing[~fit]
+        levels = torch.cat((levels, drawn[fit][:missing]))
     return levels.view(*shape, 4)
 
 
 def _drawn(generator: torch.Generator, number: int, count: int) -> torch.Tensor:
     """Levels [number, 4], some with boxes on goals."""
     device = generator.device
-    inside = torch.tensor(INSIDE, device=device)
+    inside, steps = torch.tensor(INSIDE, device=device), torch.tensor(MOVES, device=device)
     cells = inside[torch.rand(number, len(INSIDE), generator=generator, device=device).argsort(1)]
     walls = (1 << cells[:, :WALLS]).sum(1) + BORDER
     boxes = goals = cells[:, WALLS : WALLS + count]  # [number, count]: which box is which matters for displacement
     agent = cells[:, WALLS + count]
     best, most = (boxes, agent), torch.zeros_like(agent)
-    moves = torch.randint(4, (PULLS + WALK, number), generator=generator, device=device)
+    moves = steps[torch.randint(4, (PULLS + WALK, number), generator=generator, device=device)]
+    distances = _distances(device)
     for move in moves[:PULLS]:
         boxes, agent = _back(walls, boxes, agent, move, pulling=True)
-        displacement = _distance(boxes, goals)
+        displacement = distances[boxes, goals].sum(1)
         farther = displacement > most
         best = torch.where(farther[:, None], boxes, best[0]), torch.where(farther, agent, best[1])
         most = torch.maximum(most, displacement)
@@ -60,19 +60,19 @@ def _back(
     walls: torch.Tensor, boxes: torch.Tensor, agent: torch.Tensor, move: torch.Tensor, pulling: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Boxes and agent one step before: it goes a step, and takes along a box that stands behind it."""
-    step = torch.tensor(MOVES, device=agent.device)[move]
-    free = ((walls | (1 << boxes).sum(1)) >> (agent + step)) & 1 == 0
-    behind = boxes == (agent - step)[:, None]
+    ahead = agent + move
+    free = ((walls | (1 << boxes).sum(1)) >> ahead) & 1 == 0
     if pulling:
+        behind = boxes == (agent - move)[:, None]
         boxes = torch.where(behind & free[:, None], agent[:, None], boxes)
-    return boxes, torch.where(free, agent + step, agent)
+    return boxes, torch.where(free, ahead, agent)
 
 
-def _distance(boxes: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
-    """Σ over boxes of rows and columns between each and the goal it came from."""
-    rows = boxes.div(SIDE, rounding_mode="floor") - goals.div(SIDE, rounding_mode="floor")
-    columns = boxes % SIDE - goals % SIDE
-    return (rows.abs() + columns.abs()).sum(1)
+def _distances(device: torch.device) -> torch.Tensor:
+    """Rows and columns between any two cells, added: int64 [49, 49]."""
+    cells = torch.arange(SIDE**2, device=device)
+    places = torch.stack((cells // SIDE, cells % SIDE), 1)
+    return (places[:, None] - places).abs().sum(2)
 
 
 def step(state: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
