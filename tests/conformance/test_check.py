@@ -330,10 +330,14 @@ def test_a_rare_return_missing_from_the_sample_is_no_mistake(environment):
     assert not failures(environment(random_score=rare), ["random_score_holds"])
 
 
-def test_a_return_beyond_its_bound_by_rounding_alone_is_no_mistake(environment, monkeypatch):
-    lowest = -5.000000000000002  # as a sum of -0.1 can be
-    monkeypatch.setattr(conformance_environments, "_random_returns", lambda env: [lowest, -4.0, -4.5])
-    assert not failures(environment(random_score=Score(-4.5, 0.3, 3), lowest_return=-5.0), ["random_score_holds"])
+def test_a_return_beyond_its_bound_by_rounding_alone_is_no_mistake(monkeypatch):
+    returns = [-5.000000000000002, -4.0, -4.5]  # the first as a sum of fifty times -0.1 can be
+    monkeypatch.setattr(conformance_environments, "_random_returns", lambda env: returns)
+    spec = EnvironmentSpec("tenths", "CartPole-v1", random_score=Score(-4.5, 0.3, 3), lowest_return=-5.0)
+    conformance_environments.random_score_holds(spec)
+    returns[0] = -5.001
+    with pytest.raises(CheckFailed, match=r"lowest_return is -5\.0, but an episode returned -5\.001"):
+        conformance_environments.random_score_holds(spec)
 
 
 def test_an_environment_without_a_random_score_is_not_measured(environment):
