@@ -1,45 +1,57 @@
-"""Positions as two sets of cells, a bit per cell, seen by who is to move.
+"""Positions as two sets of cells, a bit per cell, seen by who is to move; loops over boards as functions of tensors.
 
 A position is int64 [..., 4 or more]: the stones of the player to move, those of the other, who is to move (0 or 1), and
-what came of the game: `GOING_ON`, `DRAWN`, or won by the first or the second player.
-
-In memory a position's numbers lie apart and those of all boards side by side, as almost every operation is on one
-number of every board: that is three times as fast. Positions laid out otherwise are taken, too.
+what came of the game, as `loops` numbers it. Loops run on the processor; of tensors elsewhere, results go back there.
 """
 
-from functools import cache
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-GOING_ON, DRAWN, FIRST_WON, SECOND_WON = range(4)
-OUTCOMES = (torch.nan, 0.0, 1.0, -1.0)  # of the first player
+from harness_games.rules import loops
+
+OUTCOMES = np.array((np.nan, 0.0, 1.0, -1.0), np.float32)  # of the first player, by what came of the game
+
+Array = np.ndarray[Any, Any]
 
 
-@cache
-def constant(values: tuple[int | float | bool, ...], device: torch.device) -> Tensor:
-    """The same tensor at every call; only to be read, and short, for the numbers are compared at every call."""
-    return torch.tensor(values, device=device)
+def looped(loop: Callable[..., None], state: Tensor, *others: Any, row: int, dtype: Any) -> Tensor:
+    """What a loop writes of positions [..., D], a row of so many numbers for each: [..., row].
+
+    Between tensors all is done in NumPy, whose calls cost a fifth of torch's: with some hundred boards calls are all.
+
+    Args:
+        loop: of `loops`.
+        state: positions.
+        others: its further arguments; tensors [...] or [..., any] are given as arrays [n] or [n, any].
+        row: how many numbers.
+        dtype: theirs, of NumPy.
+    """
+    shape = state.shape[:-1]
+    boards = _as_array(state, len(shape))
+    written = np.empty((len(boards), row), dtype)
+    loop(boards, *(_as_array(each, len(shape)) if isinstance(each, Tensor) else each for each in others), written)
+    return on_device_of(state, written.reshape(*shape, row))
 
 
-def packed(*numbers: Tensor) -> Tensor:
-    """Positions [..., D] of D numbers [...]."""
-    return torch.stack(numbers).movedim(0, -1)
+def _as_array(tensor: Tensor, leading: int) -> Array:
+    """The numbers of all boards, which have so many leading axes, as [n, ...]."""
+    array = tensor.numpy(force=True)
+    return np.ascontiguousarray(array.reshape(-1, *array.shape[leading:]))
 
 
-def empty(shape: tuple[int, ...], size: int, dtype: torch.dtype = torch.int64) -> Tensor:
-    """Positions [*shape, size] of zeros: no stones, the first player to move, the game going on."""
-    return torch.zeros(size, *shape, dtype=dtype).movedim(0, -1)
+def on_device_of(tensor: Tensor, array: Array) -> Tensor:
+    """An array as a tensor where another one is."""
+    made = torch.from_numpy(array)
+    return made if tensor.is_cpu else made.to(tensor.device)
 
 
-def looked_up(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of a table, [..., *row]: what ``table[index]`` is, in a third of the time."""
-    return table.index_select(0, index.reshape(-1)).view((*index.shape, *table.shape[1:]))
-
-
-def result(won: Tensor, drawn: Tensor, player: Tensor) -> Tensor:
-    """What a move of a player led to; it may win and leave no cell free."""
-    return torch.where(won, player + FIRST_WON, drawn)
+def bits(cells: tuple[int, ...]) -> Array:
+    """Numbers of bits, or sets of cells, as loops take them."""
+    return np.array(cells, np.int64)
 
 
 def to_move(state: Tensor) -> Tensor:
@@ -49,28 +61,21 @@ def to_move(state: Tensor) -> Tensor:
 
 def outcome(state: Tensor) -> Tensor:
     """The first player's, NaN while the game goes on."""
-    return looked_up(constant(OUTCOMES, state.device), state[..., 3])
+    return told(state[..., 3])
 
 
-def going_on(state: Tensor) -> Tensor:
-    """Whether somebody is to move, [..., 1]."""
-    return state[..., 3:4] == GOING_ON
+def told(what: Tensor) -> Tensor:
+    """The first player's outcome, float32 [...], of what came of games [...]."""
+    return on_device_of(what, np.asarray(OUTCOMES[what.numpy(force=True)]))
 
 
-def has(stones: Tensor, cells: tuple[int, ...]) -> Tensor:
-    """Which cells, numbers of bits, a set holds: 0 or 1, [..., cells]."""
-    bits = constant(cells, stones.device).view(-1, *[1] * stones.dim())
-    return ((stones >> bits) & 1).movedim(0, -1)
-
-
-def observe(state: Tensor, cells: tuple[int, ...], legal: Tensor) -> Tensor:
+def observe(state: Tensor, cells: Array, legal: Tensor) -> Tensor:
     """Own stones, the other's, and legal moves: float32 [..., 2 cells + A]."""
-    planes = (has(state[..., 0], cells), has(state[..., 1], cells), legal)
-    return torch.cat([plane.movedim(-1, 0).float() for plane in planes]).movedim(0, -1)
+    return looped(loops.planes, state, cells, legal, row=2 * len(cells) + legal.shape[-1], dtype=np.float32)
 
 
-def stones(observation: Tensor, cells: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def stones(observation: Tensor, cells: Array) -> tuple[Tensor, Tensor]:
     """The own set of stones that is observed, and the other's."""
     planes = observation[..., : 2 * len(cells)].long().unflatten(-1, (2, len(cells)))
-    mine, theirs = (planes << constant(cells, observation.device)).sum(-1).unbind(-1)
+    mine, theirs = (planes << on_device_of(planes, cells)).sum(-1).unbind(-1)
     return mine, theirs

@@ -3,18 +3,18 @@
 Each player sees the board with the own sides above and below: the second player sees it transposed. So do moves count:
 move a sets a stone on cell a, row by row, of the board as its mover sees it.
 
-A position is int8 [..., n² + 2]: the cells, then who is to move and what came of the game, as in `bitboards`. A cell is
-0 where it is empty, else the number of the group of stones that it belongs to, negative where those are not the
+A position is int8 [..., n² + 2]: the cells, then who is to move and what came of the game, as `loops` numbers it. In a
+cell is 0 where it is empty, else the number of the group of stones that it belongs to, negative where those are not the
 mover's. So a move joins at most six groups, and no search through stones is needed.
 """
 
-from functools import cache
-
+import numpy as np
 import torch
 from torch import Tensor
 
-from harness_games.rules import bitboards
-from harness_games.rules.bitboards import FIRST_WON, GOING_ON, OUTCOMES, constant, looked_up
+from harness_games.rules import loops
+from harness_games.rules.bitboards import looped, on_device_of, told
+from harness_games.rules.loops import GOING_ON
 
 ADJACENT = ((-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0))  # rows and columns between neighbours
 
@@ -28,41 +28,27 @@ def neighbours(size: int) -> list[list[int]]:
     return found
 
 
-@cache
-def beside(size: int, device: torch.device) -> Tensor:
-    """The six cells beside each, int64 [n², 6]; where there are fewer, also the cell itself."""
-    rows = [[*found, *[cell] * 6][:6] for cell, found in enumerate(neighbours(size))]
-    return torch.tensor(rows, device=device)
-
-
 class Hex:
     """The functions of `harness.api.GameRules`, on n x n cells; n is at most 11, as groups are numbered in int8."""
 
     def __init__(self, size: int) -> None:
         self.BOARD = (size, size)
         self._count = size * size
+        # the six cells beside each, int64 [n², 6]; where there are fewer, also the cell itself
+        rows = [[*found, *[cell] * 6][:6] for cell, found in enumerate(neighbours(size))]
+        self._beside = np.array(rows, np.int64)
 
     def initial(self, shape: tuple[int, ...]) -> Tensor:
         """Empty boards [*shape, n² + 2]."""
-        return bitboards.empty(shape, self._count + 2, torch.int8)
+        return torch.zeros((*shape, self._count + 2), dtype=torch.int8)
 
     def legal(self, state: Tensor) -> Tensor:
         """Empty cells, bool [..., n²]."""
-        return (state[..., : self._count] == 0) & (state[..., -1:] == GOING_ON)
+        return looped(loops.empty_cells, state, row=self._count, dtype=np.bool_)
 
     def apply(self, state: Tensor, action: Tensor) -> Tensor:
         """Positions after stones, seen by the other player."""
-        numbers, size = state.movedim(-1, 0), self.BOARD[0]
-        cells, player, _ = numbers.split((self._count, 1, 1))
-        around = looked_up(beside(size, state.device), action).movedim(-1, 0)
-        joined = torch.zeros_like(cells, dtype=torch.bool)
-        for group in cells.gather(0, around):  # of any player, or none
-            joined |= cells == group
-        joined = (joined & (cells > 0)).scatter(0, action.unsqueeze(0), True)
-        won = joined[:size].any(0) & joined[-size:].any(0)
-        cells = cells + joined * ((action + 1).to(torch.int8) - cells)
-        theirs = cells.neg().unflatten(0, self.BOARD).transpose(0, 1).flatten(0, 1)
-        return torch.cat((theirs, 1 - player, won * (player + FIRST_WON))).movedim(0, -1)
+        return looped(loops.join, state, action, self._beside, row=self._count + 2, dtype=np.int8)
 
     def to_move(self, state: Tensor) -> Tensor:
         """Who moves."""
@@ -70,18 +56,16 @@ class Hex:
 
     def outcome(self, state: Tensor) -> Tensor:
         """The first player's, NaN while the game goes on."""
-        return looked_up(constant(OUTCOMES, state.device), state[..., -1].int())
+        return told(state[..., -1])
 
     def observe(self, state: Tensor) -> Tensor:
         """Own stones, the other's, and empty cells, on the board as the mover sees it: float32 [..., 3 n²]."""
-        cells = state.movedim(-1, 0)[: self._count]
-        legal = self.legal(state).movedim(-1, 0)
-        return torch.cat([plane.float() for plane in (cells > 0, cells < 0, legal)]).movedim(0, -1)
+        return looped(loops.sides, state, self.legal(state), row=3 * self._count, dtype=np.float32)
 
     def position(self, observation: Tensor) -> Tensor:
         """The position that looks so, with the first player to move, while the game goes on."""
         own, other = observation[..., : 2 * self._count].to(torch.int8).chunk(2, -1)
-        sides, around = own - other, beside(self.BOARD[0], observation.device)
+        sides, around = own - other, on_device_of(own, self._beside)
         alike = sides[..., around] == sides.unsqueeze(-1)
         number = torch.arange(1, self._count + 1, dtype=torch.int8, device=observation.device)
         seen_by_the_other = number.unflatten(0, self.BOARD).T.flatten()  # as who set a stone numbered its cell
