@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.api import Count, Fraction, GameRules, Trial
-from harness_algorithms.blocks.games import Games, Position, dirichlet, evaluated_by, searched
+from harness_algorithms.blocks.games import Games, Position, acting, dirichlet, drawn_moves, evaluated_by, searched
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.ranges import NotNegative, Positive
@@ -80,9 +80,7 @@ def terms(network: StackedMLP, batch: Position, weight_decay: float) -> Terms:
 
 def moves(policy: Tensor, drawn: Tensor, chance: Tensor) -> Tensor:
     """Moves, int64 [S, N], from π [S, N, A] where ``drawn``, bool [S, N], else the likeliest; by chance [S, N]."""
-    bounds = policy.double().cumsum(2)
-    sampled = (chance.unsqueeze(2) * bounds[..., -1:] >= bounds).sum(2)  # a move of no share is never drawn
-    return torch.where(drawn, sampled, policy.argmax(2))
+    return torch.where(drawn, drawn_moves(policy, chance), policy.argmax(2))
 
 
 class Player:
@@ -129,20 +127,12 @@ class Player:
             self._forest = None
 
 
-def acting(rules: GameRules, player: Player, config: Config, num_seeds: int) -> Callable[[Tensor], Tensor]:
-    """The policy that is evaluated: moves [S, B] for observations [S, B, ...], nothing drawn."""
-
-    @torch.no_grad()
-    def act(obs: Tensor) -> Tensor:
-        state = rules.position(obs).flatten(0, 1)
-        if config.act_by == "network":
-            preferred = player.evaluate(state).logits.masked_fill(~rules.legal(state), -torch.inf)
-        else:
-            rule = puct(config.exploration)
-            preferred = searched(rules, player.evaluate, rule, config.evaluation_simulations, state).visits
-        return preferred.argmax(1).unflatten(0, (num_seeds, -1))
-
-    return act
+def preference(player: Player, config: Config) -> Callable[[Tensor], Tensor]:
+    """By what moves are chosen in evaluation, [T, A] at positions [T, D]; nothing is drawn."""
+    if config.act_by == "network":
+        return lambda state: player.evaluate(state).logits
+    rule, simulations = puct(config.exploration), config.evaluation_simulations
+    return lambda state: searched(player.rules, player.evaluate, rule, simulations, state).visits
 
 
 def train(trial: Trial, config: Config) -> None:
@@ -156,7 +146,7 @@ def train(trial: Trial, config: Config) -> None:
     games = Games(config.kept_plies, Uniforms(trial.generators("batches"), config.batch_size))
     chance = Uniforms(trial.generators("moves"), config.copies)
     plies = torch.zeros(state.shape[:2], dtype=torch.int64)
-    trial.policy = acting(rules, player, config, trial.num_seeds)
+    trial.policy = acting(rules, trial.num_seeds, preference(player, config))
     while trial.within_budget:
         policy = player.search(state)
         action = moves(policy, plies < config.drawn_plies, chance())

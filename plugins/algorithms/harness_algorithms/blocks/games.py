@@ -57,6 +57,54 @@ def evaluated_by_playing(rules: GameRules, chance: Chance) -> Evaluate:
     return evaluate
 
 
+def evaluated_by_both(network: Evaluate, playing: Evaluate, weight: Callable[[], float]) -> Evaluate:
+    """The network's logits, and w of its value with 1 − w of a random game's outcome; without w, no value is asked.
+
+    Args:
+        network: as of `evaluated_by`.
+        playing: as of `evaluated_by_playing`.
+        weight: w, as it is when a position is evaluated.
+    """
+
+    def evaluate(state: Tensor) -> Evaluation:
+        (logits, value), w = network(state), weight()
+        if w == 1:
+            return Evaluation(logits, value)
+        outcome = playing(state).value
+        return Evaluation(logits, outcome.lerp(value, w) if w else outcome)
+
+    return evaluate
+
+
+def legal_policy(logits: Tensor, legal: Tensor) -> Tensor:
+    """Softmax of logits [..., A] over legal moves; illegal ones have none of it."""
+    return logits.masked_fill(~legal, -torch.inf).softmax(-1)
+
+
+def drawn_moves(policy: Tensor, chance: Tensor) -> Tensor:
+    """Moves, int64 [S, N], from a policy [S, N, A] by chance [S, N] of U[0, 1); one of no share is never drawn."""
+    bounds = policy.double().cumsum(2)
+    return (chance.unsqueeze(2) * bounds[..., -1:] >= bounds).sum(2)
+
+
+def acting(rules: GameRules, num_seeds: int, preference: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A policy to be evaluated: of the legal moves the one preferred most, [S, B] for observations [S, B, ...].
+
+    Args:
+        rules: of the game.
+        num_seeds: S.
+        preference: how much a move is preferred, [T, A], at positions [T, D].
+    """
+
+    @torch.no_grad()
+    def act(obs: Tensor) -> Tensor:
+        state = rules.position(obs).flatten(0, 1)
+        preferred = preference(state).masked_fill(~rules.legal(state), -torch.inf)
+        return preferred.argmax(1).unflatten(0, (num_seeds, -1))
+
+    return act
+
+
 def searched(rules: GameRules, evaluate: Evaluate, rule: Rule, simulations: int, state: Tensor) -> Forest:
     """New trees of positions [T, D], after so many simulations."""
     forest = Forest(rules, evaluate, rule, simulations + 1, state)
