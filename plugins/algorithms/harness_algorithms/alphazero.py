@@ -20,10 +20,18 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from harness.api import Count, Fraction, GameRules, Trial
-from harness_algorithms.blocks.games import Games, Position, acting, dirichlet, drawn_moves, evaluated_by, searched
+from harness_algorithms.blocks.games import (
+    Games,
+    Position,
+    acting,
+    cross_entropy,
+    dirichlet,
+    drawn_moves,
+    evaluated_by,
+    searched,
+)
 from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.ranges import NotNegative, Positive
@@ -68,11 +76,10 @@ def terms(network: StackedMLP, batch: Position, weight_decay: float) -> Terms:
 
     All are 0 where no game has ended: by decay alone, Adam would soon wipe out a network.
     """
-    out, illegal = network(batch.obs), ~batch.legal
-    log_probs = functional.log_softmax(out[..., :-1].masked_fill(illegal, -torch.inf), 2)
+    out = network(batch.obs)
     known = ~batch.outcome.isnan()
     count = known.sum(1).clamp(min=1)
-    crossed = -(batch.policy * log_probs.masked_fill(illegal, 0.0)).sum(2)
+    crossed = cross_entropy(out[..., :-1], batch.legal, batch.policy)
     squares = (batch.outcome.nan_to_num() - out[..., -1].tanh()).square()
     decay = weight_decay * network.flat.square().sum(1) * known.any(1)
     return Terms(*((part * known).sum(1) / count for part in (crossed, squares)), decay)

@@ -81,6 +81,12 @@ def legal_policy(logits: Tensor, legal: Tensor) -> Tensor:
     return logits.masked_fill(~legal, -torch.inf).softmax(-1)
 
 
+def cross_entropy(logits: Tensor, legal: Tensor, policy: Tensor) -> Tensor:
+    """−Σ π(a|s) log p(a|s), [...]; p is softmax over legal moves of logits, all [..., A]."""
+    log_probs = logits.masked_fill(~legal, -torch.inf).log_softmax(-1)
+    return -(policy * log_probs.masked_fill(~legal, 0.0)).sum(-1)
+
+
 def drawn_moves(policy: Tensor, chance: Tensor) -> Tensor:
     """Moves, int64 [S, N], from a policy [S, N, A] by chance [S, N] of U[0, 1); one of no share is never drawn."""
     bounds = policy.double().cumsum(2)
@@ -126,6 +132,20 @@ def dirichlet(concentration: float, legal: Tensor, generators: Sequence[torch.Ge
     drawn = torch.stack([torch._standard_gamma(shapes, generator) for generator in generators])
     drawn = drawn.clamp(min=torch.finfo(torch.float64).tiny) * legal
     return (drawn / drawn.sum(2, keepdim=True)).float()
+
+
+def told(outcome: Tensor, ended: Tensor) -> Tensor:
+    """The outcome that the game of every ply came to, [S, T, N]; NaN where it is not over at the end of T.
+
+    Args:
+        outcome: where a game ``ended``, [S, T, N].
+        ended: bool [S, T, N].
+    """
+    rows, latest = [], torch.full_like(outcome[:, 0], torch.nan)
+    for row in reversed(range(ended.shape[1])):
+        latest = torch.where(ended[:, row], outcome[:, row], latest)
+        rows.append(latest)
+    return torch.stack(rows[::-1], 1)
 
 
 class Position(NamedTuple):
