@@ -57,21 +57,20 @@ def test_the_loss_is_of_legal_moves_and_of_games_that_have_ended():
 def test_moves_are_drawn_in_the_first_plies_and_are_the_likeliest_then():
     policy = torch.tensor([0.0, 0.5, 0.2, 0.3]).expand(1, 30_000, 4)
     chance = torch.rand(1, 30_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    drawn = alphazero.moves(policy, torch.ones(1, 30_000, dtype=torch.bool), chance)
-    later = alphazero.moves(policy, torch.zeros(1, 30_000, dtype=torch.bool), chance)
+    found = alphazero.Found(policy, policy.argmax(2))
+    drawn = alphazero.moves(found, torch.ones(1, 30_000, dtype=torch.bool), chance)
+    later = alphazero.moves(found, torch.zeros(1, 30_000, dtype=torch.bool), chance)
 
     shares = drawn.flatten().bincount(minlength=4) / 30_000
     torch.testing.assert_close(shares, policy[0, 0], atol=0.01, rtol=0)
     assert (later == 1).all()
-    edges = torch.tensor([[0.0, 1.0 - 2**-53]], dtype=torch.float64)
-    assert alphazero.moves(policy[:, :2], torch.ones(1, 2, dtype=torch.bool), edges).tolist() == [[1, 3]]
 
 
-@pytest.mark.parametrize("act_by", ["search", "network"])
-def test_evaluation_draws_nothing(act_by):
+@pytest.mark.parametrize("how", [{"act_by": "search"}, {"act_by": "network"}, {"search": "gumbel"}], ids=repr)
+def test_evaluation_draws_nothing(how):
     """The same positions are answered alike: there is neither noise nor a temperature."""
     trial = local_trial(ENVIRONMENTS["tic-tac-toe-minimax"], (100, 101), 60, 1, 1, lockstep=True, views=("game",))
-    run_training(trial, alphazero.train, alphazero.Config(**{**SMALL, "act_by": act_by}))
+    run_training(trial, alphazero.train, alphazero.Config(**{**SMALL, **how}))
     rules = harness_games.rules.tic_tac_toe
     state = rules.apply(rules.initial((2, 5)), torch.arange(5).expand(2, 5))
     obs = rules.observe(state)
@@ -98,9 +97,9 @@ def test_before_a_game_has_ended_nothing_is_learned_and_no_weight_decays():
     torch.testing.assert_close(found.decay[1], 0.1 * network.flat[1].square().sum())
 
 
-@pytest.mark.parametrize("reuse", [True, False])
-def test_a_seed_alone_is_what_it_is_among_others(reuse):
-    together, alone = trained(seeds=(100, 101), reuse=reuse), trained(seeds=(101,), reuse=reuse)
+@pytest.mark.parametrize("how", [{"reuse": True}, {"reuse": False}, {"search": "gumbel"}], ids=repr)
+def test_a_seed_alone_is_what_it_is_among_others(how):
+    together, alone = trained(seeds=(100, 101), **how), trained(seeds=(101,), **how)
     assert [e.value for e in together.runs[1].episodes] == [e.value for e in alone.runs[0].episodes]
     assert together.runs[1].diagnostics == alone.runs[0].diagnostics
     assert len(alone.runs[0].diagnostics) > 10

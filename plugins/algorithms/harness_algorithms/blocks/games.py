@@ -134,6 +134,17 @@ def dirichlet(concentration: float, legal: Tensor, generators: Sequence[torch.Ge
     return (drawn / drawn.sum(2, keepdim=True)).float()
 
 
+def gumbel_noise(legal: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """A draw from Gumbel's distribution, −ln(−ln U), for every move of every position, float32 [S, N, A].
+
+    Args:
+        legal: only its shape counts, [S, N, A].
+        generators: one per seed, on the processor.
+    """
+    drawn = torch.stack([torch.rand(legal.shape[1:], generator=g, dtype=torch.float64) for g in generators])
+    return -(-drawn.clamp(min=torch.finfo(torch.float64).tiny).log()).log().float()
+
+
 def told(outcome: Tensor, ended: Tensor) -> Tensor:
     """The outcome that the game of every ply came to, [S, T, N]; NaN where it is not over at the end of T.
 

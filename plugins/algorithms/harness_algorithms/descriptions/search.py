@@ -2,6 +2,9 @@
 
 from harness.api import AlgorithmSpec
 
+# Few simulations, since that is what it is for.
+GUMBEL = {"search": "gumbel", "simulations": 16}
+
 SPECS = (
     AlgorithmSpec(
         "mcts",
@@ -25,7 +28,7 @@ SPECS = (
         action_spaces=("Discrete",),
         lockstep=True,
         game=True,
-        presets={"network": {"act_by": "network"}},
+        presets={"network": {"act_by": "network"}, "gumbel": GUMBEL},
     ),
     AlgorithmSpec(
         "exit",
