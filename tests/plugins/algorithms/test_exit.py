@@ -7,7 +7,7 @@ import harness_games
 from harness.measuring.training import run_training
 from harness_algorithms import exit as exit_
 from harness_algorithms.blocks.games import acting
-from harness_algorithms.blocks.networks import stacked_mlp
+from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
 from harness_games.rules import tic_tac_toe
 from support.trial import local_trial
 
@@ -203,7 +203,7 @@ def test_learning_begins_from_new_weights_and_takes_the_best_where_data_are_held
         epoch(learner, optimizer, data, going_on)
         columns = zip(*apprentice._kept, strict=True)
         held = exit_.Labelled(*(torch.stack(rows, 1)[:, :, :1].flatten(1, 2) for rows in columns))
-        found.append((float(exit_.terms(learner, held).policy), learner.flat.detach().clone()))
+        found.append((float(exit_.terms(learner, held).policy.detach()), learner.flat.detach().clone()))
 
     monkeypatch.setattr(apprentice, "_epoch", noted)
     before = apprentice.network.flat.detach().clone()
@@ -225,3 +225,16 @@ def test_a_seed_alone_is_what_it_is_among_others(act_by):
     assert [e.value for e in one.evaluations] == [e.value for e in other.evaluations]
     assert one.diagnostics == other.diagnostics
     assert len(other.diagnostics) > 5
+
+
+@pytest.mark.parametrize(("act_by", "evaluations"), [("network", 1), ("search", 9)])
+def test_a_move_in_evaluation_costs_one_evaluation_of_the_network_or_one_for_every_simulation_and_the_root(
+    act_by, evaluations, monkeypatch
+):
+    """So that players can be compared at equal evaluations."""
+    trial = trained(act_by=act_by)
+    asked, record = [], StackedMLP.record
+    monkeypatch.setattr(StackedMLP, "record", lambda network, x: asked.append(x.shape[1]) or record(network, x))
+    trial.policy(tic_tac_toe.observe(tic_tac_toe.initial((1, 3))))
+
+    assert asked == [3] * evaluations

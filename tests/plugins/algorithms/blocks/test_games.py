@@ -17,6 +17,7 @@ from harness_algorithms.blocks.games import (
     evaluated_by,
     evaluated_by_both,
     evaluated_by_playing,
+    gumbel_noise,
     legal_policy,
     searched,
     told,
@@ -93,8 +94,18 @@ def test_noise_is_dirichlets_over_legal_moves(concentration):
     torch.testing.assert_close(noise[:, 0].var(), torch.tensor(variance), atol=0.1 * variance, rtol=0)
 
 
+def test_gumbel_noise_is_gumbels():
+    noise = gumbel_noise(torch.ones(1, 40_000, 2, dtype=torch.bool), seeded(0)).double()
+    assert float(noise.mean()) == pytest.approx(0.5772, abs=0.02)  # Euler's constant
+    assert float(noise.var()) == pytest.approx(math.pi**2 / 6, rel=0.03)
+    logits = torch.tensor([0.0, math.log(3)])
+    assert float((noise[0] + logits).argmax(1).double().mean()) == pytest.approx(0.75, abs=0.01)
+
+
 def test_noise_of_a_seed_is_its_own():
     legal = torch.ones(2, 3, 5, dtype=torch.bool)
+    both = gumbel_noise(legal, seeded(4, 7))
+    assert torch.equal(both[1:], gumbel_noise(legal[:1], seeded(7)))
     both = dirichlet(0.5, legal, seeded(4, 7))
     assert torch.equal(both[1:], dirichlet(0.5, legal[:1], seeded(7)))
 
