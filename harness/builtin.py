@@ -16,6 +16,7 @@ SUITES = {
     "claims-imagination": "What the paper on imagination-augmented agents claims, on a small board",
     "claims-parallel": "What papers on parallel actors and learners claim, in virtual time",
     "claims-world": "What the paper on world models claims, on a pole whose velocities are hidden",
+    "claims-search": "What papers on search and on learning by self-play claim, on small boards",
     "claims-policy": "What papers on policy gradients claim, on CartPole",
     "claims-continuous": "What papers on continuous control claim, on a pendulum",
     "tutorial": "The algorithms of tutorials, each on its own script's environment, against that script's result",

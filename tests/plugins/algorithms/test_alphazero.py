@@ -57,21 +57,20 @@ def test_the_loss_is_of_legal_moves_and_of_games_that_have_ended():
 def test_moves_are_drawn_in_the_first_plies_and_are_the_likeliest_then():
     policy = torch.tensor([0.0, 0.5, 0.2, 0.3]).expand(1, 30_000, 4)
     chance = torch.rand(1, 30_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    drawn = alphazero.moves(policy, torch.ones(1, 30_000, dtype=torch.bool), chance)
-    later = alphazero.moves(policy, torch.zeros(1, 30_000, dtype=torch.bool), chance)
+    found = alphazero.Found(policy, policy.argmax(2))
+    drawn = alphazero.moves(found, torch.ones(1, 30_000, dtype=torch.bool), chance)
+    later = alphazero.moves(found, torch.zeros(1, 30_000, dtype=torch.bool), chance)
 
     shares = drawn.flatten().bincount(minlength=4) / 30_000
     torch.testing.assert_close(shares, policy[0, 0], atol=0.01, rtol=0)
     assert (later == 1).all()
-    edges = torch.tensor([[0.0, 1.0 - 2**-53]], dtype=torch.float64)
-    assert alphazero.moves(policy[:, :2], torch.ones(1, 2, dtype=torch.bool), edges).tolist() == [[1, 3]]
 
 
-@pytest.mark.parametrize("act_by", ["search", "network"])
-def test_evaluation_draws_nothing(act_by):
+@pytest.mark.parametrize("how", [{"act_by": "search"}, {"act_by": "network"}, {"search": "gumbel"}], ids=repr)
+def test_evaluation_draws_nothing(how):
     """The same positions are answered alike: there is neither noise nor a temperature."""
     trial = local_trial(ENVIRONMENTS["tic-tac-toe-minimax"], (100, 101), 60, 1, 1, lockstep=True, views=("game",))
-    run_training(trial, alphazero.train, alphazero.Config(**{**SMALL, "act_by": act_by}))
+    run_training(trial, alphazero.train, alphazero.Config(**{**SMALL, **how}))
     rules = harness_games.rules.tic_tac_toe
     state = rules.apply(rules.initial((2, 5)), torch.arange(5).expand(2, 5))
     obs = rules.observe(state)
@@ -98,12 +97,61 @@ def test_before_a_game_has_ended_nothing_is_learned_and_no_weight_decays():
     torch.testing.assert_close(found.decay[1], 0.1 * network.flat[1].square().sum())
 
 
-@pytest.mark.parametrize("reuse", [True, False])
-def test_a_seed_alone_is_what_it_is_among_others(reuse):
-    together, alone = trained(seeds=(100, 101), reuse=reuse), trained(seeds=(101,), reuse=reuse)
+@pytest.mark.parametrize("how", [{"reuse": True}, {"reuse": False}, {"search": "gumbel"}], ids=repr)
+def test_a_seed_alone_is_what_it_is_among_others(how):
+    together, alone = trained(seeds=(100, 101), **how), trained(seeds=(101,), **how)
     assert [e.value for e in together.runs[1].episodes] == [e.value for e in alone.runs[0].episodes]
     assert together.runs[1].diagnostics == alone.runs[0].diagnostics
     assert len(alone.runs[0].diagnostics) > 10
+
+
+def player_of(**config):
+    trial = local_trial(ENVIRONMENTS["tic-tac-toe-minimax"], (100,), 60, 1, 1, lockstep=True, views=("game",))
+    rules = harness_games.rules.tic_tac_toe
+    network = stacked_mlp((27, 8, 10), [torch.Generator().manual_seed(0)])
+    return alphazero.Player(trial, rules, network, alphazero.Config(**{**SMALL, **config})), rules
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_noise_is_added_anew_to_a_root_whose_tree_is_reused(reuse):
+    player, rules = player_of(reuse=reuse, simulations=30, noise_share=0.5)
+    state, none = rules.initial((1, 4)), torch.zeros(1, 4, dtype=torch.bool)
+    best = player.search(state).best
+    after = rules.apply(state, best)
+    player.go_on(best, after, none)
+    kept = 0 if player._forest is None else player._forest.visits.sum(1)
+    assert (torch.as_tensor(kept) > 0).all() == reuse
+
+    player.search(after)
+    plain = player.evaluate(after.flatten(0, 1)).logits.masked_fill(~rules.legal(after[0]), -torch.inf).softmax(1)
+    noise = (player._forest.prior - 0.5 * plain) / 0.5
+    torch.testing.assert_close(noise.sum(1), torch.ones(4))
+    assert (noise > -1e-6).all()
+    assert (noise.std(1) > 0.01).all()
+    assert (player._forest.visits.sum(1) == 30 + kept).all()
+
+
+def test_pi_is_the_share_of_simulations_and_none_of_illegal_moves():
+    player, rules = player_of(reuse=False, simulations=40)
+    state = rules.apply(rules.initial((1, 9)), torch.arange(9).expand(1, 9))
+    found = player.search(state)
+
+    torch.testing.assert_close(found.policy, player._forest.visits.view(1, 9, 9) / 40)
+    assert (found.policy[~rules.legal(state)] == 0).all()
+    assert torch.equal(found.best, found.policy.argmax(2))
+
+
+def test_gumbel_makes_the_move_that_halving_ends_with_and_teaches_the_improved_policy():
+    player, rules = player_of(search="gumbel", simulations=16, considered=4)
+    state = rules.initial((1, 9))
+    found = player.search(state)
+
+    assert torch.equal(found.best.flatten(), player._forest.best)
+    assert torch.equal(found.policy[0], player._forest.improved)
+    assert (player._forest.visits > 0).sum(1).tolist() == [4] * 9
+    assert len(found.best.unique()) > 1  # noise draws
+    player.go_on(found.best, rules.apply(state, found.best), torch.zeros(1, 9, dtype=torch.bool))
+    assert player._forest is None
 
 
 def test_after_some_hundred_games_it_loses_less_to_perfect_play():

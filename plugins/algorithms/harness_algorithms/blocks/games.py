@@ -57,6 +57,60 @@ def evaluated_by_playing(rules: GameRules, chance: Chance) -> Evaluate:
     return evaluate
 
 
+def evaluated_by_both(network: Evaluate, playing: Evaluate, weight: Callable[[], float]) -> Evaluate:
+    """The network's logits, and w of its value with 1 − w of a random game's outcome; without w, no value is asked.
+
+    Args:
+        network: as of `evaluated_by`.
+        playing: as of `evaluated_by_playing`.
+        weight: w, as it is when a position is evaluated.
+    """
+
+    def evaluate(state: Tensor) -> Evaluation:
+        (logits, value), w = network(state), weight()
+        if w == 1:
+            return Evaluation(logits, value)
+        outcome = playing(state).value
+        return Evaluation(logits, outcome.lerp(value, w) if w else outcome)
+
+    return evaluate
+
+
+def legal_policy(logits: Tensor, legal: Tensor) -> Tensor:
+    """Softmax of logits [..., A] over legal moves; illegal ones have none of it."""
+    return logits.masked_fill(~legal, -torch.inf).softmax(-1)
+
+
+def cross_entropy(logits: Tensor, legal: Tensor, policy: Tensor) -> Tensor:
+    """−Σ π(a|s) log p(a|s), [...]; p is softmax over legal moves of logits, all [..., A]."""
+    log_probs = logits.masked_fill(~legal, -torch.inf).log_softmax(-1)
+    return -(policy * log_probs.masked_fill(~legal, 0.0)).sum(-1)
+
+
+def drawn_moves(policy: Tensor, chance: Tensor) -> Tensor:
+    """Moves, int64 [S, N], from a policy [S, N, A] by chance [S, N] of U[0, 1); one of no share is never drawn."""
+    bounds = policy.double().cumsum(2)
+    return (chance.unsqueeze(2) * bounds[..., -1:] >= bounds).sum(2)
+
+
+def acting(rules: GameRules, num_seeds: int, preference: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A policy to be evaluated: of the legal moves the one preferred most, [S, B] for observations [S, B, ...].
+
+    Args:
+        rules: of the game.
+        num_seeds: S.
+        preference: how much a move is preferred, [T, A], at positions [T, D].
+    """
+
+    @torch.no_grad()
+    def act(obs: Tensor) -> Tensor:
+        state = rules.position(obs).flatten(0, 1)
+        preferred = preference(state).masked_fill(~rules.legal(state), -torch.inf)
+        return preferred.argmax(1).unflatten(0, (num_seeds, -1))
+
+    return act
+
+
 def searched(rules: GameRules, evaluate: Evaluate, rule: Rule, simulations: int, state: Tensor) -> Forest:
     """New trees of positions [T, D], after so many simulations."""
     forest = Forest(rules, evaluate, rule, simulations + 1, state)
@@ -78,6 +132,31 @@ def dirichlet(concentration: float, legal: Tensor, generators: Sequence[torch.Ge
     drawn = torch.stack([torch._standard_gamma(shapes, generator) for generator in generators])
     drawn = drawn.clamp(min=torch.finfo(torch.float64).tiny) * legal
     return (drawn / drawn.sum(2, keepdim=True)).float()
+
+
+def gumbel_noise(legal: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """A draw from Gumbel's distribution, −ln(−ln U), for every move of every position, float32 [S, N, A].
+
+    Args:
+        legal: only its shape counts, [S, N, A].
+        generators: one per seed, on the processor.
+    """
+    drawn = torch.stack([torch.rand(legal.shape[1:], generator=g, dtype=torch.float64) for g in generators])
+    return -(-drawn.clamp(min=torch.finfo(torch.float64).tiny).log()).log().float()
+
+
+def told(outcome: Tensor, ended: Tensor) -> Tensor:
+    """The outcome that the game of every ply came to, [S, T, N]; NaN where it is not over at the end of T.
+
+    Args:
+        outcome: where a game ``ended``, [S, T, N].
+        ended: bool [S, T, N].
+    """
+    rows, latest = [], torch.full_like(outcome[:, 0], torch.nan)
+    for row in reversed(range(ended.shape[1])):
+        latest = torch.where(ended[:, row], outcome[:, row], latest)
+        rows.append(latest)
+    return torch.stack(rows[::-1], 1)
 
 
 class Position(NamedTuple):

@@ -11,9 +11,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-PUCT, UCT = range(2)  # how actions are chosen
+PUCT, UCT, GUMBEL = range(3)  # how actions are chosen
 NOWHERE = -1
 ENDED = 0.0
+TINY = 1e-38
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -32,6 +33,10 @@ class Nodes(NamedTuple):
         parent: node that leads here, or `NOWHERE`, [nodes].
         best: the action to be taken next; where a game has ended, that by which it did; [nodes].
         mover: 1 or −1, the first or second player moves; `ENDED` where the game has; [nodes].
+        value: what was thought of the position, for who moves here, [nodes].
+        noise: of the roots' actions, which `GUMBEL` adds to logits, [T, A].
+        halving: n(s, a) of the actions that `GUMBEL` may take next at a root, by how many are considered and how many
+            were taken, [most considered + 1, simulations].
     """
 
     visits: Floats
@@ -42,6 +47,9 @@ class Nodes(NamedTuple):
     parent: Ints
     best: Ints
     mover: Floats
+    value: Floats
+    noise: Floats
+    halving: Ints
 
 
 class Seen(NamedTuple):
@@ -86,7 +94,7 @@ def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, leaf: Ints, a
     A leaf where the game has ended stays as it is, and its outcome counts again.
 
     Args:
-        rule: `PUCT` or `UCT`, and its two parameters.
+        rule: `PUCT`, `UCT` or `GUMBEL`, and its two parameters.
         nodes: changed in place.
         seen: the positions after the actions.
         leaf: [T].
@@ -178,7 +186,7 @@ def move(nodes: Nodes, node: int, to: int, parent: int) -> None:
     nodes.visits[to], nodes.total[to], nodes.prior[to] = nodes.visits[node], nodes.total[node], nodes.prior[node]
     nodes.legal[to], nodes.child[to] = nodes.legal[node], nodes.child[node]
     nodes.parent[to], nodes.best[to] = parent, nodes.best[node]
-    nodes.mover[to] = nodes.mover[node]
+    nodes.mover[to], nodes.value[to] = nodes.mover[node], nodes.value[node]
 
 
 @compiled
@@ -191,6 +199,7 @@ def put(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, at: int, node:
     nodes.parent[node] = parent
     nodes.mover[node] = 1 - 2 * seen.to_move[at] if going_on else ENDED
     nodes.legal[node] = seen.legal[at]
+    nodes.value[node] = seen.value[at]
     nodes.best[node] = action
     if going_on:
         softmax(seen.logits[at], seen.legal[at], nodes.prior[node])
@@ -217,6 +226,8 @@ def decided(rule: tuple[int, float, float], nodes: Nodes, node: int) -> int:
     """The legal action that scores most; the first of several, and of all where scores are no numbers."""
     best, most = NOWHERE, -np.inf
     kind, first, second = rule
+    if kind == GUMBEL:
+        return halved(rule, nodes, node) if nodes.parent[node] == NOWHERE else matched(rule, nodes, node)
     visits, total, prior = nodes.visits[node], nodes.total[node], nodes.prior[node]
     times = visits.sum()
     for a in range(len(visits)):
@@ -238,3 +249,69 @@ def upper_bound(visits: float, total: float, prior: float, times: float, explora
         return np.inf
     bound = math.sqrt(math.log(max(times, 1.0)) / max(visits, 1.0))
     return total / max(visits, 1.0) + exploration * bound + weight * prior / (visits + 1)
+
+
+@compiled
+def completed(rule: tuple[int, float, float], nodes: Nodes, node: int) -> Floats:
+    """Scores log P + σ(q) of all actions, [A], with σ(q) = (first + max n) second · q, q from 0 to 1 over all actions.
+
+    An action that was not taken, legal or not, has the q of the value and of the actions taken, mixed:
+    (v + Σ n · Σ P Q / Σ P) / (1 + Σ n), sums over the latter (Danihelka et al., 2022, appendix D).
+    """
+    _, first, second = rule
+    visits, total, prior = nodes.visits[node], nodes.total[node], nodes.prior[node]
+    weighted, share = 0.0, 0.0
+    for a in range(len(visits)):
+        if visits[a] > 0:
+            p = max(prior[a], TINY)
+            weighted += p * total[a] / visits[a]
+            share += p
+    mixed = (nodes.value[node] + visits.sum() * weighted / max(share, TINY)) / (1 + visits.sum())
+    scores = np.empty(len(visits), np.float32)  # first the q themselves
+    least, most = np.inf, -np.inf
+    for a in range(len(visits)):
+        scores[a] = total[a] / visits[a] if visits[a] > 0 else mixed
+        least, most = min(least, scores[a]), max(most, scores[a])
+    scale = (first + visits.max()) * second / max(most - least, 1e-8)
+    for a in range(len(visits)):
+        scores[a] = math.log(max(prior[a], TINY)) + scale * (scores[a] - least)
+    return scores
+
+
+@compiled
+def halved(rule: tuple[int, float, float], nodes: Nodes, root: int) -> int:
+    """What sequential halving takes next at a root, by noise + log P + σ(q), or recommends in the end."""
+    tree = root // (len(nodes.best) // len(nodes.noise))
+    visits, legal, halving = nodes.visits[root], nodes.legal[root], nodes.halving
+    times, considered = int(visits.sum()), min(legal.sum(), len(halving) - 1)
+    wanted = halving[considered, times] if times < halving.shape[1] else visits.max()
+    scores = completed(rule, nodes, root)
+    best, most = NOWHERE, -np.inf
+    for a in range(len(visits)):
+        score = nodes.noise[tree, a] + scores[a]
+        if legal[a] and visits[a] == wanted and (best == NOWHERE or score > most):
+            best, most = a, score
+    return best
+
+
+@compiled
+def matched(rule: tuple[int, float, float], nodes: Nodes, node: int) -> int:
+    """The action that has least of what the improved policy gives it: argmax π′(a) − n(a) / (1 + Σ n)."""
+    visits, legal = nodes.visits[node], nodes.legal[node]
+    policy = np.empty(len(visits), np.float32)
+    softmax(completed(rule, nodes, node), legal, policy)
+    best, most = NOWHERE, -np.inf
+    for a in range(len(visits)):
+        score = policy[a] - visits[a] / (1 + visits.sum())
+        if legal[a] and (best == NOWHERE or score > most):
+            best, most = a, score
+    return best
+
+
+@compiled
+def improve(rule: tuple[int, float, float], nodes: Nodes, which: Ints, out: Floats) -> None:
+    """Write π′ = softmax(log P + σ(q)) of some nodes, over legal actions, [which, A]; 0 where the game has ended."""
+    for at in range(len(which)):
+        node = which[at]
+        if nodes.mover[node] != ENDED:
+            softmax(completed(rule, nodes, node), nodes.legal[node], out[at])

@@ -7,6 +7,7 @@ Values are those of outcomes in [−1, 1]; at every ply they are counted for who
 twice are searched as well. The end of a game backs up its true outcome, every time that it is come to.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,11 +37,12 @@ Evaluate = Callable[[Tensor], Evaluation]
 
 
 class Rule(NamedTuple):
-    """Which action is taken next in a node: the one that scores most; made by `puct` and `uct`."""
+    """Which action is taken next in a node: the one that scores most; made by `puct`, `uct` and `gumbel`."""
 
     kind: int
     first: float
     second: float
+    halving: kernels.Ints = np.zeros((1, 1), np.int64)  # what `gumbel` needs
 
 
 def puct(exploration: float) -> Rule:
@@ -67,6 +69,45 @@ def uct(exploration: float, prior_weight: float = 0.0) -> Rule:
     return Rule(kernels.UCT, exploration, prior_weight)
 
 
+def gumbel(considered: int, simulations: int, value_scale: float = 0.1, visit_offset: float = 50.0) -> Rule:
+    """Gumbel AlphaZero (Danihelka et al., 2022, openreview bERaNdoegnO), with the scales of their library mctx.
+
+    At a root sequential halving takes of so many actions those of the largest noise + log P + σ(q), ever fewer; below
+    it actions are taken so that their shares come near π′ = softmax(log P + σ(q)). A search begins at a new root, and
+    has so many simulations.
+
+    Args:
+        considered: actions at a root, at most.
+        simulations: of a search.
+        value_scale: c_scale of σ.
+        visit_offset: c_visit of σ.
+    """
+    return Rule(kernels.GUMBEL, visit_offset, value_scale, considered_visits(considered, simulations))
+
+
+def considered_visits(most: int, simulations: int) -> kernels.Ints:
+    """How often those actions were taken of which one is next, by sequential halving (Karnin et al., 2013).
+
+    Returns:
+        [most + 1, simulations], by how many actions there are to begin with, and how often any was taken.
+    """
+    return np.array([_considered_visits(count, simulations) for count in range(most + 1)], np.int64)
+
+
+def _considered_visits(count: int, simulations: int) -> list[int]:
+    if count <= 1:
+        return [*range(simulations)]
+    rounds = math.ceil(math.log2(count))
+    sequence: list[int] = []
+    visits, left = [0] * count, count
+    while len(sequence) < simulations:
+        for _ in range(max(1, simulations // (rounds * left))):
+            sequence += visits[:left]
+            visits[:left] = [n + 1 for n in visits[:left]]
+        left = max(2, left // 2)
+    return sequence[:simulations]
+
+
 class Forest:
     """T trees of one game.
 
@@ -79,7 +120,7 @@ class Forest:
     """
 
     def __init__(self, rules: GameRules, evaluate: Evaluate, rule: Rule, capacity: int, state: Tensor) -> None:
-        self._rules, self._evaluate, self._rule = rules, evaluate, tuple(rule)
+        self._rules, self._evaluate, self._rule = rules, evaluate, (rule.kind, rule.first, rule.second)
         seen = self._seen(state)
         trees, actions = seen.logits.shape
         size, self._capacity = trees * capacity, capacity
@@ -93,6 +134,9 @@ class Forest:
             parent=np.full(size, NOWHERE, np.int64),
             best=np.zeros(size, np.int64),
             mover=np.zeros(size, np.float32),
+            value=np.zeros(size, np.float32),
+            noise=np.zeros((trees, actions), np.float32),
+            halving=rule.halving,
         )
         self._states = state.new_zeros(state.shape[1], size)  # a number of all positions lies together
         self._free = self.roots + 1
@@ -109,6 +153,23 @@ class Forest:
     def prior(self) -> Tensor:
         """P of the roots, [T, A]."""
         return torch.from_numpy(self.nodes.prior)[self.roots]
+
+    @property
+    def best(self) -> Tensor:
+        """Which action a root takes next, int64 [T]; of `gumbel`, after all simulations, the one that it recommends."""
+        return torch.from_numpy(self.nodes.best)[self.roots]
+
+    @property
+    def improved(self) -> Tensor:
+        """π′ of `gumbel` at the roots, [T, A]."""
+        policy = np.zeros_like(self.nodes.noise)
+        kernels.improve(self._rule, self.nodes, self.roots.numpy(), policy)
+        return torch.from_numpy(policy)
+
+    def perturb(self, noise: Tensor) -> None:
+        """Let the roots of `gumbel` add noise to their logits, [T, A]."""
+        self.nodes.noise[:] = noise.numpy()
+        kernels.decide(self._rule, self.nodes, self.roots.numpy())
 
     def mix_prior(self, noise: Tensor, share: float) -> None:
         """Search from roots whose prior is (1 − share) P + share · noise, [T, A]; no other node is changed."""

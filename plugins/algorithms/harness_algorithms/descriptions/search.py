@@ -2,6 +2,18 @@
 
 from harness.api import AlgorithmSpec
 
+# OpenSpiel's settings for tic-tac-toe: 40 simulations from a new root for every move, each position learned four times
+# (a batch of 128 after a ply of 32 games) from among the latest 8,192, and moves that are drawn in two plies. Learning
+# rate, batch, buffer, noise and decay are what ours are unless told otherwise. The widely read code of S. Nair has
+# c = 1, 25 simulations and no noise, and lets a network play only once it wins 60 % of 40 games against the one before.
+TUTORIAL = {"simulations": 40, "exploration": 1.41, "reuse": False, "drawn_plies": 2, "updates": 1}
+# The paper's ratios. Of 44 million games of chess at some 80 plies each it learned 700,000 batches of 4,096, so that a
+# position is learned about once; Dirichlet's α, 0.3, 0.15 and 0.03, is about 10 over the number of moves; moves are drawn
+# in 30 plies, which is all of a small game. Of its 800 simulations an eighth is left.
+PAPER_SMALL = {"simulations": 100, "exploration": 1.25, "copies": 128, "updates": 1, "drawn_plies": 30}
+# Half as many simulations as otherwise, since it is for few.
+GUMBEL = {"search": "gumbel", "simulations": 16}
+
 SPECS = (
     AlgorithmSpec(
         "mcts",
@@ -25,6 +37,34 @@ SPECS = (
         action_spaces=("Discrete",),
         lockstep=True,
         game=True,
+        presets={
+            "network": {"act_by": "network"},
+            "tutorial": TUTORIAL,
+            "paper-small": PAPER_SMALL,
+            "gumbel": GUMBEL,
+        },
+    ),
+    AlgorithmSpec(
+        "exit",
+        "harness_algorithms.exit",
+        version="1",
+        summary="A network imitates a tree search that it guides, on one position of every game",
+        reference="Anthony et al., 2017, arXiv:1705.08439",
+        observation_spaces=("Box",),
+        action_spaces=("Discrete",),
+        lockstep=True,
+        game=True,
         presets={"network": {"act_by": "network"}},
+    ),
+    AlgorithmSpec(
+        "reinforce_selfplay",
+        "harness_algorithms.reinforce_selfplay",
+        version="1",
+        summary="REINFORCE with a baseline in self-play: games without search",
+        reference="Williams, 1992, doi:10.1007/BF00992696",
+        observation_spaces=("Box",),
+        action_spaces=("Discrete",),
+        lockstep=True,
+        game=True,
     ),
 )

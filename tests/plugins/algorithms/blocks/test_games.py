@@ -9,11 +9,18 @@ from harness_algorithms.blocks import tree_search
 from harness_algorithms.blocks.games import (
     Games,
     Position,
+    acting,
     chance_of,
+    cross_entropy,
     dirichlet,
+    drawn_moves,
     evaluated_by,
+    evaluated_by_both,
     evaluated_by_playing,
+    gumbel_noise,
+    legal_policy,
     searched,
+    told,
 )
 from harness_algorithms.blocks.networks import stacked_mlp
 from harness_games.rules import tic_tac_toe
@@ -87,8 +94,18 @@ def test_noise_is_dirichlets_over_legal_moves(concentration):
     torch.testing.assert_close(noise[:, 0].var(), torch.tensor(variance), atol=0.1 * variance, rtol=0)
 
 
+def test_gumbel_noise_is_gumbels():
+    noise = gumbel_noise(torch.ones(1, 40_000, 2, dtype=torch.bool), seeded(0)).double()
+    assert float(noise.mean()) == pytest.approx(0.5772, abs=0.02)  # Euler's constant
+    assert float(noise.var()) == pytest.approx(math.pi**2 / 6, rel=0.03)
+    logits = torch.tensor([0.0, math.log(3)])
+    assert float((noise[0] + logits).argmax(1).double().mean()) == pytest.approx(0.75, abs=0.01)
+
+
 def test_noise_of_a_seed_is_its_own():
     legal = torch.ones(2, 3, 5, dtype=torch.bool)
+    both = gumbel_noise(legal, seeded(4, 7))
+    assert torch.equal(both[1:], gumbel_noise(legal[:1], seeded(7)))
     both = dirichlet(0.5, legal, seeded(4, 7))
     assert torch.equal(both[1:], dirichlet(0.5, legal[:1], seeded(7)))
 
@@ -142,3 +159,65 @@ def test_a_seeds_random_games_are_its_own_however_long_those_of_others_last():
         later.append(float(torch.rand(1, generator=generators[0])))
 
     assert later[0] == later[1]
+
+
+def test_illegal_moves_are_masked_before_softmax_and_have_no_share():
+    logits = torch.tensor([1.0, 90.0, 0.0, -1.0])
+    legal = torch.tensor([True, False, True, True])
+    policy = legal_policy(logits, legal)
+
+    assert policy[1] == 0
+    torch.testing.assert_close(policy[legal], logits[legal].softmax(0))
+
+
+def test_cross_entropy_is_of_legal_moves_alone_and_so_are_its_slopes():
+    logits = torch.tensor([1.0, 90.0, 0.0, -1.0], requires_grad=True)
+    legal, policy = torch.tensor([True, False, True, True]), torch.tensor([0.5, 0.0, 0.3, 0.2])
+    loss = cross_entropy(logits, legal, policy)
+    loss.backward()
+
+    torch.testing.assert_close(loss, -(policy[legal] * logits[legal].log_softmax(0)).sum())
+    torch.testing.assert_close(logits.grad, legal_policy(logits.detach(), legal) - policy)
+
+
+def test_moves_are_drawn_by_their_shares_and_one_without_is_never():
+    policy = torch.tensor([0.0, 0.5, 0.2, 0.3, 0.0]).expand(1, 30_000, 5)
+    chance = torch.rand(1, 30_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shares = drawn_moves(policy, chance).flatten().bincount(minlength=5) / 30_000
+    edges = torch.tensor([[0.0, 1.0 - 2**-53]], dtype=torch.float64)
+
+    torch.testing.assert_close(shares, policy[0, 0], atol=0.01, rtol=0)
+    assert drawn_moves(policy[:, :2], edges).tolist() == [[1, 3]]
+
+
+def test_the_outcome_is_that_of_a_plys_own_game_and_a_draw_is_not_a_game_that_goes_on():
+    ended = torch.tensor([[False, True, False, True, False]]).unsqueeze(2)
+    outcome = torch.tensor([[0.0, 1.0, 0.0, 0.0, 0.0]]).unsqueeze(2)
+    found = told(outcome, ended)[0, :, 0]
+
+    assert found[:4].tolist() == [1, 1, 0, 0]
+    assert found[4].isnan()
+
+
+def test_values_of_a_network_and_of_random_games_are_mixed_by_weight():
+    state = tic_tac_toe.initial((400,))
+    network = stacked_mlp((27, 10), seeded(0))
+    thought = evaluated_by(network, tic_tac_toe, 1, torch.device("cpu"))
+    playing = evaluated_by_playing(tic_tac_toe, chance_of(seeded(1)))
+    outcomes = evaluated_by_playing(tic_tac_toe, chance_of(seeded(1)))(state).value
+    weights = [0.75]
+    mixed = evaluated_by_both(thought, playing, lambda: weights[-1])
+
+    value, logits = thought(state).value, thought(state).logits
+    torch.testing.assert_close(mixed(state).value, 0.75 * value + 0.25 * outcomes)
+    torch.testing.assert_close(mixed(state).logits, logits)
+    weights.append(0.0)
+    assert set(mixed(state).value.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    weights.append(1.0)
+    assert torch.equal(mixed(state).value, value)
+
+
+def test_who_is_evaluated_takes_the_legal_move_that_is_preferred_most():
+    state = tic_tac_toe.apply(tic_tac_toe.initial((2, 3)), torch.tensor([[8, 7, 6], [0, 1, 2]]))
+    act = acting(tic_tac_toe, 2, lambda positions: torch.arange(9.0).expand(len(positions), 9))
+    assert act(tic_tac_toe.observe(state)).tolist() == [[7, 8, 8], [8, 8, 8]]

@@ -274,3 +274,51 @@ def test_a_root_without_a_move_is_left_alone_and_harms_no_other(game):
 
     assert (forest.visits[0] == 0).all()
     assert torch.equal(forest.visits[1], grown(rules, state[1:], 20).visits[0])
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_values_turn_their_sign_at_every_ply(player):
+    """Two cells are free; 7 is taken first, since the prior is nearly all there, and then the other wins by 8."""
+    state = marks((0, 4, 3), (2, 5, 1, 6), player)
+    assert tic_tac_toe.legal(state)[0].nonzero()[:, 0].tolist() == [7, 8]
+
+    def hopeful(state):
+        logits = torch.zeros(len(state), 9)
+        logits[:, 7] = 20.0
+        return Evaluation(logits, torch.full((len(state),), 0.5))  # for who is to move
+
+    forest = Forest(tic_tac_toe, hopeful, puct(10.0), 3, state)
+    forest.simulate()
+    assert forest.nodes.total[0, 7] == -0.5  # 0.5 for the other
+    forest.simulate()
+    child = forest.nodes.child[0, 7]
+    assert forest.nodes.total[child, 8] == 1.0
+    assert forest.nodes.total[0, 7] == -0.5 - 1.0
+
+
+def test_a_game_that_is_drawn_is_over_and_worth_0_however_hopeful_the_network():
+    state = marks((0, 1, 5, 6), (2, 3, 4, 7))  # 8 is left, and makes no line
+    assert tic_tac_toe.legal(state)[0].nonzero()[:, 0].tolist() == [8]
+    after = tic_tac_toe.apply(state, torch.tensor([8]))
+    assert tic_tac_toe.outcome(after).tolist() == [0.0]
+    assert tic_tac_toe.outcome(state).isnan().all()
+
+    def hopeful(state):
+        return Evaluation(torch.zeros(len(state), 9), torch.full((len(state),), 0.9))
+
+    forest = Forest(tic_tac_toe, hopeful, puct(1.0), 11, state)
+    for _ in range(10):
+        forest.simulate()
+    assert forest.visits[0, 8] == 10
+    assert forest.nodes.total[0, 8] == 0
+
+
+def test_illegal_moves_have_no_share_of_a_prior_whatever_their_logits():
+    state = positions(tic_tac_toe, 3, 6)
+    legal = tic_tac_toe.legal(state)
+
+    def tempted(state):
+        return Evaluation(torch.where(tic_tac_toe.legal(state), 0.0, 50.0), torch.zeros(len(state)))
+
+    forest = Forest(tic_tac_toe, tempted, puct(1.0), 2, state)
+    torch.testing.assert_close(forest.prior, legal / legal.sum(1, keepdim=True))
