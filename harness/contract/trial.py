@@ -91,6 +91,9 @@ class GameRules(Protocol):
 
     They are pure. A position is one tensor [..., D]; moves are numbered from 0. This is what the module named by
     ``EnvironmentSpec.game`` holds; the environment itself plays the same game against a fixed opponent.
+
+    It may have ``played_out(state, seed)`` as well: the first player's outcomes, float32 [...], of random games from
+    positions, one from each by a seed, int64 [...], of its own. Searches by random games are faster with it.
     """
 
     def initial(self, shape: tuple[int, ...]) -> "torch.Tensor":

@@ -352,8 +352,52 @@ def test_hex_has_at_most_as_many_groups_as_int8_can_number():
     assert int(state[:, :121].max()) > 110
 
 
+# Random games
+
+
+def ply_by_ply(rules, state, generator):
+    """Outcomes of random games from positions, [n]."""
+    begun = rules.initial((len(state),))
+    while (going_on := rules.outcome(state).isnan()).any():
+        moved_in = torch.where(going_on[:, None], state, begun)
+        state = torch.where(going_on[:, None], rules.apply(moved_in, chosen(rules.legal(moved_in), generator)), state)
+    return rules.outcome(state)
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("plies", [0, 5])
+def test_random_games_come_out_as_those_played_ply_by_ply(name, plies):
+    rules, generator, games = RULES[name], torch.Generator().manual_seed(9), 4_000
+    state = rules.initial(())
+    for _ in range(plies):
+        state = rules.apply(state, chosen(rules.legal(state), generator))
+    state = state.expand(games, -1)
+    seed = torch.randint(2**53, (games,), generator=generator)
+    told, stepped = rules.played_out(state, seed), ply_by_ply(rules, state, generator)
+    for outcome in (-1, 0, 1):
+        one, other = told.eq(outcome).float().mean(), stepped.eq(outcome).float().mean()
+        assert abs(one - other) <= 4 * (2 * 0.25 / games) ** 0.5
+    assert torch.equal(told, rules.played_out(state, seed))
+    assert not torch.equal(told, rules.played_out(state, seed + 1))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_random_game_from_an_end_tells_its_outcome(name):
+    rules, generator = RULES[name], torch.Generator().manual_seed(10)
+    state = rules.initial((50,))
+    ends = []
+    while len(state):
+        state = rules.apply(state, chosen(rules.legal(state), generator))
+        over = ~rules.outcome(state).isnan()
+        ends.append(state[over])
+        state = state[~over]
+    ends = torch.cat(ends)
+    assert len(ends) == 50
+    assert torch.equal(rules.played_out(ends, torch.arange(50)), rules.outcome(ends))
+
+
 def test_every_module_of_rules_is_whole():
     for module in ("tic_tac_toe", "connect_four", "hex_5", "hex_7", "othello_6"):
         rules = importlib.import_module(f"harness_games.rules.{module}")
-        names = ("BOARD", "initial", "legal", "apply", "to_move", "outcome", "observe", "position")
+        names = ("BOARD", "initial", "legal", "apply", "to_move", "outcome", "observe", "position", "played_out")
         assert all(hasattr(rules, name) for name in names)

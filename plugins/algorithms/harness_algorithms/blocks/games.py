@@ -1,7 +1,7 @@
 """What algorithms of two-player games share: networks over positions, searches of them, and what games leave behind."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,8 @@ def evaluated_by(network: Network, rules: GameRules, num_seeds: int, device: tor
     """What a network with outputs [S, B, A + 1] thinks of positions [S · B, D]: logits, and a value by tanh."""
 
     def evaluate(state: Tensor) -> Evaluation:
-        obs = rules.observe(state).to(device).unflatten(0, (num_seeds, -1))
-        out = network.record(obs)[0].flatten(0, 1).cpu()
+        obs = rules.observe(state).view(num_seeds, len(state) // num_seeds, -1).to(device)
+        out = network.record(obs)[0].reshape(len(state), -1).cpu()
         return Evaluation(out[:, :-1].contiguous(), out[:, -1].tanh())
 
     return evaluate
@@ -42,19 +42,40 @@ def chance_of(generators: Sequence[torch.Generator]) -> Chance:
 
 def evaluated_by_playing(rules: GameRules, chance: Chance) -> Evaluate:
     """Positions are thought worth what a random game from there comes to, and no move likelier than another."""
+    play = compiled_games(rules, chance) if hasattr(rules, "played_out") else games_ply_by_ply(rules, chance)
 
     def evaluate(state: Tensor) -> Evaluation:
-        mover = 1 - 2 * rules.to_move(state)
-        begun = rules.initial((len(state),))  # where a game is over, it is this that is moved in
-        logits = torch.zeros_like(rules.legal(state), dtype=torch.float32)
-        while (going_on := rules.outcome(state).isnan() & rules.legal(state).any(1)).any():
-            moved_in = torch.where(going_on[:, None], state, begun)
-            action = (chance(going_on, logits.shape[1]) * rules.legal(moved_in)).argmax(1)
-            action = torch.where(going_on, action, rules.legal(begun).float().argmax(1))
-            state = torch.where(going_on[:, None], rules.apply(moved_in, action), state)
-        return Evaluation(logits, rules.outcome(state).nan_to_num() * mover)
+        going_on, mover = rules.legal(state), 1 - 2 * rules.to_move(state)
+        told = play(state, going_on.any(1) & rules.outcome(state).isnan())
+        return Evaluation(torch.zeros(going_on.shape), told.nan_to_num() * mover)
 
     return evaluate
+
+
+Play = Callable[[Tensor, Tensor], Tensor]
+"""The first player's outcomes, [T], of random games from positions [T, D], where these go on, bool [T]."""
+
+
+def compiled_games(rules: Any, chance: Chance) -> Play:
+    """As the rules play them by themselves, each by 53 random bits."""
+    return lambda state, going_on: rules.played_out(state, (chance(going_on, 1).squeeze(1) * 2**53).long())
+
+
+def games_ply_by_ply(rules: GameRules, chance: Chance) -> Play:
+    """As any rules allow: a ply of all games after the other."""
+
+    def play(state: Tensor, going_on: Tensor) -> Tensor:
+        begun = rules.initial((len(state),))  # where a game is over, it is this that is moved in
+        first = rules.legal(begun).float().argmax(1)
+        while going_on.any():
+            moved_in = torch.where(going_on[:, None], state, begun)
+            legal = rules.legal(moved_in)
+            action = torch.where(going_on, (chance(going_on, legal.shape[1]) * legal).argmax(1), first)
+            state = torch.where(going_on[:, None], rules.apply(moved_in, action), state)
+            going_on = rules.outcome(state).isnan() & rules.legal(state).any(1)
+        return rules.outcome(state)
+
+    return play
 
 
 def evaluated_by_both(network: Evaluate, playing: Evaluate, weight: Callable[[], float]) -> Evaluate:

@@ -8,8 +8,8 @@ from harness.api import AlgorithmSpec
 # c = 1, 25 simulations and no noise, and lets a network play only once it wins 60 % of 40 games against the one before.
 TUTORIAL = {"simulations": 40, "exploration": 1.41, "reuse": False, "drawn_plies": 2, "updates": 1}
 # The paper's ratios. Of 44 million games of chess at some 80 plies each it learned 700,000 batches of 4,096, so that a
-# position is learned about once; Dirichlet's α, 0.3, 0.15 and 0.03, is about 10 over the number of moves; moves are drawn
-# in 30 plies, which is all of a small game. Of its 800 simulations an eighth is left.
+# position is learned about once; Dirichlet's α, 0.3, 0.15 and 0.03, is about 10 over the number of moves; moves are
+# drawn in 30 plies, which is all of a small game. Of its 800 simulations an eighth is left.
 PAPER_SMALL = {"simulations": 100, "exploration": 1.25, "copies": 128, "updates": 1, "drawn_plies": 30}
 # Half as many simulations as otherwise, since it is for few.
 GUMBEL = {"search": "gumbel", "simulations": 16}
@@ -37,12 +37,7 @@ SPECS = (
         action_spaces=("Discrete",),
         lockstep=True,
         game=True,
-        presets={
-            "network": {"act_by": "network"},
-            "tutorial": TUTORIAL,
-            "paper-small": PAPER_SMALL,
-            "gumbel": GUMBEL,
-        },
+        presets={"network": {"act_by": "network"}, "tutorial": TUTORIAL, "paper-small": PAPER_SMALL, "gumbel": GUMBEL},
     ),
     AlgorithmSpec(
         "exit",

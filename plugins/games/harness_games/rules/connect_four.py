@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from harness_games.rules import bitboards, loops
-from harness_games.rules.bitboards import looped, outcome, to_move
+from harness_games.rules.bitboards import looped, outcome, to_move, told
 
-__all__ = ["BOARD", "apply", "initial", "legal", "observe", "outcome", "position", "to_move"]
+__all__ = ["BOARD", "apply", "initial", "legal", "observe", "outcome", "played_out", "position", "to_move"]
 
 BOARD = ROWS, COLUMNS = (6, 7)
 STRIDE = ROWS + 1  # bits from a column to the next
@@ -39,6 +39,12 @@ def apply(state: Tensor, action: Tensor) -> Tensor:
 def observe(state: Tensor) -> Tensor:
     """Own stones, the other's, from the top left row by row, and columns with room: float32 [..., 91]."""
     return bitboards.observe(state, CELLS, legal(state))
+
+
+def played_out(state: Tensor, seed: Tensor) -> Tensor:
+    """The first player's outcomes of random games from positions, float32 [...], by seeds int64 [...]."""
+    ended = looped(loops.drop_at_random, state, seed, TOP, STRIDE, STEPS, FULL, row=1, dtype=np.int64)
+    return told(ended.squeeze(-1))
 
 
 def position(observation: Tensor) -> Tensor:

@@ -62,6 +62,11 @@ class Hex:
         """Own stones, the other's, and empty cells, on the board as the mover sees it: float32 [..., 3 n²]."""
         return looped(loops.sides, state, self.legal(state), row=3 * self._count, dtype=np.float32)
 
+    def played_out(self, state: Tensor, seed: Tensor) -> Tensor:
+        """The first player's outcomes of random games from positions, float32 [...], by seeds int64 [...]."""
+        ended = looped(loops.join_at_random, state, seed, self._beside, row=1, dtype=np.int64)
+        return told(ended.squeeze(-1))
+
     def position(self, observation: Tensor) -> Tensor:
         """The position that looks so, with the first player to move, while the game goes on."""
         own, other = observation[..., : 2 * self._count].to(torch.int8).chunk(2, -1)

@@ -3,6 +3,6 @@
 from harness_games.rules.hex import Hex
 
 _rules = Hex(7)
-BOARD, position = _rules.BOARD, _rules.position
+BOARD, position, played_out = _rules.BOARD, _rules.position, _rules.played_out
 initial, legal, apply = _rules.initial, _rules.legal, _rules.apply
 to_move, outcome, observe = _rules.to_move, _rules.outcome, _rules.observe

@@ -180,3 +180,102 @@ def turn(state, action, directions, size, everywhere, after):
         told = _told(lead != 0, player if lead > 0 else 1 - player, True) if over else GOING_ON
         _turned_round(after[i], mine, theirs, player, told)
         after[i, 4] = moves
+
+
+# Random games. Every position has a generator of its own: what is drawn follows from its seed alone.
+
+
+@compiled
+def _next(chance):
+    """A linear congruential generator of 64 bits (Knuth's MMIX); of its numbers the upper bits are used."""
+    return chance * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
+
+
+@compiled
+def _drawn(legal, chance):
+    """A legal move, each as likely, as the remainder of 33 bits is as good as uniform; −1 where there is none.
+
+    There is none in what looks like the end of a game, made a position again of what was observed.
+    """
+    count = legal.sum()
+    left = int(chance >> np.uint64(31)) % count if count else 0
+    for a in range(len(legal)):
+        if legal[a]:
+            if left == 0:
+                return a
+            left -= 1
+    return -1
+
+
+@compiled
+def _begun(state, i, actions):
+    """Room for a game from position i: two positions [1, D], moves [1] and legal moves [1, A]."""
+    return state[i : i + 1].copy(), state[i : i + 1].copy(), np.empty(1, np.int64), np.empty((1, actions), np.bool_)
+
+
+@compiled
+def mark_at_random(state, seed, cells, lines, full, ended):
+    """Tic-tac-toe: what came of random games, [n, 1]."""
+    for i in range(len(state)):
+        board, after, move, legal = _begun(state, i, len(cells))
+        chance = np.uint64(seed[i])
+        while board[0, 3] == GOING_ON:
+            chance = _next(chance)
+            free(board, cells, legal)
+            move[0] = _drawn(legal[0], chance)
+            if move[0] < 0:
+                break
+            mark(board, move, lines, full, after)
+            board, after = after, board
+        ended[i, 0] = board[0, 3]
+
+
+@compiled
+def drop_at_random(state, seed, top, stride, steps, full, ended):
+    """Connect four: what came of random games, [n, 1]."""
+    for i in range(len(state)):
+        board, after, move, legal = _begun(state, i, len(top))
+        chance = np.uint64(seed[i])
+        while board[0, 3] == GOING_ON:
+            chance = _next(chance)
+            free(board, top, legal)
+            move[0] = _drawn(legal[0], chance)
+            if move[0] < 0:
+                break
+            drop(board, move, stride, steps, full, after)
+            board, after = after, board
+        ended[i, 0] = board[0, 3]
+
+
+@compiled
+def join_at_random(state, seed, beside, ended):
+    """Hex: what came of random games, [n, 1]."""
+    for i in range(len(state)):
+        board, after, move, legal = _begun(state, i, len(beside))
+        chance = np.uint64(seed[i])
+        while board[0, -1] == GOING_ON:
+            chance = _next(chance)
+            empty_cells(board, legal)
+            move[0] = _drawn(legal[0], chance)
+            if move[0] < 0:
+                break
+            join(board, move, beside, after)
+            board, after = after, board
+        ended[i, 0] = board[0, -1]
+
+
+@compiled
+def turn_at_random(state, seed, directions, size, everywhere, ended):
+    """Othello: what came of random games, [n, 1]."""
+    for i in range(len(state)):
+        board, after, move, legal = _begun(state, i, size * size + 1)
+        chance = np.uint64(seed[i])
+        while board[0, 3] == GOING_ON:
+            chance = _next(chance)
+            discs_to_set(board, legal)
+            move[0] = _drawn(legal[0], chance)
+            if move[0] < 0:
+                break
+            turn(board, move, directions, size, everywhere, after)
+            board, after = after, board
+        ended[i, 0] = board[0, 3]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness_games.rules import bitboards, loops
-from harness_games.rules.bitboards import looped, outcome, to_move
+from harness_games.rules.bitboards import looped, outcome, to_move, told
 
 
 class Othello:
@@ -55,6 +55,11 @@ class Othello:
     def observe(self, state: Tensor) -> Tensor:
         """Own discs, the other's, and legal moves: float32 [..., 3 n² + 1]."""
         return bitboards.observe(state, self._cells, self.legal(state))
+
+    def played_out(self, state: Tensor, seed: Tensor) -> Tensor:
+        """The first player's outcomes of random games from positions, float32 [...], by seeds int64 [...]."""
+        ended = looped(loops.turn_at_random, state, seed, *self._board, row=1, dtype=np.int64)
+        return told(ended.squeeze(-1))
 
     def position(self, observation: Tensor) -> Tensor:
         """The position that looks so, with the first player to move, while the game goes on."""

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from harness_games.rules import bitboards, loops
-from harness_games.rules.bitboards import looped, outcome, to_move
+from harness_games.rules.bitboards import looped, outcome, to_move, told
 
-__all__ = ["BOARD", "apply", "initial", "legal", "observe", "outcome", "position", "to_move"]
+__all__ = ["BOARD", "apply", "initial", "legal", "observe", "outcome", "played_out", "position", "to_move"]
 
 BOARD = (3, 3)
 CELLS = bitboards.bits(tuple(range(9)))
@@ -33,6 +33,12 @@ def apply(state: Tensor, action: Tensor) -> Tensor:
 def observe(state: Tensor) -> Tensor:
     """Own marks, the other's, and empty cells: float32 [..., 27]."""
     return bitboards.observe(state, CELLS, legal(state))
+
+
+def played_out(state: Tensor, seed: Tensor) -> Tensor:
+    """The first player's outcomes of random games from positions, float32 [...], by seeds int64 [...]."""
+    ended = looped(loops.mark_at_random, state, seed, CELLS, LINES, FULL, row=1, dtype=np.int64)
+    return told(ended.squeeze(-1))
 
 
 def position(observation: Tensor) -> Tensor:
