@@ -70,12 +70,37 @@ class Seen(NamedTuple):
     outcome: Floats
 
 
+class Moves(NamedTuple):
+    """What is done in a leaf of every tree.
+
+    Attributes:
+        leaf: its node, [T].
+        action: [T].
+        before: the position there, [T, D].
+        after: the position that the action leads to, [T, D].
+    """
+
+    leaf: Ints
+    action: Ints
+    before: Ints
+    after: Ints
+
+
 compiled = numba.njit(cache=True, error_model="numpy")
 
 
 @compiled
-def descend(roots: Ints, nodes: Nodes, leaf: Ints, action: Ints) -> None:
-    """Follow the best actions from every root, to one that leads nowhere yet or to an end; writes both, [T]."""
+def descend(roots: Ints, nodes: Nodes, states: Ints, leaf: Ints, action: Ints, before: Ints) -> None:
+    """Follow the best actions from every root, to one that leads nowhere yet or to an end.
+
+    Args:
+        roots: [T].
+        nodes: only read.
+        states: positions, [nodes, D].
+        leaf: the node that each came to, [T]; written.
+        action: what is done there, [T]; written.
+        before: the position there, [T, D]; written.
+    """
     for tree in range(len(roots)):
         node = roots[tree]
         while nodes.mover[node] != ENDED:
@@ -85,32 +110,36 @@ def descend(roots: Ints, nodes: Nodes, leaf: Ints, action: Ints) -> None:
             node = onward
         leaf[tree] = node
         action[tree] = nodes.best[node]
+        before[tree] = states[node]
 
 
 @compiled
-def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, leaf: Ints, action: Ints, free: Ints) -> None:
+def grow(rule: tuple[int, float, float], nodes: Nodes, seen: Seen, moves: Moves, states: Ints, free: Ints) -> None:
     """Add what was seen after the leaves' actions, and tell it to all on the paths.
 
-    A leaf where the game has ended stays as it is, and its outcome counts again.
+    A leaf where the game has ended stays as it is, and its outcome counts again. A position in which the game has ended
+    is never moved in: the one before is kept, to be ended again.
 
     Args:
         rule: `PUCT`, `UCT` or `GUMBEL`, and its two parameters.
         nodes: changed in place.
         seen: the positions after the actions.
-        leaf: [T].
-        action: [T].
+        moves: the actions.
+        states: positions of all nodes, [nodes, D]; changed in place.
         free: the next place of every tree, [T]; moved on where it was taken.
     """
-    for tree in range(len(leaf)):
-        node = leaf[tree]
+    for tree in range(len(free)):
+        node, new = moves.leaf[tree], free[tree]
         told = seen.outcome[tree]
-        if math.isnan(told):
+        ended = not math.isnan(told)
+        if not ended:
             told = seen.value[tree] * (1 - 2 * seen.to_move[tree])
         if nodes.mover[node] == ENDED:
             node = nodes.parent[node]
         else:
-            put(rule, nodes, seen, tree, free[tree], node, action[tree])
-            nodes.child[node, action[tree]] = free[tree]
+            put(rule, nodes, seen, tree, new, node, moves.action[tree])
+            nodes.child[node, moves.action[tree]] = new
+            states[new] = moves.before[tree] if ended else moves.after[tree]
             free[tree] += 1
         while node != NOWHERE:
             taken = nodes.best[node]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from harness.api import GameRules
 from harness_algorithms.blocks import tree_kernels as kernels
-from harness_algorithms.blocks.tree_kernels import NOWHERE, Nodes, Seen
+from harness_algorithms.blocks.tree_kernels import NOWHERE, Moves, Nodes, Seen
 
 
 class Evaluation(NamedTuple):
@@ -138,10 +138,11 @@ class Forest:
             noise=np.zeros((trees, actions), np.float32),
             halving=rule.halving,
         )
-        self._states = state.new_zeros(state.shape[1], size)  # a number of all positions lies together
+        self._states = state.new_zeros(size, state.shape[1])
+        self._before = torch.zeros_like(state)  # [T, D], the positions moved in
         self._free = self.roots + 1
         self._leaf, self._action = torch.zeros(2, trees, dtype=torch.int64)
-        self._numpy = [each.numpy() for each in (self.roots, self._free, self._leaf, self._action)]
+        self._numpy = [each.numpy() for each in (self.roots, self._free, self._leaf, self._action, self._before)]
         self._plant(state, seen, torch.ones(trees, dtype=torch.bool))
 
     @property
@@ -188,7 +189,7 @@ class Forest:
         source, planted = torch.arange(len(self.nodes.best)), anew.clone()
         arguments = (each.numpy() for each in (action, source, planted))
         kernels.reroot(self.nodes, self._numpy[0], self._numpy[1], room, *arguments)
-        self._states = self._states.index_select(1, source)
+        self._states = self._states.index_select(0, source)
         if planted.any():
             self._plant(state, self._seen(state), planted)
 
@@ -196,7 +197,7 @@ class Forest:
         """Begin trees anew at positions [T, D]; where there is no move, one of the first position is kept for show."""
         begun = self._rules.initial((1,))
         stuck = ~torch.from_numpy(seen.legal).any(1, keepdim=True)
-        self._states.index_copy_(1, self.roots[where], torch.where(stuck, begun, state)[where].T)
+        self._states.index_copy_(0, self.roots[where], torch.where(stuck, begun, state)[where])
         first = int(self._rules.legal(begun)[0].float().argmax())
         kernels.plant(self._rule, self.nodes, seen, where.numpy(), self._numpy[0], self._numpy[1], first)
 
@@ -207,17 +208,15 @@ class Forest:
         Raises:
             ValueError: a tree is full.
         """
-        roots, free, leaf, action = self._numpy
+        roots, free, leaf, action, before = self._numpy
         if (free - roots).max() >= self._capacity:
             raise ValueError(f"a tree has no room for more than {self._capacity} positions")
-        kernels.descend(roots, self.nodes, leaf, action)
-        before = self._states.index_select(1, self._leaf)
-        state = self._rules.apply(before.T, self._action)
+        states = self._states.numpy()
+        kernels.descend(roots, self.nodes, states, leaf, action, before)
+        state = self._rules.apply(self._before, self._action)
         seen = self._seen(state)
-        # A position in which the game has ended is never moved in: the one before is kept, to be ended again.
-        kept = torch.where(torch.from_numpy(seen.outcome).isnan(), state.T, before)
-        self._states.index_copy_(1, self._free, kept)
-        kernels.grow(self._rule, self.nodes, seen, leaf, action, free)
+        moves = Moves(leaf, action, before, state.contiguous().numpy())
+        kernels.grow(self._rule, self.nodes, seen, moves, states, free)
 
     def _seen(self, state: Tensor) -> Seen:
         rules, (logits, value) = self._rules, self._evaluate(state)
