@@ -1,0 +1,232 @@
+"""Ratings of players of games: algorithms and the fixed opponents they played, on one scale for each game.
+
+Environments of one game, whose arguments differ in nothing but ``opponent``, form a panel. Opponents meet each other
+through the algorithms that play several of them. An algorithm counts as one player, though it is trained on the
+environment of each opponent; with another budget it is another player.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.labels import UNITS
+from harness.analysis.pairing import blocks_of
+from harness.analysis.stats import RESAMPLES, score_intervals
+from harness.statistics.aggregates import task_means
+from harness.statistics.intervals import ends, widening
+from harness.statistics.ratings import bounded_by, elo_ratings, linked
+from harness.statistics.resampling import resamples
+from harness.statistics.runs import Floats, Integers, ragged
+from harness.storage.results_files import as_table
+
+if TYPE_CHECKING:
+    from harness.analysis.results import Results
+
+COLUMNS = ["game", "player", "algorithm", "device", "rating", "low", "high", "anchor"]
+COLUMNS += ["opponents", "runs", "failed", "games", "note"]
+OPPONENT = "opponent"  # the argument of an environment that names its fixed player
+ANCHOR = "random"  # the opponent that is rated 0
+OUTCOMES = (-1.0, 0.0, 1.0)
+MOST_EPISODES = 10**6  # of an evaluation, as a stranger's manifest may tell it
+UNMOVED = 1e-6  # points; no more is rounding
+NO_SCORE = "a failed run has no score where no random score is known"
+NO_OUTCOMES = "its returns are not -1, 0 and 1"
+TWICE = "it has runs of a seed in several suites"
+UNBOUNDED = {(True, True): "", (True, False): "won all that counts: may be any higher"}
+UNBOUNDED |= {(False, True): "lost all that counts: may be any lower", (False, False): "no game ties it to the anchor"}
+
+
+class Player(NamedTuple):
+    """Who is rated."""
+
+    name: str  # as readers see it
+    algorithm: str = ""  # empty for an opponent
+    device: str = ""
+
+
+class Match(NamedTuple):
+    """All final evaluations of an algorithm against an opponent."""
+
+    player: Player
+    opponent: Player
+    environment: str
+    seeds: tuple[int, ...]  # [n] of runs that count
+    scores: Floats  # [n] their mean outcomes
+    limits: tuple[float, float]  # the interval of the mean; NaN where there is none
+    episodes: int  # of each run
+    failed: int  # of these runs
+    independent: bool  # whether a seed's luck is not shared among environments
+    why_not: str  # why it is not rated; empty if it is
+
+
+def ratings(results: "Results") -> pd.DataFrame:
+    """Elo ratings of algorithms and of their opponents, for each game; no row without games.
+
+    Of final evaluations, a failed run counting as in `overall.counted`. Draws are half won, and each match has one drawn
+    game besides. Intervals are those of resamples of whole runs within each match, and span what the intervals of the
+    final scores come to.
+
+    Returns:
+        Columns game, player; algorithm, device (empty for an opponent); rating, low, high (95 % interval; infinite
+        where no result ends it, NaN where there are too few runs), anchor (who is rated 0), opponents (how many it
+        played), runs (that count), failed (of these), games, note (what a reader should know).
+    """
+    rows: list[tuple[Any, ...]] = []
+    for game, matches in _panels(results).items():
+        unrated = {match.player: match.why_not for match in matches if match.why_not}
+        rated = [match for match in matches if match.player not in unrated]
+        players = sorted(
+            {player for match in rated for player in (match.opponent, match.player)},
+            key=lambda player: (player.algorithm != "", player.name != ANCHOR, player),
+        )
+        groups = linked(_met(players, rated), len(players)) if rated else ()
+        for group in dict.fromkeys(groups):
+            here = [player for player, of in zip(players, groups, strict=True) if of == group]
+            rows += _rows(game, here, [match for match in rated if match.player in here])
+        rows += [(game, *player, *[np.nan] * 3, "", 0, 0, 0, 0, why) for player, why in sorted(unrated.items())]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(game: str, players: Sequence[Player], matches: Sequence[Match]) -> Iterator[tuple[Any, ...]]:
+    """The rows of players that matches link, the first of whom is the anchor; the strongest comes first."""
+    met = _met(players, matches)
+    games = np.array([match.episodes * len(match.scores) for match in matches])
+    shares = np.array([_share(match.scores.mean()) for match in matches])
+    value = elo_ratings(shares, games, met)
+    low, high = _ends(value, met, games, matches)
+    for place in np.argsort(-value, kind="stable"):
+        of = [match for match, pair in zip(matches, met, strict=True) if place in pair]
+        bounded = tuple(bool(end[place]) for end in bounded_by(shares, met))
+        counts = len(of), sum(len(match.scores) for match in of), sum(match.failed for match in of)
+        played = sum(match.episodes * len(match.scores) for match in of)
+        numbers = float(value[place]), float(low[place]), float(high[place])
+        yield (game, *players[place], *numbers, players[0].name, *counts, played, UNBOUNDED[bounded])
+
+
+def _ends(value: Floats, met: Integers, games: Integers, matches: Sequence[Match]) -> tuple[Floats, Floats]:
+    """Both ends of each interval, [P], of ratings [P] from M matches; NaN for the anchor, and where there is none."""
+    blocks, sure = _blocks(matches)
+    runs = ragged([match.scores for match in matches], blocks)
+    drawn = np.concatenate(
+        [elo_ratings(_share(task_means(runs, indices)), games, met) for indices in resamples(runs, RESAMPLES)]
+    )
+    limits = np.where(sure, np.array([match.limits for match in matches]).T, np.nan)
+    below, above = _reach(value, met, games, _share(np.array([match.scores.mean() for match in matches])), limits, blocks)
+    low, high = np.full((2, len(value)), np.nan)
+    for player in range(1, len(value)):
+        units = [runs.units[block] for block in {blocks[m] for m in np.flatnonzero((met == player).any(axis=1))}]
+        if not np.isnan(below[player]):
+            resampled = ends(value[player], drawn[:, player], widening(units))
+            low[player] = min(float(resampled[0]), value[player] - below[player])
+            high[player] = max(float(resampled[1]), value[player] + above[player])
+    return low, high
+
+
+def _reach(
+    value: Floats, met: Integers, games: Integers, shares: Floats, limits: Floats, blocks: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """How far below and above each rating, [P], intervals of the mean scores of matches, [2, M], let it be.
+
+    As each match moves to either end of its interval, a rating moves so far; squares of that are added (Zou & Donner,
+    2008, doi:10.1002/sim.3095), and within a block, of which matches may move together, that itself. NaN where a match
+    without an interval moves a rating.
+    """
+    unknown = np.isnan(limits).any(axis=0)
+    moved = np.tile(shares, (2, len(shares), 1))
+    each = range(len(shares))
+    moved[:, each, each] = np.where(unknown, [shares * 0.9, shares * 0.9 + 0.1], _share(limits))
+    ratings = elo_ratings(moved, games, met)
+    below, above = bounded_by(moved, met)
+    lowest, highest = np.where(below, ratings, -np.inf).min(axis=0), np.where(above, ratings, np.inf).max(axis=0)
+    found = []
+    for reach in (value - lowest, highest - value):
+        moves = np.abs(ratings - value).max(axis=0) > UNMOVED
+        reach = np.where(unknown[:, None], np.where(moves, np.nan, 0.0), np.maximum(reach, 0))
+        of_blocks = np.array([reach[np.equal(blocks, block)].sum(axis=0) for block in dict.fromkeys(blocks)])
+        found.append(np.sqrt((of_blocks**2).sum(axis=0)))
+    return found[0], found[1]
+
+
+def _blocks(matches: Sequence[Match]) -> tuple[list[int], list[bool]]:
+    """The block of each match, of which runs of a seed share luck; and whether that can be said."""
+    keys: dict[int, tuple[Player, int]] = {}
+    sure = {}
+    for player in {match.player for match in matches}:
+        places = [place for place, match in enumerate(matches) if match.player == player]
+        own = [matches[place] for place in places]
+        apart = all(match.independent for match in own)
+        blocks = blocks_of([match.environment for match in own], apart, [match.seeds for match in own])
+        keys |= {place: (player, block) for place, block in zip(places, blocks or places, strict=True)}
+        sure |= dict.fromkeys(places, bool(blocks))
+    order = list(dict.fromkeys(keys[place] for place in range(len(matches))))
+    return [order.index(keys[place]) for place in range(len(matches))], [sure[place] for place in range(len(matches))]
+
+
+def _met(players: Sequence[Player], matches: Sequence[Match]) -> Integers:
+    """The numbers of the players of each match, [M, 2]."""
+    return np.array([[players.index(match.player), players.index(match.opponent)] for match in matches])
+
+
+def _share(score: Any) -> Any:
+    """The share of points of a mean outcome from -1 to 1."""
+    return (score + 1) / 2
+
+
+def _panels(results: "Results") -> dict[str, list[Match]]:
+    """The matches of each game, by its name."""
+    runs = results.runs.merge(results.counted[["key", "score"]], on="key")
+    found: dict[tuple[str, str], list[tuple[pd.DataFrame, dict[str, Any], int]]] = {}
+    for _, here in runs.groupby("environment"):
+        job = as_table(results.manifest(here["key"].iloc[0]).get("job"))
+        told, episodes = as_table(job.get("environment")), job.get("episodes")
+        if not isinstance(game := told.get("game"), str) or episodes not in range(1, MOST_EPISODES):
+            continue
+        arguments = {name: value for name, value in as_table(told.get("kwargs")).items() if name != OPPONENT}
+        rules = json.dumps([arguments, told.get("wrappers")], sort_keys=True)
+        found.setdefault((game, rules), []).append((here, told, int(episodes)))
+    names = _distinct([game.rpartition(".")[2].replace("_", "-") for game, _ in found], [game for game, _ in found])
+    return {name: list(_matches(results, panel)) for name, panel in zip(names, found.values(), strict=True)}
+
+
+def _matches(results: "Results", panel: Sequence[tuple[pd.DataFrame, dict[str, Any], int]]) -> Iterator[Match]:
+    """What contestants scored in the environments of one game."""
+    kinds = [(_opponent(told), str(told.get("id")), str(told.get("version"))) for _, told, _ in panel]
+    ids = list(dict.fromkeys(kinds))
+    opponents = dict(zip(ids, _distinct([name for name, *_ in ids], [f"{n} ({i} {v})" for n, i, v in ids]), strict=True))
+    budgets = {budget for here, *_ in panel for budget in zip(here["budget"], here["budget_unit"], strict=True)}
+    returns = results.evaluations.groupby("environment", observed=True)["return"]
+    for (here, _, episodes), kind in zip(panel, kinds, strict=True):
+        environment = str(here["environment"].iloc[0])
+        fair = bool(returns.get_group(environment).isin(OUTCOMES).all()) if environment in returns.groups else True
+        for (algorithm, device, budget), rows in here.groupby(["algorithm", "device", "budget"]):
+            unit = UNITS.get(rows["budget_unit"].iloc[0] or "", "steps")
+            name = algorithm if results.runs["device"].nunique() == 1 else f"{algorithm} on {device}"
+            name += f", {budget:,} {unit}" * (len(budgets) > 1)
+            scores = rows["score"].to_numpy(float)
+            why = TWICE * bool(rows["seed"].duplicated().any()) or NO_SCORE * bool(np.isnan(scores).any())
+            yield Match(
+                Player(name, str(algorithm), str(device)),
+                Player(opponents[kind]),
+                environment,
+                tuple(rows["seed"]),
+                scores,
+                score_intervals(scores[:, None], rows)[0][0],
+                episodes,
+                int((rows["status"] != "done").sum()),
+                bool(rows["independent"].all()),
+                why or NO_OUTCOMES * (not fair),
+            )
+
+
+def _opponent(told: dict[str, Any]) -> str:
+    """What the fixed player of an environment is called; by the environment's name, if no argument says it."""
+    return str(as_table(told.get("kwargs")).get(OPPONENT) or told.get("name"))
+
+
+def _distinct(names: Sequence[str], longer: Sequence[str]) -> list[str]:
+    """The names, or in place of those that several have, the longer ones, numbered if these are equal, too."""
+    told = [name if names.count(name) == 1 else long for name, long in zip(names, longer, strict=True)]
+    return [f"{name} #{told[:i].count(name) + 1}" if told.count(name) > 1 else name for i, name in enumerate(told)]
