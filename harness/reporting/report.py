@@ -27,6 +27,7 @@ from harness.reporting.answer import answer
 from harness.reporting.claims_sheet import claims_sheet
 from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
+from harness.reporting.sample_games import SampleGame, sample_game
 from harness.reporting.sheets import Sheet
 from harness.reporting.svg import inline_svg, standalone_svg
 from harness.text import counted
@@ -86,6 +87,7 @@ class Section(NamedTuple):
     sheets: Sequence[Sheet] = ()  # its tables
     drawings: Sequence[Drawing] = ()  # its figures
     sentences: Sequence[str] = ()  # above both
+    game: SampleGame | None = None  # below them
 
 
 def write_report(results: Results, registry: Registry, folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:
@@ -224,7 +226,10 @@ def _sections(results: Results, tables: Mapping[str, Sheet], drawings: Sequence[
     for environment, place in _places(results).items():
         here = [tables[name].of(environment) for name in ENVIRONMENT_SHEETS]
         pictures = [drawing for drawing in drawings if drawing.environment == environment]
-        yield Section(environment, f"environment-{place}", [sheet for sheet in here if sheet.rows], pictures)
+        shown = [sheet for sheet in here if sheet.rows]
+        yield Section(
+            environment, f"environment-{place}", shown, pictures, game=sample_game(results, environment)
+        )
     if others := [drawing for drawing in whole if drawing not in (*own, *rated)]:
         yield Section("Figures of plugins", "plugins", [], others)
     if "failures" in tables:

@@ -67,7 +67,7 @@ class Finisher:
         try:
             for planned in flight.rows:
                 row = run_row(planned, ended, outcome)
-                self.commit(row, facts, flight.folder)
+                self.commit(row, facts | drawings(outcome, row["key"]), flight.folder)
                 rows.append(row)
                 self.tally.statuses[row["status"]] += 1
                 self.tally.problems += self.registry.run_finished(row)
