@@ -48,6 +48,6 @@ def reason(error: str) -> str:
     return one_line(" ".join(after))
 
 
-def lines(text: str, most: int) -> str:
+def plain_lines(text: str, most: int) -> str:
     """At most so many characters of a text of several lines, without what colours a terminal or moves its cursor."""
     return "".join(sign for sign in text[:most] if sign == "\n" or sign.isprintable())

@@ -7,7 +7,7 @@ import gymnasium
 from harness.contract.specs import EnvironmentSpec
 from harness.measuring import environments
 from harness.measuring.environments import Env
-from harness.text import lines
+from harness.text import plain_lines
 
 MODE = "ansi"  # of Gymnasium's rendering: text
 MOST_DRAWINGS, MOST_CHARACTERS = 100, 1_000  # positions of a game, and of each
@@ -49,7 +49,7 @@ class _Drawing(gymnasium.Wrapper[Any, Any, Any, Any]):
         if self._over or len(self._drawings) == MOST_DRAWINGS:
             return
         try:
-            self._drawings.append(lines(str(self.env.render()), MOST_CHARACTERS))
+            self._drawings.append(plain_lines(str(self.env.render()), MOST_CHARACTERS))
         except Exception:
             self._drawings.clear()
             self._over = True

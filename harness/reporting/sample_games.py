@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.analysis.results import Results
-from harness.text import lines
+from harness.text import plain_lines
 
 MOST_SHOWN = 8  # positions
 MOST_CHARACTERS = 1_000  # of each
@@ -38,7 +38,7 @@ def sample_game(results: Results, environment: str) -> SampleGame | None:
 
 def _drawings(told: object) -> list[str]:
     """What a manifest, maybe a stranger's, has of them."""
-    return [lines(each, MOST_CHARACTERS) for each in told if isinstance(each, str)] if isinstance(told, list) else []
+    return [plain_lines(each, MOST_CHARACTERS) for each in told if isinstance(each, str)] if isinstance(told, list) else []
 
 
 def _shown(results: Results, drawings: list[str], key: str, who: str) -> SampleGame:

@@ -17,22 +17,27 @@ from harness.statistics.runs import Floats, Integers
 ELO = 400 / log(10)  # points for each unit of the logarithm of odds
 PRIOR = 1.0  # drawn games that are added to every match
 EXACT = 1e-10  # units of the logarithm of odds
-MOST_STEPS = 500  # of Newton's; ten are usual
+MOST_STEPS = 200  # of Newton's; ten are usual, and more than forty only rounding asks for
 
 
 def elo_ratings(shares: ArrayLike, games: ArrayLike, matches: Integers, prior: float = PRIOR) -> Floats:
     """The rating of each player, [..., P], in points of Elo above player 0.
 
     Likelihood alone has no maximum where somebody won all games. So, as is usual (BayesElo, for one), drawn games are
-    added: of two players, one is Jeffreys' prior. With a prior of 0 that is up to the caller; see `bounded_by`.
+    added: of two players, one is Jeffreys' prior.
 
     Args:
         shares: [..., M] what the first player of each match scored, of all its games: 1 is all won.
         games: [M] of each match.
         matches: [M, 2] the players of each, numbered from 0; all must be linked by matches.
         prior: how many drawn games each match has besides.
+
+    Raises:
+        ValueError: without a prior, for games that leave some rating unbounded.
     """
     shares, games = np.asarray(shares, float), np.asarray(games, float)
+    if not prior and not np.all(bounded_by(shares, matches)):
+        raise ValueError("the likelihood of these games has no maximum: somebody won or lost all that counts")
     meets = _incidence(matches)
     scored, weight = shares * games + prior / 2, games + prior
     ratings = np.zeros((*shares.shape[:-1], meets.shape[1]))
@@ -45,8 +50,8 @@ def elo_ratings(shares: ArrayLike, games: ArrayLike, matches: Integers, prior: f
         # So long a step never overshoots on a logistic likelihood (Sun & Tran-Dinh, 2019, arXiv:1703.04599, for ν = 2).
         ratings[..., 1:] += step * np.log1p(furthest) / np.where(furthest == 0, 1, furthest)
         if not (furthest > EXACT).any():
-            return np.asarray(ELO * ratings)
-    raise ValueError("the likelihood of these games has no maximum: without a prior, somebody won or lost all of them")
+            break
+    return np.asarray(ELO * ratings)
 
 
 def bounded_by(shares: ArrayLike, matches: Integers) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

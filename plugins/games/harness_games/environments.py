@@ -39,6 +39,7 @@ class Game(gymnasium.Env[Observation, Any]):
         self._opponent = player(opponent, board)
         self.position: Position = board.start  # seen by who is to move
         self._plies = 0
+        self._told = ""  # of the agent, in the drawing
         self._begun = False
 
     def reset(
@@ -52,7 +53,7 @@ class Game(gymnasium.Env[Observation, Any]):
             self._chance = Random(int(self.np_random.integers(2**63)))
         else:
             self._second = not self._second
-        self.position, self._plies = self.board.start, 0
+        self.position, self._plies, self._told = self.board.start, 0, ""
         if self._second:
             self._reply()
         return self.board.observe(self.position, over=False), {}
@@ -62,6 +63,7 @@ class Game(gymnasium.Env[Observation, Any]):
         board, move = self.board, int(action)
         illegal = move not in board.legal(self.position)
         if illegal:
+            self._told = ", illegal move"
             return board.observe(self.position, over=True), -1.0, True, False, {"illegal": True}
         self._move(move)
         told = board.outcome(self.position)
@@ -81,11 +83,11 @@ class Game(gymnasium.Env[Observation, Any]):
         self.position, self._plies = self.board.after(self.position, move), self._plies + 1
 
     def render(self) -> Any:
-        """The board, below whose stones are whose."""
+        """The board, below a line that says which stones are the agent's."""
         if self.render_mode is None:
             return None
         first, second = self.position[:2] if self._plies % 2 == 0 else self.position[1::-1]
-        return f"agent: {'XO'[self._second]}\n{self.board.drawn(first, second)}"
+        return f"agent: {'XO'[self._second]}{self._told}\n{self.board.drawn(first, second)}"
 
 
 def tic_tac_toe(opponent: str, render_mode: str | None = None) -> Game:
