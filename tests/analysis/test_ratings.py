@@ -1,46 +1,14 @@
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import harness
 from harness.analysis.ratings import COLUMNS, NO_OUTCOMES, NO_SCORE, TWICE
-from support.results import Environment, Run, write_runs
+from support.games import GAMES, against, several
+from support.results import Run, write_runs
 
-GAMES = 5  # of an evaluation: as many as the tables of `Run` have rows of
 OLD = {"streams": None}  # of seeds that share their luck among environments
-
-
-@dataclass(frozen=True)
-class Game(Run):
-    """A run against an opponent, with so many games won, drawn and lost at the end."""
-
-    told: tuple[float, ...] = ()  # outcomes
-    described: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def manifest(self):
-        spec = {"name": self.environment.name, "id": self.environment.id, "version": "1", "wrappers": []}
-        return super().manifest | {"job": {"environment": spec | self.described, "episodes": GAMES}}
-
-    @property
-    def evaluated(self):
-        return np.array(self.told)
-
-
-def against(opponent, algorithm, won, seed=0, drawn=0, game="toy_games.rules.tic_tac_toe", **changes):
-    name = game.rpartition(".")[2].replace("_", "-")
-    environment = Environment(f"{name}-{opponent}", "Toy-v0", -0.9, 1.0, None, lowest=-1.0, highest=1.0)
-    described = {"game": game, "kwargs": {"opponent": opponent}}
-    told = (1.0,) * won + (0.0,) * drawn + (-1.0,) * (GAMES - won - drawn)
-    run = Game(f"algorithms/{algorithm}", environment, seed, scores=(0.0,), told=told, described=described)
-    return replace(run, **changes)
-
-
-def several(opponent, algorithm, *won, **changes):
-    """A run per number of games won."""
-    return [against(opponent, algorithm, each, seed, **changes) for seed, each in enumerate(won)]
 
 
 def rated(tmp_path, runs):
