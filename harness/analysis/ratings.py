@@ -14,9 +14,10 @@ import pandas as pd
 
 from harness.analysis.labels import UNITS
 from harness.analysis.pairing import blocks_of
-from harness.analysis.stats import RESAMPLES, score_intervals
+from harness.analysis.stats import RESAMPLES
 from harness.statistics.aggregates import task_means
-from harness.statistics.intervals import ends, widening
+from harness.statistics.bounded import mean_ends
+from harness.statistics.intervals import FEWEST_RUNS, ends, widening
 from harness.statistics.ratings import bounded_by, elo_ratings, linked
 from harness.statistics.resampling import resamples
 from harness.statistics.runs import Floats, Integers, ragged
@@ -32,6 +33,7 @@ ANCHOR = "random"  # the opponent that is rated 0
 OUTCOMES = (-1.0, 0.0, 1.0)
 MOST_EPISODES = 10**6  # of an evaluation, as a stranger's manifest may tell it
 UNMOVED = 1e-6  # points; no more is rounding
+UNKNOWN = -1  # in place of a block whose runs do not say how sure their mean is
 NO_SCORE = "a failed run has no score where no random score is known"
 NO_OUTCOMES = "its returns are not -1, 0 and 1"
 TWICE = "it has runs of a seed in several suites"
@@ -55,19 +57,23 @@ class Match(NamedTuple):
     environment: str
     seeds: tuple[int, ...]  # [n] of runs that count
     scores: Floats  # [n] their mean outcomes
-    limits: tuple[float, float]  # the interval of the mean; NaN where there is none
+    least: float  # that a run can score: as the random policy, which failed runs do
+    most: float
     episodes: int  # of each run
     failed: int  # of these runs
     independent: bool  # whether a seed's luck is not shared among environments
     why_not: str  # why it is not rated; empty if it is
 
 
+_Place = tuple[pd.DataFrame, dict[str, Any], int]  # runs that count, what the environment is, episodes of each run
+
+
 def ratings(results: "Results") -> pd.DataFrame:
     """Elo ratings of algorithms and of their opponents, for each game; no row without games.
 
-    Of final evaluations, a failed run counting as in `overall.counted`. Draws are half won, and each match has one drawn
-    game besides. Intervals are those of resamples of whole runs within each match, and span what the intervals of the
-    final scores come to.
+    Of final evaluations, a failed run counting as in `overall.counted`. Draws are half won, and each match has one
+    drawn game besides. Intervals are those of resamples of whole runs within each match, and know, as those of scores
+    over environments do, that runs may fail that did not.
 
     Returns:
         Columns game, player; algorithm, device (empty for an opponent); rating, low, high (95 % interval; infinite
@@ -96,25 +102,25 @@ def _rows(game: str, players: Sequence[Player], matches: Sequence[Match]) -> Ite
     games = np.array([match.episodes * len(match.scores) for match in matches])
     shares = np.array([_share(match.scores.mean()) for match in matches])
     value = elo_ratings(shares, games, met)
-    low, high = _ends(value, met, games, matches)
+    low, high = interval_ends(value, met, games, matches)
     for place in np.argsort(-value, kind="stable"):
         of = [match for match, pair in zip(matches, met, strict=True) if place in pair]
-        bounded = tuple(bool(end[place]) for end in bounded_by(shares, met))
+        below, above = (bool(end[place]) for end in bounded_by(shares, met))
         counts = len(of), sum(len(match.scores) for match in of), sum(match.failed for match in of)
         played = sum(match.episodes * len(match.scores) for match in of)
         numbers = float(value[place]), float(low[place]), float(high[place])
-        yield (game, *players[place], *numbers, players[0].name, *counts, played, UNBOUNDED[bounded])
+        yield (game, *players[place], *numbers, players[0].name, *counts, played, UNBOUNDED[below, above])
 
 
-def _ends(value: Floats, met: Integers, games: Integers, matches: Sequence[Match]) -> tuple[Floats, Floats]:
+def interval_ends(value: Floats, met: Integers, games: Integers, matches: Sequence[Match]) -> tuple[Floats, Floats]:
     """Both ends of each interval, [P], of ratings [P] from M matches; NaN for the anchor, and where there is none."""
     blocks, sure = _blocks(matches)
     runs = ragged([match.scores for match in matches], blocks)
     drawn = np.concatenate(
         [elo_ratings(_share(task_means(runs, indices)), games, met) for indices in resamples(runs, RESAMPLES)]
     )
-    limits = np.where(sure, np.array([match.limits for match in matches]).T, np.nan)
-    below, above = _reach(value, met, games, _share(np.array([match.scores.mean() for match in matches])), limits, blocks)
+    known = np.array(sure) & (np.array(runs.counts) >= FEWEST_RUNS)
+    below, above = _reach(value, met, games, matches, np.where(known, blocks, UNKNOWN))
     low, high = np.full((2, len(value)), np.nan)
     for player in range(1, len(value)):
         units = [runs.units[block] for block in {blocks[m] for m in np.flatnonzero((met == player).any(axis=1))}]
@@ -126,34 +132,52 @@ def _ends(value: Floats, met: Integers, games: Integers, matches: Sequence[Match
 
 
 def _reach(
-    value: Floats, met: Integers, games: Integers, shares: Floats, limits: Floats, blocks: Sequence[int]
+    value: Floats, met: Integers, games: Integers, matches: Sequence[Match], blocks: Integers
 ) -> tuple[Floats, Floats]:
-    """How far below and above each rating, [P], intervals of the mean scores of matches, [2, M], let it be.
+    """How far below and above each rating, [P], the means of matches let it be by what runs could have scored.
 
-    As each match moves to either end of its interval, a rating moves so far; squares of that are added (Zou & Donner,
-    2008, doi:10.1002/sim.3095), and within a block, of which matches may move together, that itself. NaN where a match
-    without an interval moves a rating.
+    The means of an algorithm's matches move to the ends of `_shift`, together or one by one, whichever moves a rating
+    further; squares of that are added over what moves apart (Zou & Donner, 2008, doi:10.1002/sim.3095). NaN where an
+    algorithm that moves a rating has an `UNKNOWN` block.
     """
-    unknown = np.isnan(limits).any(axis=0)
-    moved = np.tile(shares, (2, len(shares), 1))
-    each = range(len(shares))
-    moved[:, each, each] = np.where(unknown, [shares * 0.9, shares * 0.9 + 0.1], _share(limits))
-    ratings = elo_ratings(moved, games, met)
-    below, above = bounded_by(moved, met)
-    lowest, highest = np.where(below, ratings, -np.inf).min(axis=0), np.where(above, ratings, np.inf).max(axis=0)
-    found = []
-    for reach in (value - lowest, highest - value):
-        moves = np.abs(ratings - value).max(axis=0) > UNMOVED
-        reach = np.where(unknown[:, None], np.where(moves, np.nan, 0.0), np.maximum(reach, 0))
-        of_blocks = np.array([reach[np.equal(blocks, block)].sum(axis=0) for block in dict.fromkeys(blocks)])
-        found.append(np.sqrt((of_blocks**2).sum(axis=0)))
-    return found[0], found[1]
+    squares = np.zeros((2, len(value)))
+    shares = np.array([_share(match.scores.mean()) for match in matches])
+    least, most = (_share(np.array([getattr(match, end) for match in matches])) for end in ("least", "most"))
+    for player in dict.fromkeys(match.player for match in matches):
+        own = np.array([match.player == player for match in matches])
+        moving = np.stack([own, *(own & (np.arange(len(own)) == place) for place in np.flatnonzero(own))])
+        known = UNKNOWN not in blocks[own]
+        shift = _shift([match for match in matches if match.player == player], blocks[own]) if known else (-0.1, 0.1)
+        moved = [shares + moving * np.clip(each / 2, least - shares, most - shares) for each in shift]
+        ratings = elo_ratings(moved, games, met)
+        below, above = bounded_by(moved, met)
+        reaches = value - np.where(below, ratings, -np.inf), np.where(above, ratings, np.inf) - value
+        for side, reached in enumerate(reaches):
+            furthest = np.maximum(reached, 0).max(axis=0)
+            together, apart = furthest[0] ** 2, (furthest[1:] ** 2).sum(axis=0)
+            moves = (np.abs(ratings - value) > UNMOVED).any(axis=(0, 1))
+            squares[side] += np.maximum(together, apart) if known else np.where(moves, np.nan, 0)
+    below, above = np.sqrt(squares)
+    return below, above
+
+
+def _shift(matches: Sequence[Match], blocks: Integers) -> tuple[float, float]:
+    """How far the mean outcomes of an algorithm may all be off: its runs, less the means of matches, as if of one."""
+    units = []
+    for block in dict.fromkeys(blocks):
+        here = [match.scores - match.scores.mean() for match, of in zip(matches, blocks, strict=True) if of == block]
+        units.append(np.mean(here, axis=0))
+    means = [match.scores.mean() for match in matches]
+    least = min(match.least - mean for match, mean in zip(matches, means, strict=True))
+    most = max(match.most - mean for match, mean in zip(matches, means, strict=True))
+    low, high = mean_ends(np.concatenate(units)[:, None], least, most)
+    return float(low[0]), float(high[0])
 
 
 def _blocks(matches: Sequence[Match]) -> tuple[list[int], list[bool]]:
     """The block of each match, of which runs of a seed share luck; and whether that can be said."""
     keys: dict[int, tuple[Player, int]] = {}
-    sure = {}
+    sure: dict[int, bool] = {}
     for player in {match.player for match in matches}:
         places = [place for place, match in enumerate(matches) if match.player == player]
         own = [matches[place] for place in places]
@@ -178,24 +202,28 @@ def _share(score: Any) -> Any:
 def _panels(results: "Results") -> dict[str, list[Match]]:
     """The matches of each game, by its name."""
     runs = results.runs.merge(results.counted[["key", "score"]], on="key")
-    found: dict[tuple[str, str], list[tuple[pd.DataFrame, dict[str, Any], int]]] = {}
+    found: dict[tuple[str, str], list[_Place]] = {}
     for _, here in runs.groupby("environment"):
         job = as_table(results.manifest(here["key"].iloc[0]).get("job"))
         told, episodes = as_table(job.get("environment")), job.get("episodes")
-        if not isinstance(game := told.get("game"), str) or episodes not in range(1, MOST_EPISODES):
+        if not isinstance(game := told.get("game"), str) or not isinstance(episodes, int):
+            continue
+        if not 0 < episodes <= MOST_EPISODES:
             continue
         arguments = {name: value for name, value in as_table(told.get("kwargs")).items() if name != OPPONENT}
         rules = json.dumps([arguments, told.get("wrappers")], sort_keys=True)
-        found.setdefault((game, rules), []).append((here, told, int(episodes)))
+        found.setdefault((game, rules), []).append((here, told, episodes))
     names = _distinct([game.rpartition(".")[2].replace("_", "-") for game, _ in found], [game for game, _ in found])
     return {name: list(_matches(results, panel)) for name, panel in zip(names, found.values(), strict=True)}
 
 
-def _matches(results: "Results", panel: Sequence[tuple[pd.DataFrame, dict[str, Any], int]]) -> Iterator[Match]:
+def _matches(results: "Results", panel: Sequence[_Place]) -> Iterator[Match]:
     """What contestants scored in the environments of one game."""
     kinds = [(_opponent(told), str(told.get("id")), str(told.get("version"))) for _, told, _ in panel]
     ids = list(dict.fromkeys(kinds))
-    opponents = dict(zip(ids, _distinct([name for name, *_ in ids], [f"{n} ({i} {v})" for n, i, v in ids]), strict=True))
+    opponents = dict(
+        zip(ids, _distinct([name for name, *_ in ids], [f"{n} ({i} {v})" for n, i, v in ids]), strict=True)
+    )
     budgets = {budget for here, *_ in panel for budget in zip(here["budget"], here["budget_unit"], strict=True)}
     returns = results.evaluations.groupby("environment", observed=True)["return"]
     for (here, _, episodes), kind in zip(panel, kinds, strict=True):
@@ -203,7 +231,7 @@ def _matches(results: "Results", panel: Sequence[tuple[pd.DataFrame, dict[str, A
         fair = bool(returns.get_group(environment).isin(OUTCOMES).all()) if environment in returns.groups else True
         for (algorithm, device, budget), rows in here.groupby(["algorithm", "device", "budget"]):
             unit = UNITS.get(rows["budget_unit"].iloc[0] or "", "steps")
-            name = algorithm if results.runs["device"].nunique() == 1 else f"{algorithm} on {device}"
+            name = str(algorithm) if results.runs["device"].nunique() == 1 else f"{algorithm} on {device}"
             name += f", {budget:,} {unit}" * (len(budgets) > 1)
             scores = rows["score"].to_numpy(float)
             why = TWICE * bool(rows["seed"].duplicated().any()) or NO_SCORE * bool(np.isnan(scores).any())
@@ -213,12 +241,19 @@ def _matches(results: "Results", panel: Sequence[tuple[pd.DataFrame, dict[str, A
                 environment,
                 tuple(rows["seed"]),
                 scores,
-                score_intervals(scores[:, None], rows)[0][0],
+                float(np.min([_known(rows, "random_score", "lowest_return", -1.0), *scores])),
+                float(np.max([_known(rows, "highest_return", "highest_return", 1.0), *scores])),
                 episodes,
                 int((rows["status"] != "done").sum()),
                 bool(rows["independent"].all()),
                 why or NO_OUTCOMES * (not fair),
             )
+
+
+def _known(rows: pd.DataFrame, first: str, second: str, otherwise: float) -> float:
+    """The first of two facts of an environment that is known, and can be of outcomes."""
+    facts = [float(rows[name].iloc[0]) for name in (first, second)]
+    return next((fact for fact in facts if abs(fact) <= 1), otherwise)
 
 
 def _opponent(told: dict[str, Any]) -> str:

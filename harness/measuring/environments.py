@@ -26,7 +26,7 @@ def make(spec: EnvironmentSpec, render_mode: str | None = None) -> Env:
 
     Gymnasium's checker is left out: it looks at the first step only and costs a call on every later one.
     """
-    rendered = {} if render_mode is None else {"render_mode": render_mode}
+    rendered: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     env: Env = gymnasium.make(spec.id, disable_env_checker=True, **_arguments(spec), **rendered)
     if env.spec is None or env.spec.max_episode_steps is None:
         lacking = "has no time limit, so an episode might never end; set max_episode_steps"

@@ -76,7 +76,9 @@ def evaluate(
     for first in range(0, len(seeds), together):
         begin()
         group = range(first, min(first + together, len(seeds)))
-        played += _play(of_episode, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved, group, window)
+        played += _play(
+            of_episode, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved, group, window
+        )
     return played
 
 

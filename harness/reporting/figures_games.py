@@ -21,7 +21,8 @@ def ratings(results: Results) -> Figure | None:
     if table.empty:
         return None
     styles = contestants(results)
-    games = dict(iter(table.groupby(["game", "anchor"], sort=False)))
+    groups = table.groupby(["game", "anchor"], sort=False)
+    games = {(str(game), str(anchor)): of for (game, anchor), of in groups}
     names = {game: [wrapped(name, 34) for name in of["player"]] for game, of in games.items()}
     titles = [game for game, _ in games]
     figure, axes = facets(titles, min(len(games), 2), max(map(height_of, names.values())) + 0.2)

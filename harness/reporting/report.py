@@ -227,9 +227,7 @@ def _sections(results: Results, tables: Mapping[str, Sheet], drawings: Sequence[
         here = [tables[name].of(environment) for name in ENVIRONMENT_SHEETS]
         pictures = [drawing for drawing in drawings if drawing.environment == environment]
         shown = [sheet for sheet in here if sheet.rows]
-        yield Section(
-            environment, f"environment-{place}", shown, pictures, game=sample_game(results, environment)
-        )
+        yield Section(environment, f"environment-{place}", shown, pictures, game=sample_game(results, environment))
     if others := [drawing for drawing in whole if drawing not in (*own, *rated)]:
         yield Section("Figures of plugins", "plugins", [], others)
     if "failures" in tables:

@@ -38,7 +38,8 @@ def sample_game(results: Results, environment: str) -> SampleGame | None:
 
 def _drawings(told: object) -> list[str]:
     """What a manifest, maybe a stranger's, has of them."""
-    return [plain_lines(each, MOST_CHARACTERS) for each in told if isinstance(each, str)] if isinstance(told, list) else []
+    every = told if isinstance(told, list) else []
+    return [plain_lines(each, MOST_CHARACTERS) for each in every if isinstance(each, str)]
 
 
 def _shown(results: Results, drawings: list[str], key: str, who: str) -> SampleGame:

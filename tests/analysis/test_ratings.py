@@ -97,7 +97,11 @@ def test_games_are_rated_apart_and_so_are_their_sizes(tmp_path):
     sized = [replace(run, described=run.described | {"kwargs": {"opponent": "minimax", "size": 9}}) for run in runs[:3]]
     sized = [replace(run, environment=replace(run.environment, name="tic-tac-toe-9-minimax")) for run in sized]
     table = rated(tmp_path, runs + sized)
-    assert sorted(table["game"].unique()) == ["hex-5", "toy_games.rules.tic_tac_toe #1", "toy_games.rules.tic_tac_toe #2"]
+    assert sorted(table["game"].unique()) == [
+        "hex-5",
+        "toy_games.rules.tic_tac_toe #1",
+        "toy_games.rules.tic_tac_toe #2",
+    ]
     assert len(table) == 6
 
 
@@ -123,7 +127,7 @@ def test_a_failed_run_counts_as_the_random_policy(tmp_path):
 
 def test_without_a_random_score_a_failure_leaves_no_rating_and_the_others_theirs(tmp_path):
     unknown = replace(against("random", "dqn", 0).environment, random=None)
-    runs = [replace(run, environment=unknown) for run in several("random", "dqn", 5, 5, 5) + several("random", "sac", 2)]
+    runs = several("random", "dqn", 5, 5, 5, environment=unknown) + several("random", "sac", 2, environment=unknown)
     runs.append(against("random", "dqn", 0, 3, status="failed", error="no", scores=(), environment=unknown))
     table = by_player(rated(tmp_path, runs))
     assert np.isnan(table.loc["dqn", "rating"])
@@ -146,8 +150,8 @@ def test_a_seed_in_two_suites_is_no_sample_of_two(tmp_path):
 
 def test_another_budget_makes_another_player(tmp_path):
     runs = several("random", "dqn", 1, 2, 3)
-    larger = [replace(run, environment=replace(run.environment, budget=90_000)) for run in several("random", "dqn", 4, 4, 4)]
-    table = by_player(rated(tmp_path, runs + larger))
+    larger = replace(runs[0].environment, budget=90_000)
+    table = by_player(rated(tmp_path, runs + several("random", "dqn", 4, 4, 4, environment=larger)))
     assert set(table.index) == {"random", "dqn, 20,000 steps", "dqn, 90,000 steps"}
     assert table.loc["random", "opponents"] == 2
 
@@ -159,7 +163,8 @@ def test_presets_are_players_under_the_names_of_other_tables(tmp_path):
 
 
 def test_neither_the_order_of_runs_nor_the_names_of_seeds_matter(tmp_path):
-    runs = several("random", "dqn", 3, 1, 4, 2) + several("minimax", "dqn", 1, 2, 1) + several("minimax", "sac", 2, 3, 1)
+    runs = several("random", "dqn", 3, 1, 4, 2) + several("minimax", "dqn", 1, 2, 1)
+    runs += several("minimax", "sac", 2, 3, 1)
     renamed = [replace(run, seed=run.seed + 10) for run in reversed(runs)]
     usual, other = rated(tmp_path / "usual", runs), rated(tmp_path / "other", renamed)
     assert other.drop(columns=["low", "high"]).equals(usual.drop(columns=["low", "high"]))

@@ -72,8 +72,8 @@ def test_whatever_is_drawn_every_return_is_that_of_an_environment_that_draws_not
     plain = trained(train_single, budget=40, points=3, episodes=25)
     drawn = trained(train_single, of(way), budget=40, points=3, episodes=25)
     for name in ("episodes", "evaluations"):
-        ours, theirs = ([each._replace(train_seconds=0) for each in getattr(of, name)] for of in (drawn.runs[0], plain.runs[0]))
-        assert ours == theirs
+        ours, theirs = (getattr(trial.runs[0], name) for trial in (drawn, plain))
+        assert [each._replace(train_seconds=0) for each in ours] == [each._replace(train_seconds=0) for each in theirs]
 
 
 @pytest.mark.parametrize("environment", [LADDER, replace(LADDER, game=GAME), replace(of(), game=None)])
@@ -96,5 +96,3 @@ def test_a_drawing_leaves_the_terminal_alone():
     drawings = trained(train_single, of("terminal"), budget=10).runs[0].drawings
     assert drawings[0].endswith(" at 0[0m\n!")
     assert "\x1b" not in "".join(drawings)
-
-

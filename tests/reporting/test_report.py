@@ -266,7 +266,9 @@ def test_drawings_of_strangers_may_be_anything(tmp_path, registry, drawings):
 
 
 def test_a_drawing_is_text_in_the_page(tmp_path, registry):
-    page = report_of(tmp_path, registry, against("random", "dqn", 0, drawings=["</pre><script>\x1b\u202e", "x" * 10**6]))
+    page = report_of(
+        tmp_path, registry, against("random", "dqn", 0, drawings=["</pre><script>\x1b\u202e", "x" * 10**6])
+    )
     assert [drawing for _, drawing in boards(page)] == ["&lt;/pre&gt;&lt;script&gt;", "x" * 1_000]
 
 
