@@ -26,10 +26,11 @@ from harness.storage.results_files import as_table
 if TYPE_CHECKING:
     from harness.analysis.results import Results
 
-COLUMNS = ["game", "player", "algorithm", "device", "rating", "low", "high", "anchor"]
+COLUMNS = ["game", "player", "kind", "algorithm", "device", "rating", "low", "high", "anchor"]
 COLUMNS += ["opponents", "runs", "failed", "games", "note"]
 OPPONENT = "opponent"  # the argument of an environment that names its fixed player
-ANCHOR = "random"  # the opponent that is rated 0
+BUDGET = ["budget", "budget_unit"]
+ANCHORS = ("random", "random (opponent)")  # the opponent that is rated 0
 OUTCOMES = (-1.0, 0.0, 1.0)
 MOST_EPISODES = 10**6  # of an evaluation, as a stranger's manifest may tell it
 UNMOVED = 1e-6  # points; no more is rounding
@@ -45,6 +46,7 @@ class Player(NamedTuple):
     """Who is rated."""
 
     name: str  # as readers see it
+    kind: str = "opponent"  # or "algorithm"
     algorithm: str = ""  # empty for an opponent
     device: str = ""
 
@@ -76,7 +78,7 @@ def ratings(results: "Results") -> pd.DataFrame:
     over environments do, that runs may fail that did not.
 
     Returns:
-        Columns game, player; algorithm, device (empty for an opponent); rating, low, high (95 % interval; infinite
+        Columns game, player, kind ("algorithm" or "opponent"); algorithm, device (empty for an opponent); rating, low, high (95 % interval; infinite
         where no result ends it, NaN where there are too few runs), anchor (who is rated 0), opponents (how many it
         played), runs (that count), failed (of these), games, note (what a reader should know).
     """
@@ -86,7 +88,7 @@ def ratings(results: "Results") -> pd.DataFrame:
         rated = [match for match in matches if match.player not in unrated]
         players = sorted(
             {player for match in rated for player in (match.opponent, match.player)},
-            key=lambda player: (player.algorithm != "", player.name != ANCHOR, player),
+            key=lambda player: (player.kind == "algorithm", player.name not in ANCHORS, player),
         )
         groups = linked(_met(players, rated), len(players)) if rated else ()
         for group in dict.fromkeys(groups):
@@ -224,19 +226,19 @@ def _matches(results: "Results", panel: Sequence[_Place]) -> Iterator[Match]:
     opponents = dict(
         zip(ids, _distinct([name for name, *_ in ids], [f"{n} ({i} {v})" for n, i, v in ids]), strict=True)
     )
-    budgets = {budget for here, *_ in panel for budget in zip(here["budget"], here["budget_unit"], strict=True)}
+    budgets = {(budget, _unit(unit)) for here, *_ in panel for budget, unit in here[BUDGET].itertuples(index=False)}
     returns = results.evaluations.groupby("environment", observed=True)["return"]
     for (here, _, episodes), kind in zip(panel, kinds, strict=True):
         environment = str(here["environment"].iloc[0])
         fair = bool(returns.get_group(environment).isin(OUTCOMES).all()) if environment in returns.groups else True
         for (algorithm, device, budget), rows in here.groupby(["algorithm", "device", "budget"]):
-            unit = UNITS.get(rows["budget_unit"].iloc[0] or "", "steps")
             name = str(algorithm) if results.runs["device"].nunique() == 1 else f"{algorithm} on {device}"
+            unit = _unit(rows["budget_unit"].iloc[0])
             name += f", {budget:,} {unit}" * (len(budgets) > 1)
             scores = rows["score"].to_numpy(float)
             why = TWICE * bool(rows["seed"].duplicated().any()) or NO_SCORE * bool(np.isnan(scores).any())
             yield Match(
-                Player(name, str(algorithm), str(device)),
+                Player(name, "algorithm", str(algorithm), str(device)),
                 Player(opponents[kind]),
                 environment,
                 tuple(rows["seed"]),
@@ -248,6 +250,11 @@ def _matches(results: "Results", panel: Sequence[_Place]) -> Iterator[Match]:
                 bool(rows["independent"].all()),
                 why or NO_OUTCOMES * (not fair),
             )
+
+
+def _unit(stored: str | None) -> str:
+    """What a budget counts, in words."""
+    return UNITS.get(stored or "", UNITS["step"])
 
 
 def _known(rows: pd.DataFrame, first: str, second: str, otherwise: float) -> float:

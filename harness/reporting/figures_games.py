@@ -41,7 +41,7 @@ def _draw(axis: Axes, table: pd.DataFrame, styles: dict[str, Style]) -> None:
     least, most = finite.min() - margin, finite.max() + margin
     axis.set_xlim(least, most)
     for height, row in enumerate(table.to_dict("records")):
-        this = styles[row["contestant"]] if row["algorithm"] else OPPONENT
+        this = styles[row["contestant"]] if row["kind"] == "algorithm" else OPPONENT
         line: dict[str, Any] = {"color": this.color, "linewidth": 1.6, "clip_on": False}
         axis.plot(np.clip([row["low"], row["high"]], least, most), [height] * 2, **line)
         for end, edge, arrow in ((row["low"], least, "<"), (row["high"], most, ">")):

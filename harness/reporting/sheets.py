@@ -252,6 +252,7 @@ def ratings(results: Results) -> Sheet:
     columns = (
         words("game"),
         words("player"),
+        words("kind"),
         numbers("rating", write=cells.elo),
         Column("95 % interval", partial(cells.interval, write=cells.elo, runs="runs")),
         numbers("n", "runs", count),
@@ -266,7 +267,7 @@ def ratings(results: Results) -> Sheet:
         "Of the final evaluations, all games of an algorithm's runs together (Bradley and Terry, 1952), with one drawn "
         "game for each pair besides, without which who won every game would have no rating. Opponents are compared "
         "through the algorithms that played them; an algorithm is one player, though it trains on the environment of "
-        "each opponent. The intervals resample whole runs, and span what those of the final scores come to. A failed "
+        "each opponent. The intervals resample whole runs, and know that runs may fail that did not. A failed "
         "run counts with the score of the random policy, or of the worst run if that is less. n: runs that count, of "
         "an opponent those against it. Players that no chain of games links are rated apart."
     )

@@ -156,6 +156,12 @@ def test_another_budget_makes_another_player(tmp_path):
     assert table.loc["random", "opponents"] == 2
 
 
+def test_an_algorithm_that_is_called_as_an_opponent_is_told_apart_from_it(tmp_path):
+    table = by_player(rated(tmp_path, several("random", "random", 1, 2, 3) + several("minimax", "random", 0, 1, 1)))
+    assert table["kind"].to_dict() == {"random": "algorithm", "random (opponent)": "opponent", "minimax": "opponent"}
+    assert set(table["anchor"]) == {"random (opponent)"}
+
+
 def test_presets_are_players_under_the_names_of_other_tables(tmp_path):
     runs = several("random", "dqn", 1, 2, 3) + several("random", "dqn:tutorial", 3, 2, 3)
     results = harness.load(write_runs(tmp_path, runs))

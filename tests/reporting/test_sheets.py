@@ -157,7 +157,10 @@ def test_a_speed_that_so_few_runs_do_not_bound_is_open_above(tmp_path):
 
 def test_ratings_are_whole_points_and_open_ends_infinite(tmp_path):
     sheet = sheets.ratings(load(tmp_path, *several("random", "dqn", 5, 5, 5)))
-    assert [row[:3] for row in sheet.rows] == [("tic-tac-toe", "dqn", "597"), ("tic-tac-toe", "random", "0")]
+    assert [row[:4] for row in sheet.rows] == [
+        ("tic-tac-toe", "dqn", "algorithm", "597"),
+        ("tic-tac-toe", "random", "opponent", "0"),
+    ]
     assert re.fullmatch(r"-?\d+ to ∞", cell(sheet, "95 % interval"))
     assert cell(sheet, "95 % interval", 1) == cells.NONE
     assert "higher" in cell(sheet, "note")

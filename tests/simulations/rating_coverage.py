@@ -72,7 +72,7 @@ def rated(told: Floats) -> tuple[Floats, Floats]:
     seeds = tuple(range(told.shape[1]))
     matches = []
     for (one, two), mine in zip(MET, told, strict=True):
-        players = Player(str(one), str(one)), Player(str(two))
+        players = Player(str(one), "algorithm"), Player(str(two))
         matches.append(Match(*players, str(two), seeds, mine, min(FAILED, *mine), 1.0, EPISODES, 0, True, ""))
     games = np.full(6, EPISODES * told.shape[1])
     return interval_ends(elo_ratings((told.mean(axis=1) + 1) / 2, games, MET), MET, games, matches)
