@@ -78,9 +78,10 @@ def ratings(results: "Results") -> pd.DataFrame:
     over environments do, that runs may fail that did not.
 
     Returns:
-        Columns game, player, kind ("algorithm" or "opponent"); algorithm, device (empty for an opponent); rating, low, high (95 % interval; infinite
-        where no result ends it, NaN where there are too few runs), anchor (who is rated 0), opponents (how many it
-        played), runs (that count), failed (of these), games, note (what a reader should know).
+        Columns game, player, kind ("algorithm" or "opponent"); algorithm, device (empty for an opponent); rating, low,
+        high (95 % interval; infinite where no result ends it, NaN where there are too few runs), anchor (who is rated
+        0), opponents (how many it played), runs (that count), failed (of these), games, note (what a reader should
+        know).
     """
     rows: list[tuple[Any, ...]] = []
     for game, matches in _panels(results).items():
@@ -223,9 +224,9 @@ def _matches(results: "Results", panel: Sequence[_Place]) -> Iterator[Match]:
     """What contestants scored in the environments of one game."""
     kinds = [(_opponent(told), str(told.get("id")), str(told.get("version"))) for _, told, _ in panel]
     ids = list(dict.fromkeys(kinds))
-    opponents = dict(
-        zip(ids, _distinct([name for name, *_ in ids], [f"{n} ({i} {v})" for n, i, v in ids]), strict=True)
-    )
+    names = _distinct([name for name, *_ in ids], [f"{name} ({id_} {version})" for name, id_, version in ids])
+    taken = {algorithm for here, *_ in panel for algorithm in here["algorithm"]}
+    opponents = {id_: f"{name}{' (opponent)' * (name in taken)}" for id_, name in zip(ids, names, strict=True)}
     budgets = {(budget, _unit(unit)) for here, *_ in panel for budget, unit in here[BUDGET].itertuples(index=False)}
     returns = results.evaluations.groupby("environment", observed=True)["return"]
     for (here, _, episodes), kind in zip(panel, kinds, strict=True):

@@ -43,8 +43,9 @@ def _draw(axis: Axes, table: pd.DataFrame, styles: dict[str, Style]) -> None:
     for height, row in enumerate(table.to_dict("records")):
         this = styles[row["contestant"]] if row["kind"] == "algorithm" else OPPONENT
         line: dict[str, Any] = {"color": this.color, "linewidth": 1.6, "clip_on": False}
-        axis.plot(np.clip([row["low"], row["high"]], least, most), [height] * 2, **line)
-        for end, edge, arrow in ((row["low"], least, "<"), (row["high"], most, ">")):
+        inner = least + margin / 2, most - margin / 2  # where arrows have room
+        axis.plot(np.clip([row["low"], row["high"]], *inner), [height] * 2, **line)
+        for end, edge, arrow in ((row["low"], inner[0], "<"), (row["high"], inner[1], ">")):
             if np.isinf(end):
                 axis.plot(edge, height, arrow, color=this.color, markersize=6, clip_on=False)
         axis.plot(row["rating"], height, this.marker, color=this.color, markersize=6, markeredgecolor=PAPER)

@@ -271,7 +271,7 @@ def ratings(results: Results) -> Sheet:
         "run counts with the score of the random policy, or of the worst run if that is less. n: runs that count, of "
         "an opponent those against it. Players that no chain of games links are rated apart."
     )
-    return Sheet("ratings", "Ratings", note, columns, table_cells(data, columns), data)
+    return Sheet("ratings", "Elo ratings", note, columns, table_cells(data, columns), data)
 
 
 def failures(results: Results) -> Sheet:
