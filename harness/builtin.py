@@ -28,6 +28,7 @@ FIGURES = {  # title, and function in harness.reporting; one of `figures_environ
     "improvement": ("Probability of improvement", "figures_overview:improvement"),
     "overall-curves": ("Learning curves over environments", "figures_overview:overall_curves"),
     "trade-off": ("What a score costs", "figures_overview:trade_off"),
+    "ratings": ("Strength of players", "figures_games:ratings"),
     "learning-curves": ("Learning curves", "figures_environment:learning_curves"),
     "runs": ("Every run", "figures_environment:every_run"),
 }
@@ -50,6 +51,9 @@ CAPTIONS = {  # of figures
     "trade-off": "IQM of normalised final scores against the share of the budget until the threshold (the whole of it "
     "where a run does not get there), and against seconds of training. Lines are 95 % intervals; dashed: nobody is "
     "better in both. Seconds of runs that shared a trial have no interval. n: runs per environment.",
+    "ratings": "Points of Elo above the player that is rated 0, for each game: 200 more are an expected score of 0.76. "
+    "Lines are 95 % intervals over whole runs; an arrow is one without an end, of a player who won (or lost) all that "
+    "could bound it. Grey squares are fixed opponents.",
     "learning-curves": "Mean return of each evaluation, against environment steps and against seconds of training, "
     "evaluation excluded. Thin lines are runs, thick lines their mean, bands its 95 % intervals by Student's t or "
     "resampled runs, which know of no failure not seen: the darker holds any one point of the true line, the lighter "

@@ -46,3 +46,8 @@ def reason(error: str) -> str:
     while frames and after and after[0].startswith(" "):  # the source line, and marks under it
         after = after[1:]
     return one_line(" ".join(after))
+
+
+def plain_lines(text: str, most: int) -> str:
+    """At most so many characters of a text of several lines, without what colours a terminal or moves its cursor."""
+    return "".join(sign for sign in text[:most] if sign == "\n" or sign.isprintable())

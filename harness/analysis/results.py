@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness.analysis import comparison, curves, efficiency, overall, pairs, steadiness, summaries
+from harness.analysis import comparison, curves, efficiency, overall, pairs, ratings, steadiness, summaries
 from harness.analysis.curves import CELL
 from harness.analysis.labels import algorithm_labels, environment_labels
 from harness.contract.errors import UsageError
@@ -155,6 +155,10 @@ class Results:
     def trade_off(self) -> pd.DataFrame:
         """Score against steps and seconds, over environments; see `overall.trade_off`."""
         return self._once("trade-off", lambda: overall.trade_off(self))
+
+    def ratings(self) -> pd.DataFrame:
+        """Elo ratings of algorithms and fixed opponents in games; see `ratings.ratings`."""
+        return self._once("ratings", lambda: ratings.ratings(self))
 
     def compare(self, head: "Results", measure: str = USUAL) -> pd.DataFrame:
         """How the runs of ``head`` differ from these, task by task and overall; see `comparison.Row`.

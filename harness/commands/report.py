@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OF_TASKS = ("scores", "sample_efficiency", "wall_clock", "reliability", "failures")
 OF_PAIRS = ("pairwise", "pairwise_steps", "improvement")
 OVERALL = ("aggregates", "profiles", "overall_curves", "trade_off", "left_out")
+OF_GAMES = ("ratings",)
 
 
 @click.command(name="report")
@@ -61,7 +62,8 @@ def report(
     if as_json:
         problems = [problem._asdict() for problem in results.problems]
         told = {"report": str(page), "problems": problems, "claims": evidence(claims)}
-        print_json(told | {name: records(getattr(results, name)()) for name in (*OF_TASKS, *OF_PAIRS, *OVERALL)})
+        names = [*OF_TASKS, *OF_PAIRS, *OVERALL, *(OF_GAMES if len(results.ratings()) else ())]
+        print_json(told | {name: records(getattr(results, name)()) for name in names})
     else:
         click.echo(terminal_table(results))
         if claims:

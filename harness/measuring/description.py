@@ -56,6 +56,7 @@ class RunOutcome:
     simulated: Count = 0  # steps of models and planners
     fingerprint: Text = ""  # hash of every return and length
     diverged: Text = ""  # why it diverged; empty if it did not
+    drawings: Annotated[tuple[Text, ...], Field(max_length=100)] = ()  # of the first game of its last evaluation
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,13 @@ class EnvironmentError_(ValueError):  # noqa: N801, N818, because the builtin ha
     """An environment that cannot be made as described; the message names it, the field and the fix."""
 
 
-def make(spec: EnvironmentSpec) -> Env:
+def make(spec: EnvironmentSpec, render_mode: str | None = None) -> Env:
     """A fresh environment: registered id, time limit (`EnvironmentError_` without), then wrappers, innermost first.
 
     Gymnasium's checker is left out: it looks at the first step only and costs a call on every later one.
     """
-    env: Env = gymnasium.make(spec.id, disable_env_checker=True, **_arguments(spec))
+    rendered: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+    env: Env = gymnasium.make(spec.id, disable_env_checker=True, **_arguments(spec), **rendered)
     if env.spec is None or env.spec.max_episode_steps is None:
         lacking = "has no time limit, so an episode might never end; set max_episode_steps"
         raise EnvironmentError_(f"environment {spec.name!r}: {spec.id} {lacking}")

@@ -53,6 +53,7 @@ def evaluate(
     device: torch.device,
     lockstep: bool,
     begin: Callable[[], None] = lambda: None,
+    make_first: Callable[[int], Env] | None = None,
 ) -> list[list[PlayedEpisode]]:
     """Play ``episodes`` episodes per run, in each a fresh environment and its own seed; returns them by run.
 
@@ -61,8 +62,13 @@ def evaluate(
     acts on S x B observations, of S seeds and the B episodes of each that are played at once: obs [B, ...] (NumPy), or
     [S, B, ...] (tensors on ``device``) in lockstep. Where that is too many, groups of runs play in turn; ``begin``
     puts the random streams of the policy at their start before each. So nothing that a run does depends on the
-    seeds beside it, nor on the number of groups. ``index`` counts evaluations of a run.
+    seeds beside it, nor on the number of groups. ``index`` counts evaluations of a run. ``make_first``
+    makes the environment of the first episode of a run, where somebody wants to see that.
     """
+
+    def of_episode(run: int, number: int) -> Env:
+        return make() if number or make_first is None else make_first(run)
+
     window = min(episodes, MOST_OF_A_RUN)
     together = max(1, MOST_OPEN // window)
     reserved = [[seeding.integer(s, seeding.EVALUATION, index, k) for k in range(episodes)] for s in seeds]
@@ -70,7 +76,9 @@ def evaluate(
     for first in range(0, len(seeds), together):
         begin()
         group = range(first, min(first + together, len(seeds)))
-        played += _play(make, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved, group, window)
+        played += _play(
+            of_episode, lambda env: actor(policy, env, len(seeds), device, lockstep), reserved, group, window
+        )
     return played
 
 
@@ -127,7 +135,11 @@ def unbatched(space: gymnasium.Space[Any], chosen: Any, batch: tuple[int, ...]) 
 
 
 def _play(
-    make: EnvFactory, actor_on: Callable[[Env], Actor], reserved: Sequence[Sequence[int]], group: range, window: int
+    make: Callable[[int, int], Env],
+    actor_on: Callable[[Env], Actor],
+    reserved: Sequence[Sequence[int]],
+    group: range,
+    window: int,
 ) -> list[list[PlayedEpisode]]:
     """Play an episode of each seed reserved for the runs of a group, in fresh environments, ``window`` of each at once.
 
@@ -146,8 +158,9 @@ def _play(
             for i in free:
                 if waiting[run := i // window]:
                     with WATCH:
-                        playing[i] = _Playing(run, waiting[run].popleft(), make())
-                        first, _ = playing[i].env.reset(seed=reserved[run][playing[i].number])
+                        number = waiting[run].popleft()
+                        playing[i] = _Playing(run, number, make(run, number))
+                        first, _ = playing[i].env.reset(seed=reserved[run][number])
                     observations = observations or [first] * len(fresh)
                     observations[i], fresh[i] = first, True
                     act = act or actor_on(playing[i].env)

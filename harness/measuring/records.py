@@ -47,4 +47,5 @@ class RunRecord:
     evaluations: list[EvaluationEpisode] = field(default_factory=list)
     diagnostics: list[tuple[int, str, float]] = field(default_factory=list)  # step, name, value of all that was logged
     diverged: str = ""  # why the run diverged; empty if it did not
+    drawings: list[str] = field(default_factory=list)  # of the first game of the last evaluation
     simulated: int = 0  # steps that a model or a planner's copy of the environment took

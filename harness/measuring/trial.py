@@ -18,6 +18,7 @@ from harness.contract.trial import ContractBroken, Dataset, LockstepEnv, Policy,
 from harness.measuring import environments, seeding
 from harness.measuring.clock import Clock
 from harness.measuring.description import TrialDescription
+from harness.measuring.drawing import drawn
 from harness.measuring.environments import Env, VectorEnv
 from harness.measuring.evaluation import evaluate
 from harness.measuring.leases import Leases
@@ -65,6 +66,7 @@ class LocalTrial:
         self._planned = 0  # steps that a planner says it took, evaluations included
         self._policy: Policy | None = None
         self._evaluations = 0
+        self._ending = False  # whether the next evaluation is the last one
         self._copies = 0
         self._closers: list[Callable[[], None]] = []
         self.rng = np.random.default_rng(seeding.stream(self.seeds[0], "policy"))
@@ -245,6 +247,9 @@ class LocalTrial:
     def _fresh(self) -> Env:
         return environments.make(self.environment)
 
+    def _shown(self, run: int) -> Env:
+        return drawn(self.environment, self.runs[run].drawings)
+
     def _next_copies(self, number: int) -> int:
         """The first of as many copy indices that no environment of this trial has yet."""
         self._refuse_steps_beside_data()
@@ -279,9 +284,10 @@ class LocalTrial:
         told = self.description
         index, self._evaluations = self._evaluations, self._evaluations + 1
         asked = (self._fresh, self.policy, self.seeds, index, told.episodes, self._device, told.lockstep)
+        shown = self._shown if self._ending and self.environment.game is not None else None
         with self.meter.evaluating(self._generators, index) as begin:
             with self.clock.paused():
-                played = evaluate(*asked, begin)
+                played = evaluate(*asked, begin, shown)
             steps, seconds = self.meter.steps, self.clock.training
         for run, episodes in zip(self.runs, played, strict=True):
             run.evaluations += [
@@ -298,6 +304,7 @@ class LocalTrial:
         if self.meter.left > self.meter.slack:
             advice = "loop while trial.within_budget"
             raise ContractBroken(f"train returned after {self.steps} of {self.budget} steps; {advice}")
+        self._ending = True
         self._reached_mark()
         beside = self.meter.unmetered[0] - self._planned
         recorded = max(sum(episode.length for episode in run.episodes) for run in self.runs)

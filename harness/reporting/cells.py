@@ -36,6 +36,13 @@ def seconds(value: Any) -> str:
     return "not reached" if value == math.inf else rough(value)
 
 
+def elo(value: Any) -> str:
+    """Points of Elo, without fractions; infinite where no result ends an interval."""
+    if pd.isna(value):
+        return NONE
+    return f"{value:.0f}".replace("inf", "∞").removeprefix("-" if abs(value) < 0.5 else " ")
+
+
 def steps(value: Any) -> str:
     """A number of steps; infinity is a threshold that is not reached."""
     if pd.isna(value):

@@ -27,6 +27,7 @@ from harness.reporting.answer import answer
 from harness.reporting.claims_sheet import claims_sheet
 from harness.reporting.evidence import evidence
 from harness.reporting.figure_style import THEME, style
+from harness.reporting.sample_games import SampleGame, sample_game
 from harness.reporting.sheets import Sheet
 from harness.reporting.svg import inline_svg, standalone_svg
 from harness.text import counted
@@ -41,6 +42,7 @@ OF_ENVIRONMENTS = (
     sheets.wall_clock,
 )
 ENVIRONMENT_SHEETS = tuple(make.__name__ for make in OF_ENVIRONMENTS)
+RATINGS = "harness/ratings"  # the figure that has a section with its table
 FIGURE_SECONDS = 600.0  # that one may take to draw
 WRITERS = {"csv": sheet_formats.csv, "md": sheet_formats.markdown, "tex": sheet_formats.latex}
 
@@ -85,6 +87,7 @@ class Section(NamedTuple):
     sheets: Sequence[Sheet] = ()  # its tables
     drawings: Sequence[Drawing] = ()  # its figures
     sentences: Sequence[str] = ()  # above both
+    game: SampleGame | None = None  # below them
 
 
 def write_report(results: Results, registry: Registry, folder: Path, claims: Sequence[JudgedClaim] = ()) -> Path:
@@ -109,6 +112,8 @@ def write_report(results: Results, registry: Registry, folder: Path, claims: Seq
     tables = [sheets.aggregates(results), *(sheet(results) for sheet in OF_ENVIRONMENTS)]
     if (results.runs["status"] != "done").any():
         tables.append(sheets.failures(results))
+    if len(results.ratings()):
+        tables.append(sheets.ratings(results))
     if claims:
         tables.append(claims_sheet(claims))
     drawings = list(_drawings(results, registry))
@@ -210,16 +215,20 @@ def _page(results: Results, tables: Sequence[Sheet], drawings: Sequence[Drawing]
 
 def _sections(results: Results, tables: Mapping[str, Sheet], drawings: Sequence[Drawing]) -> Iterator[Section]:
     whole = [drawing for drawing in drawings if not drawing.environment]
-    own = [drawing for drawing in whole if drawing.id.startswith("harness/")]
+    rated = [drawing for drawing in whole if drawing.id == RATINGS]
+    own = [drawing for drawing in whole if drawing.id.startswith("harness/") and drawing not in rated]
     overall = [tables["aggregates"]] if len(results.common.environments) > 1 else []
     yield Section("Overview", "overview", overall, own, evidence(results))
     if "claims" in tables:
         yield Section("Claims", "claims", [tables["claims"]])
+    if "ratings" in tables:
+        yield Section("Ratings", "ratings", [tables["ratings"]], rated)
     for environment, place in _places(results).items():
         here = [tables[name].of(environment) for name in ENVIRONMENT_SHEETS]
         pictures = [drawing for drawing in drawings if drawing.environment == environment]
-        yield Section(environment, f"environment-{place}", [sheet for sheet in here if sheet.rows], pictures)
-    if others := [drawing for drawing in whole if drawing not in own]:
+        shown = [sheet for sheet in here if sheet.rows]
+        yield Section(environment, f"environment-{place}", shown, pictures, game=sample_game(results, environment))
+    if others := [drawing for drawing in whole if drawing not in (*own, *rated)]:
         yield Section("Figures of plugins", "plugins", [], others)
     if "failures" in tables:
         yield Section("Runs that did not finish", "failures", [tables["failures"]])

@@ -246,6 +246,34 @@ def aggregates(results: Results) -> Sheet:
     return Sheet("aggregates", "Over environments", note, columns, table_cells(wide.reset_index(), columns), data)
 
 
+def ratings(results: Results) -> Sheet:
+    """Elo ratings of players of games."""
+    data = results.ratings()
+    columns = (
+        words("game"),
+        words("player"),
+        words("kind"),
+        numbers("rating", write=cells.elo),
+        Column("95 % interval", partial(cells.interval, write=cells.elo, runs="runs")),
+        numbers("n", "runs", count),
+        numbers("failed", write=count),
+        numbers("opponents", write=count),
+        numbers("games", write=count),
+        words("rated 0", "anchor"),
+        words("note", prose=True),
+    )
+    note = (
+        "Points of Elo: who is rated 200 above another is expected to score 0.76 of a game, a draw being half of one. "
+        "Of the final evaluations, all games of an algorithm's runs together (Bradley and Terry, 1952), with one drawn "
+        "game for each pair besides, without which who won every game would have no rating. Opponents are compared "
+        "through the algorithms that played them; an algorithm is one player, though it trains on the environment of "
+        "each opponent. The intervals resample whole runs, and know that runs may fail that did not. A failed "
+        "run counts with the score of the random policy, or of the worst run if that is less. n: runs that count, of "
+        "an opponent those against it. Players that no chain of games links are rated apart."
+    )
+    return Sheet("ratings", "Elo ratings", note, columns, table_cells(data, columns), data)
+
+
 def failures(results: Results) -> Sheet:
     """Runs that are not done, those with one reason in one row."""
     data = results.failures()

@@ -9,7 +9,7 @@ from typing import Any
 from harness.contract.executor import Ended
 from harness.discovery.registry import Registry
 from harness.running.job_files import outcome_in, take_tables
-from harness.running.manifest import Session, hardware, manifest, now, planned_row, run_row
+from harness.running.manifest import Session, drawings, hardware, manifest, now, planned_row, run_row
 from harness.running.plan import TrialPlan
 from harness.running.progress import Progress
 from harness.storage.store import Lock, Store
@@ -67,7 +67,7 @@ class Finisher:
         try:
             for planned in flight.rows:
                 row = run_row(planned, ended, outcome)
-                self.commit(row, facts, flight.folder)
+                self.commit(row, facts | drawings(outcome, row["key"]), flight.folder)
                 rows.append(row)
                 self.tally.statuses[row["status"]] += 1
                 self.tally.problems += self.registry.run_finished(row)

@@ -139,6 +139,12 @@ def hardware(outcome: TrialOutcome) -> dict[str, Any]:
     return {**outcome.hardware, "device_name": outcome.measured.get("device_name", "")}
 
 
+def drawings(outcome: TrialOutcome, key: str) -> dict[str, Any]:
+    """The positions of one game of a run as text, where there are any."""
+    run = outcome.of(key)
+    return {"drawings": list(run.drawings)} if run is not None and run.drawings else {}
+
+
 def _value(score: Score | None) -> float | None:
     return None if score is None else float(score.value)
 

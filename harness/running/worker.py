@@ -147,7 +147,7 @@ def _left(folder: Path, trial: LocalTrial, index: int) -> RunOutcome:
     _write(place / "diagnostics.parquet", DIAGNOSTICS, key, run.diagnostics)
     every: list[Episode | EvaluationEpisode] = [*run.episodes, *run.evaluations]
     known_by = fingerprint([each.value for each in every], [each.length for each in every])
-    return RunOutcome(key, trial.steps, run.simulated, known_by, run.diverged)
+    return RunOutcome(key, trial.steps, run.simulated, known_by, run.diverged, tuple(run.drawings))
 
 
 def _write(path: Path, schema: pa.Schema, key: str, rows: list[Any]) -> None:

@@ -12,9 +12,10 @@ from matplotlib.patches import Rectangle
 
 import harness
 from harness.builtin import harness_figures
-from harness.reporting import figures_environment, figures_overview
+from harness.reporting import figures_environment, figures_games, figures_overview
 from harness.reporting.figure_style import DASHES, INK, SERIES, THEME, style, styles_of
 from harness.reporting.svg import inline_svg, standalone_svg
+from support.games import several
 from support.results import CARTPOLE, ENVIRONMENTS, Run, realistic_suite, write_run, write_runs
 
 OVERVIEW = [
@@ -60,7 +61,7 @@ def panel(figure, title):
 def test_every_declared_figure_exists():
     declared = {(spec.target, spec.per_environment) for spec in harness_figures()}
     overview = {(f"harness.reporting.figures_overview:{function.__name__}", False) for function in OVERVIEW}
-    assert declared == overview | {
+    assert declared == overview | {("harness.reporting.figures_games:ratings", False)} | {
         (f"harness.reporting.figures_environment:{function.__name__}", True) for function in OF_ENVIRONMENT
     }
 
@@ -383,3 +384,37 @@ def test_a_name_that_no_xml_can_hold_is_shown_with_question_marks(tmp_path):
     with style():
         svg = standalone_svg(figures_environment.learning_curves(harness.load(tmp_path), "cartpole"))
     assert "?[31mred???" in "".join(ElementTree.fromstring(inline_svg(svg, "name", "A title")).itertext())
+
+
+# Games
+
+
+def rated(tmp_path, *runs):
+    return drawn(figures_games.ratings, harness.load(write_runs(tmp_path, runs)))
+
+
+def test_without_games_there_are_no_ratings_to_draw(results):
+    assert drawn(figures_games.ratings, results) is None
+
+
+def test_a_game_has_a_plot_with_a_line_per_player_above_its_anchor(tmp_path):
+    runs = several("random", "dqn", 3, 4, 3) + several("minimax", "dqn", 1, 1, 2)
+    figure = rated(tmp_path, *runs, *several("mcts-50", "sac", 1, 2, 3, game="toy.hex_5"))
+    first, second = panel(figure, "hex-5"), panel(figure, "tic-tac-toe")
+    assert [label.get_text() for label in first.get_yticklabels()] == ["mcts-50", "sac"]
+    assert [label.get_text() for label in second.get_yticklabels()] == ["minimax", "dqn", "random"]
+    assert [axis.get_xlabel() for axis in (first, second)] == ["Elo above mcts-50", "Elo above random"]
+
+
+def test_an_interval_without_an_end_is_an_arrow_at_the_edge(tmp_path):
+    (axis,) = rated(tmp_path, *several("random", "dqn", 5, 5, 5), *several("random", "sac", 0, 0, 0)).axes
+    arrows = {line.get_marker(): line.get_xdata()[0] for line in axis.lines if line.get_marker() in "<>"}
+    least, most = axis.get_xlim()
+    inside = [(arrows[sign] - least) / (most - least) for sign in "<>"]
+    assert inside == pytest.approx([0.035, 0.965], abs=0.005)
+
+
+def test_a_rating_without_an_interval_is_a_mark_alone(tmp_path):
+    (axis,) = rated(tmp_path, *several("random", "dqn", 3, 4)).axes
+    lines = [line for line in axis.lines if len(line.get_xdata()) == 2]
+    assert np.isnan([line.get_xdata() for line in lines]).all()

@@ -18,6 +18,7 @@ from harness.reporting.report import Drawing, NothingToReportError, _drawn, term
 from harness.suite.schema import Claim
 from harness.verdicts.claims import ClaimVerdict, JudgedClaim
 from support.browser import CHROMIUM, chromium
+from support.games import against, several
 from support.results import CARTPOLE, ENVIRONMENTS, Run, realistic_suite, write_compact, write_run, write_runs
 
 HOSTILE = 'a/x[note="</td><script>alert(1)</script><img src=http://example.invalid/x onerror=alert(2)>"]'
@@ -206,6 +207,75 @@ def test_compacted_runs_give_the_same_page(tmp_path, registry):
     compacted = write_compact(tmp_path / "other" / "suite", runs)
     again = write_report(harness.load(compacted), registry, tmp_path / "again")
     assert folders.read_bytes() == again.read_bytes()
+
+
+# Games
+
+
+def section(page, anchor):
+    """The part of the page below a heading."""
+    text = page.read_text(encoding="utf-8")
+    return text[text.index(f'<h2 id="{anchor}">') :].partition("</section>")[0]
+
+
+def test_without_games_the_page_has_neither_ratings_nor_boards(page):
+    tags = Elements(page).elements
+    assert not any(attributes.get("id") == "ratings" for _, attributes in tags)
+    assert not any(tag == "pre" for tag, _ in tags)
+
+
+def test_games_have_a_section_of_ratings_with_a_figure_and_files(tmp_path, registry):
+    page = report_of(tmp_path, registry, *several("random", "dqn", 3, 4, 3), *several("minimax", "dqn", 1, 1, 2))
+    ratings = section(page, "ratings")
+    assert "Elo above random" in ratings
+    for player in ("minimax", "dqn", "random"):
+        assert f"<td>{player}</td>" in ratings
+    assert "Elo above random" not in section(page, "overview")
+    assert (page.parent / "figures" / "ratings.svg").is_file()
+    assert pd.read_csv(page.parent / "tables" / "ratings.csv")["rating"].notna().all()
+
+
+def test_json_has_ratings_of_games_and_infinite_ends_are_null(tmp_path):
+    folder = write_runs(tmp_path / "suite", several("random", "dqn", 5, 5, 5))
+    (won, anchor) = json.loads(CliRunner().invoke(cli, ["report", str(folder), "--json"]).stdout)["ratings"]
+    assert (won["player"], won["high"], anchor["rating"]) == ("dqn", None, 0.0)
+
+
+def boards(page):
+    return re.findall(r"<figcaption>(\d+)</figcaption><pre[^>]*>\n(.*?)</pre>", page.read_text(encoding="utf-8"), re.S)
+
+
+def test_the_page_shows_the_first_seeds_game_of_who_ended_highest(tmp_path, registry):
+    runs = [
+        replace(run, drawings=[f"{run.algorithm} {run.seed}", "end"])
+        for run in [*several("random", "dqn", 1, 1, 2), *several("random", "sac", 3, 5, 4)]
+    ]
+    page = report_of(tmp_path, registry, *runs)
+    assert boards(page) == [("0", "algorithms/sac 0"), ("1", "end")]
+    assert "sac, seed 0: the first game of the last evaluation, won." in Elements(page).text
+
+
+def test_of_a_long_game_eight_positions_are_shown_with_the_first_and_the_last(tmp_path, registry):
+    page = report_of(tmp_path, registry, against("random", "dqn", 0, drawings=[f"at {k}" for k in range(31)]))
+    assert boards(page) == [(str(k), f"at {k}") for k in (0, 4, 9, 13, 17, 21, 26, 30)]
+
+
+@pytest.mark.parametrize("drawings", ["text", 3, {"a": 1}, [None, [1]], [], {}])
+def test_drawings_of_strangers_may_be_anything(tmp_path, registry, drawings):
+    assert boards(report_of(tmp_path, registry, against("random", "dqn", 0, drawings=drawings))) == []
+
+
+def test_a_drawing_is_text_in_the_page(tmp_path, registry):
+    page = report_of(
+        tmp_path, registry, against("random", "dqn", 0, drawings=["</pre><script>\x1b\u202e", "x" * 10**6])
+    )
+    assert [drawing for _, drawing in boards(page)] == ["&lt;/pre&gt;&lt;script&gt;", "x" * 1_000]
+
+
+def test_compacted_runs_show_the_same_game(tmp_path, registry):
+    runs = [replace(run, drawings=["X.", "XO"]) for run in several("random", "dqn", 1, 2, 3)]
+    compact = write_report(harness.load(write_compact(tmp_path / "b", runs)), registry, tmp_path / "report")
+    assert boards(compact) == [("0", "X."), ("1", "XO")]
 
 
 def test_a_file_that_cannot_be_used_is_named_on_the_page(tmp_path, registry):

@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import harness
 from harness.reporting import cells, sheet_formats, sheets
+from support.games import several
 from support.results import CARTPOLE, Run, write_run, write_runs
 
 HOSTILE = 'a/x[note="<script>alert(1)</script> $\\\\alpha$ 100% a_b {c} & #1 ~ ^ | `code` *b*"]'
@@ -151,3 +153,21 @@ def test_a_speed_that_so_few_runs_do_not_bound_is_open_above(tmp_path):
     sheet = sheets.wall_clock(load(tmp_path, *runs))
     assert cell(sheet, "steps/s").endswith("to ∞)")
     assert "(0.00 to" in cell(sheet, "train s")
+
+
+def test_ratings_are_whole_points_and_open_ends_infinite(tmp_path):
+    sheet = sheets.ratings(load(tmp_path, *several("random", "dqn", 5, 5, 5)))
+    assert [row[:4] for row in sheet.rows] == [
+        ("tic-tac-toe", "dqn", "algorithm", "597"),
+        ("tic-tac-toe", "random", "opponent", "0"),
+    ]
+    assert re.fullmatch(r"-?\d+ to ∞", cell(sheet, "95 % interval"))
+    assert cell(sheet, "95 % interval", 1) == cells.NONE
+    assert "higher" in cell(sheet, "note")
+
+
+@pytest.mark.parametrize(
+    ("points", "text"), [(-0.3, "0"), (-150.4, "-150"), (-float("inf"), "-∞"), (float("nan"), cells.NONE)]
+)
+def test_points_of_elo_have_no_fractions(points, text):
+    assert cells.elo(points) == text

@@ -25,15 +25,21 @@ class Game(gymnasium.Env[Observation, Any]):
     Args:
         board: the rules.
         opponent: what `harness_games.players.player` calls it.
+        render_mode: "ansi" to have the position drawn as text.
     """
 
-    def __init__(self, board: Board, opponent: str) -> None:
+    metadata = {"render_modes": ["ansi"]}  # noqa: RUF012, for Gymnasium declares it so
+
+    def __init__(self, board: Board, opponent: str, render_mode: str | None = None) -> None:
         size = 2 * len(board.cells) + board.moves
         self.observation_space = spaces.Box(0.0, 1.0, (size,), np.float32)
         self.action_space = spaces.Discrete(board.moves)
         self.board = board
+        self.render_mode = render_mode
         self._opponent = player(opponent, board)
         self.position: Position = board.start  # seen by who is to move
+        self._plies = 0
+        self._told = ""  # of the agent, in the drawing
         self._begun = False
 
     def reset(
@@ -47,7 +53,7 @@ class Game(gymnasium.Env[Observation, Any]):
             self._chance = Random(int(self.np_random.integers(2**63)))
         else:
             self._second = not self._second
-        self.position = self.board.start
+        self.position, self._plies, self._told = self.board.start, 0, ""
         if self._second:
             self._reply()
         return self.board.observe(self.position, over=False), {}
@@ -57,8 +63,9 @@ class Game(gymnasium.Env[Observation, Any]):
         board, move = self.board, int(action)
         illegal = move not in board.legal(self.position)
         if illegal:
+            self._told = ", illegal move"
             return board.observe(self.position, over=True), -1.0, True, False, {"illegal": True}
-        self.position = board.after(self.position, move)
+        self._move(move)
         told = board.outcome(self.position)
         if told is not None:
             seen = board.observe(board.turned(self.position), over=True)
@@ -70,27 +77,37 @@ class Game(gymnasium.Env[Observation, Any]):
 
     def _reply(self) -> None:
         """The opponent's move."""
-        self.position = self.board.after(self.position, self._opponent(self.position, self._chance))
+        self._move(self._opponent(self.position, self._chance))
+
+    def _move(self, move: int) -> None:
+        self.position, self._plies = self.board.after(self.position, move), self._plies + 1
+
+    def render(self) -> Any:
+        """The board, below a line that says which stones are the agent's."""
+        if self.render_mode is None:
+            return None
+        first, second = self.position[:2] if self._plies % 2 == 0 else self.position[1::-1]
+        return f"agent: {'XO'[self._second]}{self._told}\n{self.board.drawn(first, second)}"
 
 
-def tic_tac_toe(opponent: str) -> Game:
+def tic_tac_toe(opponent: str, render_mode: str | None = None) -> Game:
     """Tic-tac-toe."""
-    return Game(TicTacToe(), opponent)
+    return Game(TicTacToe(), opponent, render_mode)
 
 
-def connect_four(opponent: str) -> Game:
+def connect_four(opponent: str, render_mode: str | None = None) -> Game:
     """Connect four on six rows of seven columns."""
-    return Game(ConnectFour(), opponent)
+    return Game(ConnectFour(), opponent, render_mode)
 
 
-def hex_(size: int, opponent: str) -> Game:
+def hex_(size: int, opponent: str, render_mode: str | None = None) -> Game:
     """Hex on ``size`` x ``size`` cells, without the swap rule."""
-    return Game(Hex(size), opponent)
+    return Game(Hex(size), opponent, render_mode)
 
 
-def othello(size: int, opponent: str) -> Game:
+def othello(size: int, opponent: str, render_mode: str | None = None) -> Game:
     """Othello on ``size`` x ``size`` cells."""
-    return Game(Othello(size), opponent)
+    return Game(Othello(size), opponent, render_mode)
 
 
 # Limits are never reached: one step beyond the longest game, on the largest board.

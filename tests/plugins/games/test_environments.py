@@ -200,3 +200,60 @@ def test_a_trial_plays_the_game_against_itself_and_meters_every_ply(name):
         pass
     assert trial.steps == 64
     assert all(abs(episode.value) <= 1 for run in trial.runs for episode in run.episodes)
+
+
+# Drawings
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_drawing_has_the_stones_that_the_agent_sees(name):
+    env = make(SPECS[name], "ansi")
+    chance = np.random.default_rng(0)
+    for seed in range(4):
+        obs, _ = env.reset(seed=seed)
+        over = False
+        while not over:
+            head, *rows = env.render().split("\n")
+            own, other = ("XO", "OX")[head == "agent: O"]
+            marks = np.array([row.split() for row in rows])
+            if name.startswith("hex") and own == "O":
+                marks = marks.T  # whose own sides are left and right
+            count = marks.size
+            assert (marks.ravel() == own).tolist() == (obs[:count] == 1).tolist()
+            assert (marks.ravel() == other).tolist() == (obs[count : 2 * count] == 1).tolist()
+            obs, _, over, _, _ = env.step(chance.choice(legal(env, obs)))
+        assert env.render().startswith(head)
+
+
+def test_the_final_position_is_drawn_whoever_moved_last():
+    env = make(SPECS["tic-tac-toe-random"], "ansi")
+    ends = set()
+    for seed in range(30):
+        obs, _ = env.reset(seed=seed)
+        over = False
+        while not over:
+            obs, reward, over, _, _ = env.step(legal(env, obs)[0])
+        head, *rows = env.render().split("\n")
+        marks = np.array([row.split() for row in rows])
+        lines = [*marks, *marks.T, marks.diagonal(), marks[::-1].diagonal()]
+        won = {line[0] for line in map(list, lines) if len({*line}) == 1 and line[0] != "."}
+        assert won == {"XO"[(head[-1] == "O") == (reward > 0)]} if reward else not won
+        ends.add(reward)
+    assert ends >= {1.0, -1.0}
+
+
+def test_a_drawing_tells_of_an_illegal_move_and_the_next_game_does_not():
+    env = make(SPECS["tic-tac-toe-random"], "ansi")
+    obs, _ = env.reset(seed=0)
+    for _ in range(2):
+        assert "illegal" not in env.render()
+        env.step(legal(env, obs)[0])
+    assert "illegal" in env.render()
+    env.reset()
+    assert "illegal" not in env.render()
+
+
+def test_rows_of_hex_lean_to_the_right():
+    env = make(SPECS["hex-5-random"], "ansi")
+    env.reset(seed=1)
+    assert [len(row) - len(row.lstrip()) for row in env.render().split("\n")[1:]] == [0, 1, 2, 3, 4]

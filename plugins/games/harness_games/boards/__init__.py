@@ -20,11 +20,13 @@ class Board(ABC):
     Attributes:
         moves: how many there are, legal or not.
         cells: the bits of a player's stones, in the order in which they are observed.
+        columns: how many cells a row of the board has.
         start: the position at the beginning.
     """
 
     moves: int
     cells: tuple[int, ...]
+    columns: int
     start: Position
 
     @abstractmethod
@@ -56,6 +58,11 @@ class Board(ABC):
         legal[[*allowed]] = 1
         stones = [stones >> cell & 1 for stones in position[:2] for cell in cells]
         return np.concatenate((stones, legal)).astype(np.float32)
+
+    def drawn(self, first: int, second: int) -> str:
+        """The stones of both players as text: X of the first, O of the second, a line per row."""
+        marks = ["X" if first >> cell & 1 else "O" if second >> cell & 1 else "." for cell in self.cells]
+        return "\n".join(" ".join(marks[i : i + self.columns]) for i in range(0, len(marks), self.columns))
 
     def played_out(self, position: Position, chance: Random) -> int:
         """The outcome for who is to move, when both go on at random."""

@@ -16,6 +16,7 @@ class ConnectFour(Board):
 
     moves = COLUMNS
     cells = CELLS
+    columns = COLUMNS
     start = (0, 0)
 
     def legal(self, position: Position) -> list[int]:

@@ -18,8 +18,7 @@ class Hex(Board):
         plain = tuple(range(count))
         across = tuple(size * (cell % size) + cell // size for cell in plain)  # the second player's view, and back
         self.cells, self._views = plain, (plain, across)
-        self.moves, self.start = count, (0, 0, 0)
-        self._size = size
+        self.moves, self.columns, self.start = count, size, (0, 0, 0)
         first_row, first_column = (1 << size) - 1, sum(1 << size * row for row in range(size))
         last_column = first_column << size - 1
         self._sides = ((first_row, first_row << count - size), (first_column, last_column))  # of each player
@@ -50,6 +49,10 @@ class Hex(Board):
         """Transposed for the second player."""
         return self._views[position[2]]
 
+    def drawn(self, first: int, second: int) -> str:
+        """Each row half a cell to the right of the one above; X joins above and below, O left and right."""
+        return "\n".join(" " * row + line for row, line in enumerate(super().drawn(first, second).split("\n")))
+
     def played_out(self, position: Position, chance: Random) -> int:
         """Fill the board at random: who has joined the sides then did so before, whatever came after."""
         mine, theirs, player = position
@@ -63,7 +66,7 @@ class Hex(Board):
     def _joined(self, stones: int, player: int) -> bool:
         """Whether stones join a player's sides: those that the first side reaches grow until nothing comes to them."""
         first, last = self._sides[player]
-        reached, before, size = stones & first, 0, self._size
+        reached, before, size = stones & first, 0, self.columns
         while reached != before and not reached & last:
             before = reached
             right, left = reached & self._not_last, reached & self._not_first

@@ -15,6 +15,7 @@ class Othello(Board):
             raise ValueError(f"size: Othello is played on 4, 6 or 8 rows, not {size}")
         self._stride = size + 1
         self.cells = tuple(self._stride * row + column for row in range(size) for column in range(size))
+        self.columns = size
         self._whole = sum(1 << cell for cell in self.cells)
         self._runs = size - 2  # discs that can be enclosed in a line, at most
         self._steps = (1, size, size + 1, size + 2)

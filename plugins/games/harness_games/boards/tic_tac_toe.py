@@ -13,6 +13,7 @@ class TicTacToe(Board):
 
     moves = 9
     cells = tuple(range(9))
+    columns = 3
     start = (0, 0)
 
     def legal(self, position: Position) -> list[int]:
