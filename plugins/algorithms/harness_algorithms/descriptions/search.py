@@ -13,9 +13,9 @@ TUTORIAL = {"simulations": 40, "exploration": 1.41, "reuse": False, "drawn_plies
 PAPER_SMALL = {"simulations": 100, "exploration": 1.25, "copies": 128, "updates": 1, "drawn_plies": 30}
 # Half as many simulations as otherwise, since it is for few.
 GUMBEL = {"search": "gumbel", "simulations": 16}
-# For 11,200 plies, with 400 simulations in evaluation: of 2,000 games against perfect play none is lost, on seeds 100 to
-# 109; the network alone loses 0.5 %. At c = 1.4 1.6 % were lost on 100 to 104, all by two of the seeds, and 1.5 % with 32
-# simulations, 16 updates and 4 plies drawn.
+# For 11,200 plies, with 400 simulations in evaluation: of 2,000 games against perfect play none is lost, on seeds 100
+# to 109; the network alone loses 0.5 %. At c = 1.4 1.6 % were lost on 100 to 104, all by two of the seeds, and 1.5 %
+# with 32 simulations, 16 updates and 4 plies drawn.
 TIC_TAC_TOE = {"drawn_plies": 9, "simulations": 50, "exploration": 3.0, "evaluation_simulations": 400}
 # The first settings tried, of larger batches of games since these are longer; not chosen yet. After 100,000 plies −0.35
 # against `mcts-200`, −0.13 after half of them, on seeds 100 and 101.
