@@ -238,7 +238,7 @@ def transitions(count, seed):
 
 @pytest.mark.slow
 def test_the_model_of_frames_learns_the_rules_of_push_box():
-    """On transitions that it has not seen. What a push onto a goal earns is rare, and takes longer to learn than this."""
+    """On transitions that it has not seen. What a push onto a goal earns is rare, and takes longer to learn."""
     sight = Sight(PLANES)
     model = environment_model(sight, 4, 32, generators())
     assert isinstance(model, FrameModel)
