@@ -37,9 +37,10 @@ from harness_algorithms.blocks.games import (
     drawn_moves,
     evaluated_by,
     gumbel_noise,
+    network_over,
     searched,
 )
-from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+from harness_algorithms.blocks.networks import StackedMLP
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.ranges import NotNegative, Positive
 from harness_algorithms.blocks.streams import Uniforms
@@ -193,8 +194,7 @@ def train(trial: Trial, config: Config) -> None:
     """Play a ply of every game by search, then learn from games that have ended; and so on."""
     game = trial.make_game(config.copies)
     state, rules = game.reset(), game.rules
-    size, actions = rules.observe(state)[0, 0].numel(), rules.legal(state).shape[2]
-    network = stacked_mlp((size, *config.hidden, actions + 1), trial.generators("initialisation"))
+    network = network_over(rules, state, config.hidden, trial.generators("initialisation"))
     optimizer = adam(network.parameters, config.learning_rate)
     player = Player(trial, rules, network, config)
     games = Games(config.kept_plies, Uniforms(trial.generators("batches"), config.batch_size))

@@ -42,9 +42,10 @@ from harness_algorithms.blocks.games import (
     evaluated_by_both,
     evaluated_by_playing,
     legal_policy,
+    network_over,
     searched,
 )
-from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+from harness_algorithms.blocks.networks import StackedMLP
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.ranges import NotNegative
 from harness_algorithms.blocks.streams import Uniforms
@@ -123,10 +124,8 @@ class Apprentice:
         self.game = trial.make_game(config.copies)
         self.rules = self.game.rules
         self._state = self.game.reset()
-        size, actions = self.rules.observe(self._state)[0, 0].numel(), self.rules.legal(self._state).shape[2]
-        self._sizes = (size, *config.hidden, actions + 1)
         self._initialisation, self._order = trial.generators("initialisation"), trial.generators("batches")
-        self.network = stacked_mlp(self._sizes, self._initialisation)
+        self.network = self._new_network()
         self.evaluate = evaluated_by(self.network, self.rules, trial.num_seeds, trial.device)
         self._chance = Uniforms(trial.generators("moves"), config.copies)
         phases = [torch.randint(config.gap, (config.copies,), generator=g) for g in trial.generators("positions")]
@@ -134,6 +133,9 @@ class Apprentice:
         self._open = torch.full_like(self._due, -1)  # row of the position set aside in the game that goes on, or −1
         self._kept: list[Labelled] = []
         self._outcomes: list[Tensor] = []  # of rows, for the first player
+
+    def _new_network(self) -> StackedMLP:
+        return network_over(self.rules, self._state, self._config.hidden, self._initialisation)
 
     @property
     def positions(self) -> int:
@@ -173,7 +175,7 @@ class Apprentice:
         tested, learned = (
             Labelled(*(f[:, :, of].flatten(1, 2) for f in data)) for of in (slice(held), slice(held, None))
         )
-        learner = stacked_mlp(self._sizes, self._initialisation)
+        learner = self._new_network()
         optimizer = adam(learner.parameters, config.learning_rate)
         least, waited, said = torch.full((seeds,), torch.inf), torch.zeros(seeds), torch.zeros(2, seeds)
         for _ in range(config.epochs):

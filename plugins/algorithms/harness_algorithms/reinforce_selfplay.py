@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.api import Count, Fraction, Trial
-from harness_algorithms.blocks.games import acting, drawn_moves, evaluated_by, legal_policy, told
-from harness_algorithms.blocks.networks import StackedMLP, stacked_mlp
+from harness_algorithms.blocks.games import acting, drawn_moves, evaluated_by, legal_policy, network_over, told
+from harness_algorithms.blocks.networks import StackedMLP
 from harness_algorithms.blocks.optim import adam, descend
 from harness_algorithms.blocks.ranges import NotNegative
 from harness_algorithms.blocks.streams import Uniforms
@@ -76,8 +76,7 @@ def train(trial: Trial, config: Config) -> None:
     """Play some games of every copy, then learn from those that have ended; and so on."""
     game = trial.make_game(config.copies)
     state, rules = game.reset(), game.rules
-    size, actions = rules.observe(state)[0, 0].numel(), rules.legal(state).shape[2]
-    network = stacked_mlp((size, *config.hidden, actions + 1), trial.generators("initialisation"))
+    network = network_over(rules, state, config.hidden, trial.generators("initialisation"))
     optimizer = adam(network.parameters, config.learning_rate)
     evaluate = evaluated_by(network, rules, trial.num_seeds, trial.device)
     chance = Uniforms(trial.generators("moves"), config.copies)

@@ -7,8 +7,16 @@ import torch
 from torch import Tensor
 
 from harness.api import GameRules
-from harness_algorithms.blocks.networks import Network
+from harness_algorithms.blocks.networks import Network, StackedMLP, stacked_mlp
 from harness_algorithms.blocks.tree_search import Evaluate, Evaluation, Forest, Rule
+
+
+def network_over(
+    rules: GameRules, state: Tensor, hidden: Sequence[int], generators: Sequence[torch.Generator]
+) -> StackedMLP:
+    """New networks over positions like these, [S, N, D]: outputs [S, B, A + 1] are logits of moves, then the value."""
+    size, actions = rules.observe(state)[0, 0].numel(), rules.legal(state).shape[-1]
+    return stacked_mlp((size, *hidden, actions + 1), generators)
 
 
 def evaluated_by(network: Network, rules: GameRules, num_seeds: int, device: torch.device) -> Evaluate:

@@ -89,23 +89,22 @@ def considered_visits(most: int, simulations: int) -> kernels.Ints:
     """How often those actions were taken of which one is next, by sequential halving (Karnin et al., 2013).
 
     Returns:
-        [most + 1, simulations], by how many actions there are to begin with, and how often any was taken.
+        [most + 1, simulations], by how many actions there are to begin with, and how many simulations there were.
     """
-    return np.array([_considered_visits(count, simulations) for count in range(most + 1)], np.int64)
+    return np.array([_halved(count, simulations) for count in range(most + 1)], np.int64)
 
 
-def _considered_visits(count: int, simulations: int) -> list[int]:
+def _halved(count: int, simulations: int) -> list[int]:
+    """One row: all that are left are taken equally often, in turn, and then the better half of them is left."""
     if count <= 1:
         return [*range(simulations)]
-    rounds = math.ceil(math.log2(count))
-    sequence: list[int] = []
-    visits, left = [0] * count, count
-    while len(sequence) < simulations:
-        for _ in range(max(1, simulations // (rounds * left))):
-            sequence += visits[:left]
-            visits[:left] = [n + 1 for n in visits[:left]]
-        left = max(2, left // 2)
-    return sequence[:simulations]
+    left, taken, row = count, 0, list[int]()
+    phases = math.ceil(math.log2(count))
+    while len(row) < simulations:
+        turns = max(1, simulations // (phases * left))
+        row += [n for n in range(taken, taken + turns) for _ in range(left)]
+        left, taken = max(2, left // 2), taken + turns
+    return row[:simulations]
 
 
 class Forest:

@@ -36,29 +36,35 @@ EXIT_HEX = {"copies": 128, "first": 2, "exploration": 0.7, "prior_weight": 10.0,
 # 200,000 plies on seeds 100 to 102: −0.9 against `mcts-200`, where twice as many with the usual settings gave −1.
 REINFORCE_HEX = {"learning_rate": 3e-3, "rollout_length": 16}
 
-SPECS = (
-    AlgorithmSpec(
-        "mcts",
-        "harness_algorithms.mcts",
-        version="1",
-        summary="Tree search by UCT and random games; learns nothing",
-        reference="Kocsis & Szepesvári, 2006; Coulom, 2006",
+
+def of_games(name: str, summary: str, reference: str, version: str = "1", **more: object) -> AlgorithmSpec:
+    """The description of an algorithm that plays two-player games against itself, all seeds at once."""
+    return AlgorithmSpec(
+        name,
+        f"harness_algorithms.{name}",
+        version=version,
+        summary=summary,
+        reference=reference,
         observation_spaces=("Box",),
         action_spaces=("Discrete",),
         lockstep=True,
         game=True,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+SPECS = (
+    of_games(
+        "mcts",
+        "Tree search by UCT and random games; learns nothing",
+        "Kocsis & Szepesvári, 2006; Coulom, 2006",
+        version="2",
         waived={"other_seed_other_behaviour": "every search of the small game it is tried on finds the same moves"},
     ),
-    AlgorithmSpec(
+    of_games(
         "alphazero",
-        "harness_algorithms.alphazero",
-        version="1",
-        summary="Self-play by tree search, which guides the network that guides it",
-        reference="Silver et al., 2018, arXiv:1712.01815",
-        observation_spaces=("Box",),
-        action_spaces=("Discrete",),
-        lockstep=True,
-        game=True,
+        "Self-play by tree search, which guides the network that guides it",
+        "Silver et al., 2018, arXiv:1712.01815",
         presets={
             "network": {"act_by": "network"},
             "tutorial": TUTORIAL,
@@ -69,16 +75,10 @@ SPECS = (
             "connect-four": CONNECT_FOUR,
         },
     ),
-    AlgorithmSpec(
+    of_games(
         "exit",
-        "harness_algorithms.exit",
-        version="1",
-        summary="A network imitates a tree search that it guides, on one position of every game",
-        reference="Anthony et al., 2017, arXiv:1705.08439",
-        observation_spaces=("Box",),
-        action_spaces=("Discrete",),
-        lockstep=True,
-        game=True,
+        "A network imitates a tree search that it guides, on one position of every game",
+        "Anthony et al., 2017, arXiv:1705.08439",
         presets={
             "network": {"act_by": "network"},
             "tic-tac-toe": {"gap": 10},
@@ -88,16 +88,10 @@ SPECS = (
             "hex-5-plain": {**EXIT_HEX, "prior_weight": 0.0, "simulations": 1},
         },
     ),
-    AlgorithmSpec(
+    of_games(
         "reinforce_selfplay",
-        "harness_algorithms.reinforce_selfplay",
-        version="1",
-        summary="REINFORCE with a baseline in self-play: games without search",
-        reference="Williams, 1992, doi:10.1007/BF00992696",
-        observation_spaces=("Box",),
-        action_spaces=("Discrete",),
-        lockstep=True,
-        game=True,
+        "REINFORCE with a baseline in self-play: games without search",
+        "Williams, 1992, doi:10.1007/BF00992696",
         presets={"tic-tac-toe": {"learning_rate": 3e-3}, "hex-5": REINFORCE_HEX},
     ),
 )

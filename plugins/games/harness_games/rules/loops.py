@@ -182,7 +182,8 @@ def turn(state, action, directions, size, everywhere, after):
         after[i, 4] = moves
 
 
-# Random games. Every position has a generator of its own: what is drawn follows from its seed alone.
+# Random games. Every position has a generator of its own: what is drawn follows from its seed alone. Each game has its
+# loop, since a loop that is given functions would be compiled anew in every process.
 
 
 @compiled
